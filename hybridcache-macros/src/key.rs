@@ -1,0 +1,175 @@
+//! What tells two calls apart: from templates, expressions and names to the parts that are written one after the other.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::ext::IdentExt;
+use syn::{Attribute, Error, Expr, Ident, LitStr, Member, Result};
+
+use crate::argument::{Argument, Passing};
+use crate::consumed::clone_consumed;
+use crate::errors::Errors;
+use crate::site::{ends, hidden};
+use crate::suggest::instead;
+use crate::template::{self, Piece, Placeholder};
+
+/// What is written to a key or tag.
+pub(crate) enum Part {
+    /// Text of a template or between values, escaped.
+    Text(String),
+    Value(Value),
+}
+
+/// A reference to a value, and the token or type that is to blame if it does not fit.
+pub(crate) struct Value {
+    pub(crate) reference: TokenStream,
+    pub(crate) kind: ValueKind,
+    pub(crate) blamed: Span,
+    /// Of the argument: without it there is no value.
+    pub(crate) cfgs: Vec<Attribute>,
+}
+
+pub(crate) enum ValueKind {
+    /// Anything that displays itself.
+    Placeholder,
+    CacheKey,
+}
+
+/// The arguments of a function by the names that its keys, tags and other options may use.
+pub(crate) struct Names<'a> {
+    function: &'a Ident,
+    arguments: &'a [Argument],
+}
+
+impl<'a> Names<'a> {
+    pub(crate) fn new(function: &'a Ident, arguments: &'a [Argument]) -> Self {
+        Self { function, arguments }
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'a Argument, &'a Ident)> {
+        self.arguments.iter().flat_map(|argument| argument.names.iter().map(move |name| (argument, name)))
+    }
+
+    fn find(&self, name: &str) -> Option<(&'a Argument, &'a Ident)> {
+        self.all().find(|(_, known)| known.unraw() == name)
+    }
+
+    fn unknown(&self, name: &str) -> String {
+        let known: Vec<_> = self.all().map(|(_, known)| known.unraw().to_string()).collect();
+        let instead = match &known[..] {
+            [] => "; it has none".to_owned(),
+            known => instead(name, known.iter().map(String::as_str)),
+        };
+        format!("`{}` has no argument `{name}`{instead}", self.function.unraw())
+    }
+}
+
+/// The parts of a key or tag from its template.
+pub(crate) fn from_template(template: &LitStr, names: &Names<'_>) -> Result<Vec<Part>> {
+    let pieces = template::parse(&template.value()).map_err(|mistake| Error::new(template.span(), mistake))?;
+    pieces
+        .into_iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => Ok(Part::Text(text)),
+            Piece::Placeholder(placeholder) => from_placeholder(&placeholder, template.span(), names).map(Part::Value),
+        })
+        .collect()
+}
+
+/// The arguments a template names. `None`: it is no template.
+pub(crate) fn names_in_template(template: &LitStr) -> Option<Vec<String>> {
+    let pieces = template::parse(&template.value()).ok()?;
+    let names = pieces.into_iter().filter_map(|piece| match piece {
+        Piece::Text(_) => None,
+        Piece::Placeholder(placeholder) => Some(placeholder.name),
+    });
+    Some(names.collect())
+}
+
+fn from_placeholder(placeholder: &Placeholder, location: Span, names: &Names<'_>) -> Result<Value> {
+    let Some((argument, name)) = names.find(&placeholder.name) else {
+        return Err(Error::new(location, names.unknown(&placeholder.name)));
+    };
+    if placeholder.fields.is_empty() {
+        return Ok(whole_argument(argument, name, ValueKind::Placeholder));
+    }
+    let mut root = name.clone();
+    root.set_span(location.resolved_at(name.span()));
+    let fields = placeholder.fields.iter().map(|field| member(field, location)).collect::<Result<Vec<_>>>()?;
+    let span = hidden(location);
+    Ok(Value { reference: quote_spanned!(span=> &#root #(.#fields)*), kind: ValueKind::Placeholder, blamed: location, cfgs: Vec::new() })
+}
+
+/// A field's name, which is taken from a string literal.
+fn member(field: &str, location: Span) -> Result<Member> {
+    if let Ok(index) = field.parse() {
+        return Ok(Member::Unnamed(syn::Index { index, span: location }));
+    }
+    let ident = syn::parse_str::<Ident>(field).or_else(|_| syn::parse_str(&format!("r#{field}")));
+    let mut ident = ident.map_err(|_| Error::new(location, format!("`{field}` is no name of a field")))?;
+    ident.set_span(location);
+    Ok(Member::Named(ident))
+}
+
+/// An argument as it is, blamed on its type.
+fn whole_argument(argument: &Argument, name: &Ident, kind: ValueKind) -> Value {
+    let blamed = if argument.is_self() { name.clone().into_token_stream() } else { argument.ty.to_token_stream() };
+    let (start, end) = ends(&blamed);
+    let mut located = name.clone();
+    located.set_span(end.resolved_at(name.span()));
+    let span = hidden(start);
+    // A message about `T` reads better than one about `&T`.
+    let reference = match argument.passing {
+        Passing::Borrowed(_) if argument.names.len() == 1 && *name == argument.outer => quote_spanned!(span=> &*#located),
+        _ => quote_spanned!(span=> &#located),
+    };
+    Value { reference, kind, blamed: start, cfgs: argument.cfgs().cloned().collect() }
+}
+
+/// The parts of a key from an expression. A tuple gives its elements, so that each is only borrowed and blamed for itself.
+pub(crate) fn from_expression(expression: &Expr, names: &Names<'_>) -> Vec<Part> {
+    let arguments = names.all().map(|(_, name)| name.unraw().to_string()).collect();
+    let mut parts = Vec::new();
+    push_expression(expression, &arguments, &mut parts);
+    parts
+}
+
+fn push_expression(expression: &Expr, arguments: &HashSet<String>, parts: &mut Vec<Part>) {
+    let Expr::Tuple(tuple) = expression else {
+        let mut expression = expression.clone();
+        clone_consumed(&mut expression, arguments);
+        let (start, end) = ends(&expression);
+        let (ampersand, parenthesized) = (hidden(start), hidden(end));
+        let parenthesized = quote_spanned!(parenthesized=> (#expression));
+        let reference = quote_spanned!(ampersand=> &#parenthesized);
+        parts.push(Part::Value(Value { reference, kind: ValueKind::CacheKey, blamed: start, cfgs: Vec::new() }));
+        return;
+    };
+    // As the runtime writes a tuple.
+    parts.push(Part::Text("(".to_owned()));
+    for (nth, element) in tuple.elems.iter().enumerate() {
+        if nth > 0 {
+            parts.push(Part::Text(",".to_owned()));
+        }
+        push_expression(element, arguments, parts);
+    }
+    parts.push(Part::Text(")".to_owned()));
+}
+
+/// The parts of the default key: every name that the function's arguments bind, but for those in `skip`.
+pub(crate) fn from_arguments(skip: &[Ident], names: &Names<'_>, errors: &mut Errors) -> Vec<Part> {
+    for skipped in skip {
+        if names.find(&skipped.unraw().to_string()).is_none() {
+            errors.push(Error::new(skipped.span(), names.unknown(&skipped.unraw().to_string())));
+        }
+    }
+    let mut parts = Vec::new();
+    for (argument, name) in names.all().filter(|(_, name)| !skip.iter().any(|skipped| skipped.unraw() == name.unraw())) {
+        if !parts.is_empty() {
+            parts.push(Part::Text(",".to_owned()));
+        }
+        parts.push(Part::Value(whole_argument(argument, name, ValueKind::CacheKey)));
+    }
+    parts
+}

@@ -1,0 +1,338 @@
+//! The grammar of `#[hybrid_cached(..)]`. Options keep the tokens they came from, so that later mistakes can stand on them.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, bracketed, parenthesized, parse_quote, token};
+
+use crate::errors::Errors;
+use crate::suggest::{instead, listed};
+use crate::time::Time;
+
+/// In the order people look for them.
+const NAMES: [&str; 13] =
+    ["ttl", "fresh_for", "timeout", "key", "skip", "name", "version", "tags", "tier", "cache", "weigh", "crate", "entry"];
+
+/// What the attribute says.
+pub(crate) struct Options {
+    pub(crate) ttl: Option<Time>,
+    pub(crate) fresh_for: Option<Time>,
+    pub(crate) timeout: Option<Time>,
+    pub(crate) key: Option<Key>,
+    pub(crate) skip: Vec<Ident>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) version: u32,
+    pub(crate) tags: Vec<LitStr>,
+    pub(crate) tier: Tier,
+    pub(crate) cache: Option<Expr>,
+    pub(crate) weigh: Option<Expr>,
+    /// `crate`: where the facade is.
+    pub(crate) facade: Path,
+    pub(crate) entry: bool,
+}
+
+pub(crate) enum Key {
+    Template(LitStr),
+    Expression(Expr),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Tier {
+    Both,
+    Memory,
+}
+
+impl Options {
+    /// Every option that can be understood; what is wrong with the others goes to `errors`.
+    pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
+        let mut options = Self {
+            ttl: None,
+            fresh_for: None,
+            timeout: None,
+            key: None,
+            skip: Vec::new(),
+            name: None,
+            version: 0,
+            tags: Vec::new(),
+            tier: Tier::Both,
+            cache: None,
+            weigh: None,
+            facade: parse_quote!(::hybridcache),
+            entry: true,
+        };
+        let mut given = HashSet::new();
+        let all = |input: ParseStream| {
+            let mut mistakes = Errors::default();
+            while !input.is_empty() {
+                if mistakes.keep(options.parse_one(input, &mut given)).is_none() {
+                    skip_to_comma(input);
+                } else if !input.is_empty() && !input.peek(Token![,]) {
+                    mistakes.push(input.error("expected a `,` between options"));
+                    skip_to_comma(input);
+                }
+                input.parse::<Option<Token![,]>>()?;
+            }
+            // Only without a mistake does syn ask whether every token was parsed.
+            mistakes.into_result()
+        };
+        let parsed = all.parse2(tokens);
+        errors.keep(parsed);
+        options.check_times(!given.contains("ttl"), errors);
+        options
+    }
+
+    fn parse_one(&mut self, input: ParseStream, given: &mut HashSet<String>) -> Result<()> {
+        let option = input.call(Ident::parse_any).map_err(|error| {
+            Error::new(error.span(), format!("expected an option, one of: {}", listed(NAMES)))
+        })?;
+        let name = option.to_string();
+        if !NAMES.contains(&name.as_str()) {
+            return Err(Error::new(option.span(), format!("unknown option `{name}`{}", instead(&name, NAMES))));
+        }
+        if !given.insert(name.clone()) {
+            return Err(Error::new(option.span(), format!("`{name}` is given twice: remove one of them")));
+        }
+        if name == "skip" {
+            self.skip = skipped(input, &option)?;
+            return Ok(());
+        }
+        if !input.peek(Token![=]) {
+            return Err(Error::new(option.span(), format!("`{name}` takes a value: write `{}`", example(&name))));
+        }
+        input.parse::<Token![=]>()?;
+        self.parse_value(&name, input)
+    }
+
+    fn parse_value(&mut self, name: &str, input: ParseStream) -> Result<()> {
+        match name {
+            "ttl" => self.ttl = Some(Time::parse(name, input)?),
+            "fresh_for" => self.fresh_for = Some(Time::parse(name, input)?),
+            "timeout" => self.timeout = Some(Time::parse(name, input)?),
+            "key" => self.key = Some(key(input)?),
+            "name" => self.name = Some(function_name(input)?),
+            "version" => self.version = version(input)?,
+            "tags" => self.tags = tags(input)?,
+            "tier" => self.tier = tier(input)?,
+            "cache" => self.cache = Some(input.parse()?),
+            "weigh" => self.weigh = Some(input.parse()?),
+            "crate" => self.facade = input.call(Path::parse_mod_style)?,
+            _ => {
+                self.entry = input
+                    .parse::<LitBool>()
+                    .map_err(|error| Error::new(error.span(), "expected `entry = false`, which leaves the entry handle out"))?
+                    .value;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_times(&self, ttl_is_missing: bool, errors: &mut Errors) {
+        if ttl_is_missing {
+            errors.push(Error::new(
+                Span::call_site(),
+                "`ttl` is missing: say how long a value may be used, as in `#[hybrid_cached(ttl = 5m)]`",
+            ));
+        }
+        if let (Some(ttl), Some(fresh_for)) = (&self.ttl, &self.fresh_for) {
+            errors.keep(fresh_for.check_within(ttl));
+        }
+    }
+}
+
+/// How an option is written.
+fn example(name: &str) -> &'static str {
+    match name {
+        "ttl" => "ttl = 1h",
+        "fresh_for" => "fresh_for = 1m",
+        "timeout" => "timeout = 20s",
+        "key" => "key = \"user:{id}\"",
+        "name" => "name = \"user\"",
+        "version" => "version = 1",
+        "tags" => "tags = [\"org:{org}\"]",
+        "tier" => "tier = memory",
+        "cache" => "cache = self.cache",
+        "weigh" => "weigh = |value: &T| value.len()",
+        "crate" => "crate = path::to::hybridcache",
+        _ => "entry = false",
+    }
+}
+
+/// So that a mistake in one option leaves the others readable. The closing `)` ends it too.
+fn skip_to_comma(input: ParseStream) {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        if input.parse::<TokenTree>().is_err() {
+            return;
+        }
+    }
+}
+
+fn skipped(input: ParseStream, option: &Ident) -> Result<Vec<Ident>> {
+    if !input.peek(token::Paren) {
+        return Err(Error::new(option.span(), "`skip` takes a list of arguments: write `skip(db, client)`"));
+    }
+    let content;
+    parenthesized!(content in input);
+    let arguments = content.parse_terminated(
+        |input: ParseStream| {
+            input.call(Ident::parse_any).map_err(|error| Error::new(error.span(), "expected the name of an argument"))
+        },
+        Token![,],
+    )?;
+    let mut seen = HashSet::new();
+    for argument in &arguments {
+        if !seen.insert(argument.to_string()) {
+            return Err(Error::new(argument.span(), format!("`{argument}` is skipped twice: remove one of them")));
+        }
+    }
+    Ok(arguments.into_iter().collect())
+}
+
+fn key(input: ParseStream) -> Result<Key> {
+    // `"a".len()` begins with a literal too.
+    let fork = input.fork();
+    match fork.parse::<LitStr>() {
+        Ok(_) if ends_here(&fork) => input.parse().map(Key::Template),
+        _ => input.parse().map(Key::Expression),
+    }
+}
+
+pub(crate) fn ends_here(input: ParseStream) -> bool {
+    input.is_empty() || input.peek(Token![,])
+}
+
+fn function_name(input: ParseStream) -> Result<LitStr> {
+    let name: LitStr = input
+        .parse()
+        .map_err(|error| Error::new(error.span(), "expected a string literal, as in `name = \"user\"`"))?;
+    if name.value().is_empty() {
+        return Err(Error::new(name.span(), "the name is empty; leave `name` out to have the function's path"));
+    }
+    Ok(name)
+}
+
+fn version(input: ParseStream) -> Result<u32> {
+    let expected = "expected an integer from 0 to 4294967295, as in `version = 1`";
+    let literal: LitInt = input.parse().map_err(|error| Error::new(error.span(), expected))?;
+    match literal.base10_parse() {
+        Ok(version) if literal.suffix().is_empty() => Ok(version),
+        _ => Err(Error::new(literal.span(), expected)),
+    }
+}
+
+fn tags(input: ParseStream) -> Result<Vec<LitStr>> {
+    if !input.peek(token::Bracket) {
+        return Err(input.error("`tags` is a list: write `tags = [\"org:{org}\"]`"));
+    }
+    let content;
+    bracketed!(content in input);
+    let tags = content.parse_terminated(
+        |input: ParseStream| {
+            let tag: LitStr = input.parse().map_err(|error| {
+                Error::new(error.span(), "a tag is a template: write a string literal, as in `\"org:{org}\"`")
+            })?;
+            if tag.value().is_empty() { Err(Error::new(tag.span(), "the tag is empty")) } else { Ok(tag) }
+        },
+        Token![,],
+    )?;
+    Ok(tags.into_iter().collect())
+}
+
+fn tier(input: ParseStream) -> Result<Tier> {
+    let tier = input.call(Ident::parse_any);
+    match tier {
+        Ok(tier) if tier == "memory" => Ok(Tier::Memory),
+        Ok(tier) => Err(Error::new(tier.span(), TIERS)),
+        Err(error) => Err(Error::new(error.span(), TIERS)),
+    }
+}
+
+const TIERS: &str = "expected `tier = memory`; leave `tier` out to use memory and the shared tier";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> (Options, Vec<String>) {
+        let mut errors = Errors::default();
+        let options = Options::parse(text.parse().expect(text), &mut errors);
+        (options, errors.messages())
+    }
+
+    #[test]
+    fn every_option_is_understood() {
+        let (options, mistakes) = parse(
+            r#"ttl = 1h, fresh_for = Duration::from_secs(5), timeout = config.timeout, key = "user:{id}", skip(self, db),
+            name = "user", version = 3, tags = ["org:{org}", "all"], tier = memory, cache = &self.cache,
+            weigh = |user: &User| user.len(), crate = my::cache, entry = false"#,
+        );
+        assert_eq!(mistakes, Vec::<String>::new());
+        assert!(matches!(options.ttl, Some(Time::Literal(_))));
+        assert!(matches!(options.fresh_for, Some(Time::Constant(_))));
+        assert!(matches!(options.timeout, Some(Time::Computed(_))));
+        assert!(matches!(options.key, Some(Key::Template(_))));
+        assert_eq!(options.skip, ["self", "db"]);
+        assert_eq!(options.name.map(|name| name.value()).as_deref(), Some("user"));
+        assert_eq!(options.version, 3);
+        assert_eq!(options.tags.iter().map(LitStr::value).collect::<Vec<_>>(), ["org:{org}", "all"]);
+        assert_eq!(options.tier, Tier::Memory);
+        assert!(options.cache.is_some() && options.weigh.is_some() && !options.entry);
+        assert!(options.facade.segments.last().is_some_and(|last| last.ident == "cache"));
+    }
+
+    #[test]
+    fn a_key_is_an_expression_unless_it_is_a_literal_alone() {
+        for (text, is_template) in [
+            (r#"ttl = 1s, key = "a""#, true),
+            (r#"ttl = 1s, key = "a", "#, true),
+            (r#"ttl = 1s, key = "a".len()"#, false),
+            ("ttl = 1s, key = (a, b)", false),
+        ] {
+            let (options, mistakes) = parse(text);
+            assert_eq!(mistakes, Vec::<String>::new(), "{text}");
+            assert_eq!(matches!(options.key, Some(Key::Template(_))), is_template, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_mistake_has_one_message_with_the_fix() {
+        for (text, expected) in [
+            ("ttl = 1h, fresh_fr = 1m", "unknown option `fresh_fr`; did you mean `fresh_for`? Expected one of: `ttl`,"),
+            ("ttl = 1h, size = 5", "unknown option `size`; expected one of: `ttl`,"),
+            ("ttl = 1h, ttl = 2h", "`ttl` is given twice"),
+            ("", "`ttl` is missing"),
+            ("ttl", "write `ttl = 1h`"),
+            ("ttl(5s)", "write `ttl = 1h`"),
+            ("ttl = 5", "did you mean `5s`?"),
+            ("ttl = 1m, fresh_for = 1h", "`fresh_for` (1h) is longer than `ttl` (1m)"),
+            ("ttl = 1h, skip = [db]", "write `skip(db, client)`"),
+            ("ttl = 1h, skip(db, db)", "`db` is skipped twice"),
+            ("ttl = 1h, skip(\"db\")", "the name of an argument"),
+            ("ttl = 1h, name = user", "`name = \"user\"`"),
+            ("ttl = 1h, name = \"\"", "the name is empty"),
+            ("ttl = 1h, version = \"1\"", "expected an integer"),
+            ("ttl = 1h, version = 1u8", "expected an integer"),
+            ("ttl = 1h, version = 4294967296", "expected an integer"),
+            ("ttl = 1h, tags = \"org:{org}\"", "write `tags = ["),
+            ("ttl = 1h, tags = [org]", "write a string literal"),
+            ("ttl = 1h, tags = [\"\"]", "the tag is empty"),
+            ("ttl = 1h, tier = redis", "expected `tier = memory`"),
+            ("ttl = 1h, entry = no", "expected `entry = false`"),
+            ("ttl = 1h key = \"a\"", "expected a `,` between options"),
+            ("ttl = 1h, \"user:{id}\"", "expected an option, one of: `ttl`"),
+            ("ttl = 1h, key = ,", "expected an expression"),
+        ] {
+            let (_, mistakes) = parse(text);
+            assert_eq!(mistakes.len(), 1, "{text}: {mistakes:?}");
+            assert!(mistakes[0].contains(expected), "{text}: {mistakes:?}");
+        }
+    }
+
+    #[test]
+    fn several_mistakes_are_all_reported() {
+        let (options, mistakes) = parse("ttl = 5, fresh_for = 1x, versoin = 1, name = \"user\"");
+        assert_eq!(mistakes.len(), 3, "{mistakes:?}");
+        assert!(options.name.is_some(), "the rest is still read");
+    }
+}

@@ -1,0 +1,259 @@
+//! From a function and its options to a [`CachedFn`], which is valid.
+
+use std::collections::HashSet;
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident};
+use syn::ext::IdentExt;
+use syn::{
+    Attribute, Block, Error, Expr, FnArg, GenericArgument, Ident, ItemFn, PathArguments, Result, ReturnType, Safety, Signature,
+    Stmt, Type, TypeParamBound, TypePath, Visibility, parse_quote_spanned,
+};
+
+use crate::argument::{Argument, Passing, first_borrow, first_impl_trait};
+use crate::errors::Errors;
+use crate::key::{self, Names, Part};
+use crate::mentions::mentions;
+use crate::options::{Key, Options};
+use crate::receiver::rename_self;
+use crate::time::Time;
+
+/// A function that can be cached.
+pub(crate) struct CachedFn {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    /// As written, but for arguments that are patterns.
+    pub(crate) sig: Signature,
+    pub(crate) form: Form,
+    /// What a load runs.
+    pub(crate) body: Block,
+    /// What the function's future gives.
+    pub(crate) returns: Type,
+    /// The receiver first.
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) key: Vec<Part>,
+    pub(crate) tags: Vec<Vec<Part>>,
+    /// Which arguments key, tags and settings are made of.
+    pub(crate) used: Vec<usize>,
+    pub(crate) options: Options,
+    /// The name of the entry handle.
+    pub(crate) entry: Option<Ident>,
+}
+
+/// How the function is written.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Form {
+    /// `async fn`
+    Async,
+    /// `fn .. -> Pin<Box<dyn Future>> { Box::pin(async move { .. }) }`, as `#[async_trait]` leaves it.
+    Boxed,
+}
+
+impl CachedFn {
+    /// `None`: the function has not the form of a cached one at all. With other mistakes the rest is still looked at.
+    pub(crate) fn check(item: ItemFn, options: Options, errors: &mut Errors) -> Option<Self> {
+        let ItemFn { attrs, vis, sig, block, .. } = item;
+        errors.keep(check_qualifiers(&sig))?;
+        let (form, returns, body) = errors.keep(form_of(&sig, *block))?;
+        let returns_fit = errors.keep(check_return_type(&returns)).is_some();
+
+        let arguments: Vec<_> = sig.inputs.iter().map(Argument::parse).collect();
+        for argument in &arguments {
+            errors.keep(argument.check());
+        }
+
+        let names = Names::new(&sig.ident, &arguments);
+        let key = key_of(&options, &names, errors);
+        let tags = options.tags.iter().filter_map(|tag| errors.keep(key::from_template(tag, &names))).collect();
+        let used = used_arguments(&options, &names, &arguments);
+        errors.keep(check_receiver_in_key(&options, &arguments));
+        let entry = entry_of(&sig, &options, &arguments, &used, errors).filter(|_| returns_fit);
+
+        let sig = with_plain_inputs(sig, &arguments);
+        Some(Self { attrs, vis, sig, form, body, returns, arguments, key, tags, used, options, entry }.with_local_self())
+    }
+
+    fn with_local_self(mut self) -> Self {
+        if self.arguments.iter().any(|argument| argument.is_self() && matches!(argument.passing, Passing::Borrowed(_))) {
+            rename_self(&mut self.body);
+        }
+        self
+    }
+}
+
+fn check_qualifiers(sig: &Signature) -> Result<()> {
+    let refused = |tokens: TokenStream| {
+        Err(Error::new_spanned(&tokens, format!("a cached function cannot be `{}`: remove it", tokens.to_string().replace(" \"", " \""))))
+    };
+    if let Some(constness) = &sig.constness {
+        return refused(constness.to_token_stream());
+    }
+    if let Safety::Unsafe(unsafety) = &sig.safety {
+        return refused(unsafety.to_token_stream());
+    }
+    if let Some(abi) = &sig.abi {
+        return refused(abi.to_token_stream());
+    }
+    if let Some(variadic) = &sig.variadic {
+        return Err(Error::new_spanned(variadic, "a cached function cannot take a variable number of arguments"));
+    }
+    Ok(())
+}
+
+fn form_of(sig: &Signature, block: Block) -> Result<(Form, Type, Block)> {
+    if sig.asyncness.is_some() {
+        let span = sig.ident.span();
+        let returns = match &sig.output {
+            ReturnType::Type(_, ty) => (**ty).clone(),
+            ReturnType::Default => parse_quote_spanned!(span=> ()),
+        };
+        return Ok((Form::Async, returns, block));
+    }
+    match boxed_output(&sig.output).zip(boxed_body(block)) {
+        Some((returns, body)) => Ok((Form::Boxed, returns, body)),
+        None => Err(Error::new(sig.fn_token.span, "a cached function is an `async fn`: put `async` before `fn`")),
+    }
+}
+
+/// The `R` of `Pin<Box<dyn Future<Output = R> + ..>>`.
+fn boxed_output(output: &ReturnType) -> Option<Type> {
+    let ReturnType::Type(_, output) = output else { return None };
+    let Type::TraitObject(future) = only_argument(only_argument(output, "Pin")?, "Box")? else { return None };
+    let TypeParamBound::Trait(bound) = future.bounds.first()? else { return None };
+    let last = bound.path.segments.last().filter(|last| last.ident == "Future")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(output) if output.ident == "Output" => Some(output.ty.clone()),
+        _ => None,
+    })
+}
+
+/// The `T` of `Name<T>`.
+fn only_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
+    let Type::Path(TypePath { qself: None, path, .. }) = ty else { return None };
+    let last = path.segments.last().filter(|last| last.ident == name)?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    match arguments.args.first() {
+        Some(GenericArgument::Type(argument)) if arguments.args.len() == 1 => Some(argument),
+        _ => None,
+    }
+}
+
+/// The block of a body that is `Box::pin(async move { .. })`.
+fn boxed_body(block: Block) -> Option<Block> {
+    let [Stmt::Expr(Expr::Call(call), None)] = <[Stmt; 1]>::try_from(block.stmts).ok()? else { return None };
+    let Expr::Path(function) = *call.func else { return None };
+    let mut path = function.path.segments.iter().rev().map(|segment| &segment.ident);
+    if path.next()? != "pin" || path.next()? != "Box" {
+        return None;
+    }
+    let mut arguments = call.args.into_iter();
+    match (arguments.next(), arguments.next()) {
+        (Some(Expr::Async(future)), None) if future.capture.is_some() => Some(future.block),
+        _ => None,
+    }
+}
+
+fn check_return_type(ty: &Type) -> Result<()> {
+    if let Some(opaque) = first_impl_trait(ty) {
+        return Err(Error::new_spanned(
+            opaque,
+            "a cached function returns a type that has a name: write the type, or a `Box<dyn Trait + Send + Sync>`",
+        ));
+    }
+    if let Some(borrow) = first_borrow(ty) {
+        return Err(Error::new_spanned(
+            borrow,
+            "a cached value outlives the call and cannot borrow: return an owned type, as `String` for `&str`, or `Arc<T>`",
+        ));
+    }
+    Ok(())
+}
+
+fn key_of(options: &Options, names: &Names<'_>, errors: &mut Errors) -> Vec<Part> {
+    let Some(key) = &options.key else { return key::from_arguments(&options.skip, names, errors) };
+    if let Some(skipped) = options.skip.iter().find(|skipped| *skipped != "self") {
+        errors.push(Error::new(
+            skipped.span(),
+            "`skip` belongs to the default key: with `key` only what that names is part of the key, so remove this",
+        ));
+    }
+    match key {
+        Key::Template(template) => errors.keep(key::from_template(template, names)).unwrap_or_default(),
+        Key::Expression(expression) => key::from_expression(expression, names),
+    }
+}
+
+/// The arguments that the entry handle needs: those that key, tags and cache use, and those by which the settings are computed.
+fn used_arguments(options: &Options, names: &Names<'_>, arguments: &[Argument]) -> Vec<usize> {
+    let mut used = HashSet::new();
+    match &options.key {
+        None => {
+            let skipped = |name: &Ident| options.skip.iter().any(|skipped| skipped.unraw() == name.unraw());
+            used.extend(names.all().map(|(_, name)| name).filter(|name| !skipped(name)).map(|name| name.unraw().to_string()));
+        }
+        Some(Key::Template(template)) => used.extend(key::names_in_template(template).into_iter().flatten()),
+        Some(Key::Expression(expression)) => used.extend(mentions(expression.to_token_stream())),
+    }
+    used.extend(options.tags.iter().filter_map(key::names_in_template).flatten());
+    for expression in options.cache.iter().chain(&options.weigh) {
+        used.extend(mentions(expression.to_token_stream()));
+    }
+    for time in [&options.ttl, &options.fresh_for, &options.timeout].into_iter().flatten() {
+        if let Time::Computed(expression) = time {
+            used.extend(mentions(expression.to_token_stream()));
+        }
+    }
+    let is_used = |argument: &Argument| argument.names.iter().any(|name| used.contains(&name.unraw().to_string()));
+    arguments.iter().enumerate().filter(|(_, argument)| is_used(argument)).map(|(nth, _)| nth).collect()
+}
+
+fn check_receiver_in_key(options: &Options, arguments: &[Argument]) -> Result<()> {
+    let Some(receiver) = arguments.first().filter(|first| first.is_self()) else { return Ok(()) };
+    let key_names_self = match &options.key {
+        None => true,
+        // A template that is not one has its own mistake.
+        Some(Key::Template(template)) => key::names_in_template(template).is_none_or(|names| names.iter().any(|name| name == "self")),
+        Some(Key::Expression(expression)) => mentions(expression.to_token_stream()).contains("self"),
+    };
+    if key_names_self || options.skip.iter().any(|skipped| skipped == "self") {
+        return Ok(());
+    }
+    Err(Error::new(
+        receiver.outer.span(),
+        "`self` is not part of the key: two values of `Self` would share entries; name what tells them apart, as in \
+         `{self.field}`, or say `skip(self)` if nothing does",
+    ))
+}
+
+fn entry_of(sig: &Signature, options: &Options, arguments: &[Argument], used: &[usize], errors: &mut Errors) -> Option<Ident> {
+    if !options.entry {
+        return None;
+    }
+    if sig.generics.lifetimes().any(|parameter| parameter.lifetime.ident == "async_trait") {
+        errors.push(Error::new(
+            sig.ident.span(),
+            "an entry handle would be no member of the trait: add `entry = false` to the options",
+        ));
+        return None;
+    }
+    let left_out = arguments.iter().enumerate().find(|(nth, argument)| argument.is_opaque() && !used.contains(nth));
+    if let (Some((_, argument)), None) = (left_out, &options.name) {
+        errors.push(Error::new_spanned(
+            &argument.ty,
+            "the entry handle cannot tell what type this has, since the key leaves it out: give the function a `name`, which all \
+             types then share, or write `entry = false`",
+        ));
+    }
+    Some(format_ident!("{}_entry", sig.ident.unraw(), span = sig.ident.span()))
+}
+
+/// The emitted function's arguments are plain names; patterns are matched in the load.
+fn with_plain_inputs(mut sig: Signature, arguments: &[Argument]) -> Signature {
+    for (input, argument) in sig.inputs.iter_mut().zip(arguments) {
+        if let FnArg::Typed(typed) = input {
+            typed.pat = Box::new(argument.outer_pattern());
+        }
+    }
+    sig
+}

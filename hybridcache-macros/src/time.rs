@@ -1,0 +1,218 @@
+//! The value of `ttl`, `fresh_for` and `timeout`: a literal like `20s`, or an expression of type `Duration`.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::ToTokens;
+use syn::parse::ParseStream;
+use syn::{Error, Expr, ExprCall, ExprPath, LitStr, Path, Result, Token};
+
+use crate::duration::milliseconds;
+
+/// A duration, told apart by when it can be checked.
+pub(crate) enum Time {
+    /// Checked here.
+    Literal(TimeLiteral),
+    /// Checked by the compiler, in a `const` block.
+    Constant(Expr),
+    /// Kept within bounds when it runs.
+    Computed(Expr),
+}
+
+pub(crate) struct TimeLiteral {
+    pub(crate) milliseconds: u64,
+    tokens: TokenStream,
+}
+
+impl Time {
+    /// Parses the value of `option`.
+    pub(crate) fn parse(option: &str, input: ParseStream) -> Result<Self> {
+        if let Ok(quoted) = input.fork().parse::<LitStr>() {
+            let duration = quoted.value();
+            let fix = if milliseconds(&duration).is_ok() { &duration } else { "20s" };
+            return Err(Error::new(quoted.span(), format!("a duration stands without quotes: write `{option} = {fix}`")));
+        }
+        if input.peek(Token![-]) {
+            return Err(input.error(format!("`{option}` cannot be negative")));
+        }
+        if let Some(tokens) = duration_literal(input) {
+            return TimeLiteral::check(option, tokens).map(Self::Literal);
+        }
+        let expression: Expr = input.parse()?;
+        Ok(if is_constant_duration(&expression) { Self::Constant(expression) } else { Self::Computed(expression) })
+    }
+
+    /// The same bound the runtime puts on constants and computed values.
+    pub(crate) fn check_within(&self, ttl: &Self) -> Result<()> {
+        match (self, ttl) {
+            (Self::Literal(fresh_for), Self::Literal(ttl)) if fresh_for.milliseconds > ttl.milliseconds => {
+                Err(Error::new_spanned(
+                    &fresh_for.tokens,
+                    format!(
+                        "`fresh_for` ({fresh_for}) is longer than `ttl` ({ttl}): a value is first fresh, then stale until `ttl`; \
+                         are the two swapped?"
+                    ),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ToTokens for Time {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Literal(literal) => literal.tokens.to_tokens(tokens),
+            Self::Constant(expression) | Self::Computed(expression) => expression.to_tokens(tokens),
+        }
+    }
+}
+
+impl TimeLiteral {
+    fn check(option: &str, tokens: TokenStream) -> Result<Self> {
+        let text: String = tokens.clone().into_iter().map(|literal| literal.to_string()).collect();
+        match milliseconds(&text) {
+            Ok(0) => Err(Error::new_spanned(&tokens, is_zero(option))),
+            Ok(milliseconds) => Ok(Self { milliseconds, tokens }),
+            Err(mistake) => Err(Error::new_spanned(&tokens, mistake)),
+        }
+    }
+}
+
+impl std::fmt::Display for TimeLiteral {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.tokens.fmt(f)
+    }
+}
+
+fn is_zero(option: &str) -> &'static str {
+    match option {
+        "ttl" => "`ttl` is zero: nothing would ever be cached",
+        "fresh_for" => "`fresh_for` is zero: no value would ever be fresh; leave it out to have values fresh until `ttl`",
+        _ => "`timeout` is zero: no load could finish; leave it out to have none",
+    }
+}
+
+/// Takes `1h30m` or `1h 30m`, but not the number that begins an expression, as in `2 * MINUTE`.
+fn duration_literal(input: ParseStream) -> Option<TokenStream> {
+    let fork = input.fork();
+    let first: Literal = fork.parse().ok()?;
+    let ends_here = fork.is_empty() || fork.peek(Token![,]);
+    if is_plain_number(&first.to_string()) && !ends_here {
+        return None;
+    }
+    let mut tokens = TokenStream::new();
+    while let Ok(literal) = input.parse::<Literal>() {
+        literal.to_tokens(&mut tokens);
+    }
+    Some(tokens)
+}
+
+/// A number as Rust knows it: with no suffix, or with that of a type.
+fn is_plain_number(text: &str) -> bool {
+    let suffix = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_' || c == '.');
+    matches!(suffix, "" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize")
+}
+
+/// Whether an expression of type `Duration` can stand in a `const` block, by the look of it.
+fn is_constant_duration(expression: &Expr) -> bool {
+    match expression {
+        Expr::Path(ExprPath { path, .. }) => is_constant_path(path),
+        Expr::Paren(inner) => is_constant_duration(&inner.expr),
+        Expr::Group(inner) => is_constant_duration(&inner.expr),
+        Expr::Call(ExprCall { func, args, .. }) => is_constructor(func) && args.iter().all(is_constant_number),
+        _ => false,
+    }
+}
+
+/// `Duration::new`, `Duration::from_secs` and their like, which are all `const`.
+fn is_constructor(function: &Expr) -> bool {
+    let Expr::Path(ExprPath { path, .. }) = function else { return false };
+    let mut names = path.segments.iter().rev().map(|segment| segment.ident.to_string());
+    names.next().is_some_and(|name| name == "new" || name.starts_with("from_")) && names.next().is_some_and(|name| name == "Duration")
+}
+
+fn is_constant_number(expression: &Expr) -> bool {
+    match expression {
+        Expr::Lit(_) => true,
+        Expr::Path(ExprPath { path, .. }) => is_constant_path(path),
+        Expr::Paren(inner) => is_constant_number(&inner.expr),
+        Expr::Group(inner) => is_constant_number(&inner.expr),
+        Expr::Cast(inner) => is_constant_number(&inner.expr),
+        Expr::Binary(binary) => is_constant_number(&binary.left) && is_constant_number(&binary.right),
+        _ => false,
+    }
+}
+
+/// `TTL`, `Self::TTL`, `limits::TTL`: constants are written in capitals, arguments are not.
+fn is_constant_path(path: &Path) -> bool {
+    path.segments.last().is_some_and(|last| {
+        let name = last.ident.to_string();
+        name.chars().any(char::is_uppercase) && !name.chars().any(char::is_lowercase)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse::Parser;
+
+    use super::*;
+
+    fn time(text: &str) -> Result<Time> {
+        let tokens: TokenStream = text.parse().expect(text);
+        (|input: ParseStream| {
+            let time = Time::parse("ttl", input)?;
+            assert!(input.is_empty(), "{text} left {input}");
+            Ok(time)
+        })
+        .parse2(tokens)
+    }
+
+    #[test]
+    fn literals_constants_and_computed_values_are_told_apart() {
+        for (text, expected) in [("20s", 20_000), ("1h30m", 5_400_000), ("1h 30m", 5_400_000), ("1.5s", 1_500)] {
+            assert!(matches!(time(text), Ok(Time::Literal(TimeLiteral { milliseconds, .. })) if milliseconds == expected), "{text}");
+        }
+        for text in [
+            "TTL",
+            "Self::TTL",
+            "(TTL)",
+            "Duration::from_secs(5)",
+            "std::time::Duration::from_secs(60 * MINUTES as u64)",
+            "Duration::new(5, 0)",
+            "Duration::MAX",
+        ] {
+            assert!(matches!(time(text), Ok(Time::Constant(_))), "{text}");
+        }
+        for text in ["ttl", "self.ttl", "2 * TTL", "5u32 * TTL", "Duration::from_secs(ttl)", "config().ttl", "*TTL", "lifetime(5)"] {
+            assert!(matches!(time(text), Ok(Time::Computed(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_name_the_fix() {
+        for (text, expected) in [
+            ("5", "did you mean `5s`?"),
+            ("5sec", "did you mean `5s`?"),
+            ("1h 30", "did you mean `1h30m`?"),
+            ("0s", "`ttl` is zero"),
+            ("\"20s\"", "write `ttl = 20s`"),
+            ("\"soon\"", "write `ttl = 20s`"),
+            ("-5s", "cannot be negative"),
+        ] {
+            let Err(mistake) = time(text) else { panic!("{text}") };
+            assert!(mistake.to_string().contains(expected), "{text}: {mistake}");
+        }
+    }
+
+    #[test]
+    fn fresh_for_is_within_ttl() {
+        let check = |fresh_for: &str, ttl: &str| {
+            let (Ok(fresh_for), Ok(ttl)) = (time(fresh_for), time(ttl)) else { panic!() };
+            fresh_for.check_within(&ttl).map_err(|error| error.to_string())
+        };
+        assert_eq!(check("1m", "1h"), Ok(()));
+        assert_eq!(check("1h", "60m"), Ok(()));
+        assert_eq!(check("TTL", "1s"), Ok(()), "left to the compiler");
+        let mistake = check("2h", "1h30m").expect_err("longer");
+        assert!(mistake.starts_with("`fresh_for` (2h) is longer than `ttl` (1h30m)"), "{mistake}");
+    }
+}

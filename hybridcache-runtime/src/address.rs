@@ -1,0 +1,157 @@
+//! Where things stand in a shared tier: the names of entries, leases, stages, stamps and channels.
+//!
+//! The names are part of the wire format: `tests/wire/vectors.json` spells them out for other implementations.
+//!
+//! A name is made of parts that people can read. A part is at most 64 bytes long; what is longer once it is escaped is
+//! replaced by `#` and a hash of its unescaped text. `#` itself is always escaped, so no readable part equals a hashed one, and
+//! the hash (BLAKE3, 192 bits) is one for which nobody can find two texts.
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::remote::{StampName, Token};
+
+/// Bytes of a part that people can read.
+const READABLE: usize = 64;
+
+/// Escaped in a function's name and a tag: `@` ends the one, braces mark the hash slot, `#` a hashed part. Colons stay, which keeps
+/// `module::function` readable.
+const NAME: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'#').add(b'{').add(b'}').add(b'@');
+
+/// Escaped in a namespace, which a colon ends.
+const NAMESPACE: &AsciiSet = &NAME.add(b':');
+
+/// Where one key stands: `hc1:{<namespace>:<bucket>}:<function>@<version>:<args>`, then what kind of thing it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    base: String,
+    /// Where in `base` the version stands. A colon and the arguments follow it.
+    version_at: Range<usize>,
+    version: u32,
+    id: u64,
+}
+
+impl Address {
+    /// `args` is the canonical text of the arguments; the others are as the user wrote them.
+    pub(crate) fn new(namespace: &str, function: &str, version: u32, args: &str) -> Self {
+        let id = hash_of([function, args]);
+        let before = format!("hc1:{{{}:{}}}:{}@", readable(namespace, NAMESPACE), bucket(id), readable(function, NAME));
+        let number = version.to_string();
+        let version_at = before.len()..before.len() + number.len();
+        Self { base: before + &number + ":" + &readable_args(args), version_at, version, id }
+    }
+
+    /// The key of the entry.
+    pub(crate) fn entry(&self) -> String {
+        format!("{}:e", self.base)
+    }
+
+    /// The key of the lease.
+    pub(crate) fn lease(&self) -> String {
+        format!("{}:l", self.base)
+    }
+
+    /// The key at which the holder of `token` puts a value before it becomes the entry.
+    pub(crate) fn stage(&self, token: &Token) -> String {
+        format!("{}:s:{}", self.base, HEXLOWER.encode(&token.to_bytes()))
+    }
+
+    /// What messages call the key: xxh3-64 of function and arguments, the same for all versions and namespaces.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The arguments as they stand in the name.
+    pub(crate) fn readable(&self) -> &str {
+        &self.base[self.version_at.end + 1..]
+    }
+
+    /// This key under the version before, this one, and the one behind, as far as there are such.
+    pub(crate) fn neighbours(&self) -> Vec<Self> {
+        let first = self.version.saturating_sub(1);
+        let last = self.version.saturating_add(1);
+        (first..=last).map(|version| self.at_version(version)).collect()
+    }
+
+    fn at_version(&self, version: u32) -> Self {
+        let Range { start, end } = self.version_at;
+        let number = version.to_string();
+        let base = [&self.base[..start], &number, &self.base[end..]].concat();
+        Self { base, version_at: start..start + number.len(), version, id: self.id }
+    }
+}
+
+impl StampName {
+    /// Of everything in a namespace.
+    pub(crate) fn of_namespace(namespace: &str) -> Self {
+        stamp(namespace, "n", "")
+    }
+
+    /// Of all entries of a function, whatever their version.
+    pub(crate) fn of_function(namespace: &str, function: &str) -> Self {
+        stamp(namespace, "f", function)
+    }
+
+    /// Of all entries with a tag, whose text is not escaped.
+    pub(crate) fn of_tag(namespace: &str, tag: &str) -> Self {
+        stamp(namespace, "t", tag)
+    }
+}
+
+/// `hc1:{<namespace>:t:<bucket>}:` and `n`, `f:<function>` or `t:<tag>`.
+fn stamp(namespace: &str, kind: &str, name: &str) -> StampName {
+    let hash = hash_of([kind, name]);
+    let group = format!("hc1:{{{}:t:{}}}:{kind}", readable(namespace, NAMESPACE), bucket(hash));
+    let key = if kind == "n" { group } else { format!("{group}:{}", readable(name, NAME)) };
+    StampName { key: key.into(), hash }
+}
+
+/// The channel on which a namespace's invalidations are told.
+pub(crate) fn invalidation_channel(namespace: &str) -> String {
+    format!("hc1:{}:inv", readable(namespace, NAMESPACE))
+}
+
+/// What stands before a waiter's id (8 bytes as they are) in the name of its wake-up channel.
+pub(crate) fn wake_prefix(namespace: &str) -> String {
+    format!("hc1:{}:w:", readable(namespace, NAMESPACE))
+}
+
+fn readable(text: &str, escaped: &'static AsciiSet) -> String {
+    let readable = utf8_percent_encode(text, escaped).to_string();
+    if readable.len() <= READABLE { readable } else { hashed(text) }
+}
+
+/// Arguments come escaped. Should some not be, they are hashed: whatever a name shows is safe there.
+fn readable_args(args: &str) -> String {
+    let is_safe = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'#');
+    if args.len() <= READABLE && args.bytes().all(is_safe) { args.to_owned() } else { hashed(args) }
+}
+
+fn hashed(text: &str) -> String {
+    let hash = blake3::hash(text.as_bytes());
+    let mut hashed = format!("#{}", BASE32_NOPAD.encode(&hash.as_bytes()[..24]));
+    hashed.make_ascii_lowercase();
+    hashed
+}
+
+/// xxh3-64 of the parts, each behind its length: 4 bytes, little endian.
+fn hash_of(parts: [&str; 2]) -> u64 {
+    let mut bytes = Vec::with_capacity(parts[0].len() + parts[1].len() + 8);
+    for part in parts {
+        // A part of 4 GiB or more would give a length that is short by a multiple of that: still one hash per text.
+        bytes.extend_from_slice(&(part.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    xxh3_64(&bytes)
+}
+
+/// One of 256 groups of keys: the lowest byte of the id, in hex. All names of one key share it, so that a cluster keeps them together.
+fn bucket(id: u64) -> String {
+    format!("{:02x}", id & 0xff)
+}

@@ -1,0 +1,197 @@
+//! Configuration, checked once.
+
+use std::env;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::{HybridCache, Limits};
+use crate::error::Error;
+use crate::local::Local;
+use crate::memory::{Bound, Memory, MemoryTier};
+use crate::remote::Remote;
+
+/// Makes a [`HybridCache`].
+///
+/// ```
+/// # async fn run() -> Result<(), hybridcache_runtime::Error> {
+/// use hybridcache_runtime::{HybridCache, Memory};
+///
+/// let cache = HybridCache::builder().namespace("shop").memory(Memory::bytes(64 << 20)).build().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is built before `build` is called"]
+pub struct Builder {
+    namespace: String,
+    memory: Memory,
+    redis: Option<String>,
+    limits: Limits,
+}
+
+/// What is used where nothing was configured.
+const DEFAULT_NAMESPACE: &str = "default";
+const DEFAULT_MEMORY: Memory = Memory::entries(100_000);
+const DEFAULT_LIMITS: Limits =
+    Limits { redis_budget: Duration::from_millis(50), lease_limit: Duration::from_secs(60), value_limit: 8 << 20 };
+
+const REDIS_URL: &str = "HYBRIDCACHE_REDIS_URL";
+const NAMESPACE: &str = "HYBRIDCACHE_NAMESPACE";
+const MEMORY_ENTRIES: &str = "HYBRIDCACHE_MEMORY_ENTRIES";
+
+impl HybridCache {
+    /// A cache is configured with this, and built with [`Builder::build`].
+    pub fn builder() -> Builder {
+        Builder {
+            namespace: DEFAULT_NAMESPACE.into(),
+            memory: DEFAULT_MEMORY,
+            redis: None,
+            limits: DEFAULT_LIMITS,
+        }
+    }
+
+    /// A cache as the environment says: `HYBRIDCACHE_REDIS_URL` (unset: memory only), `HYBRIDCACHE_NAMESPACE`
+    /// (`default`), `HYBRIDCACHE_MEMORY_ENTRIES` (100000).
+    ///
+    /// # Errors
+    /// A value that cannot be used; the message names the variable.
+    pub async fn from_env() -> Result<Self, Error> {
+        let mut builder = Self::builder();
+        if let Some(namespace) = variable(NAMESPACE)? {
+            check_namespace(NAMESPACE, &namespace)?;
+            builder.namespace = namespace;
+        }
+        if let Some(entries) = variable(MEMORY_ENTRIES)? {
+            let problem = |_| Error::config(MEMORY_ENTRIES, format!("`{entries}` is not a whole number of entries"));
+            builder.memory = Memory::entries(entries.trim().parse().map_err(problem)?);
+            check_memory(MEMORY_ENTRIES, builder.memory)?;
+        }
+        builder.redis = variable(REDIS_URL)?;
+        builder.build_with(REDIS_URL).await
+    }
+
+    /// What annotated functions use where nothing was installed: memory only.
+    pub(crate) fn fallback() -> Self {
+        let local = Arc::new(Local::new(MemoryTier::new(DEFAULT_MEMORY, false)));
+        Self::assemble(DEFAULT_NAMESPACE, local, None, 0, DEFAULT_LIMITS)
+    }
+}
+
+impl Builder {
+    /// Separates applications that share a Redis; the same in all processes of one. Not empty. Default: `default`.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// The bound of memory, over all functions together. Default: 100,000 entries.
+    pub fn memory(mut self, memory: Memory) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// The Redis that all processes share: `redis://[user:password@]host[:port][/db]`. Without one the cache is memory
+    /// only.
+    #[cfg(feature = "redis")]
+    pub fn redis(mut self, url: impl Into<String>) -> Self {
+        self.redis = Some(url.into());
+        self
+    }
+
+    /// How long one call may wait for Redis in all before it goes on without. At least 1 ms. Default: 50 ms.
+    pub fn redis_budget(mut self, budget: Duration) -> Self {
+        self.limits.redis_budget = budget;
+        self
+    }
+
+    /// How long a load without a `timeout` keeps other processes from loading the same key. At least 1 s. Default: 60 s.
+    pub fn lease_limit(mut self, limit: Duration) -> Self {
+        self.limits.lease_limit = limit;
+        self
+    }
+
+    /// Values whose encoding is longer stay in memory, and are counted. At least 1. Default: 8 MiB.
+    pub fn value_limit(mut self, bytes: usize) -> Self {
+        self.limits.value_limit = bytes;
+        self
+    }
+
+    /// Checks the settings and builds the cache. Waits up to about a second for Redis; one that is down is reported as a
+    /// warning, and connected to once it is up.
+    ///
+    /// # Errors
+    /// A setting that cannot be used; the message names it.
+    pub async fn build(self) -> Result<HybridCache, Error> {
+        self.build_with("redis").await
+    }
+
+    /// `redis_setting` is what the user called the URL.
+    async fn build_with(self, redis_setting: &str) -> Result<HybridCache, Error> {
+        check_namespace("namespace", &self.namespace)?;
+        check_memory("memory", self.memory)?;
+        self.check_limits()?;
+        let process = fastrand::u64(1..);
+        let local = Arc::new(Local::new(MemoryTier::new(self.memory, self.redis.is_some())));
+        let remote = match &self.redis {
+            Some(url) => Some(connect(redis_setting, url, &self.namespace, process, &local).await?),
+            None => None,
+        };
+        Ok(HybridCache::assemble(&self.namespace, local, remote, process, self.limits))
+    }
+
+    fn check_limits(&self) -> Result<(), Error> {
+        let Limits { redis_budget, lease_limit, value_limit } = self.limits;
+        if redis_budget < Duration::from_millis(1) {
+            return Err(Error::config("redis_budget", "must be at least 1 ms"));
+        }
+        if lease_limit < Duration::from_secs(1) {
+            return Err(Error::config("lease_limit", "must be at least 1 s"));
+        }
+        if value_limit == 0 {
+            return Err(Error::config("value_limit", "must be at least 1 byte"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "redis")]
+async fn connect(
+    setting: &str,
+    url: &str,
+    namespace: &str,
+    process: u64,
+    local: &Arc<Local>,
+) -> Result<Arc<dyn Remote>, Error> {
+    match crate::redis::RedisTier::connect(url, namespace, process, local.clone()).await {
+        Ok(tier) => Ok(tier),
+        Err(problem) => Err(Error::config(setting, problem)),
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+async fn connect(setting: &str, _: &str, _: &str, _: u64, _: &Arc<Local>) -> Result<Arc<dyn Remote>, Error> {
+    Err(Error::config(setting, "hybridcache was built without its feature `redis`"))
+}
+
+/// An environment variable. One that is set to nothing is a mistake to be told, not an absent one.
+fn variable(name: &str) -> Result<Option<String>, Error> {
+    match env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(Error::config(name, "is not UTF-8")),
+    }
+}
+
+fn check_namespace(setting: &str, namespace: &str) -> Result<(), Error> {
+    if namespace.trim().is_empty() {
+        return Err(Error::config(setting, "must not be empty: it separates applications that share a Redis"));
+    }
+    Ok(())
+}
+
+fn check_memory(setting: &str, memory: Memory) -> Result<(), Error> {
+    match memory.bound {
+        Bound::Entries(0) => Err(Error::config(setting, "must hold at least 1 entry")),
+        Bound::Bytes(0) => Err(Error::config(setting, "must hold at least 1 byte")),
+        Bound::Entries(_) | Bound::Bytes(_) => Ok(()),
+    }
+}

@@ -1,0 +1,283 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde::{Deserialize, Deserializer};
+
+use super::*;
+
+fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    assert_eq!(encode_value(value, &mut bytes).expect("encodes"), Kind::Value);
+    bytes
+}
+
+fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    decode_value(Kind::Value, bytes)
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Tree {
+    Leaf,
+    Wrapped(Box<Tree>),
+    Fork(Vec<Tree>),
+    Named { tree: Box<Tree> },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct User {
+    id: u64,
+    name: String,
+    email: Option<String>,
+    tags: Vec<String>,
+    balance: i128,
+    score: f64,
+    friends: BTreeMap<u32, Arc<str>>,
+}
+
+fn user() -> User {
+    User {
+        id: 7,
+        name: "Ada".into(),
+        email: None,
+        tags: vec!["a".into()],
+        balance: -1,
+        score: 0.5,
+        friends: [(1, "x".into())].into(),
+    }
+}
+
+#[test]
+fn values_come_back() {
+    assert_eq!(decoded::<User>(&encoded(&user())).expect("decodes"), user());
+    assert_eq!(decoded::<Arc<User>>(&encoded(&Arc::new(user()))).expect("decodes"), Arc::new(user()));
+    let tree = Tree::Fork(vec![Tree::Leaf, Tree::Wrapped(Tree::Leaf.into()), Tree::Named { tree: Tree::Leaf.into() }]);
+    assert_eq!(decoded::<Tree>(&encoded(&tree)).expect("decodes"), tree);
+    decoded::<()>(&encoded(&())).expect("decodes");
+}
+
+#[test]
+fn a_value_is_appended() {
+    let mut bytes = b"before".to_vec();
+    encode_value(&7, &mut bytes).expect("encodes");
+    assert_eq!(bytes, b"before\x07");
+}
+
+/// Killed by: leaving out the names of fields.
+#[test]
+fn fields_are_found_by_their_names() {
+    #[derive(Serialize)]
+    struct Written {
+        width: u32,
+        height: u32,
+    }
+    #[derive(Debug, Deserialize)]
+    struct Read {
+        height: u32,
+        width: u32,
+    }
+    let read: Read = decoded(&encoded(&Written { width: 1, height: 2 })).expect("decodes");
+    assert_eq!((read.width, read.height), (1, 2));
+}
+
+/// Killed by: encoding the whole `Option`.
+#[test]
+fn the_outer_option_survives() {
+    fn round<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(value: Option<T>) -> Kind {
+        let mut bytes = Vec::new();
+        let kind = encode_option(&value, &mut bytes).expect("encodes");
+        assert_eq!(decode_option::<T>(kind, &bytes).expect("decodes"), value);
+        kind
+    }
+    assert_eq!(round(Some(None::<u8>)), Kind::Value);
+    assert_eq!(round(Some(())), Kind::Value);
+    assert_eq!(round(Some(Some(1))), Kind::Value);
+    assert_eq!(round(None::<Option<u8>>), Kind::None);
+    assert_eq!(round(None::<()>), Kind::None);
+}
+
+#[test]
+fn a_kind_that_does_not_fit_is_an_error() {
+    assert!(matches!(decode_value::<Option<u8>>(Kind::None, b""), Err(CodecError::WrongKind)));
+    assert!(matches!(decode_option::<u8>(Kind::None, b"\x07"), Err(CodecError::WrongKind)));
+    assert!(matches!(decode_option::<u8>(Kind::Value, b""), Err(CodecError::Malformed)));
+}
+
+/// Killed by: leaving out `check_shape`; not comparing what is left at its end.
+#[test]
+fn more_or_less_than_one_value_is_an_error() {
+    let bytes = encoded(&user());
+    for length in 0..bytes.len() {
+        assert!(matches!(decoded::<User>(&bytes[..length]), Err(CodecError::Malformed)), "{length}");
+    }
+    let longer = [&bytes[..], b"\x00"].concat();
+    assert!(matches!(decoded::<User>(&longer), Err(CodecError::Malformed)));
+    assert!(matches!(decoded::<u8>(b"\x07\x07"), Err(CodecError::Malformed)));
+    assert!(matches!(decoded::<u8>(b"\xc1"), Err(CodecError::Malformed)));
+}
+
+#[test]
+fn another_type_is_an_error() {
+    assert!(matches!(decoded::<u8>(&encoded(&"seven")), Err(CodecError::Decode(_))));
+    assert!(matches!(decoded::<u8>(&encoded(&300)), Err(CodecError::Decode(_))));
+    assert!(matches!(decoded::<User>(&encoded(&(1, 2))), Err(CodecError::Decode(_))));
+}
+
+#[test]
+fn a_value_that_cannot_be_encoded_is_an_error() {
+    struct Refuses;
+    impl Serialize for Refuses {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("no"))
+        }
+    }
+    assert!(matches!(encode_value(&Refuses, &mut Vec::new()), Err(CodecError::Encode(_))));
+}
+
+fn nested(depth: usize) -> Tree {
+    (0..depth).fold(Tree::Leaf, |tree, _| Tree::Wrapped(tree.into()))
+}
+
+/// Killed by: a limit of 99 or 101; not looking at what was encoded.
+#[test]
+fn values_may_be_nested_a_hundred_deep() {
+    assert_eq!(decoded::<Tree>(&encoded(&nested(100))).expect("decodes"), nested(100));
+    assert!(matches!(encode_value(&nested(101), &mut Vec::new()), Err(CodecError::TooDeep)));
+}
+
+/// The second and the last of these run over the stack without the limit: the decoder's own does not count enums.
+/// Killed by: leaving out `check_shape`.
+#[test]
+fn bytes_nested_without_end_are_an_error() {
+    for opening in [&b"\x91"[..], b"\x81\xa7Wrapped", b"\x81\xa4Fork\x91", b"\x81\xa5Named\x81\xa4tree", b"\x81\x01"] {
+        let bytes = opening.repeat(1_000_000);
+        assert!(matches!(decoded::<Tree>(&bytes), Err(CodecError::TooDeep)));
+        assert!(matches!(decoded::<serde::de::IgnoredAny>(&bytes), Err(CodecError::TooDeep)));
+    }
+}
+
+/// Remembers how many items it was told to make room for.
+#[derive(Debug)]
+struct Announced(Option<usize>);
+
+impl<'de> Deserialize<'de> for Announced {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+        impl<'de> serde::de::Visitor<'de> for Items {
+            type Value = Announced;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("items")
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Announced, A::Error> {
+                let announced = items.size_hint();
+                while items.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+                Ok(Announced(announced))
+            }
+        }
+        deserializer.deserialize_seq(Items)
+    }
+}
+
+/// So no type allocates for more items than there are bytes. Killed by: leaving out `check_shape`.
+#[test]
+fn a_length_promises_no_more_than_there_is() {
+    for hostile in [
+        &b"\xdd\xff\xff\xff\xff"[..],
+        b"\xdf\xff\xff\xff\xff",
+        b"\xdb\xff\xff\xff\xff",
+        b"\xc6\xff\xff\xff\xff",
+        b"\xc9\xff\xff\xff\xff\x01",
+        b"\xdd\x00\x00\x00\x03\x01\x01",
+        b"\xdc\xff\xff\x01",
+        b"\xde\xff\xff",
+        b"\xc8\x00\x05\x01",
+    ] {
+        assert!(matches!(decoded::<Vec<u64>>(hostile), Err(CodecError::Malformed)), "{hostile:x?}");
+        assert!(matches!(decoded::<HashMap<u8, u8>>(hostile), Err(CodecError::Malformed)), "{hostile:x?}");
+        assert!(matches!(decoded::<String>(hostile), Err(CodecError::Malformed)), "{hostile:x?}");
+    }
+    assert_eq!(decoded::<Announced>(b"\x93\x01\x02\x03").expect("decodes").0, Some(3));
+}
+
+/// Objects of every marker, to be walked over.
+#[test]
+fn every_marker_is_measured_right() {
+    let objects: [&[u8]; 34] = [
+        b"\x00",
+        b"\x7f",
+        b"\xe0",
+        b"\xff",
+        b"\xc0",
+        b"\xc2",
+        b"\xc3",
+        b"\x80",
+        b"\x81\x01\x02",
+        b"\x90",
+        b"\x92\x01\x02",
+        b"\xa0",
+        b"\xa2ab",
+        b"\xc4\x01a",
+        b"\xc5\x00\x01a",
+        b"\xc6\x00\x00\x00\x01a",
+        b"\xc7\x01\x05a",
+        b"\xc8\x00\x01\x05a",
+        b"\xc9\x00\x00\x00\x01\x05a",
+        b"\xca1234",
+        b"\xcb12345678",
+        b"\xcc1",
+        b"\xcd12",
+        b"\xce1234",
+        b"\xcf12345678",
+        b"\xd01",
+        b"\xd112",
+        b"\xd21234",
+        b"\xd312345678",
+        b"\xd4\x051",
+        b"\xd5\x0512",
+        b"\xd8\x051234567812345678",
+        b"\xd9\x01a",
+        b"\xdc\x00\x01\x01",
+    ];
+    for object in objects {
+        check_shape(object).unwrap_or_else(|error| panic!("{object:x?}: {error}"));
+        for length in 0..object.len() {
+            assert!(check_shape(&object[..length]).is_err(), "{object:x?} {length}");
+        }
+        assert!(check_shape(&[object, b"\x00"].concat()).is_err(), "{object:x?}");
+    }
+    let all = [&b"\xdd\x00\x00\x00\x22"[..], &objects.concat()].concat();
+    check_shape(&all).expect("all in one array");
+    check_shape(b"\xdf\x00\x00\x00\x01\xda\x00\x01a\xde\x00\x01\x01\x02").expect("maps");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), 0x80_u8..0xa4, 0xc0_u8..0xe0], 0..60)) {
+        let _ = decoded::<User>(&bytes);
+        let _ = decoded::<Tree>(&bytes);
+        let _ = decoded::<(u8, Option<Vec<String>>, i128)>(&bytes);
+        let _ = decoded::<HashMap<String, Vec<f32>>>(&bytes);
+        let _ = decoded::<serde::de::IgnoredAny>(&bytes);
+        let _ = decode_option::<()>(Kind::Value, &bytes);
+    }
+
+    /// A value of which one byte was changed decodes to some value or to none.
+    #[test]
+    fn damaged_values_never_panic(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut bytes = encoded(&(user(), nested(3)));
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let _ = decoded::<(User, Tree)>(&bytes);
+    }
+
+    #[test]
+    fn any_value_survives(value in any::<(u64, i32, Option<bool>, String, Vec<Option<String>>, [u8; 3], (f32, char))>()) {
+        prop_assert_eq!(decode_again(&value), value);
+    }
+}
+
+fn decode_again<T: Serialize + DeserializeOwned>(value: &T) -> T {
+    decoded(&encoded(value)).expect("decodes")
+}

@@ -1,0 +1,144 @@
+//! A cached value with its times, and what became of it since.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
+
+use crate::clock::{Clock, Millis};
+use crate::function::Key;
+use crate::stamps::Seen;
+
+/// What the bookkeeping of one entry is taken to weigh, in bytes.
+const OVERHEAD: usize = 400;
+
+/// A value in memory. Values of all types share one store, so the value is erased; the downcast on a hit is also the
+/// check that two functions under one explicit name do not mix up their types.
+#[derive(Debug)]
+pub(crate) struct Entry<V: ?Sized = dyn Any + Send + Sync> {
+    pub(crate) meta: Meta,
+    pub(crate) value: V,
+}
+
+/// All of an entry but its value.
+#[derive(Debug)]
+pub(crate) struct Meta {
+    pub(crate) key: Arc<Key>,
+    pub(crate) fresh_until: Millis,
+    pub(crate) expires_at: Millis,
+    /// Bytes, for the budget of memory.
+    pub(crate) weight: u32,
+    /// The stamps that stood when the load began.
+    pub(crate) seen: Seen,
+    /// The stretch of unbroken messages in which it was filled: see [`crate::cache`].
+    pub(crate) epoch: u64,
+    life: Life,
+    refresh: Refresh,
+}
+
+/// What a reader may do with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Fresh,
+    /// Usable, but to be refreshed.
+    Stale,
+    /// Past its lifetime, invalidated, or replaced: as if it were not there.
+    Gone,
+}
+
+impl Meta {
+    pub(crate) fn new(key: Arc<Key>, fresh_until: Millis, expires_at: Millis, seen: Seen, epoch: u64) -> Self {
+        let (life, refresh) = Default::default();
+        Self { key, fresh_until, expires_at, weight: 0, seen, epoch, life, refresh }
+    }
+
+    /// `value` bytes beside the key and the bookkeeping.
+    pub(crate) fn weigh(&mut self, value: usize) {
+        let bytes = value.saturating_add(self.key.size()).saturating_add(OVERHEAD);
+        self.weight = u32::try_from(bytes).unwrap_or(u32::MAX);
+    }
+
+    #[inline]
+    pub(crate) fn state(&self, now: Millis, epoch: u64) -> State {
+        let life = self.life.0.load(Ordering::Acquire);
+        if life == DEAD || now >= self.expires_at || self.epoch != epoch || !self.seen.is_current() {
+            State::Gone
+        } else if life == EXPIRED_BY_HAND || now >= self.fresh_until {
+            State::Stale
+        } else {
+            State::Fresh
+        }
+    }
+
+    /// Evicted, replaced or invalidated: whoever still holds it must not serve it.
+    pub(crate) fn kill(&self) {
+        self.life.0.store(DEAD, Ordering::Release);
+    }
+
+    /// Stale from now on.
+    pub(crate) fn expire(&self) {
+        // A dead entry stays dead.
+        let _ = self.life.0.compare_exchange(ALIVE, EXPIRED_BY_HAND, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Life(AtomicU8);
+
+const ALIVE: u8 = 0;
+const EXPIRED_BY_HAND: u8 = 1;
+const DEAD: u8 = 2;
+
+/// When the next refresh of a stale entry may begin.
+#[derive(Debug, Default)]
+struct Refresh {
+    running: AtomicBool,
+    not_before: AtomicU64,
+    failures: AtomicU32,
+}
+
+const FIRST_PAUSE: u64 = 1_000;
+const LONGEST_PAUSE: u64 = 30_000;
+
+/// The right to refresh an entry, of which there is one. Dropped without [`RefreshClaim::done`] it counts as failed,
+/// and the next attempt waits: 1 s, doubling to 30 s, less up to a quarter at random.
+#[derive(Debug)]
+pub(crate) struct RefreshClaim {
+    entry: Arc<Entry>,
+    clock: Clock,
+    failed: bool,
+}
+
+impl RefreshClaim {
+    /// `None` while somebody else holds the claim, or the last attempt failed a short while ago.
+    pub(crate) fn take(entry: &Arc<Entry>, clock: Clock, now: Millis) -> Option<Self> {
+        let refresh = &entry.meta.refresh;
+        if now < refresh.not_before.load(Ordering::Acquire) || refresh.running.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        let claim = Self { entry: entry.clone(), clock, failed: true };
+        // A claim that ended between the two looks has set the time anew.
+        if now < refresh.not_before.load(Ordering::Acquire) {
+            claim.done();
+            return None;
+        }
+        Some(claim)
+    }
+
+    /// Another value takes the entry's place, or nothing was tried.
+    pub(crate) fn done(mut self) {
+        self.failed = false;
+    }
+}
+
+impl Drop for RefreshClaim {
+    fn drop(&mut self) {
+        let refresh = &self.entry.meta.refresh;
+        if self.failed {
+            let failures = refresh.failures.fetch_add(1, Ordering::AcqRel);
+            let pause = (FIRST_PAUSE << failures.min(5)).min(LONGEST_PAUSE);
+            let pause = pause - fastrand::u64(..=pause / 4);
+            refresh.not_before.store(self.clock.now() + pause, Ordering::Release);
+        }
+        refresh.running.store(false, Ordering::Release);
+    }
+}

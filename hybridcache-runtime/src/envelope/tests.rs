@@ -1,0 +1,199 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn header() -> Header {
+    Header {
+        expired_by_hand: false,
+        codec: MESSAGE_PACK,
+        compression: UNCOMPRESSED,
+        kind: Kind::Value,
+        flags: 0,
+        cost_ms: 12,
+        fence: [7; 16],
+        loaded_at: 1_000,
+        fresh_until: 2_000,
+        expires_at: 3_000,
+        stamps: vec![(1, 2), (3, 4)],
+    }
+}
+
+/// As [`encode`] makes it of `header`, with the bytes at `at` replaced and the checksum set right again.
+fn altered(header: &Header, at: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut envelope = encode(header, b"payload");
+    envelope[at..at + bytes.len()].copy_from_slice(bytes);
+    reseal(&mut envelope);
+    envelope
+}
+
+fn reseal(envelope: &mut [u8]) {
+    let checksum = checksum(envelope);
+    envelope[CHECKSUM_AT..STAMPS_AT].copy_from_slice(&checksum.to_le_bytes());
+}
+
+fn trouble(envelope: &[u8]) -> Undecodable {
+    decode(envelope).map(|(header, _)| header).expect_err("must not be decodable")
+}
+
+#[test]
+fn what_is_encoded_is_decoded() {
+    let envelope = encode(&header(), b"payload");
+    assert_eq!(envelope.len(), 64 + 2 * 16 + 7);
+    assert_eq!(decode(&envelope), Ok((header(), &b"payload"[..])));
+}
+
+#[test]
+fn a_payload_can_be_written_in_place() {
+    let written = encode_with(&header(), |bytes| {
+        bytes.extend_from_slice(b"payload");
+        Ok::<_, ()>(Kind::Value)
+    });
+    assert_eq!(written, Ok(encode(&header(), b"payload")));
+    let none = encode_with(&header(), |_| Ok::<_, ()>(Kind::None)).expect("written");
+    assert_eq!(decode(&none), Ok((Header { kind: Kind::None, ..header() }, &b""[..])));
+    assert_eq!(encode_with(&header(), |_| Err("no")), Err("no"));
+}
+
+/// Killed by: leaving the header or the stamps out of the checksum; taking any value of byte 4.
+#[test]
+fn every_flipped_bit_is_noticed_but_the_mark_of_expiry() {
+    let envelope = encode(&header(), b"payload");
+    for bit in 0..8 * envelope.len() {
+        let mut flipped = envelope.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let expected = (bit == 8 * MUTABLE_AT).then(|| Header { expired_by_hand: true, ..header() });
+        assert_eq!(decode(&flipped).map(|(header, _)| header).ok(), expected, "bit {bit}");
+    }
+}
+
+/// As the scripts mark it. Killed by: taking byte 4 into the checksum.
+#[test]
+fn the_mark_of_expiry_is_set_in_place() {
+    let mut envelope = encode(&header(), b"payload");
+    envelope[4] = 1;
+    assert_eq!(envelope, encode(&Header { expired_by_hand: true, ..header() }, b"payload"));
+    assert!(decode(&envelope).is_ok());
+}
+
+/// Killed by: accepting what is longer than it says.
+#[test]
+fn every_other_length_is_noticed() {
+    let envelope = encode(&header(), b"payload");
+    for length in 0..envelope.len() {
+        assert!(decode(&envelope[..length]).is_err(), "{length}");
+    }
+    for more in [1, 16, 64] {
+        let mut longer = envelope.clone();
+        longer.resize(envelope.len() + more, 0);
+        reseal(&mut longer);
+        assert_eq!(trouble(&longer), Undecodable::Length);
+    }
+    assert_eq!(trouble(&envelope[..3]), Undecodable::Foreign);
+    assert_eq!(trouble(&envelope[..63]), Undecodable::Length);
+}
+
+/// With a right checksum, so it is the meaning that is refused.
+#[test]
+fn what_is_not_known_is_refused() {
+    assert_eq!(trouble(b""), Undecodable::Foreign);
+    assert_eq!(trouble(&altered(&header(), 0, b"{")), Undecodable::Foreign);
+    assert_eq!(trouble(&altered(&header(), 3, &[2])), Undecodable::Format(2));
+    assert_eq!(trouble(&altered(&header(), 4, &[2])), Undecodable::Mutable(2));
+    assert_eq!(trouble(&altered(&header(), 5, &[0])), Undecodable::Codec(0));
+    assert_eq!(trouble(&altered(&header(), 6, &[1])), Undecodable::Compression(1));
+    assert_eq!(trouble(&altered(&header(), 7, &[0])), Undecodable::Kind(0));
+    assert_eq!(trouble(&altered(&header(), 9, &[0x80])), Undecodable::Flags(0x8000));
+    assert_eq!(trouble(&altered(&header(), 7, &[2])), Undecodable::Payload);
+    let hinted = altered(&header(), 8, &[0xff]);
+    assert_eq!(decode(&hinted).map(|(header, _)| header.flags), Ok(0x00ff));
+}
+
+#[test]
+fn times_that_cannot_be_are_refused() {
+    let times = |loaded_at, fresh_until, expires_at| {
+        let header = Header { loaded_at, fresh_until, expires_at, ..header() };
+        decode(&encode(&header, b"")).map(|(decoded, _)| assert_eq!(decoded, header))
+    };
+    let end = i64::MAX as u64;
+    assert_eq!(times(5, 5, 5), Ok(()));
+    assert_eq!(times(0, end, end), Ok(()));
+    assert_eq!(times(6, 5, 7), Err(Undecodable::Times));
+    assert_eq!(times(5, 7, 6), Err(Undecodable::Times));
+    assert_eq!(times(5, 6, end + 1), Err(Undecodable::Times));
+}
+
+/// Killed by: allocating for the stamps before the length was compared.
+#[test]
+fn stamps_must_be_there() {
+    for stamps in [1_u16, 3, u16::MAX] {
+        assert_eq!(trouble(&altered(&header(), 10, &stamps.to_le_bytes())), Undecodable::Length);
+    }
+    let none = Header { stamps: vec![], ..header() };
+    assert_eq!(decode(&encode(&none, b"p")), Ok((none, &b"p"[..])));
+    let many = Header { stamps: vec![(1, 2); usize::from(u16::MAX) + 1], ..header() };
+    assert_eq!(trouble(&encode(&many, b"p")), Undecodable::Length);
+}
+
+fn any_header() -> impl Strategy<Value = Header> {
+    let times = any::<[u64; 3]>().prop_map(|times| {
+        let mut times = times.map(|time| time >> 1);
+        times.sort_unstable();
+        times
+    });
+    let stamps = proptest::collection::vec(any::<(u64, u64)>(), 0..5);
+    (any::<bool>(), any::<u8>(), any::<u32>(), any::<[u8; 16]>(), times, stamps).prop_map(
+        |(expired_by_hand, hints, cost_ms, fence, [loaded_at, fresh_until, expires_at], stamps)| Header {
+            expired_by_hand,
+            flags: u16::from(hints),
+            cost_ms,
+            fence,
+            loaded_at,
+            fresh_until,
+            expires_at,
+            stamps,
+            ..header()
+        },
+    )
+}
+
+/// What decodes is what would have been encoded: there is one envelope for a header and a payload.
+fn assert_canonical(bytes: &[u8]) {
+    if let Ok((header, payload)) = decode(bytes) {
+        assert_eq!(encode(&header, payload), bytes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn any_header_survives(header in any_header(), payload in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let envelope = encode(&header, &payload);
+        prop_assert_eq!(decode(&envelope), Ok((header, &payload[..])));
+    }
+
+    #[test]
+    fn random_bytes_are_no_envelope(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(decode(&bytes).is_err());
+        let mut in_disguise = [&FORMAT_1[..], &bytes].concat();
+        assert_canonical(&in_disguise);
+        if in_disguise.len() >= STAMPS_AT {
+            reseal(&mut in_disguise);
+            assert_canonical(&in_disguise);
+        }
+    }
+
+    /// Gets past the checksum.
+    #[test]
+    fn a_damaged_header_is_refused_or_read_as_it_stands(
+        header in any_header(), at in 4..CHECKSUM_AT, byte in prop_oneof![any::<u8>(), 0_u8..4], more in any::<bool>(),
+    ) {
+        let mut envelope = encode(&header, b"payload");
+        envelope[at] = byte;
+        if more {
+            envelope.truncate(envelope.len() - 5);
+        }
+        reseal(&mut envelope);
+        assert_canonical(&envelope);
+    }
+}

@@ -1,0 +1,120 @@
+//! The errors of the crate: [`Error`] for the cache object and the handles, [`LoadError`] for a load.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::remote::{RemoteError, RemoteErrorKind};
+
+/// Why the cache object or an entry handle could not do what it was asked.
+///
+/// Only [`Builder::build`](crate::Builder::build), [`HybridCache::install`](crate::HybridCache::install), the entry
+/// handles and the `invalidate_*` functions return it. A cached call never fails because the cache does.
+///
+/// ```
+/// # async fn run() {
+/// let error = hybridcache_runtime::HybridCache::builder().namespace("").build().await.unwrap_err();
+/// assert!(error.is_config());
+/// assert!(error.to_string().contains("namespace"));
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Config,
+    Unavailable,
+    Timeout,
+}
+
+impl Error {
+    /// The shared tier could not be reached, or refused.
+    pub fn is_unavailable(&self) -> bool {
+        self.kind == Kind::Unavailable
+    }
+
+    /// The shared tier did not answer in time: whether it did what it was asked is not known.
+    pub fn is_timeout(&self) -> bool {
+        self.kind == Kind::Timeout
+    }
+
+    /// A setting is wrong. The message names it.
+    pub fn is_config(&self) -> bool {
+        self.kind == Kind::Config
+    }
+
+    /// `setting` is what the user wrote: a builder method or an environment variable.
+    pub(crate) fn config(setting: &str, problem: impl fmt::Display) -> Self {
+        Self { kind: Kind::Config, message: format!("{setting}: {problem}") }
+    }
+
+    /// What was to be done is said first: "invalidate user:7".
+    pub(crate) fn remote(action: &str, error: &RemoteError) -> Self {
+        let kind = match error.kind {
+            RemoteErrorKind::Timeout => Kind::Timeout,
+            RemoteErrorKind::Unavailable | RemoteErrorKind::Refused => Kind::Unavailable,
+        };
+        Self { kind, message: format!("{action}: {error}") }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Why a load gave nothing of its own: what a function with a `timeout` must be able to turn into its error.
+///
+/// ```
+/// #[derive(Debug, Clone)]
+/// enum AppError {
+///     NotFound,
+///     Load(hybridcache_runtime::LoadError),
+/// }
+///
+/// impl From<hybridcache_runtime::LoadError> for AppError {
+///     fn from(error: hybridcache_runtime::LoadError) -> Self {
+///         Self::Load(error)
+///     }
+/// }
+/// ```
+///
+/// With `thiserror` that is one variant, `Load(#[from] LoadError)`; `anyhow::Error` and
+/// `Box<dyn Error + Send + Sync>` have it already.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The load ran longer than the function's `timeout`.
+    TimedOut,
+    /// The load that this caller had joined failed with this error, which cannot be cloned and so is shared.
+    /// `Display` and `source()` are the original's.
+    Failed(Arc<dyn std::error::Error + Send + Sync>),
+    /// The load that this caller had joined ended without an outcome: it panicked with this message where the panic
+    /// could not be resumed, or its runtime was shut down.
+    Panicked(String),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("the load timed out"),
+            Self::Failed(error) => error.fmt(f),
+            Self::Panicked(message) => write!(f, "the load panicked: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Failed(error) => error.source(),
+            Self::TimedOut | Self::Panicked(_) => None,
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Which function a call belongs to, and the key of one call of it in this process.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use equivalent::Equivalent;
+use tracing::warn;
+
+use crate::address::Address;
+use crate::stamps::Stamp;
+use crate::stats::Counters;
+
+/// Where an annotated function stands: constant data that its expansion embeds.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Site {
+    /// Tells sites apart in this process. Equal for two sites that give the same explicit name.
+    id: u64,
+    module: &'static str,
+    function: &'static str,
+    version: u32,
+    explicit: bool,
+}
+
+impl Site {
+    /// `nth` tells expansions of one crate apart: functions that a macro made on one line, say.
+    pub const fn implicit(
+        module: &'static str,
+        file: &'static str,
+        nth: u32,
+        function: &'static str,
+        version: u32,
+    ) -> Self {
+        let id = fnv(fnv(fnv(FNV_BASIS, module), file), function);
+        let id = (id ^ nth as u64).wrapping_mul(FNV_PRIME);
+        Self { id, module, function, version, explicit: false }
+    }
+
+    /// The user chose the name.
+    pub const fn named(name: &'static str, version: u32) -> Self {
+        let id = (fnv(FNV_BASIS, name) ^ version as u64).wrapping_mul(FNV_PRIME);
+        Self { id, module: "", function: name, version, explicit: true }
+    }
+}
+
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
+
+/// FNV-1a (Fowler, Noll, Vo) over the text and its length: short enough to run at compile time. Programmers choose what
+/// goes in, users cannot.
+const fn fnv(mut hash: u64, text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(FNV_PRIME);
+        at += 1;
+    }
+    (hash ^ bytes.len() as u64).wrapping_mul(FNV_PRIME)
+}
+
+/// One instantiation of an annotated function.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Instance<'a> {
+    pub site: &'static Site,
+    /// `type_name::<Self>()` where the function has a receiver, else empty.
+    pub receiver: &'a str,
+    /// The names of what its generic parameters are.
+    pub generics: &'a [&'a str],
+}
+
+impl Instance<'_> {
+    /// `crate::module::function`, `crate::module::Type::function`, generics appended; or the explicit name.
+    fn name(&self) -> String {
+        let Site { module, function, explicit, .. } = self.site;
+        let mut name = match (explicit, self.receiver) {
+            (true, _) => String::from(*function),
+            (false, "") => format!("{module}::{function}"),
+            (false, receiver) => format!("{receiver}::{function}"),
+        };
+        if !self.generics.is_empty() {
+            name.push_str(&format!("<{}>", self.generics.join(",")));
+        }
+        name
+    }
+}
+
+/// What a cache object knows of one function.
+#[derive(Debug)]
+pub(crate) struct Function {
+    site: &'static Site,
+    receiver: Box<str>,
+    generics: Box<[Box<str>]>,
+    name: Arc<str>,
+    /// Whether no other function of this process goes by the same name: only then may it use the shared tier.
+    unambiguous: bool,
+    /// Changes when the whole function is invalidated.
+    pub(crate) stamp: Arc<Stamp>,
+    pub(crate) counters: Counters,
+}
+
+impl Function {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn version(&self) -> u32 {
+        self.site.version
+    }
+
+    pub(crate) fn is_unambiguous(&self) -> bool {
+        self.unambiguous
+    }
+
+    fn is(&self, instance: &Instance<'_>) -> bool {
+        self.site.id == instance.site.id
+            && *self.receiver == *instance.receiver
+            && self.generics.len() == instance.generics.len()
+            && self.generics.iter().zip(instance.generics).all(|(mine, other)| **mine == **other)
+    }
+}
+
+/// The functions that a cache object has seen. Asked on a miss only: an entry knows its function.
+#[derive(Debug, Default)]
+pub(crate) struct Functions {
+    known: RwLock<HashMap<u64, Vec<Arc<Function>>>>,
+}
+
+impl Functions {
+    /// The function of a call; `stamp` makes the stamp of a new one from its name.
+    pub(crate) fn resolve(&self, instance: &Instance<'_>, stamp: impl FnOnce(&str) -> Arc<Stamp>) -> Arc<Function> {
+        let id = instance.site.id;
+        let find = |functions: &Vec<Arc<Function>>| functions.iter().find(|function| function.is(instance)).cloned();
+        if let Some(function) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&id).and_then(find) {
+            return function;
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let functions = known.entry(id).or_default();
+        if let Some(function) = find(functions) {
+            return function;
+        }
+        let function = Arc::new(new_function(instance, stamp));
+        functions.push(function.clone());
+        function
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Function>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect()
+    }
+}
+
+fn new_function(instance: &Instance<'_>, stamp: impl FnOnce(&str) -> Arc<Stamp>) -> Function {
+    let name: Arc<str> = instance.name().into();
+    Function {
+        site: instance.site,
+        receiver: instance.receiver.into(),
+        generics: instance.generics.iter().map(|&generic| generic.into()).collect(),
+        unambiguous: is_first_of_its_name(&name, instance.site),
+        stamp: stamp(&name),
+        name,
+        counters: Counters::default(),
+    }
+}
+
+/// Two associated functions of two types in one module have the same implicit name; a macro cannot see that. The second
+/// to be called is found here.
+fn is_first_of_its_name(name: &Arc<str>, site: &'static Site) -> bool {
+    static NAMES: Mutex<Option<HashMap<Arc<str>, u64>>> = Mutex::new(None);
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let owner = *names.get_or_insert_default().entry(name.clone()).or_insert(site.id);
+    if owner != site.id {
+        warn!(
+            function = &**name,
+            "two cached functions have this name: the second is kept apart, in memory only; \
+             give each its own with `name = \"..\"`"
+        );
+    }
+    owner == site.id
+}
+
+/// The key of one call in one cache object: the function and the canonical text of its arguments.
+#[derive(Debug)]
+pub(crate) struct Key {
+    hash: u64,
+    pub(crate) function: Arc<Function>,
+    args: Box<[u8]>,
+    /// Where it stands in a shared tier.
+    pub(crate) address: Address,
+}
+
+impl Key {
+    /// Bytes that its arguments take.
+    pub(crate) fn size(&self) -> usize {
+        self.args.len()
+    }
+
+    /// What messages call it, the same for all versions of the function.
+    pub(crate) fn id(&self) -> u64 {
+        self.address.id()
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && Arc::ptr_eq(&self.function, &other.function) && self.args == other.args
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// A [`Key`] that borrows everything: what a hit looks up with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lookup<'a> {
+    hash: u64,
+    instance: Instance<'a>,
+    args: &'a [u8],
+}
+
+impl<'a> Lookup<'a> {
+    /// The hasher is seeded: users choose the arguments, and must not be able to make keys collide.
+    pub(crate) fn new(instance: Instance<'a>, args: &'a [u8], hashing: &foldhash::fast::RandomState) -> Self {
+        let mut hasher = hashing.build_hasher();
+        hasher.write_u64(instance.site.id);
+        if !instance.receiver.is_empty() {
+            hasher.write(instance.receiver.as_bytes());
+        }
+        for generic in instance.generics {
+            hasher.write(generic.as_bytes());
+        }
+        hasher.write(args);
+        Self { hash: hasher.finish(), instance, args }
+    }
+
+    /// The key that this looks for; `function` is what the instance resolved to.
+    pub(crate) fn to_key(self, function: Arc<Function>, address: Address) -> Key {
+        Key { hash: self.hash, function, args: self.args.into(), address }
+    }
+
+    pub(crate) fn instance(&self) -> &Instance<'a> {
+        &self.instance
+    }
+
+    pub(crate) fn args(&self) -> &'a [u8] {
+        self.args
+    }
+}
+
+impl Hash for Lookup<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Equivalent<Arc<Key>> for Lookup<'_> {
+    fn equivalent(&self, key: &Arc<Key>) -> bool {
+        self.hash == key.hash && *self.args == *key.args && key.function.is(&self.instance)
+    }
+}
+
+/// For maps whose keys bring their hash along.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    /// Keys write one `u64` and never come here.
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+impl BuildHasher for AlreadyHashed {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        *self
+    }
+}

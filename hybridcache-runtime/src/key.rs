@@ -1,0 +1,172 @@
+//! What tells two calls of one function apart: the canonical text of the arguments.
+//!
+//! The text is printable ASCII and injective: two lists of arguments of the same types give the same text only if they
+//! are equal. [`CacheKey`] says how each type writes itself, and why that holds; [`ladder`] does the placeholders of a
+//! template.
+
+mod cache_key;
+pub mod ladder;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{self, Write as _};
+
+use percent_encoding::{percent_decode_str, percent_encode_byte};
+
+pub use cache_key::{CacheKey, key_part};
+pub use ladder::Placeholder;
+
+/// The bytes that a value shows as they are. What gives a key its structure is left out, so a value cannot imitate it.
+/// A table, because the search for what is to be escaped is most of the work.
+static SHOWN: [bool; 256] = shown();
+
+const fn shown() -> [bool; 256] {
+    let mut shown = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        shown[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/' | b'+' | b'=');
+        byte += 1;
+    }
+    shown
+}
+
+/// Texts up to this length are built without allocating. Longer than any key that is readable in a shared tier.
+const ON_STACK: usize = 96;
+
+/// The text of one call's arguments, while it is built and after.
+///
+/// It is what an implementation of [`CacheKey`] writes to. All that is written through the methods shown here is escaped:
+/// ASCII letters, digits and `-_.~/+=` stay, any other byte becomes `%XX`.
+///
+/// ```
+/// # use hybridcache_runtime as hybridcache;
+/// use hybridcache::KeyBuf;
+///
+/// let mut key = KeyBuf::new();
+/// key.text("rates/").text("usd:eur");
+/// assert_eq!(key.as_str(), "rates/usd%3Aeur");
+/// ```
+///
+/// A text of up to 96 bytes stays on the stack.
+#[derive(Clone)]
+pub struct KeyBuf {
+    /// Bytes used of `stack`; all of them once the text outgrew it, so that nothing more is written there.
+    len: usize,
+    stack: [u8; ON_STACK],
+    /// The whole text once it outgrew the stack, until then empty.
+    heap: Vec<u8>,
+}
+
+impl KeyBuf {
+    /// An empty text.
+    #[inline]
+    pub const fn new() -> Self {
+        Self { len: 0, stack: [0; ON_STACK], heap: Vec::new() }
+    }
+
+    /// Writes a value, escaped.
+    ///
+    /// Nothing marks where one value ends and the next begins: `text("a").text("bc")` and `text("ab").text("c")` write
+    /// the same. Where a key has several variable parts, write a tuple of them.
+    #[inline]
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        let mut rest = text.as_bytes();
+        while let Some(at) = rest.iter().position(|byte| !SHOWN[usize::from(*byte)]) {
+            self.push(&rest[..at]);
+            self.push(percent_encode_byte(rest[at]).as_bytes());
+            rest = &rest[at + 1..];
+        }
+        self.push(rest);
+        self
+    }
+
+    /// Writes what `value` displays, escaped.
+    ///
+    /// # Panics
+    ///
+    /// As [`ToString::to_string`] does, if the value's `Display` reports an error that no writer gave it: half a text
+    /// would be the key of other values too.
+    pub fn display<T: fmt::Display + ?Sized>(&mut self, value: &T) -> &mut Self {
+        write!(Escaping(self), "{value}").expect("a `Display` of a cache key's part returned an error unexpectedly");
+        self
+    }
+
+    /// Writes text of a template, which the macro has escaped, or a mark between values: it is taken as it is.
+    #[doc(hidden)]
+    #[inline]
+    pub fn literal(&mut self, text: &'static str) {
+        debug_assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{text:?} is not escaped");
+        self.push(text.as_bytes());
+    }
+
+    /// The text as bytes, printable ASCII all of them.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        if self.heap.is_empty() { &self.stack[..self.len] } else { &self.heap }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        // Values leave ASCII only, and literals are whole strings. A panic would be better than any substitute, which
+        // other keys would share.
+        str::from_utf8(self.as_bytes()).expect("only ASCII is written")
+    }
+
+    /// The text as it was before it was escaped: what a tag is called by, whoever made its text.
+    #[doc(hidden)]
+    pub fn unescaped(&self) -> String {
+        percent_decode_str(self.as_str()).decode_utf8_lossy().into_owned()
+    }
+
+    #[inline]
+    fn push(&mut self, ascii: &[u8]) {
+        let end = self.len + ascii.len();
+        match self.stack.get_mut(self.len..end) {
+            Some(free) => {
+                free.copy_from_slice(ascii);
+                self.len = end;
+            }
+            None => self.push_to_heap(ascii),
+        }
+    }
+
+    #[cold]
+    fn push_to_heap(&mut self, ascii: &[u8]) {
+        if self.heap.is_empty() {
+            self.heap.extend_from_slice(&self.stack[..self.len]);
+            self.len = ON_STACK;
+        }
+        self.heap.extend_from_slice(ascii);
+    }
+}
+
+impl Default for KeyBuf {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PartialEq for KeyBuf {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for KeyBuf {}
+
+impl fmt::Debug for KeyBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// Escapes what is written to it.
+struct Escaping<'a>(&'a mut KeyBuf);
+
+impl fmt::Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.text(text);
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! The right to load a key in the whole fleet.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::budget::Budget;
+use crate::function::Key;
+use crate::remote::{Acquired, Published, Remote, RemoteError, Token};
+
+/// A lease lives this long unless renewed: how long the fleet waits for a load whose process died.
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
+
+/// A lease, or the attempt to get one. Whatever way it ends, it is given back: dropping it is the release.
+pub(crate) struct Lease {
+    remote: Arc<dyn Remote>,
+    key: Arc<Key>,
+    token: Token,
+    /// The shared tier has it, or may have it: the answer to an `acquire` that ran out of time is not known.
+    maybe_held: bool,
+}
+
+impl Lease {
+    pub(crate) fn new(remote: Arc<dyn Remote>, key: Arc<Key>, token: Token) -> Self {
+        Self { remote, key, token, maybe_held: false }
+    }
+
+    pub(crate) fn remote(&self) -> &dyn Remote {
+        &*self.remote
+    }
+
+    pub(crate) fn token(&self) -> Token {
+        self.token
+    }
+
+    pub(crate) async fn acquire(&mut self, seen: &[u8], budget: &mut Budget) -> Result<Acquired, RemoteError> {
+        self.maybe_held = true;
+        let answer = budget.spend(self.remote.acquire(&self.key.address, self.token, LEASE, seen)).await?;
+        self.maybe_held = answer == Acquired::Granted;
+        Ok(answer)
+    }
+
+    /// Runs a load, renewing the lease meanwhile for at most `limit`. After that, or once the lease is lost, the load
+    /// goes on alone: its result will be fenced off if anybody else has loaded.
+    pub(crate) async fn hold_while<F: Future>(&self, limit: Duration, load: F) -> F::Output {
+        let load = pin!(load);
+        let renewing = pin!(self.renew_for(limit));
+        match select(load, renewing).await {
+            Either::Left((output, _)) => output,
+            Either::Right(((), load)) => load.await,
+        }
+    }
+
+    async fn renew_for(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            sleep(LEASE / 3).await;
+            let renewed = timeout(LEASE / 3, self.remote.renew(&self.key.address, self.token, LEASE)).await;
+            if let Ok(Ok(false)) = renewed {
+                return;
+            }
+        }
+    }
+
+    /// Stores the load's result if the lease is still held, and ends it.
+    pub(crate) async fn publish(
+        mut self,
+        entry: Vec<u8>,
+        ttl: Duration,
+        budget: &mut Budget,
+    ) -> Result<Published, RemoteError> {
+        let published = budget.spend(self.remote.publish(&self.key.address, self.token, entry, ttl)).await?;
+        self.maybe_held = published == Published::Refused;
+        Ok(published)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.maybe_held {
+            self.remote.release(&self.key.address, self.token);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The engine of [hybridcache](https://docs.rs/hybridcache): what an annotated function calls. Use it through that crate.
+//!
+//! A newcomer begins at `load.rs`, which holds the path of one call. What always holds:
+//!
+//! - One load per key in this process (`flight.rs`), and in the fleet while Redis keeps its data (`lease.rs`).
+//! - What was loaded before an invalidation is stored nowhere after it: flights are detached, leases fenced, stamps voided.
+//! - A cached call never fails because the cache does, and waits for Redis no longer than its budget (`budget.rs`).
+//! - Bytes that cannot be read are a miss, never a wrong value (`envelope.rs`).
+//! - Loads run in their own task: a caller that goes away takes nobody's load with it.
+//! - Nothing leaks: a flight, a lease, a wait and the right to refresh are guards.
+
+mod address;
+mod budget;
+mod builder;
+mod cache;
+mod clock;
+mod codec;
+mod entry;
+mod envelope;
+mod error;
+mod flight;
+mod function;
+mod global;
+mod handle;
+mod key;
+mod lease;
+mod load;
+mod load_arg;
+mod local;
+mod memory;
+mod no_cache;
+mod outcome;
+mod policy;
+#[cfg(feature = "redis")]
+mod redis;
+mod refresh;
+mod remote;
+mod scope;
+mod settings;
+mod shape;
+mod stamps;
+mod stats;
+mod value;
+mod waiters;
+#[cfg(test)]
+mod wire_vectors;
+mod work;
+
+#[doc(hidden)]
+pub mod __private;
+
+pub use builder::Builder;
+pub use cache::HybridCache;
+pub use error::{Error, LoadError};
+pub use global::invalidate_tag;
+pub use handle::{CacheEntry, PlainEntry};
+pub use key::{CacheKey, KeyBuf};
+pub use memory::Memory;
+pub use no_cache::NoCache;
+pub use scope::{bypass, no_cache, refresh};
+pub use stats::Stats;

@@ -1,0 +1,64 @@
+//! The arguments of a load, which runs in its own task and so must own them.
+
+use std::borrow::Borrow;
+use std::fmt;
+
+/// The load's own copy of a `&T` argument, made when a load starts and never on a hit.
+pub struct LoadArg<T: ToLoad + ?Sized>(T::Owned);
+
+impl<T: ToLoad + ?Sized> LoadArg<T> {
+    /// `&str` to `String`, `&[T]` to `Vec<T>`, `&Db` to `Db`.
+    pub fn new(argument: &T) -> Self {
+        Self(argument.to_load())
+    }
+
+    /// What the function's body sees.
+    pub fn get(&self) -> &T {
+        self.0.borrow()
+    }
+}
+
+impl<T: ToLoad + ?Sized> fmt::Debug for LoadArg<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoadArg(..)")
+    }
+}
+
+/// What a load asks of an argument behind a reference.
+#[diagnostic::on_unimplemented(
+    message = "a load cannot have its own `{Self}`: it must be `Clone + Send + Sync + 'static`",
+    label = "cannot be cloned for a load that runs in its own task",
+    note = "implement `Clone`, pass an `Arc<{Self}>`, or create it inside the function"
+)]
+pub trait ToLoad {
+    /// What the load owns.
+    type Owned: Borrow<Self> + Send + 'static;
+
+    /// Copies.
+    fn to_load(&self) -> Self::Owned;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: ToOwned<Owned: Send + 'static> + Sync + ?Sized> ToLoad for T {
+    type Owned = T::Owned;
+
+    fn to_load(&self) -> T::Owned {
+        self.to_owned()
+    }
+}
+
+/// What a load asks of an argument that it takes by value.
+#[diagnostic::on_unimplemented(
+    message = "a load cannot take a `{Self}` along: it must be `Send + 'static`",
+    label = "cannot be sent to the load's own task",
+    note = "use a type that is `Send` (`Arc` in place of `Rc`, `Mutex` in place of `RefCell`), or create it inside the function"
+)]
+pub trait SendArg: Send + 'static {}
+#[diagnostic::do_not_recommend]
+impl<T: Send + 'static> SendArg for T {}
+
+/// Asks for [`SendArg`] by type.
+pub const fn sendable<T: SendArg>() {}
+
+/// Asks for [`SendArg`] by value, where the type has no name.
+pub fn sendable_value<T: SendArg>(_: &T) {}

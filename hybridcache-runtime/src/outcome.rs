@@ -1,0 +1,64 @@
+//! How a load can end for those who wait for it, with the types of its value and error erased.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::entry::Entry;
+
+/// What everybody who joined a load gets.
+#[derive(Clone)]
+pub(crate) enum Outcome {
+    Value(Arc<Entry>),
+    Failed(Arc<Failure>),
+    Panicked(Arc<str>),
+    TimedOut,
+    /// The task that loaded was dropped with its runtime.
+    Abandoned,
+}
+
+/// The error of a load. (Public only because [`crate::shape`] is, for expansions.)
+pub struct Failure {
+    error_type: TypeId,
+    original: Mutex<Option<Box<dyn Any + Send>>>,
+    copies: Option<Copies>,
+}
+
+/// Makes one more error like the original.
+pub(crate) type Copies = Box<dyn Fn() -> Box<dyn Any + Send> + Send + Sync>;
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure").field("shared", &self.copies.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Failure {
+    /// An error that only the caller who started the load can have.
+    pub(crate) fn unshared<E: Send + 'static>(error: E) -> Self {
+        Self { error_type: TypeId::of::<E>(), original: Mutex::new(Some(Box::new(error))), copies: None }
+    }
+
+    /// An error of which everybody gets one.
+    pub(crate) fn shared<E: Send + 'static>(copy: impl Fn() -> E + Send + Sync + 'static) -> Self {
+        let copies: Copies = Box::new(move || Box::new(copy()));
+        Self { error_type: TypeId::of::<E>(), original: Mutex::new(None), copies: Some(copies) }
+    }
+
+    pub(crate) fn error_type(&self) -> TypeId {
+        self.error_type
+    }
+
+    /// Whether it can be had more than once.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.copies.is_some()
+    }
+
+    /// The error for one caller. `None`: somebody else has it.
+    pub(crate) fn take(&self) -> Option<Box<dyn Any + Send>> {
+        match &self.copies {
+            Some(copy) => Some(copy()),
+            None => self.original.lock().unwrap_or_else(PoisonError::into_inner).take(),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The server's clock as this process reads it, without asking each time.
+//!
+//! A sample of `TIME` says what the server's clock showed at some moment between sending and receiving: the midpoint,
+//! wrong by at most half the round trip (Cristian, "Probabilistic clock synchronization", 1989). Of all samples the one
+//! whose interval is narrowest *now* is kept; an interval widens with age, since clocks drift.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How far two undisciplined clocks may drift apart: 200 ms in 1000 s.
+const DRIFT_PER_SECOND: Duration = Duration::from_micros(200);
+
+/// The difference between the server's clock and this process's monotonic clock.
+#[derive(Debug, Default)]
+pub(crate) struct ServerClock {
+    best: Mutex<Option<Sample>>,
+}
+
+/// What the server's clock showed at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    /// Since the Unix epoch.
+    shown: Duration,
+    at: Instant,
+    /// By how much `shown` may be wrong, in either direction.
+    error: Duration,
+}
+
+impl Sample {
+    /// From the server's answer and the moments of asking and of the answer's arrival.
+    pub(crate) fn new(shown: Duration, asked: Instant, answered: Instant) -> Self {
+        let error = answered.saturating_duration_since(asked) / 2;
+        Self { shown, at: asked + error, error }
+    }
+
+    fn shown_at(&self, now: Instant) -> Duration {
+        // A moment before the sample only occurs when samples race; the clock then stands still for it.
+        self.shown + now.saturating_duration_since(self.at)
+    }
+
+    fn error_at(&self, now: Instant) -> Duration {
+        let age = now.saturating_duration_since(self.at);
+        self.error + DRIFT_PER_SECOND.mul_f64(age.as_secs_f64())
+    }
+}
+
+impl ServerClock {
+    /// Takes in a sample if it is better than what is known, or if it shows that the clock was set.
+    pub(crate) fn learn(&self, sample: Sample) {
+        let mut best = self.best.lock().unwrap_or_else(PoisonError::into_inner);
+        if best.is_none_or(|known| replaces(sample, known)) {
+            *best = Some(sample);
+        }
+    }
+
+    /// Milliseconds since the Unix epoch, once there was a sample.
+    pub(crate) fn now(&self) -> Option<u64> {
+        let best = *self.best.lock().unwrap_or_else(PoisonError::into_inner);
+        best.map(|sample| sample.shown_at(Instant::now()).as_millis() as u64)
+    }
+}
+
+fn replaces(new: Sample, known: Sample) -> bool {
+    let (error, expected) = (known.error_at(new.at), known.shown_at(new.at));
+    let jumped = new.shown.abs_diff(expected) > new.error + error;
+    jumped || new.error <= error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// A sample whose answer took `round_trip` to come and arrives now.
+    fn sample(shown: Duration, round_trip: Duration) -> Sample {
+        let now = Instant::now();
+        Sample::new(shown, now - round_trip, now)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_goes_on_between_samples() {
+        tokio::time::advance(HOUR).await;
+        let clock = ServerClock::default();
+        assert_eq!(clock.now(), None);
+        clock.learn(sample(millis(1_000_000), millis(20)));
+        assert_eq!(clock.now(), Some(1_000_010), "the midpoint was half the round trip ago");
+        tokio::time::advance(millis(500)).await;
+        assert_eq!(clock.now(), Some(1_000_510));
+    }
+
+    /// Killed by: keeping every new sample.
+    #[tokio::test(start_paused = true)]
+    async fn a_slower_sample_does_not_replace_a_faster_one() {
+        tokio::time::advance(HOUR).await;
+        let clock = ServerClock::default();
+        clock.learn(sample(HOUR, millis(2)));
+        clock.learn(sample(HOUR - millis(70), millis(200)));
+        assert_eq!(clock.now(), Some(3_600_001));
+    }
+
+    /// Killed by: a known sample that does not age.
+    #[tokio::test(start_paused = true)]
+    async fn drift_makes_an_old_sample_worse_than_a_slower_new_one() {
+        tokio::time::advance(HOUR).await;
+        let clock = ServerClock::default();
+        clock.learn(sample(HOUR, millis(2)));
+        tokio::time::advance(HOUR).await;
+        clock.learn(sample(HOUR * 2 - millis(50), millis(200)));
+        assert_eq!(clock.now(), Some(7_200_050));
+    }
+
+    /// Killed by: comparing round trips alone.
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_was_set_is_believed_at_once() {
+        tokio::time::advance(HOUR).await;
+        for jumped in [HOUR * 30, HOUR] {
+            let clock = ServerClock::default();
+            clock.learn(sample(HOUR * 20, millis(2)));
+            clock.learn(sample(jumped, millis(300)));
+            assert_eq!(clock.now(), Some((jumped + millis(150)).as_millis() as u64));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Whether a link still serves.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Notify;
+
+/// What is known of one link: its heartbeat, and why it has to go.
+///
+/// A nonce counts up from a random number, so that a late echo of an earlier link of this process (both listen on
+/// the same channel) is no proof for this one.
+#[derive(Debug)]
+pub(crate) struct Health {
+    first_nonce: u64,
+    sent: AtomicU64,
+    answered: AtomicU64,
+    trouble: OnceLock<String>,
+    troubled: Notify,
+}
+
+impl Health {
+    pub(crate) fn new() -> Self {
+        Self {
+            first_nonce: fastrand::u64(..),
+            sent: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            trouble: OnceLock::new(),
+            troubled: Notify::new(),
+        }
+    }
+
+    /// The nonce of the next heartbeat.
+    pub(crate) fn next_nonce(&self) -> u64 {
+        self.first_nonce.wrapping_add(self.sent.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A heartbeat came back.
+    pub(crate) fn answered(&self, nonce: u64) {
+        let count = nonce.wrapping_sub(self.first_nonce);
+        if count < self.sent.load(Ordering::Relaxed) {
+            self.answered.fetch_max(count + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many heartbeats were sent since the last that came back.
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed).saturating_sub(self.answered.load(Ordering::Relaxed))
+    }
+
+    /// The link has to go; the first reason counts.
+    pub(crate) fn report(&self, trouble: impl Into<String>) {
+        if self.trouble.set(trouble.into()).is_ok() {
+            self.troubled.notify_one();
+        }
+    }
+
+    /// Why the link has to go, where it has to.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.trouble.get().map(String::as_str)
+    }
+
+    /// Waits until the link has to go. For one waiter.
+    pub(crate) async fn troubled(&self) -> &str {
+        loop {
+            if let Some(trouble) = self.trouble() {
+                return trouble;
+            }
+            self.troubled.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heartbeats_are_unanswered_until_the_last_one_comes_back() {
+        let health = Health::new();
+        let nonces = [health.next_nonce(), health.next_nonce(), health.next_nonce()];
+        assert_eq!(health.unanswered(), 3);
+        health.answered(nonces[1]);
+        assert_eq!(health.unanswered(), 1);
+        health.answered(nonces[0]);
+        assert_eq!(health.unanswered(), 1, "messages of two links can come in any order");
+        health.answered(nonces[2]);
+        assert_eq!(health.unanswered(), 0);
+    }
+
+    /// Killed by: counting any heartbeat.
+    #[test]
+    fn the_heartbeat_of_an_earlier_link_proves_nothing() {
+        let (earlier, health) = (Health::new(), Health::new());
+        let nonce = health.next_nonce();
+        for foreign in [earlier.next_nonce(), nonce.wrapping_add(1), nonce.wrapping_sub(1)] {
+            health.answered(foreign);
+            assert_eq!(health.unanswered(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_trouble_counts() {
+        let health = Health::new();
+        assert_eq!(health.trouble(), None);
+        health.report("first");
+        health.report("second");
+        assert_eq!(health.troubled().await, "first");
+        assert_eq!(health.troubled().await, "first");
+    }
+}

@@ -1,0 +1,20 @@
+-- Deletes a key's entries or marks them stale, ends their leases, tells every process.
+-- KEYS (entry, lease) of the version and of each neighbouring one
+-- ARGV 1=PUBLISH|SPUBLISH 2=invalidation channel 3=wake channel prefix 4=key id(8) 5=D delete|S stale 6=origin(8)
+-- Returns how many entries there were
+local entries=0
+for k=1,#KEYS,2 do
+  local lease=redis.pcall('GET',KEYS[k+1])
+  local marked=false
+  if ARGV[5]=='S' and redis.call('EXISTS',KEYS[k])==1 then
+    -- Refused for another type, or when the server is full: then the entry goes.
+    marked=type(redis.pcall('SETRANGE',KEYS[k],4,'\1'))=='number'
+  end
+  if marked then entries=entries+1 else entries=entries+redis.call('UNLINK',KEYS[k]) end
+  redis.call('UNLINK',KEYS[k+1])
+  if type(lease)=='string' then
+    for i=17,#lease,8 do redis.call(ARGV[1],ARGV[3]..string.sub(lease,i,i+7),'R'..ARGV[4]) end
+  end
+end
+redis.call(ARGV[1],ARGV[2],ARGV[5]..ARGV[6]..ARGV[4])
+return entries

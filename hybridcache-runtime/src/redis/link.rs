@@ -1,0 +1,169 @@
+//! The way to the server: one connection for commands, one for messages, with one fate. Losing either is losing both, so
+//! whoever gets answers also gets messages.
+//!
+//! They are two because a server bounds what it holds back for a subscriber (`client-output-buffer-limit pubsub`, 32 MB
+//! where nobody changed it) and closes the connection of one that exceeds it: some large values read at once would do.
+//! And a message does not stand in line behind large values.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join;
+use redis::aio::{MultiplexedConnection, SendError};
+use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, PushInfo, RedisError, ServerError, Value, cmd};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use super::clock::Sample;
+use super::health::Health;
+use super::messages::{Inbox, Message};
+use super::scripts::{self, Invocation};
+use crate::remote::{RemoteError, RemoteErrorKind};
+
+/// How long connecting may take, the handshake included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a command may take at most. Callers have budgets of their own, far below.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How many commands may wait to be written; whoever comes then waits, within its own budget.
+const PIPELINE_BUFFER: usize = 1024;
+
+/// An open link. It closes when the last handle is dropped.
+pub(crate) struct Link {
+    commands: MultiplexedConnection,
+    /// Only held: its messages go to the inbox.
+    _messages: MultiplexedConnection,
+    health: Arc<Health>,
+    runtime: Handle,
+}
+
+impl Link {
+    /// Connects and subscribes to both channels.
+    pub(crate) async fn open(client: &Client, inbox: Inbox, own_channel: &[u8]) -> Result<Self, String> {
+        let health = inbox.health.clone();
+        let channels = [inbox.broadcasts.clone(), own_channel.to_vec()];
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT))
+            .set_pipeline_buffer_size(PIPELINE_BUFFER)
+            .set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
+                inbox.receive(&push);
+                Ok(())
+            });
+        let connect = || client.get_multiplexed_async_connection_with_config(&config);
+        let (commands, mut messages) = try_join(connect(), connect()).await.map_err(|error| error.to_string())?;
+        messages.subscribe(&channels).await.map_err(|error| format!("cannot subscribe: {error}"))?;
+        Ok(Self { commands, _messages: messages, health, runtime: Handle::current() })
+    }
+
+    /// Teaches the server the scripts. It may refuse (they then travel with each call), unless it serves nothing now.
+    pub(crate) async fn load_scripts(&self) -> Result<(), RemoteError> {
+        self.pipeline(&scripts::load()).await?;
+        match self.health.trouble() {
+            Some(trouble) => Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: trouble.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the server for its time.
+    pub(crate) async fn sample_time(&self) -> Result<Sample, RemoteError> {
+        let asked = Instant::now();
+        let reply = self.call(&cmd("TIME")).await?;
+        let answered = Instant::now();
+        let shown = time(&reply).ok_or_else(|| unexpected("TIME"))?;
+        Ok(Sample::new(shown, asked, answered))
+    }
+
+    /// Sends a heartbeat to the own channel. It counts when it comes back as a message, not when it is answered.
+    pub(crate) async fn beat(&self, own_channel: &[u8]) -> Result<(), RemoteError> {
+        let mut publish = cmd("PUBLISH");
+        publish.arg(own_channel).arg(&Message::beat(self.health.next_nonce()));
+        self.call(&publish).await.map(drop)
+    }
+
+    pub(crate) async fn call(&self, command: &Cmd) -> Result<Value, RemoteError> {
+        match self.commands.clone().send_packed_command(command).await {
+            Ok(Value::ServerError(error)) => Err(self.refused(&error)),
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.broken(&error)),
+        }
+    }
+
+    /// The answers of all commands; that one was refused says nothing about the others.
+    pub(crate) async fn pipeline(&self, commands: &Pipeline) -> Result<Vec<Result<Value, RemoteError>>, RemoteError> {
+        let sent = self.commands.clone().send_packed_commands(commands, 0, commands.len()).await;
+        let replies = sent.map_err(|error| self.broken(&error))?;
+        if replies.len() != commands.len() {
+            return Err(unexpected("a pipeline"));
+        }
+        let replies = replies.into_iter().map(|reply| match reply {
+            Value::ServerError(error) => Err(self.refused(&error)),
+            value => Ok(value),
+        });
+        Ok(replies.collect())
+    }
+
+    pub(crate) async fn run(&self, invocation: &Invocation) -> Result<Value, RemoteError> {
+        let reply = self.call(&invocation.by_hash()).await;
+        self.or_by_source(reply, invocation).await
+    }
+
+    /// Runs a step right behind the staging of a value, in one round trip. Where the value was refused, the step finds
+    /// none and says so.
+    pub(crate) async fn run_staged(&self, stage: Cmd, invocation: &Invocation) -> Result<Value, RemoteError> {
+        let mut pipeline = redis::pipe();
+        pipeline.add_command(stage).add_command(invocation.by_hash());
+        let replies = self.pipeline(&pipeline).await?;
+        let reply = replies.into_iter().nth(1).unwrap_or_else(|| Err(unexpected("a pipeline")));
+        self.or_by_source(reply, invocation).await
+    }
+
+    /// Runs a step behind everything that was sent before; nobody waits for it.
+    pub(crate) fn run_detached(self: &Arc<Self>, invocation: Invocation) {
+        let link = self.clone();
+        self.runtime.spawn(async move { link.run(&invocation).await });
+    }
+
+    async fn or_by_source(
+        &self,
+        reply: Result<Value, RemoteError>,
+        invocation: &Invocation,
+    ) -> Result<Value, RemoteError> {
+        match reply {
+            Err(error) if error.message.starts_with("NOSCRIPT") => self.call(&invocation.by_source()).await,
+            reply => reply,
+        }
+    }
+
+    /// The server said no. Some answers mean that another server is the right one by now.
+    fn refused(&self, error: &ServerError) -> RemoteError {
+        let message = [error.code(), error.details().unwrap_or_default()].join(" ");
+        if matches!(error.code(), "READONLY" | "LOADING" | "MASTERDOWN") {
+            self.health.report(message.as_str());
+        }
+        RemoteError { kind: RemoteErrorKind::Refused, message }
+    }
+
+    fn broken(&self, error: &RedisError) -> RemoteError {
+        let message = error.to_string();
+        if error.is_timeout() {
+            // The heartbeat decides whether the link has to go.
+            return RemoteError { kind: RemoteErrorKind::Timeout, message };
+        }
+        self.health.report(message.as_str());
+        RemoteError { kind: RemoteErrorKind::Unavailable, message }
+    }
+}
+
+/// A reply of a form that no server gives.
+pub(crate) fn unexpected(to: &str) -> RemoteError {
+    RemoteError { kind: RemoteErrorKind::Refused, message: format!("unexpected answer to {to}") }
+}
+
+fn time(reply: &Value) -> Option<Duration> {
+    let Value::Array(parts) = reply else { return None };
+    let [Value::BulkString(seconds), Value::BulkString(micros)] = parts.as_slice() else { return None };
+    let number = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.parse().ok();
+    Some(Duration::from_secs(number(seconds)?) + Duration::from_micros(number(micros)?))
+}

@@ -1,0 +1,267 @@
+//! The shared tier on Redis 7 and later, or Valkey.
+//!
+//! Each atomic step of the protocol is a Lua script (`*.lua`); values never pass through one, they are staged under a
+//! name of their own and renamed. Reading is a plain `GET`.
+
+mod clock;
+mod health;
+mod link;
+mod messages;
+mod scripts;
+mod stamps;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use redis::io::tcp::TcpSettings;
+use redis::{Client, Cmd, IntoConnectionInfo, ProtocolVersion, RedisError, Value, cmd};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use self::clock::ServerClock;
+use self::link::{Link, unexpected};
+use self::scripts::{Invocation, Step};
+use self::supervisor::{State, Uplink, supervise};
+use crate::address::{Address, invalidation_channel, wake_prefix};
+use crate::remote::{
+    Acquired, Fetched, Invalidation, Listeners, Published, Remote, RemoteError, RemoteFuture, StampName, Token,
+};
+
+/// How long a staged value waits to be published. After that its process is taken for dead.
+const STAGE: Duration = Duration::from_secs(30);
+
+/// How long building a tier waits for the first attempt to connect.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
+
+/// How the scripts send messages. (A cluster needs `SPUBLISH`.)
+const PUBLISH: &str = "PUBLISH";
+
+/// One Redis server, through a link that is replaced whenever it fails. Dropping the tier ends its tasks.
+pub(crate) struct RedisTier {
+    uplink: Arc<Uplink>,
+    wake_prefix: Vec<u8>,
+    supervisor: Mutex<JoinHandle<()>>,
+}
+
+impl RedisTier {
+    /// Begins to connect, and waits at most a second for the outcome of the first attempt. A server that is down is no
+    /// error: see [`outage`](Self::outage).
+    ///
+    /// `process` names this process to others. The tier holds `listener`, and `listener` must not hold the tier.
+    ///
+    /// # Errors
+    ///
+    /// Where the URL is malformed. The message does not repeat it: it may hold a password.
+    pub(crate) async fn connect(
+        url: &str,
+        namespace: &str,
+        process: u64,
+        listener: Listeners,
+    ) -> Result<Arc<Self>, String> {
+        let client = client(url).map_err(|error| {
+            format!("not a Redis URL ({error}); expected redis://[[user]:password@]host[:port][/database]")
+        })?;
+        let runtime = Handle::try_current().map_err(|error| error.to_string())?;
+        let wake_prefix = wake_prefix(namespace).into_bytes();
+        let uplink = Arc::new(Uplink {
+            client,
+            broadcasts: invalidation_channel(namespace).into_bytes(),
+            own_channel: [wake_prefix.as_slice(), &process.to_le_bytes()].concat(),
+            process,
+            listener,
+            clock: ServerClock::default(),
+            state: RwLock::new(State::Disconnected("no attempt has ended yet".to_owned())),
+            attempted: Notify::new(),
+        });
+        let supervisor = Mutex::new(runtime.spawn(supervise(uplink.clone())));
+        let tier = Arc::new(Self { uplink, wake_prefix, supervisor });
+        // Whatever it brought: without a link each operation says so itself.
+        let _ = timeout(FIRST_ATTEMPT, tier.uplink.attempted.notified()).await;
+        Ok(tier)
+    }
+
+    /// Why there is no link now, where there is none.
+    pub(crate) fn outage(&self) -> Option<String> {
+        self.uplink.link().err().map(|error| error.message)
+    }
+
+    fn link(&self) -> Result<Arc<Link>, RemoteError> {
+        self.uplink.link().inspect_err(|_| self.revive())
+    }
+
+    /// A tier in a static outlives the runtime it was built on (each test has its own, say): its tasks then start anew on
+    /// the runtime of whoever calls.
+    fn revive(&self) {
+        let mut supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
+        if supervisor.is_finished()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            *supervisor = runtime.spawn(supervise(self.uplink.clone()));
+        }
+    }
+
+    fn origin(&self) -> [u8; 8] {
+        self.uplink.process.to_le_bytes()
+    }
+}
+
+impl Drop for RedisTier {
+    fn drop(&mut self) {
+        self.supervisor.get_mut().unwrap_or_else(PoisonError::into_inner).abort();
+    }
+}
+
+impl Remote for RedisTier {
+    fn fetch<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
+        Box::pin(async move { stamps::fetch(&*self.link()?, &key.entry(), stamps).await })
+    }
+
+    fn acquire<'a>(
+        &'a self,
+        key: &'a Address,
+        token: Token,
+        lease: Duration,
+        seen: &'a [u8],
+    ) -> RemoteFuture<'a, Acquired> {
+        let step = Invocation::new(Step::Acquire)
+            .key(key.entry())
+            .key(key.lease())
+            .argument(token.to_bytes())
+            .argument(millis(lease))
+            .argument(seen)
+            .argument(self.origin());
+        Box::pin(async move { acquired(&self.link()?.run(&step).await?) })
+    }
+
+    fn renew<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, bool> {
+        let step = Invocation::new(Step::Renew).key(key.lease()).argument(token.to_bytes()).argument(millis(lease));
+        Box::pin(async move {
+            match self.link()?.run(&step).await? {
+                Value::Int(renewed) => Ok(renewed == 1),
+                _ => Err(unexpected("renew")),
+            }
+        })
+    }
+
+    fn release(&self, key: &Address, token: Token) {
+        let step = Invocation::new(Step::Release)
+            .key(key.lease())
+            .argument(token.to_bytes())
+            .argument(PUBLISH)
+            .argument(self.wake_prefix.as_slice())
+            .argument(key.id().to_le_bytes());
+        // Without a link the lease ends by itself.
+        if let Ok(link) = self.link() {
+            link.run_detached(step);
+        }
+    }
+
+    fn publish<'a>(
+        &'a self,
+        key: &'a Address,
+        token: Token,
+        entry: Vec<u8>,
+        ttl: Duration,
+    ) -> RemoteFuture<'a, Published> {
+        let stage = key.stage(&token);
+        let step = Invocation::new(Step::Publish)
+            .key(key.entry())
+            .key(key.lease())
+            .key(stage.as_str())
+            .argument(token.to_bytes())
+            .argument(millis(ttl))
+            .argument(PUBLISH)
+            .argument(self.wake_prefix.as_slice())
+            .argument(key.id().to_le_bytes());
+        Box::pin(async move { published(&self.link()?.run_staged(set_stage(&stage, &entry), &step).await?) })
+    }
+
+    fn put<'a>(&'a self, key: &'a Address, token: Token, entry: Vec<u8>, ttl: Duration) -> RemoteFuture<'a, Published> {
+        let stage = key.stage(&token);
+        let own = Invocation::new(Step::Put).key(key.entry()).key(key.lease()).key(stage.as_str());
+        let others = key.neighbours().into_iter().filter(|neighbour| neighbour != key);
+        let step = others
+            .fold(own, |step, other| step.key(other.entry()).key(other.lease()))
+            .argument(millis(ttl))
+            .argument(PUBLISH)
+            .argument(self.uplink.broadcasts.as_slice())
+            .argument(self.wake_prefix.as_slice())
+            .argument(key.id().to_le_bytes())
+            .argument(self.origin());
+        Box::pin(async move { published(&self.link()?.run_staged(set_stage(&stage, &entry), &step).await?) })
+    }
+
+    fn invalidate<'a>(&'a self, key: &'a Address, mode: Invalidation) -> RemoteFuture<'a, ()> {
+        let mode = match mode {
+            Invalidation::Delete => "D",
+            Invalidation::Expire => "S",
+        };
+        let versions = key.neighbours();
+        let step = versions
+            .iter()
+            .fold(Invocation::new(Step::Invalidate), |step, version| step.key(version.entry()).key(version.lease()))
+            .argument(PUBLISH)
+            .argument(self.uplink.broadcasts.as_slice())
+            .argument(self.wake_prefix.as_slice())
+            .argument(key.id().to_le_bytes())
+            .argument(mode)
+            .argument(self.origin());
+        Box::pin(async move { self.link()?.run(&step).await.map(drop) })
+    }
+
+    fn restamp<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, ()> {
+        Box::pin(
+            async move { stamps::restamp(&*self.link()?, stamps, &self.uplink.broadcasts, self.uplink.process).await },
+        )
+    }
+
+    fn now(&self) -> Option<u64> {
+        self.uplink.clock.now()
+    }
+
+    fn is_subscribed(&self) -> bool {
+        self.uplink.link().is_ok()
+    }
+}
+
+fn client(url: &str) -> Result<Client, RedisError> {
+    let info = url.into_connection_info()?;
+    // Only RESP3 tells messages from answers.
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    Client::open(info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+}
+
+fn set_stage(key: &str, entry: &[u8]) -> Cmd {
+    let mut set = cmd("SET");
+    set.arg(key).arg(entry).arg("PX").arg(millis(STAGE));
+    set
+}
+
+/// As Redis takes it: at least one, and far from overflowing its clock.
+fn millis(duration: Duration) -> String {
+    duration.as_millis().clamp(1, 1 << 52).to_string()
+}
+
+fn acquired(reply: &Value) -> Result<Acquired, RemoteError> {
+    let Value::Array(parts) = reply else { return Err(unexpected("acquire")) };
+    match parts.as_slice() {
+        [Value::Int(0)] => Ok(Acquired::Granted),
+        [Value::Int(1), Value::Int(left)] => Ok(Acquired::Held(Duration::from_millis((*left).max(0).unsigned_abs()))),
+        [Value::Int(2)] => Ok(Acquired::Changed),
+        _ => Err(unexpected("acquire")),
+    }
+}
+
+fn published(reply: &Value) -> Result<Published, RemoteError> {
+    match reply {
+        Value::Int(1 | 2) => Ok(Published::Stored),
+        Value::Int(0) => Ok(Published::Fenced),
+        Value::Int(-1) => Ok(Published::Refused),
+        _ => Err(unexpected("publish")),
+    }
+}

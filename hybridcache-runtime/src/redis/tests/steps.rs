@@ -1,0 +1,278 @@
+//! What each step of the protocol promises.
+
+use super::*;
+use crate::redis::scripts::{Invocation, Step};
+
+/// Killed by: granting a held lease; not registering; registering each time.
+#[tokio::test]
+async fn a_lease_is_granted_once_and_each_waiter_registered_once() {
+    let server = RedisServer::start();
+    let (a, b, c) =
+        (Process::start(&server, 1).await, Process::start(&server, 2).await, Process::start(&server, 3).await);
+    let token = a.lease(&key()).await;
+    for _ in 0..3 {
+        let answer = b.tier.acquire(&key(), b.token(1), LEASE, b"").await.unwrap();
+        assert!(matches!(answer, Acquired::Held(left) if left > Duration::ZERO && left <= LEASE), "{answer:?}");
+    }
+    c.wait(&key()).await;
+    let mut lease = token.to_bytes().to_vec();
+    lease.extend(2_u64.to_le_bytes());
+    lease.extend(3_u64.to_le_bytes());
+    assert_eq!(server.command(&[b"GET", key().lease().as_bytes()]), Reply::Bulk(lease));
+}
+
+/// Killed by: leaving out the comparison with the own token.
+#[tokio::test]
+async fn repeating_an_acquire_is_granted_again() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    process.lease(&key()).await;
+    process.lease(&key()).await;
+}
+
+/// Killed by: granting whatever was seen; answering `Changed` whatever was seen.
+#[tokio::test]
+async fn a_lease_is_not_granted_to_one_who_has_not_seen_the_entry() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    let first = process.lease(&key()).await;
+    assert_eq!(process.publish(&key(), first).await, Published::Stored);
+    let second = process.token(2);
+    for (seen, answer) in [
+        (b"".as_slice(), Acquired::Changed),
+        (&second.to_bytes(), Acquired::Changed),
+        (&first.to_bytes(), Acquired::Granted),
+    ] {
+        assert_eq!(process.tier.acquire(&key(), second, LEASE, seen).await.unwrap(), answer);
+    }
+}
+
+/// Killed by: not setting the lifetime; renewing whatever token the lease has.
+#[tokio::test]
+async fn renewing_prolongs_the_own_lease_only() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    let lease = key().lease();
+    let left = || integer(server.command(&[b"PTTL", lease.as_bytes()]));
+    let token = process.lease(&key()).await;
+    assert!(left() > 0 && left() <= 3000);
+    assert!(process.tier.renew(&key(), token, LEASE * 10).await.unwrap());
+    assert!(left() > 3000);
+    assert!(!process.tier.renew(&key(), process.token(2), LEASE * 100).await.unwrap());
+    assert!(left() <= 30_000);
+    server.flush();
+    assert!(!process.tier.renew(&key(), token, LEASE).await.unwrap());
+}
+
+/// Killed by: releasing whatever token the lease has; not publishing `R`.
+#[tokio::test]
+async fn releasing_wakes_who_waits() {
+    let server = RedisServer::start();
+    let (a, b) = (Process::start(&server, 1).await, Process::start(&server, 2).await);
+    let token = a.lease(&key()).await;
+    b.wait(&key()).await;
+    server.reset_stats();
+    a.tier.release(&key(), a.token(2));
+    eventually("the release", || server.command_calls("evalsha") == 1).await;
+    assert!(exists(&server, &key().lease()));
+    a.tier.release(&key(), token);
+    eventually("the release", || !exists(&server, &key().lease())).await;
+    b.hears(&server, &[Event::Woken(key().id(), Wake::Released)]).await;
+    assert!(!exists(&server, &key().lease()));
+    b.lease(&key()).await;
+    assert_eq!(a.heard(), []);
+}
+
+/// The engine releases after an `acquire` that ran out of its budget.
+///
+/// Killed by: sending releases on another connection, or not at all.
+#[tokio::test]
+async fn a_release_runs_behind_the_acquire_that_was_given_up() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    let key = key();
+    server.stop();
+    let acquire = process.tier.acquire(&key, process.token(1), LEASE * 100, b"");
+    assert!(tokio::time::timeout(Duration::from_millis(50), acquire).await.is_err());
+    process.tier.release(&key, process.token(1));
+    server.resume();
+    eventually("both have run", || server.command_calls("evalsha") == 2).await;
+    assert!(!exists(&server, &key.lease()));
+}
+
+/// Killed by: not setting the lifetime; leaving the lease; waking with `R`.
+#[tokio::test]
+async fn publishing_stores_ends_the_lease_and_wakes() {
+    let server = RedisServer::start();
+    let (a, b) = (Process::start(&server, 1).await, Process::start(&server, 2).await);
+    let token = a.lease(&key()).await;
+    b.wait(&key()).await;
+    assert_eq!(a.publish(&key(), token).await, Published::Stored);
+    b.hears(&server, &[Event::Woken(key().id(), Wake::Published)]).await;
+    assert_eq!(b.fetch(&key()).await, Some(entry(token)));
+    let left = integer(server.command(&[b"PTTL", key().entry().as_bytes()]));
+    assert!(left > 50_000 && left <= 60_000, "{left}");
+    assert_eq!(server.keys("*"), [key().entry()], "neither lease nor stage is left");
+}
+
+/// Killed by: publishing whatever token the lease has.
+#[tokio::test]
+async fn a_publish_without_the_lease_changes_nothing() {
+    let server = RedisServer::start();
+    let (a, b) = (Process::start(&server, 1).await, Process::start(&server, 2).await);
+    let late = a.lease(&key()).await;
+    a.tier.invalidate(&key(), Invalidation::Delete).await.unwrap();
+    assert_eq!(a.publish(&key(), late).await, Published::Fenced);
+    assert_eq!(server.keys("*"), [""; 0]);
+
+    let winner = b.lease(&key()).await;
+    assert_eq!(a.publish(&key(), late).await, Published::Fenced);
+    assert_eq!(server.keys("*"), [key().lease()]);
+    assert_eq!(b.publish(&key(), winner).await, Published::Stored);
+    assert_eq!(a.publish(&key(), late).await, Published::Fenced);
+    assert_eq!(b.fetch(&key()).await, Some(entry(winner)));
+    assert_eq!(server.keys("*"), [key().entry()]);
+}
+
+/// Killed by: answering 0 to a replay.
+#[tokio::test]
+async fn a_repeated_publish_is_stored_still() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    let token = process.lease(&key()).await;
+    for _ in 0..2 {
+        assert_eq!(process.publish(&key(), token).await, Published::Stored);
+        assert_eq!(server.keys("*"), [key().entry()]);
+    }
+}
+
+/// Killed by: unlinking the entries of other versions but not their leases; not waking who waits for those.
+#[tokio::test]
+async fn putting_ends_the_leases_of_all_versions() {
+    let server = RedisServer::start();
+    let (a, b, c) =
+        (Process::start(&server, 1).await, Process::start(&server, 2).await, Process::start(&server, 3).await);
+    let [before, own, next] = [0, 1, 2].map(key_at_version);
+    for version in [&before, &own, &next] {
+        let token = b.lease(version).await;
+        assert_eq!(b.publish(version, token).await, Published::Stored);
+        let later = b.token(2);
+        assert_eq!(b.tier.acquire(version, later, LEASE, &token.to_bytes()).await.unwrap(), Acquired::Granted);
+        let held = c.tier.acquire(version, c.token(1), LEASE, &token.to_bytes()).await.unwrap();
+        assert!(matches!(held, Acquired::Held(_)));
+    }
+    let token = a.token(1);
+    assert_eq!(a.tier.put(&own, token, entry(token), TTL).await.unwrap(), Published::Stored);
+    assert_eq!(server.keys("*"), [own.entry()]);
+    assert_eq!(a.fetch(&own).await, Some(entry(token)));
+    let left = integer(server.command(&[b"PTTL", own.entry().as_bytes()]));
+    assert!(left > 50_000 && left <= 60_000, "{left}");
+    for version in [&before, &own, &next] {
+        assert_eq!(b.publish(version, b.token(2)).await, Published::Fenced);
+    }
+    let id = key().id();
+    let told = Event::Invalidated(id, Invalidation::Delete, 1);
+    let woken = |wake| Event::Woken(id, wake);
+    c.hears(&server, &[woken(Wake::Published), woken(Wake::Released), woken(Wake::Released), told]).await;
+    b.hears(&server, &[told]).await;
+    a.hears(&server, &[]).await;
+}
+
+/// Killed by: keeping the lease; leaving out a neighbour; passing on the own echo.
+#[tokio::test]
+async fn deleting_takes_all_versions_and_their_leases() {
+    let server = RedisServer::start();
+    let (a, b) = (Process::start(&server, 1).await, Process::start(&server, 2).await);
+    let [before, own, next, far] = [0, 1, 2, 3].map(key_at_version);
+    for version in [&before, &own, &next, &far] {
+        let token = a.lease(version).await;
+        assert_eq!(a.publish(version, token).await, Published::Stored);
+        assert_eq!(a.tier.acquire(version, a.token(2), LEASE, &token.to_bytes()).await.unwrap(), Acquired::Granted);
+    }
+    let held = b.tier.acquire(&next, b.token(1), LEASE, &a.token(1).to_bytes()).await.unwrap();
+    assert!(matches!(held, Acquired::Held(_)));
+    a.tier.invalidate(&own, Invalidation::Delete).await.unwrap();
+    assert_eq!(server.keys("*"), [far.entry(), far.lease()]);
+    let id = key().id();
+    b.hears(&server, &[Event::Woken(id, Wake::Released), Event::Invalidated(id, Invalidation::Delete, 1)]).await;
+    a.hears(&server, &[]).await;
+}
+
+/// Killed by: deleting; setting another byte; keeping the lease; losing the lifetime.
+#[tokio::test]
+async fn expiring_marks_the_entry_and_ends_the_lease() {
+    let server = RedisServer::start();
+    let (a, b) = (Process::start(&server, 1).await, Process::start(&server, 2).await);
+    let token = a.lease(&key()).await;
+    assert_eq!(a.publish(&key(), token).await, Published::Stored);
+    assert_eq!(a.tier.acquire(&key(), a.token(2), LEASE, &token.to_bytes()).await.unwrap(), Acquired::Granted);
+    a.tier.invalidate(&key(), Invalidation::Expire).await.unwrap();
+    let mut marked = entry(token);
+    marked[4] = 1;
+    assert_eq!(a.fetch(&key()).await, Some(marked));
+    assert!(integer(server.command(&[b"PTTL", key().entry().as_bytes()])) > 50_000);
+    assert_eq!(server.keys("*"), [key().entry()]);
+    b.hears(&server, &[Event::Invalidated(key().id(), Invalidation::Expire, 1)]).await;
+}
+
+/// Killed by: taking the error of `GETRANGE` for a fence; `call` in place of `pcall` anywhere; passing an empty `seen`.
+#[tokio::test]
+async fn whatever_stands_at_the_entry_is_a_miss_and_overwritten() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    let key = key();
+    for kind in (0..).take_while(|&kind| plant_garbage(&server, &key.entry(), kind)) {
+        let token = process.token(kind as u64);
+        let found = process.fetch(&key).await.unwrap_or_default();
+        let seen = &found[found.len().min(16)..found.len().min(32)];
+        assert_eq!(process.publish(&key, token).await, Published::Fenced, "{kind}");
+        assert_eq!(process.tier.acquire(&key, token, LEASE, seen).await.unwrap(), Acquired::Granted, "{kind}");
+        assert_eq!(process.publish(&key, token).await, Published::Stored, "{kind}");
+        assert_eq!(process.fetch(&key).await, Some(entry(token)));
+    }
+    for mode in [Invalidation::Delete, Invalidation::Expire] {
+        for kind in (0..).take_while(|&kind| plant_garbage(&server, &key.entry(), kind)) {
+            process.lease_over_garbage(&key).await;
+            process.tier.invalidate(&key, mode).await.unwrap();
+            assert!(!exists(&server, &key.lease()), "{kind}");
+            let is_string = process.fetch(&key).await.is_some();
+            assert_eq!(exists(&server, &key.entry()), is_string, "{kind}: another type is gone");
+        }
+    }
+}
+
+impl Process {
+    async fn lease_over_garbage(&self, key: &Address) {
+        let found = self.fetch(key).await.unwrap_or_default();
+        let seen = &found[found.len().min(16)..found.len().min(32)];
+        assert_eq!(self.tier.acquire(key, self.token(1), LEASE, seen).await.unwrap(), Acquired::Granted);
+    }
+}
+
+/// Killed by: `call` in place of `pcall` in any of the scripts; holding a lease without a lifetime for one.
+#[tokio::test]
+async fn whatever_stands_at_the_lease_is_no_lease() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    let (key, token) = (key(), process.token(1));
+    let plant = |kind| plant_garbage(&server, &key.lease(), kind);
+    for kind in (0..).take_while(|&kind| plant(kind)) {
+        assert!(!process.tier.renew(&key, token, LEASE).await.unwrap(), "{kind}");
+        let release = Invocation::new(Step::Release).key(key.lease()).argument(token.to_bytes());
+        let released = process.tier.link().unwrap().run(&release).await.unwrap();
+        assert_eq!(released, redis::Value::Int(0), "{kind}");
+        assert_eq!(process.publish(&key, token).await, Published::Fenced, "{kind}");
+        assert_eq!(server.keys("*"), [key.lease()], "{kind}: no stage is left");
+        process.lease(&key).await;
+        assert!(integer(server.command(&[b"PTTL", key.lease().as_bytes()])) > 0, "{kind}");
+
+        plant(kind);
+        process.tier.invalidate(&key, Invalidation::Delete).await.unwrap();
+        assert!(!exists(&server, &key.lease()), "{kind}");
+
+        plant(kind);
+        assert_eq!(process.tier.put(&key, token, entry(token), TTL).await.unwrap(), Published::Stored, "{kind}");
+        assert_eq!(server.keys("*"), [key.entry()], "{kind}");
+        server.flush();
+    }
+}

@@ -1,0 +1,175 @@
+//! The trait of a shared tier. The engine speaks to it and never names Redis.
+//!
+//! A tier moves bytes and runs the protocol's atomic steps; what the bytes mean (envelope, freshness, stamps) and how long
+//! a caller may wait for an answer are the engine's business. No method waits for a reconnection: a tier that is not
+//! connected answers [`RemoteError`] at once.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::Address;
+
+/// What a tier's operation returns.
+pub(crate) type RemoteFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RemoteError>> + Send + 'a>>;
+
+/// A tier that all processes share.
+pub(crate) trait Remote: Send + Sync + 'static {
+    /// Reads the entry's bytes, and beside them the current stamp of each of `stamps` (an absent stamp is created).
+    fn fetch<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched>;
+
+    /// Takes the lease of a key, or tells who is in the way.
+    ///
+    /// `seen` are the bytes 16 to 31 of what the caller read at the key, empty where there was nothing.
+    fn acquire<'a>(&'a self, key: &'a Address, token: Token, lease: Duration, seen: &'a [u8]) -> RemoteFuture<'a, Acquired>;
+
+    /// Prolongs a lease; `false`: it is lost.
+    fn renew<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, bool>;
+
+    /// Gives a lease back and wakes who waits for it. Sent behind whatever was sent before on the same connection;
+    /// nobody waits for the answer.
+    fn release(&self, key: &Address, token: Token);
+
+    /// Stores an entry if the lease is still held, ends the lease, wakes who waits.
+    fn publish<'a>(&'a self, key: &'a Address, token: Token, entry: Vec<u8>, ttl: Duration) -> RemoteFuture<'a, Published>;
+
+    /// Stores an entry whoever holds the lease, ends that lease, tells every process.
+    fn put<'a>(&'a self, key: &'a Address, token: Token, entry: Vec<u8>, ttl: Duration) -> RemoteFuture<'a, Published>;
+
+    /// Deletes or marks stale, ends a running load's lease, tells every process.
+    fn invalidate<'a>(&'a self, key: &'a Address, mode: Invalidation) -> RemoteFuture<'a, ()>;
+
+    /// Gives each stamp a new random value and tells every process.
+    fn restamp<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, ()>;
+
+    /// The tier's clock, where it was ever heard: Unix milliseconds now.
+    fn now(&self) -> Option<u64>;
+
+    /// Whether wake-up messages can arrive at present.
+    fn is_subscribed(&self) -> bool;
+}
+
+/// What a tier tells the engine between calls. Called from the tier's own task: must not block.
+pub(crate) trait Listener: Send + Sync + 'static {
+    /// Somebody's load of the key ended.
+    fn woken(&self, key_id: u64, wake: Wake);
+    /// Somebody invalidated the key.
+    fn invalidated(&self, key_id: u64, mode: Invalidation, origin: u64);
+    /// Somebody restamped.
+    fn restamped(&self, stamp: u64, origin: u64);
+    /// The stream of messages began anew: what was sent meanwhile is lost.
+    fn resubscribed(&self);
+}
+
+/// Where a tier reports to.
+pub(crate) type Listeners = Arc<dyn Listener>;
+
+/// The name of a stamp: a namespace's, a function's or a tag's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StampName {
+    /// The stamp's key in the tier.
+    pub(crate) key: Arc<str>,
+    /// xxh3-64 of its name: how envelopes and messages call it.
+    pub(crate) hash: u64,
+}
+
+/// What [`Remote::fetch`] found.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    /// The bytes at the key; what is no string there counts as absent.
+    pub(crate) entry: Option<Vec<u8>>,
+    /// One for each stamp asked for, in order.
+    pub(crate) stamps: Vec<u64>,
+}
+
+/// Who loads: unique for each attempt in the fleet. Also the fence of what that load stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Token {
+    /// Drawn at random once per cache object.
+    pub(crate) process: u64,
+    /// Counts up.
+    pub(crate) attempt: u64,
+}
+
+impl Token {
+    /// As it stands on the wire: both halves little endian.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.process.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.attempt.to_le_bytes());
+        bytes
+    }
+}
+
+/// The answer to [`Remote::acquire`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acquired {
+    /// The lease is ours.
+    Granted,
+    /// Somebody loads; the lease ends after this time unless renewed. We are registered for the wake-up.
+    Held(Duration),
+    /// The entry is not the one that was seen: read again.
+    Changed,
+}
+
+/// The answer to [`Remote::publish`] and [`Remote::put`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Published {
+    /// Stored.
+    Stored,
+    /// The lease was lost: somebody invalidated or took over. Nothing was changed.
+    Fenced,
+    /// The tier could not take it (it is full, say). An older value may be left.
+    Refused,
+}
+
+/// How an entry is invalidated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Invalidation {
+    /// Gone at once.
+    Delete,
+    /// Kept, but stale at once.
+    Expire,
+}
+
+/// Why a waiter was woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// There is a new entry to read.
+    Published,
+    /// The lease is free.
+    Released,
+}
+
+/// Why a tier did not do what it was asked.
+#[derive(Clone, Debug)]
+pub(crate) struct RemoteError {
+    pub(crate) kind: RemoteErrorKind,
+    pub(crate) message: String,
+}
+
+/// The kinds of [`RemoteError`] that make a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RemoteErrorKind {
+    /// No connection, or it broke: nobody knows whether the command ran.
+    Unavailable,
+    /// No answer in time.
+    Timeout,
+    /// The server answered with an error (full, read-only, loading, no permission, ...).
+    Refused,
+}
+
+impl RemoteError {
+    /// The server answered, and said no.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self { kind: RemoteErrorKind::Refused, message: message.into() }
+    }
+}
+
+impl fmt::Display for RemoteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}

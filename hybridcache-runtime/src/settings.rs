@@ -1,0 +1,100 @@
+//! What an expansion says of a function beside its key: built on a miss only.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::key::KeyBuf;
+use crate::policy::Lifetimes;
+use crate::shape::{CanTimeOut, Shape, SharedShape};
+use crate::value::{AnyValue, ValueType};
+
+/// The settings of one call, typed.
+#[derive(Debug)]
+pub struct Settings<S: Shape> {
+    pub(crate) plan: Plan,
+    pub(crate) timed_out: Option<fn() -> S::Return>,
+}
+
+/// The same for the engine, which knows no types.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) tags: Vec<KeyBuf>,
+    pub(crate) value: &'static ValueType,
+    pub(crate) error_type: TypeId,
+    weigh: Option<Arc<dyn Fn(&AnyValue) -> usize + Send + Sync>>,
+}
+
+impl Plan {
+    /// Bytes of a value: as the user weighs it, else its encoded length, else its size on the stack.
+    pub(crate) fn weigh(&self, value: &AnyValue, encoded: Option<usize>) -> usize {
+        match &self.weigh {
+            Some(weigh) => weigh(value),
+            None => encoded.unwrap_or(self.value.size()),
+        }
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("lifetimes", &self.lifetimes)
+            .field("timeout", &self.timeout)
+            .field("tags", &self.tags)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Shape> Settings<S> {
+    /// Both tiers.
+    pub fn shared(_: S) -> Self
+    where
+        S: SharedShape,
+    {
+        Self::new(S::shared_type())
+    }
+
+    /// `tier = memory`
+    pub fn memory_only(_: S) -> Self {
+        Self::new(S::memory_type())
+    }
+
+    fn new(value: &'static ValueType) -> Self {
+        let lifetimes = Lifetimes::from_millis(1, 1);
+        let error_type = TypeId::of::<S::Error>();
+        let plan = Plan { lifetimes, timeout: None, tags: Vec::new(), value, error_type, weigh: None };
+        Self { plan, timed_out: None }
+    }
+
+    /// `fresh_for` and `ttl`
+    pub fn lifetimes(mut self, lifetimes: Lifetimes) -> Self {
+        self.plan.lifetimes = lifetimes;
+        self
+    }
+
+    /// The deadline of a load, and of waiting for somebody else's.
+    pub fn timeout(mut self, timeout: Duration) -> Self
+    where
+        S: CanTimeOut,
+    {
+        self.plan.timeout = Some(timeout);
+        self.timed_out = Some(S::timed_out);
+        self
+    }
+
+    /// One more tag.
+    pub fn tag(mut self, tag: KeyBuf) -> Self {
+        self.plan.tags.push(tag);
+        self
+    }
+
+    /// How many bytes a value takes in memory.
+    pub fn weigh(mut self, weigh: impl Fn(&S::Value) -> usize + Send + Sync + 'static) -> Self {
+        let size = size_of::<S::Value>();
+        self.plan.weigh = Some(Arc::new(move |value: &AnyValue| value.downcast_ref().map_or(size, &weigh)));
+        self
+    }
+}

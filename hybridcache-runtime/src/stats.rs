@@ -1,0 +1,176 @@
+//! Counters, and the snapshot of them that users read.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// A snapshot of what happened since the cache was built, over all functions or for one.
+///
+/// ```
+/// # async fn run() -> Result<(), hybridcache_runtime::Error> {
+/// let cache = hybridcache_runtime::HybridCache::builder().build().await?;
+/// let stats = cache.stats();
+/// println!("hit ratio {:.1} %", 100.0 * stats.hit_ratio());
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Calls answered from memory, fresh or stale.
+    pub hits_memory: u64,
+    /// Calls answered from Redis, fresh or stale.
+    pub hits_redis: u64,
+    /// Those of the hits that got a stale value.
+    pub stale_hits: u64,
+    /// Calls that found nothing cached.
+    pub misses: u64,
+    /// Loads that were begun, background refreshes included.
+    pub loads: u64,
+    /// Loads that ended with an error, a panic or a timeout.
+    pub load_errors: u64,
+    /// Those of the failed loads that ran into their `timeout`.
+    pub timeouts: u64,
+    /// Calls that joined a load which was already running in this process.
+    pub joined: u64,
+    /// Background refreshes that were begun.
+    pub refreshes: u64,
+    /// Entries that memory gave up for want of room.
+    pub evictions: u64,
+    /// Invalidations, expirations and puts asked for in this process.
+    pub invalidations: u64,
+    /// Loads whose result was not stored because the key had been invalidated, or taken over, meanwhile.
+    pub fenced_publishes: u64,
+    /// Entries in Redis that were foreign, damaged, or of another version or type: each was a miss.
+    pub undecodable: u64,
+    /// Values that were kept out of Redis: too large, or not serializable.
+    pub unsendable: u64,
+    /// Redis commands that failed or ran out of time.
+    pub redis_errors: u64,
+}
+
+impl Stats {
+    /// Hits over calls, from 0 to 1; 0 where there was no call. A call that joined a load counts as none.
+    pub fn hit_ratio(&self) -> f64 {
+        let hits = self.hits_memory + self.hits_redis;
+        match hits + self.misses {
+            0 => 0.0,
+            calls => hits as f64 / calls as f64,
+        }
+    }
+
+    pub(crate) fn add(mut self, other: Stats) -> Stats {
+        self.hits_memory += other.hits_memory;
+        self.hits_redis += other.hits_redis;
+        self.stale_hits += other.stale_hits;
+        self.misses += other.misses;
+        self.loads += other.loads;
+        self.load_errors += other.load_errors;
+        self.timeouts += other.timeouts;
+        self.joined += other.joined;
+        self.refreshes += other.refreshes;
+        self.evictions += other.evictions;
+        self.invalidations += other.invalidations;
+        self.fenced_publishes += other.fenced_publishes;
+        self.undecodable += other.undecodable;
+        self.unsendable += other.unsendable;
+        self.redis_errors += other.redis_errors;
+        self
+    }
+}
+
+/// The live counters of one function.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) hits_memory: Striped,
+    pub(crate) hits_redis: AtomicU64,
+    pub(crate) stale_hits: Striped,
+    pub(crate) misses: AtomicU64,
+    pub(crate) loads: AtomicU64,
+    pub(crate) load_errors: AtomicU64,
+    pub(crate) timeouts: AtomicU64,
+    pub(crate) joined: AtomicU64,
+    pub(crate) refreshes: AtomicU64,
+    pub(crate) evictions: AtomicU64,
+    pub(crate) invalidations: AtomicU64,
+    pub(crate) fenced_publishes: AtomicU64,
+    pub(crate) undecodable: AtomicU64,
+    pub(crate) unsendable: AtomicU64,
+    pub(crate) redis_errors: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn snapshot(&self) -> Stats {
+        Stats {
+            hits_memory: self.hits_memory.sum(),
+            hits_redis: self.hits_redis.load(Relaxed),
+            stale_hits: self.stale_hits.sum(),
+            misses: self.misses.load(Relaxed),
+            loads: self.loads.load(Relaxed),
+            load_errors: self.load_errors.load(Relaxed),
+            timeouts: self.timeouts.load(Relaxed),
+            joined: self.joined.load(Relaxed),
+            refreshes: self.refreshes.load(Relaxed),
+            evictions: self.evictions.load(Relaxed),
+            invalidations: self.invalidations.load(Relaxed),
+            fenced_publishes: self.fenced_publishes.load(Relaxed),
+            undecodable: self.undecodable.load(Relaxed),
+            unsendable: self.unsendable.load(Relaxed),
+            redis_errors: self.redis_errors.load(Relaxed),
+        }
+    }
+}
+
+/// Counts one.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
+
+const STRIPES: usize = 8;
+
+/// A counter that threads do not fight over: hits are counted on every call.
+#[derive(Debug, Default)]
+pub(crate) struct Striped([Stripe; STRIPES]);
+
+/// Alone on its cache lines (two: processors fetch them in pairs).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Stripe(AtomicU64);
+
+impl Striped {
+    pub(crate) fn count(&self) {
+        self.0[stripe()].0.fetch_add(1, Relaxed);
+    }
+
+    fn sum(&self) -> u64 {
+        self.0.iter().map(|stripe| stripe.0.load(Relaxed)).sum()
+    }
+}
+
+/// Threads take the stripes in turn.
+fn stripe() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    MINE.with(|mine| {
+        if mine.get() == usize::MAX {
+            mine.set(NEXT.fetch_add(1, Relaxed) % STRIPES);
+        }
+        mine.get() % STRIPES
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_count_together() {
+        let counter = Striped::default();
+        std::thread::scope(|scope| {
+            for _ in 0..12 {
+                scope.spawn(|| (0..1000).for_each(|_| counter.count()));
+            }
+        });
+        assert_eq!(counter.sum(), 12_000);
+    }
+}

@@ -1,0 +1,78 @@
+//! A load that has not begun yet, with its types erased.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tracing::{Instrument, Span};
+
+use crate::function::Key;
+use crate::outcome::Failure;
+use crate::scope::{self, Frame};
+use crate::value::AnyValue;
+
+/// How long a caller waits for somebody else's load where the function has no `timeout`.
+pub(crate) const WAIT: Duration = Duration::from_secs(30);
+
+type Load = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Loaded> + Send>> + Send>;
+
+/// Runs at most once, possibly much later than it was made: a caller who waits keeps its own.
+pub(crate) struct Work {
+    load: Load,
+    parent: Option<Arc<Frame>>,
+}
+
+/// What a load gave.
+pub(crate) enum Loaded {
+    Value(Box<AnyValue>),
+    NotStored(Box<AnyValue>),
+    /// Makes the failure from whether others have joined.
+    Error(Box<dyn FnOnce(bool) -> Failure + Send>),
+    Panicked(Arc<str>),
+    TimedOut,
+}
+
+impl Work {
+    pub(crate) fn new<F, Fut>(load: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Loaded> + Send + 'static,
+    {
+        Self { load: Box::new(|| Box::pin(load())), parent: None }
+    }
+
+    /// Remembers for which loads this one runs.
+    pub(crate) fn within(self, parent: Option<Arc<Frame>>) -> Self {
+        Self { parent, ..self }
+    }
+
+    /// Runs the load. It ends by finishing, by panic, or at `timeout`.
+    pub(crate) async fn run(self, key: &Arc<Key>, timeout: Option<Duration>, span: Span) -> Loaded {
+        let frame = Frame::new(key.clone(), self.parent);
+        let load = self.load;
+        let caught = AssertUnwindSafe(async move { load().await }).catch_unwind();
+        let running = scope::loading(frame.clone(), caught).instrument(span);
+        let ended = match timeout {
+            Some(timeout) => tokio::time::timeout(timeout, running).await,
+            None => Ok(running.await),
+        };
+        match ended {
+            Ok(Ok(Loaded::Value(value))) if frame.is_no_cache() => Loaded::NotStored(value),
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(panic)) => Loaded::Panicked(message(&*panic)),
+            Err(_) => Loaded::TimedOut,
+        }
+    }
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> Arc<str> {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(message), _) => (*message).into(),
+        (None, Some(message)) => message.as_str().into(),
+        (None, None) => "the load panicked".into(),
+    }
+}

@@ -1,0 +1,373 @@
+"""Writes vectors.json, from the description of the wire format alone: a second implementation, independent of the crate.
+
+    pip install blake3 crc32c msgpack xxhash
+    python3 tests/wire/vectors.py > tests/wire/vectors.json
+
+The crate's own tests read vectors.json and must agree with every vector in it.
+"""
+
+import base64
+import json
+import struct
+
+import blake3
+import crc32c
+import msgpack
+import xxhash
+
+# --- escapes ---------------------------------------------------------------------------------------------------------
+
+ALPHANUMERIC = set(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+GRAPHIC = set(range(0x21, 0x7F))
+VALUE = ALPHANUMERIC | set(b"-_.~/+=")
+LITERAL = GRAPHIC - set(b"{}@%#")
+NAME = GRAPHIC - set(b"{}@%#")
+NAMESPACE = NAME - set(b":")
+
+
+def escape(text, shown):
+    return "".join(chr(b) if b in shown else "%%%02X" % b for b in text.encode())
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+def base32(data):
+    return base64.b32encode(data).decode().lower().rstrip("=")
+
+
+def hashed(text):
+    return "#" + base32(blake3.blake3(text.encode()).digest()[:24])
+
+
+def part(text, shown):
+    readable = escape(text, shown)
+    return readable if len(readable) <= 64 else hashed(text)
+
+
+def args_part(args):
+    safe = len(args) <= 64 and all(b in GRAPHIC - set(b"{}#") for b in args.encode())
+    return args if safe else hashed(args)
+
+
+def delimited(parts):
+    return b"".join(struct.pack("<I", len(p.encode())) + p.encode() for p in parts)
+
+
+def xxh3(parts):
+    return xxhash.xxh3_64_intdigest(delimited(parts))
+
+
+def base(namespace, function, version, args):
+    bucket = "%02x" % (xxh3([function, args]) & 0xFF)
+    return "hc1:{%s:%s}:%s@%d:%s" % (part(namespace, NAMESPACE), bucket, part(function, NAME), version, args_part(args))
+
+
+def u64(number):
+    return "%016x" % number
+
+
+def address(namespace, function, version, args, process, attempt):
+    b = base(namespace, function, version, args)
+    token = struct.pack("<QQ", process, attempt).hex()
+    return {
+        "namespace": namespace,
+        "function": function,
+        "version": version,
+        "args": args,
+        "token": {"process": u64(process), "attempt": u64(attempt), "bytes": token},
+        "key_id": u64(xxh3([function, args])),
+        "readable": args_part(args),
+        "entry": b + ":e",
+        "lease": b + ":l",
+        "stage": b + ":s:" + token,
+        "neighbours": [
+            base(namespace, function, v, args) + ":e" for v in (version - 1, version, version + 1) if 0 <= v < 2**32
+        ],
+    }
+
+
+def stamp(namespace, kind, name):
+    short = {"namespace": "n", "function": "f", "tag": "t"}[kind]
+    number = xxh3([short, name])
+    key = "hc1:{%s:t:%02x}:%s" % (part(namespace, NAMESPACE), number & 0xFF, short)
+    if kind != "namespace":
+        key += ":" + part(name, NAME)
+    return {"namespace": namespace, "kind": kind, "name": name, "hash": u64(number), "key": key}
+
+
+# --- envelope --------------------------------------------------------------------------------------------------------
+
+def envelope(description, payload, *, expired=0, codec=1, compression=0, kind=1, flags=0, cost_ms=12, process=0x1122334455667788,
+             attempt=3, loaded_at=1700000000000, fresh_until=1700000060000, expires_at=1700003600000,
+             stamps=((0x0102030405060708, 0x1112131415161718), (0x2122232425262728, 0x3132333435363738)), form=1,
+             raw_length=None, tail=b"", error=None):
+    head = bytes([0x89, 0x48, 0x43, form, expired, codec, compression, kind])
+    head += struct.pack("<HHI", flags, len(stamps), cost_ms)
+    head += struct.pack("<QQ", process, attempt)
+    head += struct.pack("<QQQ", loaded_at, fresh_until, expires_at)
+    head += struct.pack("<I", len(payload) if raw_length is None else raw_length)
+    rest = b"".join(struct.pack("<QQ", *s) for s in stamps) + payload + tail
+    crc = crc32c.crc32c(head[5:60] + rest)
+    vector = {
+        "description": description,
+        "fields": {
+            "format": form,
+            "expired_by_hand": expired,
+            "codec": codec,
+            "compression": compression,
+            "kind": kind,
+            "flags": flags,
+            "cost_ms": cost_ms,
+            "fence": struct.pack("<QQ", process, attempt).hex(),
+            "loaded_at": loaded_at,
+            "fresh_until": fresh_until,
+            "expires_at": expires_at,
+            "raw_length": len(payload) if raw_length is None else raw_length,
+            "crc32c": "%08x" % crc,
+            "stamps": [{"hash": u64(h), "value": u64(v)} for h, v in stamps],
+            "payload": payload.hex(),
+        },
+        "bytes": (head + struct.pack("<I", crc) + rest).hex(),
+    }
+    if error:
+        vector["error"] = error
+    return vector
+
+
+def flipped(description, vector, at, bit, error):
+    data = bytearray.fromhex(vector["bytes"])
+    data[at] ^= 1 << bit
+    return {"description": description, "bytes": data.hex(), "error": error}
+
+
+# --- the file --------------------------------------------------------------------------------------------------------
+
+def template(pieces):
+    """pieces: ("text", what stands in the template) or ("value", what fills a placeholder)."""
+    written, between = [], None
+    for kind, piece in pieces:
+        if kind == "value":
+            # Two values need something between them that no value shows.
+            if between is not None and not any(b in LITERAL - VALUE for b in between.encode()):
+                written.append({"text": "", "written": ","})
+            written.append({"value": piece, "written": escape(piece, VALUE)})
+            between = ""
+        else:
+            written.append({"text": piece, "written": escape(piece, LITERAL)})
+            between = None if between is None else between + piece
+    return {"pieces": written, "text": "".join(piece["written"] for piece in written)}
+
+
+def main():
+    long_args = "user:" + "x" * 60
+    odd = "a b:c@d%e#f{g}h\n\u00e9\u20ac\U0001F600"
+    payload = msgpack.packb({"id": 7, "name": "Ada"})
+    a_value = envelope("a value: MessagePack of {\"id\": 7, \"name\": \"Ada\"}", payload)
+    sections = {
+        "about": "Test vectors of hybridcache's wire format, version hc1. Every section says its rule; another "
+                 "implementation needs nothing else. Numbers of 64 bits are written as 16 hex digits, most significant "
+                 "first; bytes as hex, in order. Texts are UTF-8.",
+        "escapes": {
+            "about": "Percent-escapes, %XX with upper-case hex, of each byte of the UTF-8 text that the place does not show. "
+                     "value: shows ASCII letters, digits and - _ . ~ / + = only. literal (the text of a template around its "
+                     "placeholders) and name (functions, tags): show printable ASCII 21 to 7e but { } @ % #. namespace: as "
+                     "name, and : is escaped too.",
+            "vectors": [
+                {"text": t, "value": escape(t, VALUE), "literal": escape(t, LITERAL), "name": escape(t, NAME),
+                 "namespace": escape(t, NAMESPACE)}
+                for t in ["", "user-7_a.b~c/d+e=f", odd, "".join(map(chr, range(0x20, 0x80))), "\x00\t\x1f"]
+            ],
+        },
+        "cache_key": {
+            "about": "The text of a value of a given type. Integers in decimal. bool: true, false. Strings and char: escaped "
+                     "as a value. Option: - for None, + and the value for Some. Tuples and structs: ( parts ) with commas "
+                     "between. Enums: the variant's name (escaped as a value), behind it ( parts ) if it has any. Slices, arrays, Vec: the number "
+                     "of items, [ items ] with commas between; of bytes: the number of bytes, x, lower-case hex. Duration: "
+                     "seconds, a point, nine digits of nanoseconds. IP addresses as RFC 5952 writes them, escaped as a value; "
+                     "socket addresses (ip,port), for IPv6 (ip,port,flow info,scope id). A default key over several arguments: "
+                     "their texts with commas between.",
+            "vectors": [
+                {"name": n, "value": v, "text": t}
+                for n, v, t in [
+                    ("u64", "7", "7"),
+                    ("i64 min", "-9223372036854775808", "-9223372036854775808"),
+                    ("u128 max", "340282366920938463463374607431768211455", "340282366920938463463374607431768211455"),
+                    ("bool", "true", "true"),
+                    ("char", "'\u00e9'", escape("\u00e9", VALUE)),
+                    ("str", json.dumps(odd), escape(odd, VALUE)),
+                    ("empty str", "\"\"", ""),
+                    ("unit", "()", "()"),
+                    ("none", "None", "-"),
+                    ("some", "Some(7)", "+7"),
+                    ("some none", "Some(None)", "+-"),
+                    ("some dash", "Some(\"-\")", "+-"),
+                    ("tuple of one", "(7,)", "(7)"),
+                    ("tuple", "(\"a,b\", \"c\")", "(a%2Cb,c)"),
+                    ("nested tuple", "((1, 2), 3)", "((1,2),3)"),
+                    ("no strings", "[] as Vec<String>", "0[]"),
+                    ("one empty string", "[\"\"]", "1[]"),
+                    ("strings", "[\"a\", \"\"]", "2[a,]"),
+                    ("array", "[1, 2, 3] of i32", "3[1,2,3]"),
+                    ("bytes", "[0x00, 0x0a, 0xff] of u8", "3x000aff"),
+                    ("no bytes", "[] of u8", "0x"),
+                    ("options", "[None, Some(1)]", "2[-,+1]"),
+                    ("duration", "1.5 s", "1.500000000"),
+                    ("ipv4", "127.0.0.1", "127.0.0.1"),
+                    ("ipv6", "2001:db8::1", "2001%3Adb8%3A%3A1"),
+                    ("socket v4", "127.0.0.1:80", "(127.0.0.1,80)"),
+                    ("socket v6", "[2001:db8::1%3]:80, flow info 5", "(2001%3Adb8%3A%3A1,80,5,3)"),
+                    ("struct", "Place { id: 7, name: \"x y\" }", "(7,x%20y)"),
+                    ("unit variant", "Shape::Point", "Point"),
+                    ("tuple variant", "Shape::Circle(3)", "Circle(3)"),
+                    ("struct variant", "Shape::Box { w: 1, h: 2 }", "Box(1,2)"),
+                ]
+            ],
+        },
+        "templates": {
+            "about": "A key template such as \"user:{id}\": its text escaped as a literal, each placeholder's displayed value "
+                     "escaped as a value. Where the text between two placeholders has no byte that is shown in a literal but "
+                     "not in a value, a comma is put in front of the second placeholder (in templates of keys; not of tags).",
+            "vectors": [
+                template(p) for p in [
+                    [("text", "all")],
+                    [("text", "user:"), ("value", "7")],
+                    [("value", "x:y"), ("text", ":"), ("value", "z")],
+                    [("value", "x"), ("text", ":"), ("value", "y:z")],
+                    [("value", "a"), ("value", "b")],
+                    [("value", "a"), ("text", "-"), ("value", "b")],
+                    [("value", "a"), ("text", " "), ("value", "b"), ("text", "-c")],
+                    [("text", "{#} "), ("value", odd), ("text", " 100%")],
+                ]
+            ],
+        },
+        "hash": {
+            "about": "Ids are XXH3, 64 bits, seed 0, default secret, of length-delimited parts: each part's length in bytes as 4 bytes "
+                     "little endian, then the part.",
+            "vectors": [
+                {"parts": p, "bytes": delimited(p).hex(), "xxh3_64": u64(xxh3(p))}
+                for p in [["", ""], ["a", "bc"], ["ab", "c"], ["f", "orders::total"], ["shop::user", "user:7"], ["shop::user", long_args],
+                          ["x" * 300, "\u00e9"]]
+            ],
+        },
+        "hashed_parts": {
+            "about": "A namespace, function, tag or list of arguments that is longer than 64 bytes once escaped is written as # and "
+                     "the base32 (RFC 4648, lower case, no padding) of the first 24 bytes of the BLAKE3 hash of the text before it was "
+                     "escaped. Arguments are hashed in the canonical form of cache_key and templates; they are hashed also when "
+                     "that has a byte outside 21 to 7e, or one of { } #, which it never has.",
+            "vectors": [
+                {"text": t, "blake3_192": blake3.blake3(t.encode()).digest()[:24].hex(), "written": hashed(t)}
+                for t in ["", "a" * 65, "\u00e9" * 11, long_args]
+            ],
+        },
+        "addresses": {
+            "about": "hc1:{<namespace>:<bucket>}:<function>@<version>:<args>, then :e for the entry, :l for the lease, :s:<token> for a "
+                     "stage. key_id = hash of [function, args], neither escaped nor shortened; the bucket is its lowest byte as two "
+                     "lower-case hex digits. args: the canonical text. token: 16 bytes, process and attempt, each 8 bytes little endian, in "
+                     "lower-case hex. neighbours: the entries that an invalidation touches, of versions v-1, v, v+1 as far as they "
+                     "are in 0 to 4294967295.",
+            "vectors": [
+                address("shop", "shop::user", 0, "user:7", 0x0123456789ABCDEF, 1),
+                address("shop", "shop::Orders<alloc::string::String>::total", 10, "(7,+a%20b)", 1, 0x100),
+                address("shop", "f", 4294967295, "", 0, 0),
+                address("a:b{c}", odd, 1, escape(odd, VALUE), 2**64 - 1, 2**64 - 1),
+                address("n" * 64, "f" * 64, 1, "a" * 64, 1, 1),
+                address("n" * 65, "f" * 65, 1, "a" * 65, 1, 1),
+                address("shop", "f", 1, "#" + "a" * 39, 1, 1),
+                address("shop", "shop::user", 0, long_args, 1, 1),
+            ],
+        },
+        "stamps": {
+            "about": "hc1:{<namespace>:t:<bucket>}: and n for the namespace's, f:<function> for a function's, t:<tag> for a tag's; the names not "
+                     "shortened or escaped where they are hashed. hash = hash of [n|f|t, name], the name of the namespace's stamp being empty; "
+                     "the bucket is its lowest byte. A tag is called by its text before it was escaped: placeholders in a tag's template are "
+                     "filled with what they display. The value at the key is 16 lower-case hex digits, most significant first, never zero; anything else there counts as absent.",
+            "vectors": [
+                stamp("shop", "namespace", ""),
+                stamp("shop", "function", "shop::user"),
+                stamp("shop", "tag", "org:9"),
+                stamp("shop", "tag", ""),
+                stamp("a:b", "tag", odd),
+                stamp("n" * 65, "function", "f" * 65),
+                stamp("shop", "tag", "t" * 64),
+                stamp("shop", "tag", "t" * 65),
+            ],
+        },
+        "channels": {
+            "about": "hc1:<namespace>:inv for invalidations; hc1:<namespace>:w: and the 8 bytes (little endian) of a process's random id, "
+                     "as they are, for what is meant for one process.",
+            "vectors": [
+                {"namespace": n, "invalidations": "hc1:%s:inv" % part(n, NAMESPACE), "wake_prefix": "hc1:%s:w:" % part(n, NAMESPACE)}
+                for n in ["shop", "a:b {c}", "n" * 65]
+            ],
+        },
+        "messages": {
+            "about": "On the channel of invalidations: D deleted, S marked stale, each with the sender's process id and a key id; T, a stamp was "
+                     "changed, with the sender's process id and the stamp's hash. On a process's own channel: P a load was published, R a "
+                     "lease is free, each with a key id; H its own heartbeat, with a number of its choice. A letter, then 8 bytes little "
+                     "endian each.",
+            "vectors": [
+                {"letter": l, "numbers": [u64(n) for n in ns], "bytes": (l.encode() + b"".join(struct.pack("<Q", n) for n in ns)).hex()}
+                for l, ns in [
+                    ("D", [0x0123456789ABCDEF, 0x1122334455667788]),
+                    ("S", [0x0123456789ABCDEF, 0x1122334455667788]),
+                    ("T", [0x0123456789ABCDEF, 0x1122334455667788]),
+                    ("P", [0x1122334455667788]),
+                    ("R", [0x1122334455667788]),
+                    ("H", [1]),
+                ]
+            ],
+        },
+        "envelopes": {
+            "about": "Little endian. Offset 0: 89 48 43 and the format, 1. 4: 1 once expired by hand, else 0; changed in place. 5: codec, 1 "
+                     "MessagePack. 6: compression, 0 none. 7: kind, 1 value, 2 none (an empty payload). 8: flags, 2 bytes; a reader ignores bits of "
+                     "the low byte, and takes an entry with a set bit of the high byte (80 in byte 9, say) for unreadable. 10: number of "
+                     "stamps, 2 bytes. 12: cost of the load in ms, 4 bytes. 16: fence, the 16 bytes of the token. 32, 40, 48: loaded at, fresh until, "
+                     "expires at, 8 bytes each, Unix ms by the tier's clock; none before the one in front of it, none beyond 2^63 - 1. 56: length "
+                     "of the payload before compression, 4 bytes. 60: CRC-32C (Castagnoli) of bytes 5 to 59 and all from 64 on, 4 bytes. 64: the stamps, 16 "
+                     "bytes each: hash of the name, value; first the namespace's, then the function's, then the tags'. Then the payload, to the "
+                     "end. The vectors with an error are unreadable, for the reason given.",
+            "vectors": [
+                a_value,
+                envelope("a None: no payload", b"", kind=2),
+                envelope("expired by hand: byte 4 differs, the checksum does not", payload, expired=1),
+                envelope("no stamps, smallest numbers", b"\xc0", stamps=(), cost_ms=0, process=0, attempt=0, loaded_at=0, fresh_until=0,
+                         expires_at=0),
+                envelope("greatest numbers, hints in the low byte of the flags", b"\xc3", flags=0xFF, cost_ms=2**32 - 1, process=2**64 - 1,
+                         attempt=2**64 - 1, loaded_at=2**63 - 1, fresh_until=2**63 - 1, expires_at=2**63 - 1,
+                         stamps=((2**64 - 1, 2**64 - 1),) * 5),
+                envelope("another format", payload, form=2, error="Format(2)"),
+                envelope("an unknown value of byte 4", payload, expired=2, error="Mutable(2)"),
+                envelope("an unknown codec", payload, codec=2, error="Codec(2)"),
+                envelope("an unknown compression", payload, compression=1, error="Compression(1)"),
+                envelope("an unknown kind", payload, kind=3, error="Kind(3)"),
+                envelope("a flag that must be understood", payload, flags=0x100, error="Flags(256)"),
+                envelope("longer than it says", payload, tail=b"\x00", error="Length"),
+                envelope("shorter than it says", payload, raw_length=len(payload) + 1, error="Length"),
+                envelope("fresh until before it was loaded", payload, fresh_until=1699999999999, error="Times"),
+                envelope("fresh beyond its end", payload, fresh_until=1700003600001, error="Times"),
+                envelope("a time beyond 2^63 - 1", payload, expires_at=2**63, error="Times"),
+                envelope("a payload where there is no value", payload, kind=2, error="Payload"),
+                flipped("a bit of the cost", a_value, 12, 0, "Checksum"),
+                flipped("a bit of a time", a_value, 48, 3, "Checksum"),
+                flipped("a bit of a stamp", a_value, 72, 7, "Checksum"),
+                flipped("a bit of the payload", a_value, len(bytes.fromhex(a_value["bytes"])) - 1, 0, "Checksum"),
+                flipped("a bit of the checksum", a_value, 60, 0, "Checksum"),
+                {"description": "cut short", "bytes": a_value["bytes"][: 2 * 40], "error": "Length"},
+                {"description": "somebody else's", "bytes": b"{\"id\":7}".hex(), "error": "Foreign"},
+                {"description": "nothing", "bytes": "", "error": "Foreign"},
+            ],
+        },
+        "payloads": {
+            "about": "Codec 1: exactly one MessagePack object, arrays and maps at most 100 deep. Structs are maps by field name, fields in any order. "
+                     "Of a function that returns an Option, the payload is what is in it (kind 1), or empty (kind 2).",
+            "vectors": [
+                {"description": "a struct", "kind": 1, "value": "User { id: 7, name: \"Ada\" }", "bytes": payload.hex()},
+                {"description": "Some(None) of an Option<Option<u8>>", "kind": 1, "value": "Some(None)", "bytes": msgpack.packb(None).hex()},
+                {"description": "None of an Option<Option<u8>>", "kind": 2, "value": "None", "bytes": ""},
+            ],
+        },
+    }
+    print(json.dumps(sections, indent=1, ensure_ascii=True))
+
+
+main()
