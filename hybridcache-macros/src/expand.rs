@@ -9,7 +9,8 @@ use crate::argument::{Argument, Passing};
 use crate::key::{Part, Value, ValueKind};
 use crate::mentions::may_mention;
 use crate::options::Tier;
-use crate::signature::{CachedFn, Form};
+use crate::form::Form;
+use crate::signature::CachedFn;
 use crate::site::{Facade, ends, hidden};
 use crate::time::Time;
 
@@ -43,15 +44,19 @@ impl Emitter<'_> {
     //
     // Output:
     //     async fn user(db: &Db, id: u64, __a_b: (u8, u8)) -> Result<User, AppError> {
-    //         let __shape = PROBE;
-    //         let __begun = { KEY begin(CACHE, INSTANCE, __key, __shape) };
-    //         let __cold = match __begun { Begin::Hit(hit) => return hit, Begin::Cold(cold) => cold };
-    //         let __settings = SETTINGS;
-    //         let __owned_0 = LoadArg::<Db>::new(db);
-    //         __cold.run(__settings, move || async move { LOAD }).await
+    //         let __answer = {
+    //             let __shape = PROBE;
+    //             let __begun = { KEY begin(CACHE, INSTANCE, __key, __shape) };
+    //             let __cold = match __begun { Begin::Hit(hit) => return hit, Begin::Cold(cold) => cold };
+    //             let __settings = SETTINGS;
+    //             let __owned_0 = LoadArg::<Db>::new(db);
+    //             __cold.run(__settings, move || async move { LOAD })
+    //         };
+    //         __answer.await
     //     }
     //
-    // Nothing that is borrowed lives across the `await`, so the future holds the arguments and one pointer.
+    // Nothing of the block lives across the `await`: the future holds the arguments and one pointer, and whether it is
+    // `Send` does not hang on the types in there (with `Box<dyn Error + ..>` among them the compiler could not tell).
     fn cached_function(&self) -> TokenStream {
         let CachedFn { attrs, vis, sig, form, arguments, .. } = self.function;
         let at = hidden(self.return_span());
@@ -60,15 +65,18 @@ impl Emitter<'_> {
         let owned = arguments.iter().enumerate().map(|(nth, argument)| self.owned(nth, argument));
         let load = self.load();
         let call = quote_spanned! {at=>
-            let __shape = #shape;
-            let __begun = #begin;
-            let __cold = match __begun {
-                #private::Begin::Hit(__hit) => return __hit,
-                #private::Begin::Cold(__cold) => __cold,
+            let __answer = {
+                let __shape = #shape;
+                let __begun = #begin;
+                let __cold = match __begun {
+                    #private::Begin::Hit(__hit) => return __hit,
+                    #private::Begin::Cold(__cold) => __cold,
+                };
+                let __settings = #settings;
+                #(#owned)*
+                __cold.run(__settings, #load)
             };
-            let __settings = #settings;
-            #(#owned)*
-            __cold.run(__settings, #load).await
+            __answer.await
         };
         let body = match form {
             Form::Async => call,
@@ -123,9 +131,7 @@ impl Emitter<'_> {
             #(#kept)*
             #[doc = #doc]
             #[must_use = "a handle does nothing by itself"]
-            #[allow(dead_code, unused_variables, clippy::too_many_arguments, clippy::type_complexity)]
-            #[allow(clippy::extra_unused_lifetimes, clippy::extra_unused_type_parameters, clippy::needless_lifetimes)]
-            #[allow(clippy::needless_pass_by_value, clippy::ptr_arg, clippy::wrong_self_convention)]
+            #[allow(dead_code, unused_variables)]
             #vis fn #ident #generics (#(#inputs),*) -> #facade::CacheEntry<#returns> #where_clause
         })
     }

@@ -6,6 +6,7 @@ mod derive;
 mod duration;
 mod errors;
 mod expand;
+mod form;
 mod key;
 mod mentions;
 mod no_cache;

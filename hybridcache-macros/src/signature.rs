@@ -5,13 +5,11 @@ use std::collections::HashSet;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
-use syn::{
-    Attribute, Block, Error, Expr, FnArg, GenericArgument, Ident, ItemFn, PathArguments, Result, ReturnType, Safety, Signature,
-    Stmt, Type, TypeParamBound, TypePath, Visibility, parse_quote_spanned,
-};
+use syn::{Attribute, Block, Error, FnArg, Ident, ItemFn, Result, Safety, Signature, Type, Visibility};
 
 use crate::argument::{Argument, Passing, first_borrow, first_impl_trait};
 use crate::errors::Errors;
+use crate::form::Form;
 use crate::key::{self, Names, Part};
 use crate::mentions::mentions;
 use crate::options::{Key, Options};
@@ -40,21 +38,12 @@ pub(crate) struct CachedFn {
     pub(crate) entry: Option<Ident>,
 }
 
-/// How the function is written.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Form {
-    /// `async fn`
-    Async,
-    /// `fn .. -> Pin<Box<dyn Future>> { Box::pin(async move { .. }) }`, as `#[async_trait]` leaves it.
-    Boxed,
-}
-
 impl CachedFn {
     /// `None`: the function has not the form of a cached one at all. With other mistakes the rest is still looked at.
     pub(crate) fn check(item: ItemFn, options: Options, errors: &mut Errors) -> Option<Self> {
-        let ItemFn { attrs, vis, sig, block, .. } = item;
+        let ItemFn { attrs, vis, mut sig, block, .. } = item;
         errors.keep(check_qualifiers(&sig))?;
-        let (form, returns, body) = errors.keep(form_of(&sig, *block))?;
+        let (form, returns, body) = errors.keep(Form::find(&mut sig, *block))?;
         let returns_fit = errors.keep(check_return_type(&returns)).is_some();
 
         let arguments: Vec<_> = sig.inputs.iter().map(Argument::parse).collect();
@@ -98,60 +87,6 @@ fn check_qualifiers(sig: &Signature) -> Result<()> {
         return Err(Error::new_spanned(variadic, "a cached function cannot take a variable number of arguments"));
     }
     Ok(())
-}
-
-fn form_of(sig: &Signature, block: Block) -> Result<(Form, Type, Block)> {
-    if sig.asyncness.is_some() {
-        let span = sig.ident.span();
-        let returns = match &sig.output {
-            ReturnType::Type(_, ty) => (**ty).clone(),
-            ReturnType::Default => parse_quote_spanned!(span=> ()),
-        };
-        return Ok((Form::Async, returns, block));
-    }
-    match boxed_output(&sig.output).zip(boxed_body(block)) {
-        Some((returns, body)) => Ok((Form::Boxed, returns, body)),
-        None => Err(Error::new(sig.fn_token.span, "a cached function is an `async fn`: put `async` before `fn`")),
-    }
-}
-
-/// The `R` of `Pin<Box<dyn Future<Output = R> + ..>>`.
-fn boxed_output(output: &ReturnType) -> Option<Type> {
-    let ReturnType::Type(_, output) = output else { return None };
-    let Type::TraitObject(future) = only_argument(only_argument(output, "Pin")?, "Box")? else { return None };
-    let TypeParamBound::Trait(bound) = future.bounds.first()? else { return None };
-    let last = bound.path.segments.last().filter(|last| last.ident == "Future")?;
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
-    arguments.args.iter().find_map(|argument| match argument {
-        GenericArgument::AssocType(output) if output.ident == "Output" => Some(output.ty.clone()),
-        _ => None,
-    })
-}
-
-/// The `T` of `Name<T>`.
-fn only_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
-    let Type::Path(TypePath { qself: None, path, .. }) = ty else { return None };
-    let last = path.segments.last().filter(|last| last.ident == name)?;
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
-    match arguments.args.first() {
-        Some(GenericArgument::Type(argument)) if arguments.args.len() == 1 => Some(argument),
-        _ => None,
-    }
-}
-
-/// The block of a body that is `Box::pin(async move { .. })`.
-fn boxed_body(block: Block) -> Option<Block> {
-    let [Stmt::Expr(Expr::Call(call), None)] = <[Stmt; 1]>::try_from(block.stmts).ok()? else { return None };
-    let Expr::Path(function) = *call.func else { return None };
-    let mut path = function.path.segments.iter().rev().map(|segment| &segment.ident);
-    if path.next()? != "pin" || path.next()? != "Box" {
-        return None;
-    }
-    let mut arguments = call.args.into_iter();
-    match (arguments.next(), arguments.next()) {
-        (Some(Expr::Async(future)), None) if future.capture.is_some() => Some(future.block),
-        _ => None,
-    }
 }
 
 fn check_return_type(ty: &Type) -> Result<()> {

@@ -2,9 +2,9 @@
 //!
 //! The names are part of the wire format: `tests/wire/vectors.json` spells them out for other implementations.
 //!
-//! A name is made of parts that people can read. A part is at most 64 bytes long; what is longer once it is escaped is
-//! replaced by `#` and a hash of its unescaped text. `#` itself is always escaped, so no readable part equals a hashed one, and
-//! the hash (BLAKE3, 192 bits) is one for which nobody can find two texts.
+//! A name is made of parts that people can read. A part is at most 64 bytes long; what is longer once it is escaped
+//! is replaced by `#` and a hash of its unescaped text. `#` itself is always escaped, so no readable part equals a
+//! hashed one, and the hash (BLAKE3, 192 bits) is one for which nobody can find two texts.
 
 #[cfg(test)]
 mod tests;
@@ -20,8 +20,8 @@ use crate::remote::{StampName, Token};
 /// Bytes of a part that people can read.
 const READABLE: usize = 64;
 
-/// Escaped in a function's name and a tag: `@` ends the one, braces mark the hash slot, `#` a hashed part. Colons stay, which keeps
-/// `module::function` readable.
+/// Escaped in a function's name and a tag: `@` ends the one, braces mark the hash slot, `#` a hashed part. Colons
+/// stay, which keeps `module::function` readable.
 const NAME: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'#').add(b'{').add(b'}').add(b'@');
 
 /// Escaped in a namespace, which a colon ends.
@@ -151,7 +151,8 @@ fn hash_of(parts: [&str; 2]) -> u64 {
     xxh3_64(&bytes)
 }
 
-/// One of 256 groups of keys: the lowest byte of the id, in hex. All names of one key share it, so that a cluster keeps them together.
+/// One of 256 groups of keys: the lowest byte of the id, in hex. All names of one key share it, so that a cluster
+/// keeps them together.
 fn bucket(id: u64) -> String {
     format!("{:02x}", id & 0xff)
 }

@@ -13,8 +13,10 @@ use crate::remote::Remote;
 /// Makes a [`HybridCache`].
 ///
 /// ```
-/// # async fn run() -> Result<(), hybridcache_runtime::Error> {
-/// use hybridcache_runtime::{HybridCache, Memory};
+/// # use hybridcache_runtime as hybridcache;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), hybridcache::Error> {
+/// use hybridcache::{HybridCache, Memory};
 ///
 /// let cache = HybridCache::builder().namespace("shop").memory(Memory::bytes(64 << 20)).build().await?;
 /// # Ok(()) }

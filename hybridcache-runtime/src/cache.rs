@@ -27,8 +27,10 @@ use crate::value::AnyValue;
 /// one that their `cache = ..` names.
 ///
 /// ```
-/// # async fn run() -> Result<(), hybridcache_runtime::Error> {
-/// use hybridcache_runtime::{HybridCache, Memory};
+/// # use hybridcache_runtime as hybridcache;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), hybridcache::Error> {
+/// use hybridcache::{HybridCache, Memory};
 ///
 /// let cache = HybridCache::builder().namespace("shop").memory(Memory::entries(10_000)).build().await?;
 /// cache.install()?;

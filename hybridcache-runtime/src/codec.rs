@@ -1,7 +1,7 @@
 //! Values as bytes: MessagePack, with the names of fields.
 //!
-//! Without the names, a type whose fields changed places would decode to a wrong value. An outer `Option` is not left to
-//! MessagePack, where `Some(None)` and `Some(())` would come back as `None`: it is the [`Kind`] of the entry.
+//! Without the names, a type whose fields changed places would decode to a wrong value. An outer `Option` is not left
+//! to MessagePack, where `Some(None)` and `Some(())` would come back as `None`: it is the [`Kind`] of the entry.
 
 #[cfg(test)]
 mod tests;
@@ -73,11 +73,12 @@ pub fn decode_option<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<Op
     }
 }
 
-/// Walks over `bytes` without recursion: they must be one MessagePack object, whole, with nothing behind it, and not too deep.
+/// Walks over `bytes` without recursion: they must be one MessagePack object, whole, with nothing behind it, and not
+/// too deep.
 ///
-/// The decoder has a limit of its own, but it does not count enums, ignores what follows the object, and panics if a type
-/// goes on after having met the limit. After this walk it cannot run out of bytes or stack, and no length in them
-/// promises more than is there.
+/// The decoder has a limit of its own, but does not count enums, and it ignores what follows the object. After this
+/// walk it cannot run out of bytes, and no length promises more than is there. (A type that contains itself without a
+/// byte in between, `struct T(Option<Box<T>>)`, is beyond help.)
 fn check_shape(bytes: &[u8]) -> Result<(), CodecError> {
     let mut rest = bytes;
     // How many objects each open array or map still lacks.
@@ -135,8 +136,8 @@ fn step_into(rest: &mut &[u8]) -> Result<usize, CodecError> {
     Ok(inner)
 }
 
-/// A length of `size` bytes, big endian. Whatever is counted takes a byte at least, so it cannot be more than the rest;
-/// and then it can be doubled.
+/// A length of `size` bytes, big endian. Whatever is counted takes a byte at least, so it cannot be more than the
+/// rest; and then it can be doubled.
 fn length(rest: &mut &[u8], size: usize) -> Result<usize, CodecError> {
     let length = take(rest, size)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
     if length > rest.len() { Err(CodecError::Malformed) } else { Ok(length) }

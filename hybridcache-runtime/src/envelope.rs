@@ -11,15 +11,15 @@
 //! | 10 | 2 | number of stamps |
 //! | 12 | 4 | what the load cost, in milliseconds |
 //! | 16 | 16 | fence |
-//! | 32, 40, 48 | 8 each | loaded at, fresh until, expires at, in the tier's Unix milliseconds: none before the one in front of it, none beyond 2^63 - 1 |
+//! | 32, 40, 48 | 8 each | loaded at, fresh until, expires at, the tier's Unix milliseconds, each not before the last, at most 2^63 - 1 |
 //! | 56 | 4 | length of the payload before compression |
 //! | 60 | 4 | CRC-32C of bytes 5 to 59 and of all from 64 on |
 //! | 64 | 16 each | stamps: the hash of its name, its value |
 //! | then | | payload; empty if the kind is none |
 //!
-//! The checksum covers the header too, as a damaged lifetime or stamp is as bad as a damaged value. Byte 4 is left out because
-//! it changes in place. Bytes 0 to 4 have few valid values, so every single flipped bit is noticed but the one that
-//! says "expired by hand".
+//! The checksum covers the header too, as a damaged lifetime or stamp is as bad as a damaged value. Byte 4 is left
+//! out because it changes in place. Bytes 0 to 4 have few valid values, so every single flipped bit is noticed but
+//! the one that says "expired by hand".
 
 #[cfg(test)]
 mod tests;
@@ -103,8 +103,8 @@ pub enum Undecodable {
 
 /// An envelope around `payload`.
 ///
-/// A header that no reader accepts (times out of order, an unknown codec, a payload beside [`Kind::None`]) is not refused here, nor are
-/// more than 65,535 stamps or 4 GiB: what comes out is a miss for every reader.
+/// A header that no reader accepts (times out of order, an unknown codec, a payload beside [`Kind::None`]) is not
+/// refused here, nor are more than 65,535 stamps or 4 GiB: what comes out is a miss for every reader.
 pub fn encode(header: &Header, payload: &[u8]) -> Vec<u8> {
     let mut envelope = start(header, payload.len());
     envelope.extend_from_slice(payload);
@@ -112,7 +112,8 @@ pub fn encode(header: &Header, payload: &[u8]) -> Vec<u8> {
     envelope
 }
 
-/// An envelope whose payload `write` appends to the bytes it is given. The kind is what `write` returns, not that of `header`.
+/// An envelope whose payload `write` appends to the bytes it is given. The kind is what `write` returns, not that of
+/// `header`.
 pub fn encode_with<E>(header: &Header, write: impl FnOnce(&mut Vec<u8>) -> Result<Kind, E>) -> Result<Vec<u8>, E> {
     let mut envelope = start(header, 0);
     let kind = write(&mut envelope)?;

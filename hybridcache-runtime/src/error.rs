@@ -11,8 +11,10 @@ use crate::remote::{RemoteError, RemoteErrorKind};
 /// handles and the `invalidate_*` functions return it. A cached call never fails because the cache does.
 ///
 /// ```
-/// # async fn run() {
-/// let error = hybridcache_runtime::HybridCache::builder().namespace("").build().await.unwrap_err();
+/// # use hybridcache_runtime as hybridcache;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let error = hybridcache::HybridCache::builder().namespace("").build().await.unwrap_err();
 /// assert!(error.is_config());
 /// assert!(error.to_string().contains("namespace"));
 /// # }
@@ -72,14 +74,15 @@ impl std::error::Error for Error {}
 /// Why a load gave nothing of its own: what a function with a `timeout` must be able to turn into its error.
 ///
 /// ```
+/// # use hybridcache_runtime as hybridcache;
 /// #[derive(Debug, Clone)]
 /// enum AppError {
 ///     NotFound,
-///     Load(hybridcache_runtime::LoadError),
+///     Load(hybridcache::LoadError),
 /// }
 ///
-/// impl From<hybridcache_runtime::LoadError> for AppError {
-///     fn from(error: hybridcache_runtime::LoadError) -> Self {
+/// impl From<hybridcache::LoadError> for AppError {
+///     fn from(error: hybridcache::LoadError) -> Self {
 ///         Self::Load(error)
 ///     }
 /// }

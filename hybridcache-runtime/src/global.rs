@@ -26,8 +26,10 @@ pub fn installed() -> &'static HybridCache {
 /// [`HybridCache::invalidate_tag`] on the installed cache.
 ///
 /// ```
-/// # async fn run() -> Result<(), hybridcache_runtime::Error> {
-/// hybridcache_runtime::invalidate_tag("org:9").await?;
+/// # use hybridcache_runtime as hybridcache;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), hybridcache::Error> {
+/// hybridcache::invalidate_tag("org:9").await?;
 /// # Ok(()) }
 /// ```
 ///

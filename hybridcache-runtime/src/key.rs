@@ -1,8 +1,8 @@
 //! What tells two calls of one function apart: the canonical text of the arguments.
 //!
-//! The text is printable ASCII and injective: two lists of arguments of the same types give the same text only if they
-//! are equal. [`CacheKey`] says how each type writes itself, and why that holds; [`ladder`] does the placeholders of a
-//! template.
+//! The text is printable ASCII and injective: two lists of arguments of the same types give the same text only if
+//! they are equal. [`CacheKey`] says how each type writes itself, and why that holds; [`ladder`] does the
+//! placeholders of a template.
 
 mod cache_key;
 pub mod ladder;
@@ -16,8 +16,8 @@ use percent_encoding::{percent_decode_str, percent_encode_byte};
 pub use cache_key::{CacheKey, key_part};
 pub use ladder::Placeholder;
 
-/// The bytes that a value shows as they are. What gives a key its structure is left out, so a value cannot imitate it.
-/// A table, because the search for what is to be escaped is most of the work.
+/// The bytes that a value shows as they are. What gives a key its structure is left out, so a value cannot imitate
+/// it. A table, because the search for what is to be escaped is most of the work.
 static SHOWN: [bool; 256] = shown();
 
 const fn shown() -> [bool; 256] {
@@ -36,8 +36,8 @@ const ON_STACK: usize = 96;
 
 /// The text of one call's arguments, while it is built and after.
 ///
-/// It is what an implementation of [`CacheKey`] writes to. All that is written through the methods shown here is escaped:
-/// ASCII letters, digits and `-_.~/+=` stay, any other byte becomes `%XX`.
+/// It is what an implementation of [`CacheKey`] writes to. All that is written through the methods shown here is
+/// escaped: ASCII letters, digits and `-_.~/+=` stay, any other byte becomes `%XX`.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -67,8 +67,8 @@ impl KeyBuf {
 
     /// Writes a value, escaped.
     ///
-    /// Nothing marks where one value ends and the next begins: `text("a").text("bc")` and `text("ab").text("c")` write
-    /// the same. Where a key has several variable parts, write a tuple of them.
+    /// Nothing marks where one value ends and the next begins: `text("a").text("bc")` and `text("ab").text("c")`
+    /// write the same. Where a key has several variable parts, write a tuple of them.
     #[inline]
     pub fn text(&mut self, text: &str) -> &mut Self {
         let mut rest = text.as_bytes();

@@ -212,6 +212,7 @@ impl Caller<'_> {
         if let (Goal::Value, Some(entry)) = (&goal, self.cache.in_memory(&self.key)) {
             let outcome = Outcome::Value(entry);
             if self.is_for(&outcome) {
+                self.key.function.counters.hits_memory.count();
                 leader.finish(|_| outcome.clone());
                 return outcome;
             }

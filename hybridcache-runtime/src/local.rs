@@ -78,4 +78,8 @@ impl Listener for Local {
         self.stamps.forget_all();
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
+
+    fn disconnected(&self) {
+        self.waiters.wake_all(Wake::Released);
+    }
 }

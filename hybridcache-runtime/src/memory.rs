@@ -13,7 +13,8 @@ use crate::stats::count;
 /// How much a cache object keeps in memory, over all functions together.
 ///
 /// ```
-/// use hybridcache_runtime::Memory;
+/// # use hybridcache_runtime as hybridcache;
+/// use hybridcache::Memory;
 /// let by_number = Memory::entries(100_000);
 /// let by_size = Memory::bytes(512 << 20);
 /// ```

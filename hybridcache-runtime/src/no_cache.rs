@@ -23,7 +23,8 @@ pub(crate) enum NotStored<T> {
 /// Marks a value as not to be stored: see the type [`NoCache`](struct@NoCache).
 ///
 /// ```
-/// use hybridcache_runtime::NoCache;
+/// # use hybridcache_runtime as hybridcache;
+/// use hybridcache::NoCache;
 ///
 /// fn visible(draft: bool) -> Result<u32, NoCache<u32>> {
 ///     if draft { Err(NoCache(7)) } else { Ok(8) }

@@ -61,6 +61,8 @@ pub(crate) trait Listener: Send + Sync + 'static {
     fn restamped(&self, stamp: u64, origin: u64);
     /// The stream of messages began anew: what was sent meanwhile is lost.
     fn resubscribed(&self);
+    /// No message can arrive any more: who waits for one must look for itself.
+    fn disconnected(&self);
 }
 
 /// Where a tier reports to.

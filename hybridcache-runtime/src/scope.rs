@@ -12,9 +12,11 @@ use crate::function::Key;
 /// task only; cached functions called by the loads are not refreshed. A refresh never joins a load that began before it.
 ///
 /// ```
+/// # use hybridcache_runtime as hybridcache;
 /// # async fn user(id: u64) -> u64 { id }
-/// # async fn run() {
-/// let user = hybridcache_runtime::refresh(user(7)).await;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let user = hybridcache::refresh(user(7)).await;
 /// # }
 /// ```
 pub fn refresh<F: Future>(future: F) -> impl Future<Output = F::Output> {
@@ -24,9 +26,11 @@ pub fn refresh<F: Future>(future: F) -> impl Future<Output = F::Output> {
 /// Runs a future in which the outermost cached calls neither read nor store: they only load.
 ///
 /// ```
+/// # use hybridcache_runtime as hybridcache;
 /// # async fn user(id: u64) -> u64 { id }
-/// # async fn run() {
-/// let user = hybridcache_runtime::bypass(user(7)).await;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let user = hybridcache::bypass(user(7)).await;
 /// # }
 /// ```
 pub fn bypass<F: Future>(future: F) -> impl Future<Output = F::Output> {

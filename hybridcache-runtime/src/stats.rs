@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 /// A snapshot of what happened since the cache was built, over all functions or for one.
 ///
 /// ```
-/// # async fn run() -> Result<(), hybridcache_runtime::Error> {
-/// let cache = hybridcache_runtime::HybridCache::builder().build().await?;
+/// # use hybridcache_runtime as hybridcache;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), hybridcache::Error> {
+/// let cache = hybridcache::HybridCache::builder().build().await?;
 /// let stats = cache.stats();
 /// println!("hit ratio {:.1} %", 100.0 * stats.hit_ratio());
 /// # Ok(()) }

@@ -30,10 +30,19 @@ impl Waiters {
 
     pub(crate) fn wake(&self, key_id: u64, wake: Wake) {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        for slot in waiting.get(&key_id).into_iter().flatten() {
-            *slot.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
-            slot.arrived.notify_one();
-        }
+        waiting.get(&key_id).into_iter().flatten().for_each(|slot| slot.wake(wake));
+    }
+
+    pub(crate) fn wake_all(&self, wake: Wake) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.values().flatten().for_each(|slot| slot.wake(wake));
+    }
+}
+
+impl Slot {
+    fn wake(&self, wake: Wake) {
+        *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+        self.arrived.notify_one();
     }
 }
 

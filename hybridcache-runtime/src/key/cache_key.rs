@@ -13,7 +13,8 @@ use super::KeyBuf;
 
 /// A type whose values can be part of a cache key.
 ///
-/// Derive it for your own structs and enums. Write it by hand only where a value has a shorter text that tells it apart:
+/// Derive it for your own structs and enums. Write it by hand only where a value has a shorter text that tells it
+/// apart:
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -54,19 +55,21 @@ use super::KeyBuf;
 /// have neither, since the escape leaves none of `( ) [ ] ,` in them; the composite forms add both only around closed
 /// texts.
 ///
-/// *Injective:* by induction over the type. Single values have a text of their own each. A composite can be taken apart
-/// in one way only: the commas directly inside its brackets are its own, because the texts between them are closed. How
-/// many parts there are is the type's for a tuple, struct or variant, and is written first for a sequence, so that no
-/// items (`0[]`) and one empty string (`1[]`) differ. An `Option` and an enum are told apart by what stands in front.
+/// *Injective:* by induction over the type. Single values have a text of their own each. A composite can be taken
+/// apart in one way only: the commas directly inside its brackets are its own, because the texts between them are
+/// closed. How many parts there are is the type's for a tuple, struct or variant, and is written first for a
+/// sequence, so that no items (`0[]`) and one empty string (`1[]`) differ. An `Option` and an enum are told apart by
+/// what stands in front.
 ///
 /// An implementation by hand keeps this up if it gives unequal values unequal texts and writes through [`KeyBuf`] and
 /// `write_key` only.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a cache key",
     label = "has no `CacheKey`",
-    note = "derive it with `#[derive(CacheKey)]`, convert the argument with `key = ..`, or leave it out with `skip(..)`",
-    note = "floats have none on purpose: `0.1 + 0.2` and `0.3` would be two keys, and `NaN` is not even equal to itself; \
-            round to an integer, or say `key = value.to_bits()`"
+    note = "derive it with `#[derive(CacheKey)]`, convert the argument with `key = ..`, or leave it out with \
+            `skip(..)`",
+    note = "floats have none on purpose: `0.1 + 0.2` and `0.3` would be two keys, and `NaN` is not even equal to \
+            itself; round to an integer, or say `key = value.to_bits()`"
 )]
 pub trait CacheKey {
     /// Writes the text of this value.

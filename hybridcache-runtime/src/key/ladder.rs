@@ -1,9 +1,9 @@
 //! The placeholders of a template, `"user:{id}"`.
 //!
-//! A placeholder takes whatever displays itself. Most are integers and strings, and formatting those would cost more than
-//! all the rest of a hit, so they go another way that writes the same text. Which way a type goes is found by method
-//! resolution (autoref-based specialization, David Tolnay): `(&&Placeholder(&id)).write(&mut key)` takes the first of these
-//! traits that fits. In a generic function, where only `Display` is known, it takes the second.
+//! A placeholder takes whatever displays itself. Most are integers and strings, and formatting those would cost more
+//! than all the rest of a hit, so they go another way that writes the same text. Which way a type goes is found by
+//! method resolution (autoref-based specialization, David Tolnay): `(&&Placeholder(&id)).write(&mut key)` takes the
+//! first of these traits that fits. In a generic function, where only `Display` is known, it takes the second.
 
 use std::fmt;
 
@@ -67,8 +67,8 @@ impl<T: Plain + ?Sized> Plain for &T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot fill a placeholder of a template: it has no `Display`",
     label = "has no `Display`",
-    note = "a placeholder takes what implements `Display`; a tuple, `key = (a, b)`, takes what implements `CacheKey`, such as `Option`, \
-            lists and `#[derive(CacheKey)]` types"
+    note = "a placeholder takes what implements `Display`; a tuple, `key = (a, b)`, takes what implements `CacheKey`, \
+            such as `Option`, lists and `#[derive(CacheKey)]` types"
 )]
 pub trait Displayed: fmt::Display {}
 

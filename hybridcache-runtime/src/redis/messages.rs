@@ -121,6 +121,7 @@ mod tests {
         fn invalidated(&self, _: u64, _: Invalidation, _: u64) {}
         fn restamped(&self, _: u64, _: u64) {}
         fn resubscribed(&self) {}
+        fn disconnected(&self) {}
     }
 
     /// Otherwise it would take three heartbeats to notice. Killed by: ignoring it.

@@ -86,6 +86,7 @@ impl RedisTier {
     }
 
     /// Why there is no link now, where there is none.
+    #[cfg(test)]
     pub(crate) fn outage(&self) -> Option<String> {
         self.uplink.link().err().map(|error| error.message)
     }

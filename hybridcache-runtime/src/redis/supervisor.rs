@@ -23,12 +23,15 @@ const BEAT: Duration = Duration::from_secs(1);
 const MISSED_BEATS: u64 = 3;
 
 /// The server's time is asked for with each n-th heartbeat.
-const BEATS_PER_SAMPLE: u64 = 10;
+const BEATS_PER_SAMPLE: u32 = 10;
 
 /// The pause after the first failed attempt to connect; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long after a warning the next ones are only debug messages.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
 
 /// What a tier's callers and the task that keeps its link share.
 pub(crate) struct Uplink {
@@ -85,24 +88,27 @@ impl Uplink {
         Ok((Arc::new(link), health))
     }
 
-    /// Gives callers the link as long as it is good.
-    async fn serve(&self, link: Arc<Link>, health: &Health) {
+    /// Gives callers the link as long as it is good. Returns why it no longer is.
+    async fn serve(&self, link: Arc<Link>, health: &Health) -> String {
         tracing::debug!("connected to Redis");
         self.set_state(State::Connected(link.clone()));
         self.attempted.notify_one();
         let reason = self.attend(&link, health).await;
-        tracing::warn!(reason, "lost the connection to Redis");
-        self.set_state(State::Disconnected(reason));
+        self.set_state(State::Disconnected(reason.clone()));
+        self.listener.disconnected();
+        reason
     }
 
     /// Returns why the link has to go.
     async fn attend(&self, link: &Link, health: &Health) -> String {
-        for beat in 0_u64.. {
+        let mut beat = 0;
+        loop {
             if health.unanswered() >= MISSED_BEATS {
                 return format!("no heartbeat came back for {:?}", BEAT * MISSED_BEATS as u32);
             }
+            beat += 1;
             let beating = pin!(async {
-                self.beat(link, health, beat).await;
+                self.beat(link, health, beat % BEATS_PER_SAMPLE == 0).await;
                 pending::<()>().await
             });
             // However long the server takes, a beat takes its second.
@@ -110,18 +116,15 @@ impl Uplink {
                 return trouble.to_owned();
             }
         }
-        "the heartbeat ended".to_owned()
     }
 
     /// An answer that is late says nothing yet; a refusal (no permission, say) will not change.
-    async fn beat(&self, link: &Link, health: &Health, beat: u64) {
+    async fn beat(&self, link: &Link, health: &Health, samples_time: bool) {
         match link.beat(&self.own_channel).await {
             Err(error) if error.kind == RemoteErrorKind::Refused => return health.report(error.message),
             _ => {}
         }
-        if beat % BEATS_PER_SAMPLE == BEATS_PER_SAMPLE - 1
-            && let Ok(sample) = link.sample_time().await
-        {
+        if samples_time && let Ok(sample) = link.sample_time().await {
             self.clock.learn(sample);
         }
     }
@@ -131,20 +134,19 @@ impl Uplink {
 pub(crate) async fn supervise(uplink: Arc<Uplink>) {
     // Also when the runtime ends: the drivers of the connections end with it.
     let _departure = Departure(&uplink);
+    let mut complaints = Complaints { next: Instant::now() };
     let mut failures = 0;
     loop {
         let began = Instant::now();
         match uplink.open().await {
             Ok((link, health)) => {
                 failures = 0;
-                uplink.serve(link, &health).await;
+                complaints.tell("lost the connection to Redis", &uplink.serve(link, &health).await);
                 // Lost at once: a replica, or a server that takes connections only to drop them.
                 sleep_until(began + LONGEST_PAUSE).await;
             }
             Err(reason) => {
-                if failures == 0 {
-                    tracing::warn!(reason, "cannot connect to Redis; trying on in the background");
-                }
+                complaints.tell("cannot connect to Redis; trying on in the background", &reason);
                 uplink.set_state(State::Disconnected(reason));
                 uplink.attempted.notify_one();
                 sleep(pause(failures)).await;
@@ -158,6 +160,23 @@ pub(crate) async fn supervise(uplink: Arc<Uplink>) {
 fn pause(failures: u32) -> Duration {
     let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE);
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// An outage of hours is told every minute, not with each attempt.
+struct Complaints {
+    next: Instant,
+}
+
+impl Complaints {
+    fn tell(&mut self, what: &str, reason: &str) {
+        let now = Instant::now();
+        if now < self.next {
+            tracing::debug!(reason, "{what}");
+            return;
+        }
+        self.next = now + COMPLAINT_PAUSE;
+        tracing::warn!(reason, "{what}");
+    }
 }
 
 struct Departure<'a>(&'a Uplink);

@@ -60,6 +60,8 @@ impl Listener for Events {
     fn resubscribed(&self) {
         self.push(Event::Resubscribed);
     }
+
+    fn disconnected(&self) {}
 }
 
 impl Process {
@@ -134,13 +136,13 @@ fn entry(fence: Token) -> Vec<u8> {
 }
 
 async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    for _ in 0..2000 {
+    for _ in 0..4000 {
         if condition() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("not within ten seconds: {what}");
+    panic!("not within twenty seconds: {what}");
 }
 
 fn exists(server: &RedisServer, key: &str) -> bool {

@@ -1,5 +1,5 @@
-//! Reads keys: the inverse of `CacheKey`. What can be read back is injective, for all values and not for pairs that happen
-//! to be tried. Also used by the fuzz target `key`.
+//! Reads keys: the inverse of `CacheKey`. What can be read back is injective, for all values and not for pairs that
+//! happen to be tried. Also used by the fuzz target `key`.
 
 use std::str::FromStr;
 

@@ -12,13 +12,13 @@ fn clients(server: &RedisServer) -> usize {
 }
 
 async fn serves(process: &Process) {
-    for _ in 0..2000 {
+    for _ in 0..4000 {
         if process.tier.fetch(&key(), &[]).await.is_ok() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("no service within ten seconds: {:?}", process.tier.outage());
+    panic!("no service within twenty seconds: {:?}", process.tier.outage());
 }
 
 /// Killed by: not resending; resending by hash.
@@ -364,4 +364,14 @@ async fn the_servers_clock_is_read() {
     let seconds: u64 = time[0].clone().into_text().unwrap().parse().unwrap();
     let now = process.tier.now().unwrap();
     assert!(now.abs_diff(seconds * 1000) < 60_000, "{now} is not near {seconds} s");
+}
+
+/// Killed by: asking for the time once.
+#[tokio::test]
+async fn the_servers_clock_is_read_again() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    server.reset_stats();
+    eventually("another sample", || server.command_calls("time") == 1).await;
+    assert_eq!(process.connections(), 1);
 }
