@@ -1,12 +1,14 @@
 //! One argument of a cached function: how a load comes to own it, and which cannot be owned.
 
-use quote::{ToTokens, format_ident};
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, BoundLifetimes, Error, FnArg, Ident, Lifetime, ParenthesizedGenericArguments, Pat, PatIdent, PatType, Receiver,
-    ReceiverKind, Result, Type, TypeFnPtr, TypeImplTrait, TypeReference, parse_quote, parse_quote_spanned,
+    Attribute, BoundLifetimes, Error, FnArg, Ident, Lifetime, ParenthesizedGenericArguments, Pat, PatIdent, PatType,
+    Receiver, ReceiverKind, Result, Type, TypeFnPtr, TypeImplTrait, TypePath, TypeReference, parse_quote,
+    parse_quote_spanned,
 };
 
 use crate::site::hidden;
@@ -21,6 +23,8 @@ pub(crate) struct Argument {
     /// What a load binds it to: `db`, `mut count`, `(a, b)`.
     pub(crate) inner: Pat,
     pub(crate) ty: Type,
+    /// What a mistake with it stands on: the type, or the whole receiver.
+    pub(crate) blamed: TokenStream,
     pub(crate) passing: Passing,
     /// The names that `inner` binds; `self` for a receiver.
     pub(crate) names: Vec<Ident>,
@@ -29,7 +33,7 @@ pub(crate) struct Argument {
 /// How a load comes to own an argument.
 pub(crate) enum Passing {
     /// `&T`: it gets a clone.
-    Borrowed(Type),
+    Borrowed(Box<Type>),
     /// It gets the argument.
     Owned,
 }
@@ -63,6 +67,7 @@ impl Argument {
             inner: parse_quote!(#inner),
             passing: Passing::of(&ty),
             ty,
+            blamed: receiver.to_token_stream(),
             names: vec![outer.clone()],
             outer,
         }
@@ -80,8 +85,9 @@ impl Argument {
                 format_ident!("__{}", joined.join("_"), span = hidden(pattern.span()))
             }
         };
-        let ty = (*typed.ty).clone();
-        Self { attrs: typed.attrs.clone(), outer, inner, passing: Passing::of(&ty), ty, names }
+        let ty = without_parentheses(&typed.ty).clone();
+        let blamed = ty.to_token_stream();
+        Self { attrs: typed.attrs.clone(), outer, inner, passing: Passing::of(&ty), ty, blamed, names }
     }
 
     /// As which the emitted function has it.
@@ -114,8 +120,17 @@ impl Argument {
         first_impl_trait(&self.ty).is_some()
     }
 
+    /// `f32` or `f64`, or a reference to one.
+    pub(crate) fn is_float(&self) -> bool {
+        let ty = match &self.passing {
+            Passing::Borrowed(target) => target,
+            Passing::Owned => &self.ty,
+        };
+        is_float(ty)
+    }
+
     /// For keys, which must leave the argument as it is: the pattern by reference, and what it is matched with.
-    pub(crate) fn pattern_by_reference(&self) -> Option<(Pat, proc_macro2::TokenStream)> {
+    pub(crate) fn pattern_by_reference(&self) -> Option<(Pat, TokenStream)> {
         if matches!(self.inner, Pat::Ident(PatIdent { by_ref: None, subpat: None, .. }) | Pat::Wild(_)) {
             return None;
         }
@@ -125,51 +140,63 @@ impl Argument {
         let is_reference = matches!(self.ty, Type::Reference(_));
         BindByReference { keep_ref: is_reference }.visit_pat_mut(&mut pattern);
         let span = hidden(outer.span());
-        let scrutinee = if is_reference { outer.to_token_stream() } else { quote::quote_spanned!(span=> &#outer) };
+        let scrutinee = if is_reference { outer.to_token_stream() } else { quote_spanned!(span=> &#outer) };
         Some((pattern, scrutinee))
     }
 
     /// What a load cannot own, by the look of its type.
     pub(crate) fn check(&self) -> Result<()> {
-        let whole: &dyn ToTokens = if self.is_self() { &self.outer } else { &self.ty };
         let Type::Reference(reference) = &self.ty else { return check_owned(&self.ty) };
+        let refused = |reason: &str, fix: String| {
+            Err(Error::new_spanned(
+                &self.blamed,
+                format!("a load runs in its own task and cannot {reason}: take {fix}"),
+            ))
+        };
         if reference.mutability.is_some() {
-            let fix = if self.is_self() { "`&self`, with what changes in a `Mutex`" } else { "it by value, or share it as `Arc<Mutex<T>>`" };
-            return Err(Error::new_spanned(
-                whole.to_token_stream(),
-                format!("a load runs in its own task and cannot borrow `&mut`: take {fix}"),
-            ));
+            let fix = if self.is_self() {
+                "`&self`, with what changes in a `Mutex`"
+            } else {
+                "it by value, or share it as `Arc<Mutex<T>>`"
+            };
+            return refused("borrow mutably", fix.to_owned());
         }
         if is_static(reference.lifetime.as_ref()) {
             return Ok(());
         }
-        match &*reference.elem {
-            Type::TraitObject(object) => Err(Error::new_spanned(
-                whole.to_token_stream(),
-                format!("a load runs in its own task and cannot borrow a trait object: take `Arc<{}>`", spelled(object)),
-            )),
-            Type::Paren(inner) if matches!(*inner.elem, Type::TraitObject(_)) => Err(Error::new_spanned(
-                whole.to_token_stream(),
-                format!("a load runs in its own task and cannot borrow a trait object: take `Arc<{}>`", spelled(&inner.elem)),
-            )),
-            Type::Reference(inner) => Err(Error::new_spanned(
-                whole.to_token_stream(),
-                format!("a load clones what a reference points to, and a clone of `{0}` still borrows: take `{0}`", spelled(inner)),
-            )),
+        match without_parentheses(&reference.elem) {
+            Type::TraitObject(object) => refused("clone a trait object", format!("`Arc<{}>`", spelled(object))),
+            Type::Reference(inner) => {
+                refused("clone what a reference in a reference borrows", format!("`{}`", spelled(inner)))
+            }
             target => check_owned(target),
         }
+    }
+}
+
+fn without_parentheses(ty: &Type) -> &Type {
+    match ty {
+        Type::Paren(inner) => without_parentheses(&inner.elem),
+        Type::Group(inner) => without_parentheses(&inner.elem),
+        ty => ty,
     }
 }
 
 impl Passing {
     fn of(ty: &Type) -> Self {
         match ty {
-            Type::Reference(TypeReference { lifetime, mutability: None, elem, .. }) if !is_static(lifetime.as_ref()) => {
-                Self::Borrowed((**elem).clone())
+            Type::Reference(TypeReference { lifetime, mutability: None, elem, .. })
+                if !is_static(lifetime.as_ref()) =>
+            {
+                Self::Borrowed(elem.clone())
             }
             _ => Self::Owned,
         }
     }
+}
+
+pub(crate) fn is_float(ty: &Type) -> bool {
+    matches!(ty, Type::Path(TypePath { qself: None, path, .. }) if path.is_ident("f32") || path.is_ident("f64"))
 }
 
 fn is_static(lifetime: Option<&Lifetime>) -> bool {
@@ -182,8 +209,8 @@ fn check_owned(ty: &Type) -> Result<()> {
         Some(borrow) => Err(Error::new_spanned(
             &borrow,
             format!(
-                "a load runs in its own task and cannot borrow `{}`: own it, as `String` for `&str`, `Vec<T>` for `&[T]`, `Arc<T>` \
-                 for `&T`",
+                "a load runs in its own task and cannot borrow (`{}`): own it, as `String` for `&str`, \
+                 `Vec<T>` for `&[T]`, `Arc<T>` for `&T`, `Cow<'static, T>` for `Cow<'_, T>`",
                 spelled(&borrow)
             ),
         )),
@@ -191,7 +218,7 @@ fn check_owned(ty: &Type) -> Result<()> {
 }
 
 /// The first reference or lifetime in a type that is not `'static`.
-pub(crate) fn first_borrow(ty: &Type) -> Option<proc_macro2::TokenStream> {
+pub(crate) fn first_borrow(ty: &Type) -> Option<TokenStream> {
     let mut finder = FirstBorrow { bound: Vec::new(), found: None };
     finder.visit_type(ty);
     finder.found
@@ -200,19 +227,25 @@ pub(crate) fn first_borrow(ty: &Type) -> Option<proc_macro2::TokenStream> {
 struct FirstBorrow {
     /// By `for<'a>`, so they are nobody's to own.
     bound: Vec<Ident>,
-    found: Option<proc_macro2::TokenStream>,
+    found: Option<TokenStream>,
+}
+
+impl FirstBorrow {
+    fn may_stay(&self, lifetime: &Lifetime) -> bool {
+        is_static(Some(lifetime)) || self.bound.contains(&lifetime.ident)
+    }
 }
 
 impl<'ast> Visit<'ast> for FirstBorrow {
     fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
-        if reference.lifetime.is_none() {
+        if reference.lifetime.as_ref().is_none_or(|lifetime| !self.may_stay(lifetime)) {
             self.found.get_or_insert_with(|| reference.to_token_stream());
         }
         visit::visit_type_reference(self, reference);
     }
 
     fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
-        if !is_static(Some(lifetime)) && !self.bound.contains(&lifetime.ident) {
+        if !self.may_stay(lifetime) {
             self.found.get_or_insert_with(|| lifetime.to_token_stream());
         }
     }
@@ -286,82 +319,13 @@ impl VisitMut for BindByReference {
 /// A type as people write it; tokens print with a space between each two.
 fn spelled(tokens: &impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
-    for (spaced, tight) in [("& ", "&"), (" <", "<"), ("< ", "<"), (" >", ">"), (" ,", ","), (" :: ", "::"), (" ;", ";")] {
+    for (spaced, tight) in
+        [("& ", "&"), (" <", "<"), ("< ", "<"), (" >", ">"), (" ,", ","), (" :: ", "::"), (" ;", ";")]
+    {
         text = text.replace(spaced, tight);
     }
     text
 }
 
 #[cfg(test)]
-mod tests {
-    use quote::quote;
-
-    use super::*;
-
-    fn argument(tokens: proc_macro2::TokenStream) -> Argument {
-        Argument::parse(&syn::parse2(tokens).expect("an argument"))
-    }
-
-    fn mistake(tokens: proc_macro2::TokenStream) -> String {
-        argument(tokens).check().expect_err("refused").to_string()
-    }
-
-    #[test]
-    fn references_are_cloned_and_the_rest_is_moved() {
-        let target = |tokens| match argument(tokens).passing {
-            Passing::Borrowed(target) => spelled(&target),
-            Passing::Owned => "owned".to_owned(),
-        };
-        assert_eq!(target(quote!(db: &Db)), "Db");
-        assert_eq!(target(quote!(name: &'a str)), "str");
-        assert_eq!(target(quote!(&self)), "Self");
-        assert_eq!(target(quote!(self: &Arc<Self>)), "Arc<Self>");
-        for owned in [quote!(id: u64), quote!(name: &'static str), quote!(self), quote!(self: Arc<Self>)] {
-            assert_eq!(target(owned), "owned");
-        }
-    }
-
-    #[test]
-    fn what_can_be_owned_is_accepted() {
-        for tokens in [
-            quote!(db: &Db),
-            quote!(ids: &[u64]),
-            quote!(name: &'static str),
-            quote!(store: &'static dyn Store),
-            quote!(f: fn(&str) -> usize),
-            quote!(f: Box<dyn Fn(&str) -> bool + Send>),
-            quote!(f: Arc<dyn for<'a> Fn(Cow<'a, str>) + Send + Sync>),
-            quote!(name: Cow<'static, str>),
-            quote!(mut self: Arc<Self>),
-            quote!(f: impl Fn(&str) -> usize),
-        ] {
-            assert!(argument(tokens.clone()).check().is_ok(), "{tokens}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_owned_is_refused_with_a_way_out() {
-        assert!(mistake(quote!(db: &mut Db)).contains("`Arc<Mutex<T>>`"));
-        assert!(mistake(quote!(&mut self)).contains("`&self`, with what changes in a `Mutex`"));
-        assert!(mistake(quote!(store: &dyn Store)).contains("take `Arc<dyn Store>`"));
-        assert!(mistake(quote!(store: &(dyn Store + Send))).contains("take `Arc<dyn Store + Send>`"));
-        assert!(mistake(quote!(name: &&str)).contains("take `&str`"));
-        assert!(mistake(quote!(name: Option<&str>)).contains("cannot borrow `&str`: own it, as `String`"));
-        assert!(mistake(quote!(name: Cow<'_, str>)).contains("cannot borrow `'_`"));
-        assert!(mistake(quote!(names: &[&str])).contains("cannot borrow `&str`"));
-        assert!(mistake(quote!(self: Pin<&Self>)).contains("cannot borrow `&Self`"));
-    }
-
-    #[test]
-    fn patterns_are_matched_by_reference_for_keys() {
-        let by_reference = |tokens| {
-            argument(tokens).pattern_by_reference().map(|(pattern, from)| format!("{} = {from}", quote!(#pattern)))
-        };
-        assert_eq!(by_reference(quote!(id: u64)), None);
-        assert_eq!(by_reference(quote!(mut id: u64)), None);
-        assert_eq!(by_reference(quote!((mut a, ref b): (u8, u8))).as_deref(), Some("(a , b) = & __a_b"));
-        assert_eq!(by_reference(quote!(Path(id): Path<u64>)).as_deref(), Some("Path (id) = & __id"));
-        assert_eq!(by_reference(quote!(&(mut a, ref b): &(u8, u8))).as_deref(), Some("& (a , ref b) = __a_b"));
-        assert_eq!(by_reference(quote!((&a, b): (&'static u8, u8))).as_deref(), Some("(a , b) = & __a_b"));
-    }
-}
+mod tests;

@@ -9,7 +9,8 @@ use syn::{BinOp, Expr, ExprPath, FieldValue, parse_quote_spanned};
 
 use crate::site::hidden;
 
-/// Clones what the expression takes by value, `Some(id)` or `id.into_bytes()`. The expression as a whole is only borrowed.
+/// Clones what the expression takes by value, `Some(id)` or `id.into_bytes()`. The expression as a whole is only
+/// borrowed.
 ///
 /// Types are not known here: where a number is copied, the clone costs nothing.
 pub(crate) fn clone_consumed(expression: &mut Expr, arguments: &HashSet<String>) {
@@ -97,7 +98,9 @@ fn is_comparison(op: BinOp) -> bool {
 
 /// Methods that take `self`, by the conventions of the standard library.
 fn consumes(method: &str) -> bool {
-    ["into", "unwrap", "expect", "map", "and_then", "or_else", "ok_or", "filter"].iter().any(|prefix| method.starts_with(prefix))
+    ["into", "unwrap", "expect", "map", "and_then", "or_else", "ok_or", "filter"]
+        .iter()
+        .any(|prefix| method.starts_with(prefix))
 }
 
 #[cfg(test)]

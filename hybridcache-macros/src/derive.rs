@@ -3,8 +3,9 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, Generics, Member, Path, Result, parse_quote};
+use syn::{Attribute, Data, DeriveInput, Error, Field, Fields, Generics, Member, Path, Result, parse_quote};
 
+use crate::argument::is_float;
 use crate::site::{Facade, ends, hidden};
 use crate::suggest::instead;
 use crate::template::escape;
@@ -24,6 +25,7 @@ use crate::template::escape;
 //     }
 pub(crate) fn cache_key(input: &DeriveInput) -> Result<TokenStream> {
     let facade = facade(&input.attrs)?;
+    check_fields(&input.data)?;
     let name = &input.ident;
     let arms: Vec<_> = match &input.data {
         Data::Struct(data) => vec![arm(&quote!(Self), None, &data.fields, &facade)],
@@ -34,9 +36,8 @@ pub(crate) fn cache_key(input: &DeriveInput) -> Result<TokenStream> {
             };
             data.variants.iter().map(arm).collect()
         }
-        Data::Union(data) => {
-            return Err(Error::new(data.union_token.span, "a union cannot be part of a key: nobody knows which field counts"));
-        }
+        // Refused by `check_fields`.
+        Data::Union(_) => Vec::new(),
     };
     let at = hidden(name.span());
     // An enum without variants has no value to match a reference to.
@@ -52,6 +53,27 @@ pub(crate) fn cache_key(input: &DeriveInput) -> Result<TokenStream> {
             }
         }
     })
+}
+
+fn check_fields(data: &Data) -> Result<()> {
+    let fields: Vec<_> = match data {
+        Data::Struct(data) => data.fields.iter().collect(),
+        Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.fields).collect(),
+        Data::Union(data) => {
+            return Err(Error::new(
+                data.union_token.span,
+                "a union cannot be part of a key: nobody knows which field counts",
+            ));
+        }
+    };
+    match fields.into_iter().find(|field| is_float(&field.ty)) {
+        None => Ok(()),
+        Some(field) => Err(Error::new_spanned(
+            &field.ty,
+            "a float cannot be part of a key, because `0.1 + 0.2` and `0.3` would be two keys: make it an integer, \
+             such as cents or millimetres, or write `CacheKey` by hand",
+        )),
+    }
 }
 
 /// `#[cache_key(crate = path)]`
@@ -81,16 +103,17 @@ fn with_bounds(mut generics: Generics, facade: &Facade) -> Generics {
 /// A struct is `(a,b)`, a variant `Variant` or `Variant(a,b)`.
 fn arm(path: &TokenStream, variant: Option<&Ident>, fields: &Fields, facade: &Facade) -> TokenStream {
     let name = variant.map_or_else(String::new, |variant| escape(&variant.unraw().to_string()));
-    let bindings: Vec<_> = (0..fields.len()).map(|nth| format_ident!("__{nth}", span = proc_macro2::Span::mixed_site())).collect();
+    let blamed = |field: &Field| hidden(ends(&field.ty).0);
+    let bindings: Vec<_> =
+        fields.iter().enumerate().map(|(nth, field)| format_ident!("__{nth}", span = blamed(field))).collect();
     let members = fields.members().collect::<Vec<Member>>();
     let (open, close) = match (variant, fields.is_empty()) {
         (Some(_), true) => (name, ""),
         _ => (format!("{name}("), ")"),
     };
     let parts = fields.iter().zip(&bindings).enumerate().map(|(nth, (field, binding))| {
-        let blamed = ends(&field.ty).0;
-        let at = hidden(blamed);
-        let private = facade.private_at(blamed);
+        let at = blamed(field);
+        let private = facade.private_at(at);
         let comma = (nth > 0).then(|| quote_spanned!(at=> __key.literal(",");));
         quote_spanned!(at=> #comma #private::key_part(#binding, __key);)
     });

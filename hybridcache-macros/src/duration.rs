@@ -55,7 +55,7 @@ fn unit_position(text: &str, number: &str, unit: &str, last: Option<usize>) -> R
     if unit.is_empty() {
         // After `1h` come minutes; a number alone is most often meant as seconds.
         let next = last.map_or("s", |last| UNITS.get(last + 1).map_or("ms", |(name, _)| name));
-        return Err(format!("`{text}` has no unit: did you mean `{text}{next}`? {}", units()));
+        return Err(format!("`{text}` has no unit ({UNIT_NAMES}): did you mean `{text}{next}`?"));
     }
     let lower = unit.to_lowercase();
     let meant = OTHER_NAMES.iter().find(|(name, others)| *name == lower || others.contains(&lower.as_str()));
@@ -63,13 +63,11 @@ fn unit_position(text: &str, number: &str, unit: &str, last: Option<usize>) -> R
         (Some((name, _)), _) => format!("unknown unit `{unit}`: did you mean `{number}{name}`?"),
         (None, "w" | "week" | "weeks") => format!("unknown unit `{unit}`: count in days, as in `7d`"),
         (None, "us" | "µs" | "ns") => format!("unknown unit `{unit}`: the smallest unit is `ms`"),
-        _ => format!("unknown unit `{unit}`: {}", units()),
+        _ => format!("unknown unit `{unit}`: the units are {UNIT_NAMES}"),
     })
 }
 
-fn units() -> &'static str {
-    "the units are `ms`, `s`, `m`, `h` and `d`"
-}
+const UNIT_NAMES: &str = "`ms`, `s`, `m`, `h`, `d`";
 
 /// `number` times `unit`, exactly.
 fn part(number: &str, unit: u64) -> Result<u64, &'static str> {
@@ -86,7 +84,7 @@ fn part(number: &str, unit: u64) -> Result<u64, &'static str> {
     }
     let scale = 10_u64.pow(fraction.len() as u32);
     let fraction = if fraction.is_empty() { 0 } else { fraction.parse::<u64>().map_err(|_| "is not a number")? };
-    if fraction * unit % scale != 0 {
+    if !(fraction * unit).is_multiple_of(scale) {
         return Err(TOO_FINE);
     }
     whole.checked_mul(unit).and_then(|whole| whole.checked_add(fraction * unit / scale)).ok_or(TOO_LONG)
@@ -156,7 +154,7 @@ mod tests {
             ("5M", "did you mean `5m`?"),
             ("3weeks", "as in `7d`"),
             ("10us", "the smallest unit is `ms`"),
-            ("5x", "the units are `ms`, `s`, `m`, `h` and `d`"),
+            ("5x", "the units are `ms`, `s`, `m`, `h`, `d`"),
             ("30m1h", "largest first"),
             ("1s1s", "largest first"),
             ("1h_m", "is not a number"),

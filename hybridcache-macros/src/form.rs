@@ -1,8 +1,8 @@
 //! How a cached function is written: as an `async fn`, or as `#[async_trait]` leaves one.
 
 use syn::{
-    Block, Error, Expr, FnArg, GenericArgument, Ident, Local, LocalInit, Pat, PathArguments, Result, ReturnType, Signature, Stmt,
-    Type, TypeParamBound, TypePath, parse_quote_spanned,
+    Block, Error, Expr, FnArg, GenericArgument, Ident, Local, LocalInit, Pat, PathArguments, Result, ReturnType,
+    Signature, Stmt, Type, TypeParamBound, TypePath, parse_quote_spanned,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,8 +118,20 @@ mod tests {
 
     #[test]
     fn an_async_fn_says_what_it_returns() {
-        assert_eq!(form(quote!(async fn f(a: u8) -> u64 { 1 })), found(Form::Async, "u64", "a : u8"));
-        assert_eq!(form(quote!(async fn f() {})), found(Form::Async, "()", ""));
+        assert_eq!(
+            form(quote!(
+                async fn f(a: u8) -> u64 {
+                    1
+                }
+            )),
+            found(Form::Async, "u64", "a : u8")
+        );
+        assert_eq!(
+            form(quote!(
+                async fn f() {}
+            )),
+            found(Form::Async, "()", "")
+        );
     }
 
     #[test]
@@ -144,11 +156,32 @@ mod tests {
     #[test]
     fn other_functions_are_refused() {
         for tokens in [
-            quote!(fn f() -> u8 { 1 }),
-            quote!(fn f() -> impl Future<Output = u8> { async move { 1 } }),
-            quote!(fn f() -> Pin<Box<dyn Future<Output = u8>>> { let a = 1; Box::pin(async move { a }) }),
-            quote!(fn f() -> Pin<Box<dyn Future<Output = u8>>> { Box::pin(async { 1 }) }),
-            quote!(fn f() -> Pin<Box<dyn Future<Output = u8>>> { Rc::pin(async move { 1 }) }),
+            quote!(
+                fn f() -> u8 {
+                    1
+                }
+            ),
+            quote!(
+                fn f() -> impl Future<Output = u8> {
+                    async move { 1 }
+                }
+            ),
+            quote!(
+                fn f() -> Pin<Box<dyn Future<Output = u8>>> {
+                    let a = 1;
+                    Box::pin(async move { a })
+                }
+            ),
+            quote!(
+                fn f() -> Pin<Box<dyn Future<Output = u8>>> {
+                    Box::pin(async { 1 })
+                }
+            ),
+            quote!(
+                fn f() -> Pin<Box<dyn Future<Output = u8>>> {
+                    Rc::pin(async move { 1 })
+                }
+            ),
         ] {
             let mistake = form(tokens.clone()).expect_err("refused");
             assert!(mistake.contains("put `async` before `fn`"), "{tokens}: {mistake}");

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
+use quote::quote_spanned;
 use syn::ext::IdentExt;
 use syn::{Attribute, Error, Expr, Ident, LitStr, Member, Result};
 
@@ -65,9 +65,21 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The parts of a key or tag from its template.
+/// The parts of a key from its template.
 pub(crate) fn from_template(template: &LitStr, names: &Names<'_>) -> Result<Vec<Part>> {
-    let pieces = template::parse(&template.value()).map_err(|mistake| Error::new(template.span(), mistake))?;
+    parts(template::separated(parsed(template)?), template, names)
+}
+
+/// The parts of a tag from its template.
+pub(crate) fn from_tag(template: &LitStr, names: &Names<'_>) -> Result<Vec<Part>> {
+    parts(parsed(template)?, template, names)
+}
+
+fn parsed(template: &LitStr) -> Result<Vec<Piece>> {
+    template::parse(&template.value()).map_err(|mistake| Error::new(template.span(), mistake))
+}
+
+fn parts(pieces: Vec<Piece>, template: &LitStr, names: &Names<'_>) -> Result<Vec<Part>> {
     pieces
         .into_iter()
         .map(|piece| match piece {
@@ -98,7 +110,12 @@ fn from_placeholder(placeholder: &Placeholder, location: Span, names: &Names<'_>
     root.set_span(location.resolved_at(name.span()));
     let fields = placeholder.fields.iter().map(|field| member(field, location)).collect::<Result<Vec<_>>>()?;
     let span = hidden(location);
-    Ok(Value { reference: quote_spanned!(span=> &#root #(.#fields)*), kind: ValueKind::Placeholder, blamed: location, cfgs: Vec::new() })
+    Ok(Value {
+        reference: quote_spanned!(span=> &#root #(.#fields)*),
+        kind: ValueKind::Placeholder,
+        blamed: location,
+        cfgs: Vec::new(),
+    })
 }
 
 /// A field's name, which is taken from a string literal.
@@ -114,20 +131,22 @@ fn member(field: &str, location: Span) -> Result<Member> {
 
 /// An argument as it is, blamed on its type.
 fn whole_argument(argument: &Argument, name: &Ident, kind: ValueKind) -> Value {
-    let blamed = if argument.is_self() { name.clone().into_token_stream() } else { argument.ty.to_token_stream() };
-    let (start, end) = ends(&blamed);
+    let (start, end) = ends(&argument.blamed);
     let mut located = name.clone();
     located.set_span(end.resolved_at(name.span()));
     let span = hidden(start);
     // A message about `T` reads better than one about `&T`.
     let reference = match argument.passing {
-        Passing::Borrowed(_) if argument.names.len() == 1 && *name == argument.outer => quote_spanned!(span=> &*#located),
+        Passing::Borrowed(_) if argument.names.len() == 1 && *name == argument.outer => {
+            quote_spanned!(span=> &*#located)
+        }
         _ => quote_spanned!(span=> &#located),
     };
     Value { reference, kind, blamed: start, cfgs: argument.cfgs().cloned().collect() }
 }
 
-/// The parts of a key from an expression. A tuple gives its elements, so that each is only borrowed and blamed for itself.
+/// The parts of a key from an expression. A tuple gives its elements, so that each is only borrowed and blamed for
+/// itself.
 pub(crate) fn from_expression(expression: &Expr, names: &Names<'_>) -> Vec<Part> {
     let arguments = names.all().map(|(_, name)| name.unraw().to_string()).collect();
     let mut parts = Vec::new();
@@ -165,7 +184,18 @@ pub(crate) fn from_arguments(skip: &[Ident], names: &Names<'_>, errors: &mut Err
         }
     }
     let mut parts = Vec::new();
-    for (argument, name) in names.all().filter(|(_, name)| !skip.iter().any(|skipped| skipped.unraw() == name.unraw())) {
+    for (argument, name) in names.all().filter(|(_, name)| !skip.iter().any(|skipped| skipped.unraw() == name.unraw()))
+    {
+        if argument.is_float() {
+            errors.push(Error::new_spanned(
+                &argument.blamed,
+                format!(
+                    "a float cannot be part of a key, because `0.1 + 0.2` and `0.3` would be two keys: say what tells \
+                     calls apart with `key = ..`, such as a rounded integer or `{name}.to_bits()`, or leave it out \
+                     with `skip({name})`"
+                ),
+            ));
+        }
         if !parts.is_empty() {
             parts.push(Part::Text(",".to_owned()));
         }

@@ -1,4 +1,4 @@
-//! The attribute `#[hybrid_cached]` and the derive `#[derive(CacheKey)]`. Use them through the crate `hybridcache`.
+//! The attribute and the derive of [hybridcache](https://docs.rs/hybridcache). Use them through that crate.
 
 mod argument;
 mod consumed;
@@ -27,23 +27,137 @@ use proc_macro2::TokenStream as Tokens;
 use quote::quote;
 use signature::CachedFn;
 use site::Facade;
-use syn::{DeriveInput, ItemFn, parse_macro_input};
+use syn::{DeriveInput, Item, ItemFn, TraitItemFn, parse_macro_input};
 
-/// Doc
+/// Makes an `async fn` cached.
+///
+/// The function is called as before. What it returned is kept in memory, and in Redis where the cache has one, under a
+/// key made of its arguments; until it expires, calls with the same key get it without running the body. Beside the
+/// function the attribute emits `<function>_entry(..)`, which gives the handle of one entry: to invalidate, expire,
+/// read or overwrite it.
+///
+/// ```
+/// use hybridcache::{NoCache, hybrid_cached};
+///
+/// #[derive(Clone)]
+/// struct Db;
+///
+/// #[hybrid_cached(fresh_for = 1m, ttl = 1h, key = "user:{id}", tags = ["org:{org}"])]
+/// async fn user(db: &Db, id: u64, org: &str) -> Result<String, std::io::Error> {
+///     let name = format!("user {id} of {org}"); // or from `db`
+///     if id > 1000 {
+///         return Err(NoCache(name)); // the caller gets `Ok(name)`; nothing is stored
+///     }
+///     Ok(name)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// user(&Db, 7, "acme").await?; // runs the body
+/// user(&Db, 7, "acme").await?; // does not
+/// assert_eq!(user_entry(7, "acme").get().await.as_deref(), Some("user 7 of acme"));
+/// user_entry(7, "acme").invalidate().await?;
+/// hybridcache::invalidate_tag("org:acme").await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Options
+///
+/// | option | form | meaning | default |
+/// |---|---|---|---|
+/// | `ttl` | duration | after it, the value is gone from every tier | required |
+/// | `fresh_for` | duration | until then a hit asks nobody; then it returns the stale value and starts a refresh | `ttl` |
+/// | `timeout` | duration | deadline of one load, and of waiting for somebody else's | none |
+/// | `key` | `"user:{id}"` or an expression | what tells two calls apart | all arguments not in `skip` |
+/// | `skip` | `skip(db, self)` | arguments that are no part of the default key | none |
+/// | `name` | string literal | the function's name in keys and metrics | its path, for methods with the type |
+/// | `version` | integer, 32 bits | bump it when the value's type or meaning changes | `0` |
+/// | `tags` | `["org:{org}", ..]` | groups that are invalidated together | none |
+/// | `tier` | `memory` | memory only: the value needs no serde | memory and the shared tier |
+/// | `cache` | expression | which `HybridCache`: an argument, a field of `self`, a static | the installed one |
+/// | `weigh` | closure <code>\|value: &T\| usize</code> | bytes of a value under `Memory::bytes` | its length encoded, else its size |
+/// | `crate` | path | where the facade crate is | `::hybridcache` |
+/// | `entry` | `false` | no entry handle: for implementations of traits, which have no place for one | `true` |
+///
+/// **Durations** are written as people write them, in the units `ms`, `s`, `m`, `h`, `d`: `250ms`, `20s`, `1.5s`,
+/// `1h30m`, up to 100 years; or as an expression of type [`Duration`](std::time::Duration). Zero, and a `fresh_for`
+/// longer than `ttl`, are compile errors for literals and constants; for computed values `fresh_for` is clamped to
+/// `ttl`.
+///
+/// **Keys.** A placeholder of a template names an argument, or fields of one, `{order.user_id}`, and takes what
+/// implements [`Display`](std::fmt::Display). Expressions, their tuples, and the default key take what implements
+/// `CacheKey`. Values are escaped, so two lists of values never give the same key. An argument by value that a key
+/// expression consumes, as `id.into_bytes()` does, is cloned on every call. A `self` must be in the key or in
+/// `skip(self)`.
+///
+/// # Functions
+///
+/// `async fn` of any kind: free functions, methods, whatever their `self` is, associated functions; generic ones, with
+/// `impl Trait` arguments, with patterns for arguments; in implementations of traits, natively or under
+/// `#[async_trait]`, with `entry = false`. Put it above `#[instrument]` to trace every call, and below to trace the
+/// loads.
+///
+/// A load runs in a task of its own, so it owns its arguments: those behind a `&` are cloned when a load starts and
+/// never on a hit, and those by value are moved. They must be `Send + 'static`. What a load cannot own (`&mut T`, `&dyn
+/// Trait`, a borrow inside another type) is a compile error that names the way out.
+///
+/// It returns `Result<T, E>` under any alias, of which `Ok` is stored and `Err` never is; `Option<T>`, of which `None`
+/// is stored too; or any other `T`. `T` is `Clone + Send + Sync + 'static`, and has serde's traits unless `tier =
+/// memory`. With `timeout` it returns a `Result` whose `E: From<hybridcache::LoadError>`.
+///
+/// `Err(NoCache(value))` returned by the function itself (not from a closure, an `async` block or a macro in it) gives
+/// every caller `Ok(value)`, whatever `E` is, and stores nothing. Where it would be an ordinary error instead, it is a
+/// compile error.
+///
+/// # Panics
+///
+/// As the body does: a panic of a load is resumed in each call that waited for it.
 #[proc_macro_attribute]
 pub fn hybrid_cached(options: TokenStream, item: TokenStream) -> TokenStream {
     static EXPANSIONS: AtomicU32 = AtomicU32::new(0);
     cached(options.into(), item.into(), EXPANSIONS.fetch_add(1, Ordering::Relaxed)).into()
 }
 
-/// Doc
+/// Lets the values of a struct or an enum be parts of keys.
+///
+/// Every field counts, and must be `CacheKey` itself. A struct is written as `(a,b)`, a variant as `Variant` or
+/// `Variant(a,b)`. Type parameters get the bound `CacheKey`. Where only some fields count, or one is a float, write the
+/// trait by hand.
+///
+/// ```
+/// use hybridcache::{CacheKey, hybrid_cached};
+///
+/// #[derive(CacheKey)]
+/// struct Page {
+///     number: u32,
+///     order: Order,
+/// }
+///
+/// #[derive(CacheKey)]
+/// enum Order {
+///     Newest,
+///     By(String),
+/// }
+///
+/// #[hybrid_cached(ttl = 1m)]
+/// async fn titles(page: Page) -> Vec<String> {
+///     vec![format!("page {}", page.number)]
+/// }
+///
+/// let page = Page { number: 2, order: Order::By("title".to_owned()) };
+/// assert_eq!(titles_entry(page).key(), "(2,By(title))");
+/// # let _ = Order::Newest;
+/// ```
+///
+/// `#[cache_key(crate = path)]` says where the facade crate is, if not at `::hybridcache`.
 #[proc_macro_derive(CacheKey, attributes(cache_key))]
 pub fn derive_cache_key(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     derive::cache_key(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Parse, check, expand. What is wrong is reported next to a function that other code can use, so that one mistake gives one message.
+/// Parse, check, expand. What is wrong is reported next to a function that other code can use, so that one mistake
+/// gives one message.
 fn cached(options: Tokens, item: Tokens, nth: u32) -> Tokens {
     let mut errors = Errors::default();
     let options = Options::parse(options, &mut errors);
@@ -51,7 +165,7 @@ fn cached(options: Tokens, item: Tokens, nth: u32) -> Tokens {
     let parsed: ItemFn = match syn::parse2(item.clone()) {
         Ok(parsed) => parsed,
         Err(error) => {
-            errors.push(error);
+            errors.push(not_a_function(&item, error));
             let errors = errors.into_compile_errors();
             return quote!(#errors #item);
         }
@@ -64,10 +178,23 @@ fn cached(options: Tokens, item: Tokens, nth: u32) -> Tokens {
         Some(function) if errors.is_empty() => expand::expand(&function, &facade, nth),
         function => {
             let mut original = parsed;
-            no_cache::rewrite_everywhere(&mut original.block, &facade);
+            no_cache::rewrite_everywhere(&mut original);
             let item = expand::rejected(&original, function.as_ref(), &facade);
             let errors = errors.into_compile_errors();
             quote!(#errors #item)
         }
+    }
+}
+
+fn not_a_function(item: &Tokens, error: syn::Error) -> syn::Error {
+    if let Ok(function) = syn::parse2::<TraitItemFn>(item.clone()) {
+        return syn::Error::new(
+            function.sig.ident.span(),
+            "a cached function has a body: put the attribute on the implementations",
+        );
+    }
+    match syn::parse2::<Item>(item.clone()) {
+        Ok(_) => syn::Error::new(error.span(), "`#[hybrid_cached]` goes on an `async fn`"),
+        Err(_) => error,
     }
 }

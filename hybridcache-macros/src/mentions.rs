@@ -21,7 +21,8 @@ fn collect(tokens: TokenStream, in_macro: bool, names: &mut HashSet<String>) {
                 names.insert(ident.unraw().to_string());
             }
             TokenTree::Group(group) => {
-                let is_macro = at >= 2 && is_punct(&tokens, at - 1, '!') && matches!(tokens[at - 2], TokenTree::Ident(_));
+                let is_macro =
+                    at >= 2 && is_punct(&tokens, at - 1, '!') && matches!(tokens[at - 2], TokenTree::Ident(_));
                 collect(group.stream(), in_macro || is_macro, names);
             }
             TokenTree::Literal(literal) if in_macro => names.extend(captures(literal)),
@@ -53,7 +54,9 @@ fn captures(literal: &Literal) -> Vec<String> {
         .flat_map(|argument| {
             let (name, format) = argument.split_once(':').unwrap_or((argument, ""));
             // `width$` and `.precision$` are all that a format can capture.
-            let counts = format.match_indices('$').map(|(end, _)| format[..end].rsplit(|c: char| !c.is_alphanumeric() && c != '_').next());
+            let counts = format
+                .match_indices('$')
+                .map(|(end, _)| format[..end].rsplit(|c: char| !c.is_alphanumeric() && c != '_').next());
             std::iter::once(Some(name.trim())).chain(counts).flatten().map(str::to_owned).collect::<Vec<_>>()
         })
         .filter(|name| !name.is_empty())
@@ -70,8 +73,8 @@ pub(crate) fn may_mention(tokens: TokenStream, name: &str) -> bool {
     })
 }
 
-/// The first call of something named `name` in the tokens of a macro, other than as the pattern `name(_)` or `name(..)`,
-/// and of its use as a function.
+/// The first call of something named `name` in the tokens of a macro, other than as the pattern `name(_)` or
+/// `name(..)`, and of its use as a function.
 pub(crate) fn find_call(tokens: TokenStream, name: &str) -> Option<proc_macro2::Ident> {
     let tokens: Vec<_> = tokens.into_iter().collect();
     tokens.iter().enumerate().find_map(|(at, token)| match token {

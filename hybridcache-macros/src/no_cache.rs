@@ -1,7 +1,7 @@
 //! `Err(NoCache(value))` in the control flow of the function itself.
 //!
-//! Where the function returns it, it becomes a call that marks the running load and gives `Ok(value)`, whatever the error type
-//! is. Anywhere else it would be an error like any other, so it is refused.
+//! Where the function returns it, it becomes a call that marks the running load and gives `Ok(value)`, whatever the
+//! error type is. Anywhere else it would be an error like any other, so it is refused.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
@@ -9,8 +9,8 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Block, Error, Expr, ExprAsync, ExprBreak, ExprCall, ExprClosure, ExprPath, ExprReturn, Item, Label, Lifetime, Local, Macro,
-    Pat, PathArguments, Result, Stmt, Type,
+    Block, Error, Expr, ExprAsync, ExprBreak, ExprCall, ExprClosure, ExprPath, ExprReturn, Item, ItemFn, Label,
+    Lifetime, Local, Macro, Pat, PathArguments, Result, ReturnType, Stmt, Type,
 };
 
 use crate::mentions::find_call;
@@ -18,7 +18,8 @@ use crate::site::{Facade, hidden};
 
 const NAME: &str = "NoCache";
 
-/// Rewrites what the function returns. A [`NAME`] that stays is a mistake, unless the function declares it as its error.
+/// Rewrites what the function returns. A [`NAME`] that stays is a mistake, unless the function declares it as its
+/// error.
 pub(crate) fn rewrite(body: &mut Block, declared: &Type, facade: &Facade) -> Result<()> {
     let mut returned = Returned { facade };
     in_users_block(body, |block| {
@@ -29,16 +30,30 @@ pub(crate) fn rewrite(body: &mut Block, declared: &Type, facade: &Facade) -> Res
     leftover.map_or(Ok(()), |ident| Err(refused(&ident, body)))
 }
 
-/// Rewrites wherever it stands, so that a function with another mistake has no second message for this.
-pub(crate) fn rewrite_everywhere(body: &mut Block, facade: &Facade) {
-    struct Everywhere<'a>(Returned<'a>);
-    impl VisitMut for Everywhere<'_> {
+/// For a function with a mistake, which is reported: rewrites wherever it stands, so that there is no second message
+/// for this.
+pub(crate) fn rewrite_everywhere(function: &mut ItemFn) {
+    struct Everywhere(Type);
+    impl VisitMut for Everywhere {
         fn visit_expr_mut(&mut self, expression: &mut Expr) {
             visit_mut::visit_expr_mut(self, expression);
-            self.0.replace(expression);
+            let Some((error, constructor, value)) = error_with_no_cache(expression) else { return };
+            let (at, declared, constructor) = (hidden(error.span()), &self.0, without_arguments(constructor));
+            // An `Ok` with the declared error type, of which nothing but its name is known.
+            *expression = Expr::Verbatim(quote_spanned!(at=> match ::core::option::Option::None::<#declared> {
+                ::core::option::Option::Some(::core::result::Result::Err(__error)) => {
+                    ::core::result::Result::Err(__error)
+                }
+                _ => {
+                    let _ = #constructor(());
+                    ::core::result::Result::Ok(#value)
+                }
+            }));
         }
     }
-    Everywhere(Returned { facade }).visit_block_mut(body);
+    if let ReturnType::Type(_, declared) = &function.sig.output {
+        Everywhere((**declared).clone()).visit_block_mut(&mut function.block);
+    }
 }
 
 fn refused(ident: &Ident, body: &Block) -> Error {
@@ -50,8 +65,9 @@ fn refused(ident: &Ident, body: &Block) -> Error {
     Error::new(
         ident.span(),
         format!(
-            "the macro cannot see that the function returns this: write `return Err(NoCache(..))` in the function itself (not in a \
-             closure, an `async` block, a macro or a `let`), or return the plain value after `hybridcache::no_cache()`{order}"
+            "the macro cannot see that the function returns this: write `return Err(NoCache(..))` in the function \
+             itself (not in a closure, an `async` block, a macro or a `let`), or return the plain value after \
+             `hybridcache::no_cache()`{order}"
         ),
     )
 }
@@ -87,7 +103,8 @@ impl Returned<'_> {
             Expr::Unsafe(inner) => self.block_value(&mut inner.block),
             Expr::Block(inner) => {
                 if let Some(label) = &inner.label {
-                    Breaks { returned: self, label: Some(&label.name), unlabelled: false }.visit_block_mut(&mut inner.block);
+                    Breaks { returned: self, label: Some(&label.name), unlabelled: false }
+                        .visit_block_mut(&mut inner.block);
                 }
                 self.block_value(&mut inner.block);
             }
@@ -118,10 +135,7 @@ impl Returned<'_> {
         let Some((error, constructor, value)) = error_with_no_cache(expression) else { return false };
         let (at_error, at_name) = (hidden(error.span()), hidden(constructor.span()));
         let (facade, private) = (self.facade.at(constructor.span()), self.facade.private_at(error.span()));
-        let mut constructor = constructor.clone();
-        if let Some(last) = constructor.path.segments.last_mut() {
-            last.arguments = PathArguments::None;
-        }
+        let constructor = without_arguments(constructor);
         let import = quote_spanned!(at_name=> let _: #facade::NoCache<()> = #constructor(()););
         *expression = Expr::Verbatim(quote_spanned!(at_error=> #private::not_stored({ #import #value })));
         true
@@ -173,6 +187,15 @@ impl VisitMut for Breaks<'_, '_> {
     fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
+/// `NoCache`, for another type of value.
+fn without_arguments(constructor: &ExprPath) -> ExprPath {
+    let mut constructor = constructor.clone();
+    if let Some(last) = constructor.path.segments.last_mut() {
+        last.arguments = PathArguments::None;
+    }
+    constructor
+}
+
 /// The parts of `Err(NoCache(value))`, however long the paths are.
 fn error_with_no_cache(expression: &Expr) -> Option<(&ExprPath, &ExprPath, &Expr)> {
     let (error, argument) = call_of(expression, "Err")?;
@@ -203,7 +226,9 @@ fn binds(pattern: &Pat, name: &Ident) -> bool {
 /// `#[instrument]` above our attribute has put the body into a future of its own.
 fn in_users_block(body: &mut Block, rewrite: impl FnOnce(&mut Block)) {
     let future = body.stmts.iter_mut().find_map(|stmt| match stmt {
-        Stmt::Local(Local { pat: Pat::Ident(name), init: Some(init), .. }) if name.ident == "__tracing_instrument_future" => {
+        Stmt::Local(Local { pat: Pat::Ident(name), init: Some(init), .. })
+            if name.ident == "__tracing_instrument_future" =>
+        {
             match &mut *init.expr {
                 Expr::Async(future) => Some(&mut future.block),
                 _ => None,
@@ -273,114 +298,4 @@ fn spells(tokens: TokenStream, name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use quote::quote;
-    use syn::parse_quote;
-
-    use super::*;
-
-    /// The body after the rewriting, with what replaces `Err(NoCache(v))` shortened to `[v]`.
-    fn rewritten(tokens: TokenStream) -> std::result::Result<String, String> {
-        let mut body: Block = syn::parse2(tokens).expect("a block");
-        rewrite(&mut body, &parse_quote!(Result<User, AppError>), &Facade(parse_quote!(cache)))
-            .map_err(|error| error.to_string())?;
-        Ok(shortened(body.to_token_stream()))
-    }
-
-    fn shortened(tokens: TokenStream) -> String {
-        let text = tokens.to_string().replace("hybridcache :: NoCache", "NoCache");
-        let start = "cache :: __private :: not_stored ({ let _ : cache :: NoCache < () > = NoCache (()) ; ";
-        text.replace(start, "[").replace(" })", "]")
-    }
-
-    fn becomes(from: TokenStream, to: &str) {
-        // Printed by syn, as the other is.
-        let to: Block = syn::parse_str(to).expect("a block");
-        assert_eq!(rewritten(from).expect("accepted"), to.to_token_stream().to_string());
-    }
-
-    fn refused(tokens: TokenStream) {
-        let text = tokens.to_string();
-        let mistake = rewritten(tokens).expect_err(&text);
-        assert!(mistake.contains("`return Err(NoCache(..))`"), "{text}: {mistake}");
-    }
-
-    #[test]
-    fn what_the_function_returns_is_rewritten() {
-        becomes(quote!({ Err(NoCache(u)) }), "{ [u] }");
-        becomes(quote!({ (Err(NoCache(u))) }), "{ [u] }");
-        becomes(quote!({ a(); return Err(NoCache(u)); }), "{ a(); return [u]; }");
-        becomes(quote!({ Result::Err(hybridcache::NoCache(u)) }), "{ [u] }");
-        becomes(quote!({ Err::<_, _>(NoCache::<User>(u)) }), "{ [u] }");
-        becomes(quote!({ if a { Err(NoCache(u)) } else if b { Ok(u) } else { Err(NoCache(v)) } }), "{ if a { [u] } else if b { Ok(u) } else { [v] } }");
-        becomes(quote!({ match a { A => Err(NoCache(u)), B => { b(); Err(NoCache(v)) } } }), "{ match a { A => [u], B => { b(); [v] } } }");
-        becomes(quote!({ unsafe { Err(NoCache(u)) } }), "{ unsafe { [u] } }");
-        becomes(quote!({ { { Err(NoCache(u)) } } }), "{ { { [u] } } }");
-        becomes(quote!({ let r = Err(NoCache(u)); r }), "{ let r = [u]; r }");
-        becomes(quote!({ let r: R = match a { _ => Err(NoCache(u)) }; #[allow(x)] r }), "{ let r: R = match a { _ => [u] }; #[allow(x)] r }");
-    }
-
-    #[test]
-    fn a_return_is_found_wherever_it_is_the_functions_own() {
-        becomes(quote!({ for x in y { if x { return Err(NoCache(x)); } } Ok(1) }), "{ for x in y { if x { return [x]; } } Ok(1) }");
-        becomes(quote!({ let Some(x) = y else { return Err(NoCache(z)) }; Ok(x) }), "{ let Some(x) = y else { return [z] }; Ok(x) }");
-        becomes(quote!({ let v = match x { Some(v) => v, None => return Err(NoCache(z)) }; Ok(v) }), "{ let v = match x { Some(v) => v, None => return [z] }; Ok(v) }");
-        becomes(quote!({ return if a { Err(NoCache(z)) } else { Ok(v) }; }), "{ return if a { [z] } else { Ok(v) }; }");
-    }
-
-    #[test]
-    fn a_break_with_a_value_is_followed() {
-        becomes(quote!({ loop { break Err(NoCache(u)); } }), "{ loop { break [u]; } }");
-        becomes(quote!({ 'a: { if b { break 'a Err(NoCache(u)); } Ok(v) } }), "{ 'a: { if b { break 'a [u]; } Ok(v) } }");
-        becomes(quote!({ 'a: loop { loop { break 'a Err(NoCache(u)); } } }), "{ 'a: loop { loop { break 'a [u]; } } }");
-        refused(quote!({ loop { let r = loop { break Err(NoCache(u)); }; f(r); } }));
-    }
-
-    #[test]
-    fn what_the_function_does_not_return_is_refused() {
-        refused(quote!({ let f = |u| Err(NoCache(u)); f(u) }));
-        refused(quote!({ async { Err(NoCache(u)) }.await }));
-        refused(quote!({ let r = Err(NoCache(u)); r?; Ok(v) }));
-        refused(quote!({ Err(NoCache(u))?; Ok(v) }));
-        refused(quote!({ u.map_err(NoCache) }));
-        refused(quote!({ bail!(NoCache(u)) }));
-        refused(quote!({ f(Err(NoCache(u))) }));
-        refused(quote!({ Some(Err(NoCache(u))) }));
-    }
-
-    #[test]
-    fn patterns_types_and_other_items_may_name_it() {
-        for tokens in [
-            quote!({ match helper() { Err(e) => Err(e.into()), Ok(v) => Ok(v) } }),
-            quote!({ let r: Result<User, NoCache<User>> = helper(); f(r) }),
-            quote!({ fn helper(u: User) -> Result<User, NoCache<User>> { Err(NoCache(u)) } f(helper(u)) }),
-            quote!({ if matches!(r, Err(NoCache(_))) { a } else { b } }),
-        ] {
-            becomes(tokens.clone(), &tokens.to_string());
-        }
-    }
-
-    #[test]
-    fn a_declared_no_cache_is_told_by_its_type() {
-        let mut body: Block = parse_quote!({ helper(|u| Err(NoCache(u))) });
-        let declared = parse_quote!(Result<User, NoCache<User>>);
-        assert!(rewrite(&mut body, &declared, &Facade(parse_quote!(cache))).is_ok());
-    }
-
-    #[test]
-    fn a_body_wrapped_by_instrument_is_looked_into() {
-        for future in [
-            quote!(async move { { if false { return loop {}; } { Err(NoCache(u)) } } }),
-            quote!(async move { match async move { { { Err(NoCache(u)) } } }.await { Ok(x) => Ok(x), Err(e) => Err(e) } }),
-            quote!(async move { let x = async move { { { return Err(NoCache(u)); } } }.await; x }),
-        ] {
-            let body = quote!({
-                let __tracing_attr_span = span();
-                let __tracing_instrument_future = #future;
-                __tracing_instrument_future.await
-            });
-            let rewritten = rewritten(body).expect("accepted");
-            assert!(rewritten.contains("[u]"), "{rewritten}");
-        }
-    }
-}
+mod tests;

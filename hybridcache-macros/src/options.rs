@@ -1,19 +1,35 @@
-//! The grammar of `#[hybrid_cached(..)]`. Options keep the tokens they came from, so that later mistakes can stand on them.
+//! The grammar of `#[hybrid_cached(..)]`. Options keep the tokens they came from, so that later mistakes can stand on
+//! them.
 
 use std::collections::HashSet;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, bracketed, parenthesized, parse_quote, token};
+use syn::{
+    Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, bracketed, parenthesized, parse_quote, token,
+};
 
 use crate::errors::Errors;
 use crate::suggest::{instead, listed};
 use crate::time::Time;
 
 /// In the order people look for them.
-const NAMES: [&str; 13] =
-    ["ttl", "fresh_for", "timeout", "key", "skip", "name", "version", "tags", "tier", "cache", "weigh", "crate", "entry"];
+const NAMES: [&str; 13] = [
+    "ttl",
+    "fresh_for",
+    "timeout",
+    "key",
+    "skip",
+    "name",
+    "version",
+    "tags",
+    "tier",
+    "cache",
+    "weigh",
+    "crate",
+    "entry",
+];
 
 /// What the attribute says.
 pub(crate) struct Options {
@@ -84,9 +100,9 @@ impl Options {
     }
 
     fn parse_one(&mut self, input: ParseStream, given: &mut HashSet<String>) -> Result<()> {
-        let option = input.call(Ident::parse_any).map_err(|error| {
-            Error::new(error.span(), format!("expected an option, one of: {}", listed(NAMES)))
-        })?;
+        let option = input
+            .call(Ident::parse_any)
+            .map_err(|error| Error::new(error.span(), format!("expected an option, one of: {}", listed(NAMES))))?;
         let name = option.to_string();
         if !NAMES.contains(&name.as_str()) {
             return Err(Error::new(option.span(), format!("unknown option `{name}`{}", instead(&name, NAMES))));
@@ -121,7 +137,9 @@ impl Options {
             _ => {
                 self.entry = input
                     .parse::<LitBool>()
-                    .map_err(|error| Error::new(error.span(), "expected `entry = false`, which leaves the entry handle out"))?
+                    .map_err(|error| {
+                        Error::new(error.span(), "expected `entry = false`, which leaves the entry handle out")
+                    })?
                     .value;
             }
         }
@@ -251,88 +269,4 @@ fn tier(input: ParseStream) -> Result<Tier> {
 const TIERS: &str = "expected `tier = memory`; leave `tier` out to use memory and the shared tier";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> (Options, Vec<String>) {
-        let mut errors = Errors::default();
-        let options = Options::parse(text.parse().expect(text), &mut errors);
-        (options, errors.messages())
-    }
-
-    #[test]
-    fn every_option_is_understood() {
-        let (options, mistakes) = parse(
-            r#"ttl = 1h, fresh_for = Duration::from_secs(5), timeout = config.timeout, key = "user:{id}", skip(self, db),
-            name = "user", version = 3, tags = ["org:{org}", "all"], tier = memory, cache = &self.cache,
-            weigh = |user: &User| user.len(), crate = my::cache, entry = false"#,
-        );
-        assert_eq!(mistakes, Vec::<String>::new());
-        assert!(matches!(options.ttl, Some(Time::Literal(_))));
-        assert!(matches!(options.fresh_for, Some(Time::Constant(_))));
-        assert!(matches!(options.timeout, Some(Time::Computed(_))));
-        assert!(matches!(options.key, Some(Key::Template(_))));
-        assert_eq!(options.skip, ["self", "db"]);
-        assert_eq!(options.name.map(|name| name.value()).as_deref(), Some("user"));
-        assert_eq!(options.version, 3);
-        assert_eq!(options.tags.iter().map(LitStr::value).collect::<Vec<_>>(), ["org:{org}", "all"]);
-        assert_eq!(options.tier, Tier::Memory);
-        assert!(options.cache.is_some() && options.weigh.is_some() && !options.entry);
-        assert!(options.facade.segments.last().is_some_and(|last| last.ident == "cache"));
-    }
-
-    #[test]
-    fn a_key_is_an_expression_unless_it_is_a_literal_alone() {
-        for (text, is_template) in [
-            (r#"ttl = 1s, key = "a""#, true),
-            (r#"ttl = 1s, key = "a", "#, true),
-            (r#"ttl = 1s, key = "a".len()"#, false),
-            ("ttl = 1s, key = (a, b)", false),
-        ] {
-            let (options, mistakes) = parse(text);
-            assert_eq!(mistakes, Vec::<String>::new(), "{text}");
-            assert_eq!(matches!(options.key, Some(Key::Template(_))), is_template, "{text}");
-        }
-    }
-
-    #[test]
-    fn each_mistake_has_one_message_with_the_fix() {
-        for (text, expected) in [
-            ("ttl = 1h, fresh_fr = 1m", "unknown option `fresh_fr`; did you mean `fresh_for`? Expected one of: `ttl`,"),
-            ("ttl = 1h, size = 5", "unknown option `size`; expected one of: `ttl`,"),
-            ("ttl = 1h, ttl = 2h", "`ttl` is given twice"),
-            ("", "`ttl` is missing"),
-            ("ttl", "write `ttl = 1h`"),
-            ("ttl(5s)", "write `ttl = 1h`"),
-            ("ttl = 5", "did you mean `5s`?"),
-            ("ttl = 1m, fresh_for = 1h", "`fresh_for` (1h) is longer than `ttl` (1m)"),
-            ("ttl = 1h, skip = [db]", "write `skip(db, client)`"),
-            ("ttl = 1h, skip(db, db)", "`db` is skipped twice"),
-            ("ttl = 1h, skip(\"db\")", "the name of an argument"),
-            ("ttl = 1h, name = user", "`name = \"user\"`"),
-            ("ttl = 1h, name = \"\"", "the name is empty"),
-            ("ttl = 1h, version = \"1\"", "expected an integer"),
-            ("ttl = 1h, version = 1u8", "expected an integer"),
-            ("ttl = 1h, version = 4294967296", "expected an integer"),
-            ("ttl = 1h, tags = \"org:{org}\"", "write `tags = ["),
-            ("ttl = 1h, tags = [org]", "write a string literal"),
-            ("ttl = 1h, tags = [\"\"]", "the tag is empty"),
-            ("ttl = 1h, tier = redis", "expected `tier = memory`"),
-            ("ttl = 1h, entry = no", "expected `entry = false`"),
-            ("ttl = 1h key = \"a\"", "expected a `,` between options"),
-            ("ttl = 1h, \"user:{id}\"", "expected an option, one of: `ttl`"),
-            ("ttl = 1h, key = ,", "expected an expression"),
-        ] {
-            let (_, mistakes) = parse(text);
-            assert_eq!(mistakes.len(), 1, "{text}: {mistakes:?}");
-            assert!(mistakes[0].contains(expected), "{text}: {mistakes:?}");
-        }
-    }
-
-    #[test]
-    fn several_mistakes_are_all_reported() {
-        let (options, mistakes) = parse("ttl = 5, fresh_for = 1x, versoin = 1, name = \"user\"");
-        assert_eq!(mistakes.len(), 3, "{mistakes:?}");
-        assert!(options.name.is_some(), "the rest is still read");
-    }
-}
+mod tests;

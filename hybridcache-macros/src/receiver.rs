@@ -23,8 +23,8 @@ impl VisitMut for RenameSelf {
     }
 
     fn visit_item_mut(&mut self, item: &mut Item) {
-        // Other items have a `self` of their own. A local `macro_rules!` can name the function's, and `select! { .. }` looks like an
-        // item while it is an expression.
+        // Other items have a `self` of their own. A local `macro_rules!` can name the function's, and `select! { .. }`
+        // looks like an item while it is an expression.
         if let Item::Macro(item) = item
             && item.mac.path.segments.last().is_some_and(|last| last.ident == "macro_rules" || last.ident == "select")
         {
@@ -88,8 +88,29 @@ fn renamed(tokens: TokenStream, formats: bool) -> TokenStream {
 fn is_format_macro(name: &Ident) -> bool {
     let name = name.to_string();
     let known = [
-        "format", "format_args", "print", "println", "eprint", "eprintln", "write", "writeln", "panic", "todo", "unimplemented",
-        "unreachable", "trace", "debug", "info", "warn", "error", "event", "span", "log", "anyhow", "bail", "ensure",
+        "format",
+        "format_args",
+        "print",
+        "println",
+        "eprint",
+        "eprintln",
+        "write",
+        "writeln",
+        "panic",
+        "todo",
+        "unimplemented",
+        "unreachable",
+        "trace",
+        "debug",
+        "info",
+        "warn",
+        "error",
+        "event",
+        "span",
+        "log",
+        "anyhow",
+        "bail",
+        "ensure",
     ];
     known.contains(&name.as_str()) || name.starts_with("assert") || name.starts_with("debug_assert")
 }
@@ -159,7 +180,10 @@ mod tests {
 
     #[test]
     fn format_strings_capture_the_local_one() {
-        assert_eq!(renamed(quote!({ format!("{self} {{self}} {self:?} {id}") })), r#"{ format ! ("{__hc_self} {{self}} {__hc_self:?} {id}") }"#);
+        assert_eq!(
+            renamed(quote!({ format!("{self} {{self}} {self:?} {id}") })),
+            r#"{ format ! ("{__hc_self} {{self}} {__hc_self:?} {id}") }"#
+        );
         assert_eq!(renamed(quote!({ vec![format!("{self}")] })), r#"{ vec ! [format ! ("{__hc_self}")] }"#);
         assert_eq!(renamed(quote!({ json!("{self}") })), r#"{ json ! ("{self}") }"#);
     }

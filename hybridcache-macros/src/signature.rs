@@ -53,17 +53,20 @@ impl CachedFn {
 
         let names = Names::new(&sig.ident, &arguments);
         let key = key_of(&options, &names, errors);
-        let tags = options.tags.iter().filter_map(|tag| errors.keep(key::from_template(tag, &names))).collect();
+        let tags = options.tags.iter().filter_map(|tag| errors.keep(key::from_tag(tag, &names))).collect();
         let used = used_arguments(&options, &names, &arguments);
         errors.keep(check_receiver_in_key(&options, &arguments));
         let entry = entry_of(&sig, &options, &arguments, &used, errors).filter(|_| returns_fit);
 
         let sig = with_plain_inputs(sig, &arguments);
-        Some(Self { attrs, vis, sig, form, body, returns, arguments, key, tags, used, options, entry }.with_local_self())
+        Some(
+            Self { attrs, vis, sig, form, body, returns, arguments, key, tags, used, options, entry }.with_local_self(),
+        )
     }
 
     fn with_local_self(mut self) -> Self {
-        if self.arguments.iter().any(|argument| argument.is_self() && matches!(argument.passing, Passing::Borrowed(_))) {
+        if self.arguments.iter().any(|argument| argument.is_self() && matches!(argument.passing, Passing::Borrowed(_)))
+        {
             rename_self(&mut self.body);
         }
         self
@@ -72,7 +75,7 @@ impl CachedFn {
 
 fn check_qualifiers(sig: &Signature) -> Result<()> {
     let refused = |tokens: TokenStream| {
-        Err(Error::new_spanned(&tokens, format!("a cached function cannot be `{}`: remove it", tokens.to_string().replace(" \"", " \""))))
+        Err(Error::new_spanned(&tokens, format!("a cached function cannot be `{}`: remove it", tokens)))
     };
     if let Some(constness) = &sig.constness {
         return refused(constness.to_token_stream());
@@ -99,7 +102,8 @@ fn check_return_type(ty: &Type) -> Result<()> {
     if let Some(borrow) = first_borrow(ty) {
         return Err(Error::new_spanned(
             borrow,
-            "a cached value outlives the call and cannot borrow: return an owned type, as `String` for `&str`, or `Arc<T>`",
+            "a cached value outlives the call and cannot borrow: return an owned type, as `String` for `&str`, or \
+             `Arc<T>`",
         ));
     }
     Ok(())
@@ -119,13 +123,16 @@ fn key_of(options: &Options, names: &Names<'_>, errors: &mut Errors) -> Vec<Part
     }
 }
 
-/// The arguments that the entry handle needs: those that key, tags and cache use, and those by which the settings are computed.
+/// The arguments that the entry handle needs: those that key, tags and cache use, and those by which the settings are
+/// computed.
 fn used_arguments(options: &Options, names: &Names<'_>, arguments: &[Argument]) -> Vec<usize> {
     let mut used = HashSet::new();
     match &options.key {
         None => {
             let skipped = |name: &Ident| options.skip.iter().any(|skipped| skipped.unraw() == name.unraw());
-            used.extend(names.all().map(|(_, name)| name).filter(|name| !skipped(name)).map(|name| name.unraw().to_string()));
+            used.extend(
+                names.all().map(|(_, name)| name).filter(|name| !skipped(name)).map(|name| name.unraw().to_string()),
+            );
         }
         Some(Key::Template(template)) => used.extend(key::names_in_template(template).into_iter().flatten()),
         Some(Key::Expression(expression)) => used.extend(mentions(expression.to_token_stream())),
@@ -148,7 +155,9 @@ fn check_receiver_in_key(options: &Options, arguments: &[Argument]) -> Result<()
     let key_names_self = match &options.key {
         None => true,
         // A template that is not one has its own mistake.
-        Some(Key::Template(template)) => key::names_in_template(template).is_none_or(|names| names.iter().any(|name| name == "self")),
+        Some(Key::Template(template)) => {
+            key::names_in_template(template).is_none_or(|names| names.iter().any(|name| name == "self"))
+        }
         Some(Key::Expression(expression)) => mentions(expression.to_token_stream()).contains("self"),
     };
     if key_names_self || options.skip.iter().any(|skipped| skipped == "self") {
@@ -161,7 +170,13 @@ fn check_receiver_in_key(options: &Options, arguments: &[Argument]) -> Result<()
     ))
 }
 
-fn entry_of(sig: &Signature, options: &Options, arguments: &[Argument], used: &[usize], errors: &mut Errors) -> Option<Ident> {
+fn entry_of(
+    sig: &Signature,
+    options: &Options,
+    arguments: &[Argument],
+    used: &[usize],
+    errors: &mut Errors,
+) -> Option<Ident> {
     if !options.entry {
         return None;
     }
@@ -176,8 +191,8 @@ fn entry_of(sig: &Signature, options: &Options, arguments: &[Argument], used: &[
     if let (Some((_, argument)), None) = (left_out, &options.name) {
         errors.push(Error::new_spanned(
             &argument.ty,
-            "the entry handle cannot tell what type this has, since the key leaves it out: give the function a `name`, which all \
-             types then share, or write `entry = false`",
+            "the entry handle cannot tell what type this has, since the key leaves it out: give the function a `name`, \
+             which all types then share, or write `entry = false`",
         ));
     }
     Some(format_ident!("{}_entry", sig.ident.unraw(), span = sig.ident.span()))
@@ -187,7 +202,7 @@ fn entry_of(sig: &Signature, options: &Options, arguments: &[Argument], used: &[
 fn with_plain_inputs(mut sig: Signature, arguments: &[Argument]) -> Signature {
     for (input, argument) in sig.inputs.iter_mut().zip(arguments) {
         if let FnArg::Typed(typed) = input {
-            typed.pat = Box::new(argument.outer_pattern());
+            *typed.pat = argument.outer_pattern();
         }
     }
     sig

@@ -1,7 +1,7 @@
 //! Where emitted tokens stand, and what they see.
 //!
-//! A bound that fails is reported where the tokens of the call stand, so each call stands on what the user can change. What
-//! the macro names itself is invisible to the user's code (`Span::mixed_site`), and the other way round.
+//! A bound that fails is reported where the tokens of the call stand, so each call stands on what the user can change.
+//! What the macro names itself is invisible to the user's code (`Span::mixed_site`), and the other way round.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
@@ -12,8 +12,8 @@ pub(crate) fn hidden(location: Span) -> Span {
     Span::mixed_site().located_at(location)
 }
 
-/// The spans of the first and the last token. Stable Rust cannot join two spans, but it reports an expression from its first
-/// token to its last.
+/// The spans of the first and the last token. Stable Rust cannot join two spans, but it reports an expression from its
+/// first token to its last.
 pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
     let mut tokens = tokens.to_token_stream().into_iter();
     let first = tokens.next().map_or_else(Span::call_site, |token| token.span());

@@ -1,8 +1,9 @@
 //! Templates of keys and tags: `"user:{id}"`.
 //!
-//! The text of a template must be told from the values in it, and the values from each other. A value shows ASCII letters,
-//! digits and `-_.~/+=` as they are and every other byte as `%XX`. So any other printable character in the text between
-//! two placeholders ends the first value; where there is none, a comma is added.
+//! The text of a key must be told from the values in it, and the values from each other. A value shows ASCII letters,
+//! digits and `-_.~` as they are and every other byte as `%XX`. So any other printable character in the text between
+//! two placeholders ends the first value; where there is none, a comma is added. A tag is what people call it by, so
+//! nothing is added there.
 
 /// A template, ready to be emitted.
 #[derive(Debug, PartialEq)]
@@ -32,7 +33,7 @@ pub(crate) fn parse(template: &str) -> Result<Vec<Piece>, String> {
             rest = after;
         } else if let Some(after) = rest.strip_prefix('{') {
             let (inside, after) = up_to_the_closing_brace(after)?;
-            push_text(&mut pieces, &text, true);
+            push_text(&mut pieces, &text);
             text.clear();
             pieces.push(Piece::Placeholder(placeholder(inside)?));
             rest = after;
@@ -41,7 +42,7 @@ pub(crate) fn parse(template: &str) -> Result<Vec<Piece>, String> {
         }
     }
     text.push_str(rest);
-    push_text(&mut pieces, &text, false);
+    push_text(&mut pieces, &text);
     Ok(pieces)
 }
 
@@ -56,19 +57,30 @@ pub(crate) fn escape(text: &str) -> String {
         .collect()
 }
 
-fn push_text(pieces: &mut Vec<Piece>, text: &str, before_a_placeholder: bool) {
-    let mut text = escape(text);
-    if before_a_placeholder && !pieces.is_empty() && !text.bytes().any(ends_a_value) {
-        text.push(',');
-    }
+fn push_text(pieces: &mut Vec<Piece>, text: &str) {
     if !text.is_empty() {
-        pieces.push(Piece::Text(text));
+        pieces.push(Piece::Text(escape(text)));
     }
+}
+
+/// A key's pieces with a comma where nothing else would end a value.
+pub(crate) fn separated(pieces: Vec<Piece>) -> Vec<Piece> {
+    let mut separated = Vec::new();
+    let mut value_is_open = false;
+    for piece in pieces {
+        match &piece {
+            Piece::Text(text) => value_is_open &= !text.bytes().any(ends_a_value),
+            Piece::Placeholder(_) if value_is_open => separated.push(Piece::Text(",".to_owned())),
+            Piece::Placeholder(_) => value_is_open = true,
+        }
+        separated.push(piece);
+    }
+    separated
 }
 
 /// Whether no value shows this byte. `%` does not count: `é` is `%C3%A9` in a value as it is in the text.
 fn ends_a_value(byte: u8) -> bool {
-    !byte.is_ascii_alphanumeric() && !b"-_.~/+=%".contains(&byte)
+    !byte.is_ascii_alphanumeric() && !b"-_.~%".contains(&byte)
 }
 
 fn up_to_the_closing_brace(text: &str) -> Result<(&str, &str), String> {
@@ -95,8 +107,8 @@ fn placeholder(inside: &str) -> Result<Placeholder, String> {
     };
     if let Some(format) = format {
         return Err(format!(
-            "`{{{inside}}}`: a placeholder takes no format, here `:{format}`; write `{{{path}}}`, or use an expression, as in \
-             `key = format!(..)`"
+            "`{{{inside}}}`: a placeholder takes no format, here `:{format}`; write `{{{path}}}`, or use an \
+             expression, as in `key = format!(..)`"
         ));
     }
     Ok(Placeholder { name: name.to_owned(), fields })
@@ -132,7 +144,10 @@ mod tests {
         assert_eq!(parse("all"), Ok(vec![text("all")]));
         assert_eq!(parse(""), Ok(vec![]));
         assert_eq!(parse("user:{id}"), Ok(vec![text("user:"), field("id")]));
-        assert_eq!(parse("{order.user_id}:{pair.0}!"), Ok(vec![field("order.user_id"), text(":"), field("pair.0"), text("!")]));
+        assert_eq!(
+            parse("{order.user_id}:{pair.0}!"),
+            Ok(vec![field("order.user_id"), text(":"), field("pair.0"), text("!")])
+        );
         assert_eq!(parse("{r#type}:{self.tenant}"), Ok(vec![field("type"), text(":"), field("self.tenant")]));
         assert_eq!(parse("{{{id}}}"), Ok(vec![text("%7B"), field("id"), text("%7D")]));
     }
@@ -145,21 +160,30 @@ mod tests {
 
     #[test]
     fn a_comma_stands_where_nothing_would_end_a_value() {
-        let separated = |template| match &parse(template).expect(template)[..] {
-            [_, Piece::Text(text), _] => text.clone(),
-            pieces => panic!("{pieces:?}"),
+        let between = |template| {
+            let pieces = separated(parse(template).expect(template));
+            let between = pieces[1..pieces.len() - 1].iter().map(|piece| match piece {
+                Piece::Text(text) => text.as_str(),
+                Piece::Placeholder(_) => panic!("{template}"),
+            });
+            between.collect::<String>()
         };
-        assert_eq!(separated("{a}{b}"), ",");
-        assert_eq!(separated("{a}-{b}"), "-,");
-        assert_eq!(separated("{a}/x_{b}"), "/x_,");
-        assert_eq!(separated("{a}:{b}"), ":");
-        assert_eq!(separated("{a}-to:{b}"), "-to:");
+        assert_eq!(between("{a}{b}"), ",");
+        assert_eq!(between("{a}-{b}"), "-,");
+        assert_eq!(between("{a}.x_{b}"), ".x_,");
+        assert_eq!(between("{a}:{b}"), ":");
+        assert_eq!(between("{a}/{b}"), "/");
+        assert_eq!(between("{a}-to:{b}"), "-to:");
         // These are escaped in values too.
-        assert_eq!(separated("{a} {b}"), "%20,");
-        assert_eq!(separated("{a}é{b}"), "%C3%A9,");
-        assert_eq!(separated("{a}@{b}"), "%40,");
+        assert_eq!(between("{a} {b}"), "%20,");
+        assert_eq!(between("{a}é{b}"), "%C3%A9,");
+        assert_eq!(between("{a}@{b}"), "%40,");
         // Only what stands between two values needs one.
-        assert_eq!(parse("x{a}y"), Ok(vec![text("x"), field("a"), text("y")]));
+        assert_eq!(separated(parse("x{a}y").expect("valid")), [text("x"), field("a"), text("y")]);
+        assert_eq!(
+            separated(parse("{a}{b}{c}").expect("valid")),
+            [field("a"), text(","), field("b"), text(","), field("c")]
+        );
     }
 
     /// As the runtime writes a value.
@@ -174,9 +198,20 @@ mod tests {
 
     #[test]
     fn no_two_lists_of_values_give_one_key() {
-        let values = ["", "x", ":", "x:", ",", "-", "é", " ", "@", "%", "%40", "-,", "x-"];
-        for template in ["{a}{b}", "{a}:{b}", "{a}-{b}", "{a}é{b}", "{a} {b}", "{a}@{b}", "{a},{b}", "p{a}/{b}s", "{a}:-:{b}"] {
-            let pieces = parse(template).expect(template);
+        let values = ["", "x", ":", "x:", ",", "-", "é", " ", "@", "%", "%40", "-,", "x-", "/", "x/", "_"];
+        for template in [
+            "{a}{b}",
+            "{a}:{b}",
+            "{a}-{b}",
+            "{a}é{b}",
+            "{a} {b}",
+            "{a}@{b}",
+            "{a},{b}",
+            "p{a}/{b}s",
+            "p{a}_{b}s",
+            "{a}:-:{b}",
+        ] {
+            let pieces = separated(parse(template).expect(template));
             let mut seen = std::collections::HashMap::new();
             for (a, b) in values.iter().flat_map(|a| values.map(|b| (*a, b))) {
                 let key: String = pieces

@@ -6,6 +6,7 @@ use syn::parse::ParseStream;
 use syn::{Error, Expr, ExprCall, ExprPath, LitStr, Path, Result, Token};
 
 use crate::duration::milliseconds;
+use crate::mentions::{may_mention, mentions};
 
 /// A duration, told apart by when it can be checked.
 pub(crate) enum Time {
@@ -28,7 +29,10 @@ impl Time {
         if let Ok(quoted) = input.fork().parse::<LitStr>() {
             let duration = quoted.value();
             let fix = if milliseconds(&duration).is_ok() { &duration } else { "20s" };
-            return Err(Error::new(quoted.span(), format!("a duration stands without quotes: write `{option} = {fix}`")));
+            return Err(Error::new(
+                quoted.span(),
+                format!("a duration stands without quotes: write `{option} = {fix}`"),
+            ));
         }
         if input.peek(Token![-]) {
             return Err(input.error(format!("`{option}` cannot be negative")));
@@ -40,6 +44,19 @@ impl Time {
         Ok(if is_constant_duration(&expression) { Self::Constant(expression) } else { Self::Computed(expression) })
     }
 
+    /// Whether it surely names no generic parameter. Those of the type around a method are not known here.
+    pub(crate) fn is_closed(&self) -> bool {
+        match self {
+            Self::Literal(_) => true,
+            // A parameter can be a number, not a duration.
+            Self::Constant(Expr::Path(ExprPath { path, .. })) => {
+                !path.segments.iter().any(|segment| segment.ident == "Self")
+            }
+            Self::Constant(expression) => !may_be_generic(expression.to_token_stream()),
+            Self::Computed(_) => false,
+        }
+    }
+
     /// The same bound the runtime puts on constants and computed values.
     pub(crate) fn check_within(&self, ttl: &Self) -> Result<()> {
         match (self, ttl) {
@@ -47,8 +64,8 @@ impl Time {
                 Err(Error::new_spanned(
                     &fresh_for.tokens,
                     format!(
-                        "`fresh_for` ({fresh_for}) is longer than `ttl` ({ttl}): a value is first fresh, then stale until `ttl`; \
-                         are the two swapped?"
+                        "`fresh_for` ({fresh_for}) is longer than `ttl` ({ttl}): a value is first fresh, then stale \
+                         until `ttl`; are the two swapped?"
                     ),
                 ))
             }
@@ -86,7 +103,9 @@ impl std::fmt::Display for TimeLiteral {
 fn is_zero(option: &str) -> &'static str {
     match option {
         "ttl" => "`ttl` is zero: nothing would ever be cached",
-        "fresh_for" => "`fresh_for` is zero: no value would ever be fresh; leave it out to have values fresh until `ttl`",
+        "fresh_for" => {
+            "`fresh_for` is zero: no value would ever be fresh; leave it out to have values fresh until `ttl`"
+        }
         _ => "`timeout` is zero: no load could finish; leave it out to have none",
     }
 }
@@ -109,7 +128,10 @@ fn duration_literal(input: ParseStream) -> Option<TokenStream> {
 /// A number as Rust knows it: with no suffix, or with that of a type.
 fn is_plain_number(text: &str) -> bool {
     let suffix = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_' || c == '.');
-    matches!(suffix, "" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize")
+    matches!(
+        suffix,
+        "" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize"
+    )
 }
 
 /// Whether an expression of type `Duration` can stand in a `const` block, by the look of it.
@@ -127,7 +149,8 @@ fn is_constant_duration(expression: &Expr) -> bool {
 fn is_constructor(function: &Expr) -> bool {
     let Expr::Path(ExprPath { path, .. }) = function else { return false };
     let mut names = path.segments.iter().rev().map(|segment| segment.ident.to_string());
-    names.next().is_some_and(|name| name == "new" || name.starts_with("from_")) && names.next().is_some_and(|name| name == "Duration")
+    names.next().is_some_and(|name| name == "new" || name.starts_with("from_"))
+        && names.next().is_some_and(|name| name == "Duration")
 }
 
 fn is_constant_number(expression: &Expr) -> bool {
@@ -150,6 +173,11 @@ fn is_constant_path(path: &Path) -> bool {
     })
 }
 
+/// Whether a name stands alone in capitals, as a parameter does. `limits::SECONDS` is a constant.
+fn may_be_generic(tokens: TokenStream) -> bool {
+    may_mention(tokens.clone(), "Self") || mentions(tokens).iter().any(|name| !name.chars().any(char::is_lowercase))
+}
+
 #[cfg(test)]
 mod tests {
     use syn::parse::Parser;
@@ -169,7 +197,10 @@ mod tests {
     #[test]
     fn literals_constants_and_computed_values_are_told_apart() {
         for (text, expected) in [("20s", 20_000), ("1h30m", 5_400_000), ("1h 30m", 5_400_000), ("1.5s", 1_500)] {
-            assert!(matches!(time(text), Ok(Time::Literal(TimeLiteral { milliseconds, .. })) if milliseconds == expected), "{text}");
+            assert!(
+                matches!(time(text), Ok(Time::Literal(TimeLiteral { milliseconds, .. })) if milliseconds == expected),
+                "{text}"
+            );
         }
         for text in [
             "TTL",
@@ -182,8 +213,34 @@ mod tests {
         ] {
             assert!(matches!(time(text), Ok(Time::Constant(_))), "{text}");
         }
-        for text in ["ttl", "self.ttl", "2 * TTL", "5u32 * TTL", "Duration::from_secs(ttl)", "config().ttl", "*TTL", "lifetime(5)"] {
+        for text in [
+            "ttl",
+            "self.ttl",
+            "2 * TTL",
+            "5u32 * TTL",
+            "Duration::from_secs(ttl)",
+            "config().ttl",
+            "*TTL",
+            "lifetime(5)",
+        ] {
             assert!(matches!(time(text), Ok(Time::Computed(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_name_a_generic_parameter_is_not_closed() {
+        for (text, expected) in [
+            ("1h", true),
+            ("TTL", true),
+            ("limits::TTL", true),
+            ("Duration::from_secs(60 * 5)", true),
+            ("Duration::from_secs(limits::SECONDS)", true),
+            ("Duration::from_secs(SECONDS)", false),
+            ("Duration::from_secs(60 * N as u64)", false),
+            ("Self::TTL", false),
+            ("Duration::from_secs(Self::SECONDS)", false),
+        ] {
+            assert!(time(text).is_ok_and(|time| time.is_closed() == expected), "{text}");
         }
     }
 

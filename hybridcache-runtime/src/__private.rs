@@ -1,19 +1,20 @@
 //! All that an expansion of the attribute may name. Not for people: it changes without notice.
 #![allow(missing_docs, reason = "for expansions only")]
 
-pub use crate::function::{Instance, Site};
+pub use crate::function::{Instance, Site, TypeTag};
 pub use crate::global::installed;
 pub use crate::handle::entry;
 pub use crate::key::{KeyBuf, Placeholder, key_part};
-pub use crate::load::{Begin, Cold, begin};
-pub use crate::load_arg::{LoadArg, sendable, sendable_value};
+pub use crate::load::{Begin, Cold, Turn, begin};
+pub use crate::load_arg::{LoadArg, load_arg, sendable, sendable_value};
 pub use crate::policy::{Lifetimes, constant_timeout};
 pub use crate::settings::Settings;
-pub use crate::shape::Probe;
+pub use crate::shape::{Probe, checked};
 
 /// The method calls by which the compiler is asked what a type can do.
 pub mod ladder {
     pub use crate::key::ladder::{WriteDisplayed as _, WritePlain as _};
+    pub use crate::settings::Exact as _;
     pub use crate::shape::{
         CloneRung as _, NoCacheRung as _, OwnRung as _, PlainReturns as _, ShareRung as _,
     };
@@ -23,4 +24,22 @@ pub mod ladder {
 pub fn not_stored<T, E>(value: T) -> Result<T, E> {
     crate::scope::no_cache();
     Ok(value)
+}
+
+/// A type for each value of a constant parameter.
+pub mod constant {
+    macro_rules! constants {
+        ($($ty:ident)*) => {$(
+            #[allow(non_camel_case_types, reason = "called as the type of its parameter")]
+            #[derive(Debug)]
+            pub struct $ty<const VALUE: ::core::primitive::$ty>;
+        )*};
+    }
+    constants!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize bool char);
+}
+
+/// For fuzzing.
+pub mod wire {
+    pub use crate::codec::{Kind, decode_option, decode_value, encode_value};
+    pub use crate::envelope::{decode, encode};
 }

@@ -10,12 +10,11 @@
 mod tests;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use xxhash_rust::xxh3::xxh3_64;
-
-use crate::remote::{StampName, Token};
 
 /// Bytes of a part that people can read.
 const READABLE: usize = 64;
@@ -85,6 +84,34 @@ impl Address {
         let base = [&self.base[..start], &number, &self.base[end..]].concat();
         Self { base, version_at: start..start + number.len(), version, id: self.id }
     }
+}
+
+/// Who loads: unique for each attempt in the fleet. Also the fence of what that load stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Token {
+    /// Drawn at random once per cache object.
+    pub(crate) process: u64,
+    /// Counts up.
+    pub(crate) attempt: u64,
+}
+
+impl Token {
+    /// As it stands on the wire: both halves little endian.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.process.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.attempt.to_le_bytes());
+        bytes
+    }
+}
+
+/// The name of a stamp: a namespace's, a function's or a tag's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StampName {
+    /// The stamp's key in the tier.
+    pub(crate) key: Arc<str>,
+    /// xxh3-64 of its name: how envelopes and messages call it.
+    pub(crate) hash: u64,
 }
 
 impl StampName {

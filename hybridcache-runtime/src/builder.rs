@@ -1,6 +1,7 @@
 //! Configuration, checked once.
 
 use std::env;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use crate::cache::{HybridCache, Limits};
 use crate::error::Error;
 use crate::local::Local;
 use crate::memory::{Bound, Memory, MemoryTier};
+use crate::policy::bounded;
 use crate::remote::Remote;
 
 /// Makes a [`HybridCache`].
@@ -21,7 +23,7 @@ use crate::remote::Remote;
 /// let cache = HybridCache::builder().namespace("shop").memory(Memory::bytes(64 << 20)).build().await?;
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "nothing is built before `build` is called"]
 pub struct Builder {
     namespace: String,
@@ -101,13 +103,13 @@ impl Builder {
 
     /// How long one call may wait for Redis in all before it goes on without. At least 1 ms. Default: 50 ms.
     pub fn redis_budget(mut self, budget: Duration) -> Self {
-        self.limits.redis_budget = budget;
+        self.limits.redis_budget = bounded(budget);
         self
     }
 
     /// How long a load without a `timeout` keeps other processes from loading the same key. At least 1 s. Default: 60 s.
     pub fn lease_limit(mut self, limit: Duration) -> Self {
-        self.limits.lease_limit = limit;
+        self.limits.lease_limit = bounded(limit);
         self
     }
 
@@ -152,6 +154,20 @@ impl Builder {
             return Err(Error::config("value_limit", "must be at least 1 byte"));
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may hold a password.
+        let redis = self.redis.as_ref().map(|_| "..");
+        let Self { namespace, memory, limits, .. } = self;
+        f.debug_struct("Builder")
+            .field("namespace", namespace)
+            .field("memory", memory)
+            .field("redis", &redis)
+            .field("limits", limits)
+            .finish()
     }
 }
 

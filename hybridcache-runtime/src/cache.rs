@@ -18,7 +18,7 @@ use crate::outcome::Outcome;
 use crate::remote::{Invalidation, Published, Remote, RemoteError, StampName, Token};
 use crate::settings::Plan;
 use crate::stamps::{Seen, Stamp};
-use crate::stats::{Stats, count};
+use crate::stats::{Counters, Stats, count};
 use crate::value::AnyValue;
 
 /// A cache: a memory tier and, where one was configured, a tier that all processes share.
@@ -47,6 +47,8 @@ struct Inner {
     clock: Clock,
     hashing: foldhash::fast::RandomState,
     functions: Functions,
+    /// What belongs to no function.
+    counters: Counters,
     local: Arc<Local>,
     remote: Option<Arc<dyn Remote>>,
     process: u64,
@@ -86,6 +88,7 @@ impl HybridCache {
             clock: Clock::start(),
             hashing: foldhash::fast::RandomState::default(),
             functions: Functions::default(),
+            counters: Counters::default(),
             local,
             remote,
             process,
@@ -95,9 +98,11 @@ impl HybridCache {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Counters over all functions.
+    /// Counters over all functions; invalidations of tags and of the whole namespace are in here only.
     pub fn stats(&self) -> Stats {
-        self.inner.functions.all().iter().map(|function| function.counters.snapshot()).fold(Stats::default(), Stats::add)
+        let functions = self.inner.functions.all();
+        let own = self.inner.counters.snapshot();
+        functions.iter().map(|function| function.counters.snapshot()).fold(own, Stats::add)
     }
 
     /// Counters of one function, by its name: `crate::module::function` unless it has a `name = ".."`. Generic functions
@@ -125,6 +130,7 @@ impl HybridCache {
     /// # Errors
     /// When the shared tier could not be told.
     pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
+        count(&self.inner.counters.invalidations);
         let stamp = self.tag_stamp(tag);
         self.restamp(&stamp, &format!("invalidate tag `{tag}`")).await
     }
@@ -134,6 +140,9 @@ impl HybridCache {
     /// # Errors
     /// When the shared tier could not be told.
     pub async fn invalidate_function(&self, name: &str) -> Result<(), Error> {
+        let functions = self.inner.functions.all();
+        let named = functions.iter().find(|function| function.name() == name);
+        count(&named.map_or(&self.inner.counters, |function| &function.counters).invalidations);
         let stamp = self.function_stamp(name);
         self.restamp(&stamp, &format!("invalidate function `{name}`")).await
     }
@@ -143,6 +152,7 @@ impl HybridCache {
     /// # Errors
     /// When the shared tier could not be told.
     pub async fn clear(&self) -> Result<(), Error> {
+        count(&self.inner.counters.invalidations);
         let stamp = self.inner.namespace_stamp.clone();
         self.restamp(&stamp, "clear the namespace").await
     }
@@ -153,7 +163,10 @@ impl HybridCache {
         let told = remote.restamp(std::slice::from_ref(&stamp.name)).await;
         // What was read from the shared tier meanwhile may have carried the number from before.
         stamp.void();
-        told.map_err(|error| Error::remote(action, &error))
+        told.map_err(|error| {
+            count(&self.inner.counters.redis_errors);
+            Error::remote(action, &error)
+        })
     }
 
     pub(crate) fn clock(&self) -> Clock {
@@ -224,39 +237,46 @@ impl HybridCache {
         fill: &Fill<'_>,
         budget: &mut Budget,
     ) -> Result<Read, RemoteError> {
-        let unknown = fill.seen.unknown();
-        let fetched = budget.spend(remote.fetch(&fill.key.address, &unknown)).await?;
-        fill.seen.learn(&unknown, &fetched.stamps);
-        let Some(bytes) = fetched.entry else { return Ok(Read::Absent(Vec::new())) };
-        let fence = bytes.get(16..32.min(bytes.len())).unwrap_or_default().to_vec();
-        let Some((header, entry)) = self.decode(remote, fill, &bytes) else { return Ok(Read::Absent(fence)) };
-        let now = remote.now().unwrap_or(header.expires_at);
-        Ok(match () {
-            () if now >= header.expires_at => Read::Absent(fence),
-            () if now >= header.fresh_until || header.expired_by_hand => Read::Stale(entry, fence),
-            () => Read::Fresh(entry, fence),
-        })
+        let mut asked = fill.seen.unknown();
+        loop {
+            let fetched = budget.spend(remote.fetch(&fill.key.address, &asked)).await?;
+            fill.seen.learn(&asked, fetched.stamps);
+            let Some(bytes) = fetched.entry else { return Ok(Read::Absent(Vec::new())) };
+            let fence = bytes.get(16..32.min(bytes.len())).unwrap_or_default().to_vec();
+            let Ok((header, payload)) = envelope::decode(&bytes) else {
+                count(&fill.key.function.counters.undecodable);
+                return Ok(Read::Absent(fence));
+            };
+            let others = fill.seen.other_than(&header.stamps);
+            if others.is_empty() && header.stamps.len() == fill.seen.len() {
+                return Ok(self.decode(remote, fill, &header, payload, fence));
+            }
+            // Void, unless this process is the one that is wrong: the shared tier may have lost a stamp, and another
+            // process have created it anew.
+            let in_doubt: Vec<_> = others.into_iter().filter(|name| !asked.contains(name)).collect();
+            if in_doubt.is_empty() {
+                return Ok(Read::Absent(fence));
+            }
+            asked.extend(in_doubt);
+        }
     }
 
-    /// An entry of what was read, with the lifetimes that remain. Foreign, damaged, voided: nothing.
-    fn decode(&self, remote: &dyn Remote, fill: &Fill<'_>, bytes: &[u8]) -> Option<(Header, Arc<Entry>)> {
-        let counters = &fill.key.function.counters;
-        let Ok((header, payload)) = envelope::decode(bytes) else {
-            count(&counters.undecodable);
-            return None;
-        };
-        if fill.seen.remote()? != header.stamps {
-            return None;
-        }
-        let (here, there) = (self.inner.clock.now(), remote.now()?);
-        let fresh_until = if header.expired_by_hand { here } else { here + header.fresh_until.saturating_sub(there) };
+    /// An entry of what was read, with the lifetimes that remain.
+    fn decode(&self, remote: &dyn Remote, fill: &Fill<'_>, header: &Header, payload: &[u8], fence: Vec<u8>) -> Read {
+        let (here, there) = (self.inner.clock.now(), remote.now().unwrap_or(header.expires_at));
+        let is_stale = header.expired_by_hand || there >= header.fresh_until;
+        let fresh_until = if is_stale { here } else { here + header.fresh_until.saturating_sub(there) };
         let expires_at = here + header.expires_at.saturating_sub(there);
         let meta = Meta::new(fill.key.clone(), fresh_until, expires_at, fill.seen.clone(), fill.epoch);
-        let Ok(entry) = fill.plan.value.decode(header.kind, payload, meta) else {
-            count(&counters.undecodable);
-            return None;
-        };
-        Some((header, self.weighed(entry, fill.plan, Some(payload.len()))))
+        match fill.plan.value.decode(header.kind, payload, meta) {
+            _ if there >= header.expires_at => Read::Absent(fence),
+            Ok(entry) if is_stale => Read::Stale(self.weighed(entry, fill.plan, Some(payload.len())), fence),
+            Ok(entry) => Read::Fresh(self.weighed(entry, fill.plan, Some(payload.len())), fence),
+            Err(_) => {
+                count(&fill.key.function.counters.undecodable);
+                Read::Absent(fence)
+            }
+        }
     }
 
     /// An entry for a value that was loaded just now.
@@ -368,7 +388,7 @@ impl HybridCache {
     ) -> Result<(), RemoteError> {
         let unknown = fill.seen.unknown();
         if !unknown.is_empty() {
-            fill.seen.learn(&unknown, &remote.fetch(&fill.key.address, &unknown).await?.stamps);
+            fill.seen.learn(&unknown, remote.create_stamps(&unknown).await?.into_iter().map(Some));
         }
         let load = Load { token: self.next_token(), took: Duration::ZERO };
         match self.encode(remote, fill, value, load) {

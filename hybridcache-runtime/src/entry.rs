@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering};
 
 use crate::clock::{Clock, Millis};
 use crate::function::Key;
@@ -78,6 +78,7 @@ impl Meta {
     pub(crate) fn expire(&self) {
         // A dead entry stays dead.
         let _ = self.life.0.compare_exchange(ALIVE, EXPIRED_BY_HAND, Ordering::AcqRel, Ordering::Acquire);
+        self.refresh.begin_anew();
     }
 }
 
@@ -91,9 +92,24 @@ const DEAD: u8 = 2;
 /// When the next refresh of a stale entry may begin.
 #[derive(Debug, Default)]
 struct Refresh {
-    running: AtomicBool,
+    /// Odd while one runs. Counts up, so that one that an expiration has overtaken changes nothing when it ends.
+    attempt: AtomicU64,
     not_before: AtomicU64,
     failures: AtomicU32,
+}
+
+impl Refresh {
+    /// As if none had been tried: what runs now is of no use.
+    fn begin_anew(&self) {
+        self.failures.store(0, Ordering::Release);
+        self.not_before.store(0, Ordering::Release);
+        // To the next even number.
+        let _ = self.attempt.fetch_update(Ordering::AcqRel, Ordering::Acquire, |attempt| Some((attempt | 1) + 1));
+    }
+
+    fn end(&self, attempt: u64) {
+        let _ = self.attempt.compare_exchange(attempt, attempt + 1, Ordering::AcqRel, Ordering::Acquire);
+    }
 }
 
 const FIRST_PAUSE: u64 = 1_000;
@@ -104,6 +120,7 @@ const LONGEST_PAUSE: u64 = 30_000;
 #[derive(Debug)]
 pub(crate) struct RefreshClaim {
     entry: Arc<Entry>,
+    attempt: u64,
     clock: Clock,
     failed: bool,
 }
@@ -112,16 +129,13 @@ impl RefreshClaim {
     /// `None` while somebody else holds the claim, or the last attempt failed a short while ago.
     pub(crate) fn take(entry: &Arc<Entry>, clock: Clock, now: Millis) -> Option<Self> {
         let refresh = &entry.meta.refresh;
-        if now < refresh.not_before.load(Ordering::Acquire) || refresh.running.swap(true, Ordering::AcqRel) {
+        let attempt = refresh.attempt.load(Ordering::Acquire);
+        // The time is read after the number: a claim that ends in between changes the number.
+        if attempt % 2 == 1 || now < refresh.not_before.load(Ordering::Acquire) {
             return None;
         }
-        let claim = Self { entry: entry.clone(), clock, failed: true };
-        // A claim that ended between the two looks has set the time anew.
-        if now < refresh.not_before.load(Ordering::Acquire) {
-            claim.done();
-            return None;
-        }
-        Some(claim)
+        refresh.attempt.compare_exchange(attempt, attempt + 1, Ordering::AcqRel, Ordering::Acquire).ok()?;
+        Some(Self { entry: entry.clone(), attempt: attempt + 1, clock, failed: true })
     }
 
     /// Another value takes the entry's place, or nothing was tried.
@@ -133,12 +147,12 @@ impl RefreshClaim {
 impl Drop for RefreshClaim {
     fn drop(&mut self) {
         let refresh = &self.entry.meta.refresh;
-        if self.failed {
+        if self.failed && refresh.attempt.load(Ordering::Acquire) == self.attempt {
             let failures = refresh.failures.fetch_add(1, Ordering::AcqRel);
             let pause = (FIRST_PAUSE << failures.min(5)).min(LONGEST_PAUSE);
             let pause = pause - fastrand::u64(..=pause / 4);
             refresh.not_before.store(self.clock.now() + pause, Ordering::Release);
         }
-        refresh.running.store(false, Ordering::Release);
+        refresh.end(self.attempt);
     }
 }

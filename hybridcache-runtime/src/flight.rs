@@ -42,13 +42,18 @@ impl Flights {
     /// Joins the key's flight, or starts one. A flight that began before one of its stamps was voided is none to join.
     pub(crate) fn claim(self: &Arc<Self>, key: &Arc<Key>, seen: &Seen) -> Claim {
         let mut stripe = self.stripe(key.id());
-        match stripe.iter().find(|flight| *flight.key == **key) {
-            Some(flight) if flight.seen.is_current() => Claim::Join(Joiner::new(flight.clone())),
-            Some(_) => {
-                stripe.retain(|flight| *flight.key != **key);
-                Claim::Lead(self.start(key, seen.clone(), &mut stripe))
-            }
+        match current(&mut stripe, key) {
+            Some(flight) => Claim::Join(Joiner::new(flight.clone())),
             None => Claim::Lead(self.start(key, seen.clone(), &mut stripe)),
+        }
+    }
+
+    /// Starts a flight unless there is one.
+    pub(crate) fn lead(self: &Arc<Self>, key: &Arc<Key>, seen: Seen) -> Option<Leader> {
+        let mut stripe = self.stripe(key.id());
+        match current(&mut stripe, key) {
+            Some(_) => None,
+            None => Some(self.start(key, seen, &mut stripe)),
         }
     }
 
@@ -81,6 +86,12 @@ impl Flights {
         // The low byte is the bucket of the key in a cluster: others spread better.
         self.stripes[(id >> 8) as usize % STRIPES].lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The key's flight. One whose stamps were voided since it began is detached.
+fn current<'a>(stripe: &'a mut Vec<Arc<Flight>>, key: &Key) -> Option<&'a Arc<Flight>> {
+    stripe.retain(|flight| *flight.key != *key || flight.seen.is_current());
+    stripe.iter().find(|flight| *flight.key == *key)
 }
 
 #[derive(Debug)]
@@ -273,7 +284,7 @@ mod tests {
         thread_local! {
             static CACHE: HybridCache = HybridCache::fallback();
         }
-        let instance = Instance { site: &SITE, receiver: "", generics: &[] };
+        let instance = Instance { site: &SITE, receiver: None, generics: &[] };
         CACHE.with(|cache| cache.key(cache.lookup(instance, args.as_bytes())))
     }
 

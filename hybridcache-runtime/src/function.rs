@@ -1,5 +1,6 @@
 //! Which function a call belongs to, and the key of one call of it in this process.
 
+use std::any::{TypeId, type_name};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -15,8 +16,10 @@ use crate::stats::Counters;
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Site {
-    /// Tells sites apart in this process. Equal for two sites that give the same explicit name.
+    /// Tells sites apart in this process. Equal for two sites that give the same explicit name and version.
     id: u64,
+    /// Who a name belongs to: the site, or the explicit name.
+    owner: u64,
     module: &'static str,
     function: &'static str,
     version: u32,
@@ -34,13 +37,14 @@ impl Site {
     ) -> Self {
         let id = fnv(fnv(fnv(FNV_BASIS, module), file), function);
         let id = (id ^ nth as u64).wrapping_mul(FNV_PRIME);
-        Self { id, module, function, version, explicit: false }
+        Self { id, owner: id, module, function, version, explicit: false }
     }
 
     /// The user chose the name.
     pub const fn named(name: &'static str, version: u32) -> Self {
-        let id = (fnv(FNV_BASIS, name) ^ version as u64).wrapping_mul(FNV_PRIME);
-        Self { id, module: "", function: name, version, explicit: true }
+        let owner = fnv(FNV_BASIS, name);
+        let id = (owner ^ version as u64).wrapping_mul(FNV_PRIME);
+        Self { id, owner, module: "", function: name, version, explicit: true }
     }
 }
 
@@ -59,15 +63,35 @@ const fn fnv(mut hash: u64, text: &str) -> u64 {
     (hash ^ bytes.len() as u64).wrapping_mul(FNV_PRIME)
 }
 
+/// A type that tells instantiations apart: by identity here, by name in the shared tier. (Types in two blocks of one
+/// function can have the same name.)
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypeTag {
+    id: TypeId,
+    name: &'static str,
+}
+
+impl TypeTag {
+    pub fn of<T: ?Sized>() -> Self {
+        Self { id: typeid::of::<T>(), name: type_name::<T>() }
+    }
+
+    /// Of a type that has no name in the source.
+    pub fn of_value<T: ?Sized>(_: &T) -> Self {
+        Self::of::<T>()
+    }
+}
+
 /// One instantiation of an annotated function.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Instance<'a> {
     pub site: &'static Site,
-    /// `type_name::<Self>()` where the function has a receiver, else empty.
-    pub receiver: &'a str,
-    /// The names of what its generic parameters are.
-    pub generics: &'a [&'a str],
+    /// `Self` where the function has a receiver.
+    pub receiver: Option<TypeTag>,
+    /// What its generic parameters are.
+    pub generics: &'a [TypeTag],
 }
 
 impl Instance<'_> {
@@ -76,11 +100,12 @@ impl Instance<'_> {
         let Site { module, function, explicit, .. } = self.site;
         let mut name = match (explicit, self.receiver) {
             (true, _) => String::from(*function),
-            (false, "") => format!("{module}::{function}"),
-            (false, receiver) => format!("{receiver}::{function}"),
+            (false, None) => format!("{module}::{function}"),
+            (false, Some(receiver)) => format!("{}::{function}", receiver.name),
         };
         if !self.generics.is_empty() {
-            name.push_str(&format!("<{}>", self.generics.join(",")));
+            let generics: Vec<_> = self.generics.iter().map(|generic| generic.name).collect();
+            name.push_str(&format!("<{}>", generics.join(",")));
         }
         name
     }
@@ -90,8 +115,8 @@ impl Instance<'_> {
 #[derive(Debug)]
 pub(crate) struct Function {
     site: &'static Site,
-    receiver: Box<str>,
-    generics: Box<[Box<str>]>,
+    receiver: Option<TypeTag>,
+    generics: Box<[TypeTag]>,
     name: Arc<str>,
     /// Whether no other function of this process goes by the same name: only then may it use the shared tier.
     unambiguous: bool,
@@ -115,9 +140,8 @@ impl Function {
 
     fn is(&self, instance: &Instance<'_>) -> bool {
         self.site.id == instance.site.id
-            && *self.receiver == *instance.receiver
-            && self.generics.len() == instance.generics.len()
-            && self.generics.iter().zip(instance.generics).all(|(mine, other)| **mine == **other)
+            && self.receiver == instance.receiver
+            && *self.generics == *instance.generics
     }
 }
 
@@ -154,9 +178,9 @@ fn new_function(instance: &Instance<'_>, stamp: impl FnOnce(&str) -> Arc<Stamp>)
     let name: Arc<str> = instance.name().into();
     Function {
         site: instance.site,
-        receiver: instance.receiver.into(),
-        generics: instance.generics.iter().map(|&generic| generic.into()).collect(),
-        unambiguous: is_first_of_its_name(&name, instance.site),
+        receiver: instance.receiver,
+        generics: instance.generics.into(),
+        unambiguous: is_first_of_its_name(&name, instance),
         stamp: stamp(&name),
         name,
         counters: Counters::default(),
@@ -165,18 +189,20 @@ fn new_function(instance: &Instance<'_>, stamp: impl FnOnce(&str) -> Arc<Stamp>)
 
 /// Two associated functions of two types in one module have the same implicit name; a macro cannot see that. The second
 /// to be called is found here.
-fn is_first_of_its_name(name: &Arc<str>, site: &'static Site) -> bool {
-    static NAMES: Mutex<Option<HashMap<Arc<str>, u64>>> = Mutex::new(None);
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    let owner = *names.get_or_insert_default().entry(name.clone()).or_insert(site.id);
-    if owner != site.id {
+fn is_first_of_its_name(name: &Arc<str>, instance: &Instance<'_>) -> bool {
+    type Owner = (u64, Option<TypeTag>, Box<[TypeTag]>);
+    static OWNERS: Mutex<Option<HashMap<Arc<str>, Owner>>> = Mutex::new(None);
+    let me: Owner = (instance.site.owner, instance.receiver, instance.generics.into());
+    let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let first = *owners.get_or_insert_default().entry(name.clone()).or_insert_with(|| me.clone()) == me;
+    if !first {
         warn!(
             function = &**name,
             "two cached functions have this name: the second is kept apart, in memory only; \
              give each its own with `name = \"..\"`"
         );
     }
-    owner == site.id
+    first
 }
 
 /// The key of one call in one cache object: the function and the canonical text of its arguments.
@@ -228,11 +254,8 @@ impl<'a> Lookup<'a> {
     pub(crate) fn new(instance: Instance<'a>, args: &'a [u8], hashing: &foldhash::fast::RandomState) -> Self {
         let mut hasher = hashing.build_hasher();
         hasher.write_u64(instance.site.id);
-        if !instance.receiver.is_empty() {
-            hasher.write(instance.receiver.as_bytes());
-        }
-        for generic in instance.generics {
-            hasher.write(generic.as_bytes());
+        for tag in instance.receiver.iter().chain(instance.generics) {
+            tag.id.hash(&mut hasher);
         }
         hasher.write(args);
         Self { hash: hasher.finish(), instance, args }

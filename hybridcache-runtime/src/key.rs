@@ -24,8 +24,7 @@ const fn shown() -> [bool; 256] {
     let mut shown = [false; 256];
     let mut byte = 0_u8;
     while byte < 128 {
-        shown[byte as usize] =
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/' | b'+' | b'=');
+        shown[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
         byte += 1;
     }
     shown
@@ -37,15 +36,15 @@ const ON_STACK: usize = 96;
 /// The text of one call's arguments, while it is built and after.
 ///
 /// It is what an implementation of [`CacheKey`] writes to. All that is written through the methods shown here is
-/// escaped: ASCII letters, digits and `-_.~/+=` stay, any other byte becomes `%XX`.
+/// escaped: ASCII letters, digits and `-_.~` stay, any other byte becomes `%XX`.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
 /// use hybridcache::KeyBuf;
 ///
 /// let mut key = KeyBuf::new();
-/// key.text("rates/").text("usd:eur");
-/// assert_eq!(key.as_str(), "rates/usd%3Aeur");
+/// key.text("rates.").text("usd:eur");
+/// assert_eq!(key.as_str(), "rates.usd%3Aeur");
 /// ```
 ///
 /// A text of up to 96 bytes stays on the stack.

@@ -1,11 +1,14 @@
 //! The path of one call, from the attribute's expansion to its value. Read it top to bottom:
 //!
 //! 1. [`begin`] looks in memory. A fresh value, or a stale one that is being refreshed, is returned there and then.
-//! 2. [`Cold::run`] erases the types; from here on the engine is compiled once.
-//! 3. [`answer`] decides what the call is: a bypass, a refresh, a stale hit, or a miss.
-//! 4. [`join_or_lead`] joins the key's flight, or starts one in its own task ([`crate::refresh::lead`]), and waits.
+//! 2. [`Cold::join`] decides what the call is: a stale hit, a bypass, a refresh, or a miss. A miss joins the key's flight
+//!    and waits, or it is this call's [`Turn`] to load. Only then are arguments cloned.
+//! 3. [`Turn::load`] runs the load in a task of its own ([`crate::refresh::lead`]), and waits for it like everybody.
+//!
+//! The engine is compiled once: from `join` on it knows no types, and `answer` puts them on again.
 
 use std::any::Any;
+use std::fmt;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::pin::Pin;
@@ -17,14 +20,15 @@ use tracing::Span;
 
 use crate::cache::HybridCache;
 use crate::entry::{Entry, RefreshClaim, State};
-use crate::flight::{Claim, Joined, Joiner, Leader};
+use crate::flight::{Claim, Flights, Joined, Joiner, Leader};
 use crate::function::{Instance, Key};
 use crate::key::KeyBuf;
 use crate::outcome::Outcome;
 use crate::refresh::{Errand, Goal, lead};
-use crate::scope::{self, Mode};
+use crate::scope::{self, Frame, Mode};
 use crate::settings::{Plan, Settings};
 use crate::shape::{Returned, Shape, typed_error};
+use crate::stamps::Seen;
 use crate::stats::count;
 use crate::work::{Loaded, WAIT, Work};
 
@@ -54,6 +58,37 @@ struct Call {
     key: Arc<Key>,
     mode: Mode,
     stale: Option<(Arc<Entry>, RefreshClaim)>,
+}
+
+/// A call that has to load.
+pub struct Turn<S: Shape> {
+    duty: Duty,
+    timed_out: Option<fn() -> S::Return>,
+}
+
+/// The same without its types.
+struct Duty {
+    caller: Caller,
+    leader: Leader,
+    goal: Goal,
+    /// What the caller gets meanwhile.
+    stale: Option<Arc<Entry>>,
+}
+
+/// Who asks, and until when.
+struct Caller {
+    cache: HybridCache,
+    key: Arc<Key>,
+    plan: Plan,
+    deadline: Instant,
+    /// The load that this call is part of.
+    frame: Option<Arc<Frame>>,
+}
+
+/// What has become of a call.
+enum Next {
+    Answered(Outcome),
+    Load(Duty),
 }
 
 /// Looks in memory: all that a hit costs.
@@ -92,137 +127,124 @@ pub fn begin<S: Shape>(cache: &HybridCache, instance: Instance<'_>, key: KeyBuf,
 }
 
 impl<S: Shape> Cold<S> {
-    /// Goes on with what a load needs. The load runs in its own task, now, later or never.
-    pub fn run<F, Fut>(self, settings: Settings<S>, load: F) -> Pin<Box<dyn Future<Output = S::Return> + Send>>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = S::Return> + Send + 'static,
-    {
-        let work = Work::new(async move || erase::<S>(load().await));
+    /// Waits for somebody else's load, unless it is this call's turn to load.
+    pub fn join(self, settings: Settings<S>) -> Pin<Box<dyn Future<Output = Result<S::Return, Turn<S>>> + Send>> {
         let Settings { plan, timed_out } = settings;
-        let call = self.call;
         Box::pin(async move {
-            match answer(call, work, &plan).await {
-                Outcome::Value(entry) => give::<S>(&entry),
-                Outcome::Failed(failure) => fail::<S>(failure.take()),
-                Outcome::TimedOut => match timed_out {
-                    Some(timed_out) => timed_out(),
-                    // Only the load of a function with a `timeout` ends so.
-                    None => resume_unwind(Box::new("the load timed out".to_owned())),
-                },
-                Outcome::Panicked(message) => resume_unwind(Box::new(message.to_string())),
-                Outcome::Abandoned => resume_unwind(Box::new("the load's runtime was shut down".to_owned())),
+            match join(self.call, plan).await {
+                Next::Answered(outcome) => Ok(answer::<S>(outcome, timed_out)),
+                Next::Load(duty) => Err(Turn { duty, timed_out }),
             }
         })
     }
 }
 
-fn erase<S: Shape>(returned: S::Return) -> Loaded {
-    match S::split(returned) {
-        Returned::Value(value) => Loaded::Value(Box::new(value)),
-        Returned::NotStored(value) => Loaded::NotStored(Box::new(value)),
-        Returned::Error(error) => Loaded::Error(Box::new(|others| S::failure(error, others))),
+impl<S: Shape> Turn<S> {
+    /// Loads in a task of its own, so that this caller may go away, and waits for it; in the background where there is a
+    /// stale value to return at once.
+    pub fn load<F, Fut>(self, load: F) -> Pin<Box<dyn Future<Output = S::Return> + Send>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = S::Return> + Send + 'static,
+    {
+        let Self { duty, timed_out } = self;
+        let work = Work::new(async move || erase::<S>(load().await));
+        Box::pin(async move { answer::<S>(fly(duty, work).await, timed_out) })
     }
 }
 
-fn give<S: Shape>(entry: &Entry) -> S::Return {
-    match entry.value.downcast_ref::<S::Value>() {
-        Some(value) => S::give(value.clone()),
-        // `is_for` has compared the types.
-        None => resume_unwind(Box::new("a value of another type".to_owned())),
-    }
-}
-
-fn fail<S: Shape>(error: Option<Box<dyn Any + Send>>) -> S::Return {
-    match error.and_then(typed_error::<S>) {
-        Some(error) => S::fail(error),
-        // `is_for` has compared the types, and that the error can be had.
-        None => resume_unwind(Box::new("an error of another type".to_owned())),
-    }
-}
-
-/// What the call is.
-async fn answer(call: Call, work: Work, plan: &Plan) -> Outcome {
+async fn join(call: Call, plan: Plan) -> Next {
     let Call { cache, key, mode, stale } = call;
-    let started = Instant::now();
     let frame = scope::frame();
     let again = frame.as_ref().is_some_and(|frame| frame.is_loading(&key));
-    let call = Caller { cache, key, plan, deadline: started + plan.timeout.unwrap_or(WAIT), span: Span::current() };
-    let work = work.within(frame);
+    let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
+    let caller = Caller { cache, key, plan, deadline, frame };
     match (stale, mode) {
-        (Some((entry, claim)), _) => {
-            call.refresh_in_background(claim, work);
-            Outcome::Value(entry)
-        }
+        (Some((entry, claim)), _) => match caller.flights().lead(&caller.key, caller.seen()) {
+            Some(leader) => Next::Load(Duty { caller, leader, goal: Goal::Refresh(claim), stale: Some(entry) }),
+            None => {
+                claim.done();
+                Next::Answered(Outcome::Value(entry))
+            }
+        },
+        (None, Mode::Bypass) => caller.load_alone(),
         // Waiting for oneself would never end.
-        (None, Mode::Normal | Mode::Refresh) if again => call.load_alone(work).await,
-        (None, Mode::Normal) => join_or_lead(&call, work).await,
+        (None, Mode::Normal | Mode::Refresh) if again => caller.load_alone(),
         (None, Mode::Refresh) => {
-            let seen = call.cache.seen(&call.key, plan);
-            let leader = call.cache.local().flights.supersede(&call.key, seen);
-            call.fly(leader, work, Goal::Anew).await
+            let leader = caller.flights().supersede(&caller.key, caller.seen());
+            Next::Load(Duty { caller, leader, goal: Goal::Anew, stale: None })
         }
-        (None, Mode::Bypass) => call.load_alone(work).await,
+        (None, Mode::Normal) => join_or_lead(caller).await,
     }
 }
 
 /// One load per key in this process.
-async fn join_or_lead(call: &Caller<'_>, work: Work) -> Outcome {
+async fn join_or_lead(caller: Caller) -> Next {
     let mut joined = false;
     loop {
-        let seen = call.cache.seen(&call.key, call.plan);
-        let joiner = match call.cache.local().flights.claim(&call.key, &seen) {
-            Claim::Lead(leader) => return call.fly(leader, work, Goal::Value).await,
+        let joiner = match caller.flights().claim(&caller.key, &caller.seen()) {
+            Claim::Lead(leader) => return caller.lead(leader),
             Claim::Join(joiner) => joiner,
         };
         if !std::mem::replace(&mut joined, true) {
-            count(&call.key.function.counters.joined);
+            count(&caller.key.function.counters.joined);
         }
-        match call.wait(joiner).await {
-            Some(Joined::Outcome(outcome)) if call.is_for(&outcome) => return outcome,
+        match caller.wait(joiner).await {
+            Some(Joined::Outcome(outcome)) if caller.can_have(&outcome) => return Next::Answered(outcome),
             Some(Joined::Retry) => {}
-            // The error is not to be had, or the wait is over: load now, and not one after the other.
-            Some(Joined::Outcome(_)) => return lead_or_alone(call, work).await,
-            None => return call.load_alone(work).await,
+            // The error is not to be had twice: load now, and not one after the other.
+            Some(Joined::Outcome(_)) => {
+                return match caller.flights().lead(&caller.key, caller.seen()) {
+                    Some(leader) => caller.lead(leader),
+                    None => caller.load_alone(),
+                };
+            }
+            None => return caller.load_alone(),
         }
     }
 }
 
-async fn lead_or_alone(call: &Caller<'_>, work: Work) -> Outcome {
-    let seen = call.cache.seen(&call.key, call.plan);
-    match call.cache.local().flights.claim(&call.key, &seen) {
-        Claim::Lead(leader) => call.fly(leader, work, Goal::Value).await,
-        Claim::Join(_) => call.load_alone(work).await,
+/// Starts a flight's task.
+async fn fly(duty: Duty, work: Work) -> Outcome {
+    let Duty { caller: Caller { cache, key, plan, deadline, frame }, leader, goal, stale } = duty;
+    let joiner = leader.caller();
+    let errand = Errand { cache, plan, leader, goal, deadline, span: Span::current() };
+    tokio::spawn(lead(errand, work.within(frame)));
+    if let Some(stale) = stale {
+        count(&key.function.counters.refreshes);
+        return Outcome::Value(stale);
+    }
+    match joiner.await {
+        Joined::Outcome(outcome) => outcome,
+        Joined::Retry => Outcome::Abandoned,
     }
 }
 
-/// Who asks, and until when.
-struct Caller<'a> {
-    cache: HybridCache,
-    key: Arc<Key>,
-    plan: &'a Plan,
-    deadline: Instant,
-    span: Span,
-}
+impl Caller {
+    fn flights(&self) -> &Arc<Flights> {
+        &self.cache.local().flights
+    }
 
-impl Caller<'_> {
-    /// Runs a flight in its own task, so that this caller may go away, and waits for it.
-    async fn fly(&self, leader: Leader, work: Work, goal: Goal) -> Outcome {
+    fn seen(&self) -> Seen {
+        self.cache.seen(&self.key, &self.plan)
+    }
+
+    fn load_alone(self) -> Next {
+        let leader = self.flights().solo(&self.key);
+        Next::Load(Duty { caller: self, leader, goal: Goal::Alone, stale: None })
+    }
+
+    fn lead(self, leader: Leader) -> Next {
         // Between the look into memory and the claim, another flight may have landed.
-        if let (Goal::Value, Some(entry)) = (&goal, self.cache.in_memory(&self.key)) {
+        if let Some(entry) = self.cache.in_memory(&self.key) {
             let outcome = Outcome::Value(entry);
-            if self.is_for(&outcome) {
+            if self.can_have(&outcome) {
                 self.key.function.counters.hits_memory.count();
                 leader.finish(|_| outcome.clone());
-                return outcome;
+                return Next::Answered(outcome);
             }
         }
-        let caller = leader.caller();
-        tokio::spawn(lead(self.errand(leader, goal), work));
-        match caller.await {
-            Joined::Outcome(outcome) => outcome,
-            Joined::Retry => Outcome::Abandoned,
-        }
+        Next::Load(Duty { caller: self, leader, goal: Goal::Value, stale: None })
     }
 
     /// Waits until the caller's own deadline; a little longer where the load will have run into its own by then: it began
@@ -236,36 +258,49 @@ impl Caller<'_> {
         timeout_at(ends_by + SLACK, joiner).await.ok()
     }
 
-    async fn load_alone(&self, work: Work) -> Outcome {
-        let leader = self.cache.local().flights.solo(&self.key);
-        self.fly(leader, work, Goal::Alone).await
-    }
-
-    /// Starts a refresh unless somebody loads the key anyway.
-    fn refresh_in_background(&self, claim: RefreshClaim, work: Work) {
-        let seen = self.cache.seen(&self.key, self.plan);
-        match self.cache.local().flights.claim(&self.key, &seen) {
-            Claim::Lead(leader) => {
-                count(&self.key.function.counters.refreshes);
-                tokio::spawn(lead(self.errand(leader, Goal::Refresh(claim)), work));
-            }
-            Claim::Join(_) => claim.done(),
-        }
-    }
-
-    fn errand(&self, leader: Leader, goal: Goal) -> Errand {
-        let (cache, plan, span) = (self.cache.clone(), self.plan.clone(), self.span.clone());
-        Errand { cache, plan, leader, goal, deadline: self.deadline, span }
-    }
-
     /// Whether an outcome has this caller's types, and can be had by one who only joined. Two functions that share an
     /// explicit name could differ.
-    fn is_for(&self, outcome: &Outcome) -> bool {
+    fn can_have(&self, outcome: &Outcome) -> bool {
         match outcome {
             Outcome::Value(entry) => Any::type_id(&entry.value) == self.plan.value.value_type(),
             Outcome::Failed(failure) => failure.is_shared() && failure.error_type() == self.plan.error_type,
             Outcome::TimedOut => self.plan.timeout.is_some(),
             Outcome::Panicked(_) | Outcome::Abandoned => true,
         }
+    }
+}
+
+fn erase<S: Shape>(returned: S::Return) -> Loaded {
+    match S::split(returned) {
+        Returned::Value(value) => Loaded::Value(Box::new(value)),
+        Returned::NotStored(value) => Loaded::NotStored(Box::new(value)),
+        Returned::Error(error) => Loaded::Error(Box::new(|others| S::failure(error, others))),
+    }
+}
+
+/// The outcome in the function's own types. What [`Caller::can_have`] has ruled out ends as a panic of the load does.
+fn answer<S: Shape>(outcome: Outcome, timed_out: Option<fn() -> S::Return>) -> S::Return {
+    let ended = |why: &str| resume_unwind(Box::new(why.to_owned()));
+    match outcome {
+        Outcome::Value(entry) => match entry.value.downcast_ref::<S::Value>() {
+            Some(value) => S::give(value.clone()),
+            None => ended("the cached value is of another type"),
+        },
+        Outcome::Failed(failure) => match failure.take().and_then(typed_error::<S>) {
+            Some(error) => S::fail(error),
+            None => ended("the load's error is of another type, or taken"),
+        },
+        Outcome::TimedOut => match timed_out {
+            Some(timed_out) => timed_out(),
+            None => ended("the load timed out"),
+        },
+        Outcome::Panicked(message) => ended(&message),
+        Outcome::Abandoned => ended("the load's runtime was shut down"),
+    }
+}
+
+impl<S: Shape> fmt::Debug for Turn<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").field("goal", &self.duty.goal).finish_non_exhaustive()
     }
 }

@@ -18,6 +18,11 @@ impl<T: ToLoad + ?Sized> LoadArg<T> {
     }
 }
 
+/// `&str` to `String`, `&[T]` to `Vec<T>`, `&Db` to `Db`.
+pub fn load_arg<T: ToLoad + ?Sized>(argument: &T) -> LoadArg<T> {
+    LoadArg(argument.to_load())
+}
+
 impl<T: ToLoad + ?Sized> fmt::Debug for LoadArg<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LoadArg(..)")

@@ -64,6 +64,11 @@ pub const fn constant_timeout(timeout: Duration) -> Duration {
     timeout
 }
 
+/// A waiting time that can be added to any moment: 30 years at most.
+pub(crate) fn bounded(wait: Duration) -> Duration {
+    wait.min(Duration::from_secs(30 * 366 * 24 * 3600))
+}
+
 /// Whole milliseconds, rounded up, from one to [`FOREVER`].
 const fn millis(duration: Duration) -> u64 {
     let millis = duration.as_nanos().div_ceil(1_000_000);

@@ -4,13 +4,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use tokio::time::{Instant, timeout_at};
 use tracing::{Span, debug};
 
 use crate::budget::Budget;
 use crate::cache::{Fill, HybridCache, Load, Read};
 use crate::entry::{Entry, RefreshClaim};
-use crate::flight::{Claim, Leader};
+use crate::flight::Leader;
 use crate::lease::Lease;
 use crate::outcome::Outcome;
 use crate::remote::{Acquired, Invalidation, Published, Remote, RemoteError, Wake};
@@ -142,7 +143,7 @@ impl Errand {
         let waiter = self.cache.local().waiters.register(self.leader.key().id());
         let mut lease = Lease::new(remote.clone(), self.leader.key().clone(), self.cache.next_token());
         loop {
-            let left = match lease.acquire(&fence, budget).await? {
+            let left = match self.acquire(&mut lease, &**remote, &fence, budget).await? {
                 Acquired::Granted => return Ok(Round::Found(Found::Leased(lease))),
                 Acquired::Changed => return Ok(Round::Changed),
                 Acquired::Held(left) => left,
@@ -164,6 +165,27 @@ impl Errand {
                 }
             }
         }
+    }
+
+    /// Asks for the lease, and for stamps that do not exist yet: what is loaded from now on will carry them. Both are sent
+    /// before either is answered.
+    async fn acquire(
+        &self,
+        lease: &mut Lease,
+        remote: &dyn Remote,
+        fence: &[u8],
+        budget: &mut Budget,
+    ) -> Result<Acquired, RemoteError> {
+        let seen = self.leader.seen();
+        let unknown = seen.unknown();
+        if unknown.is_empty() {
+            return lease.acquire(fence, budget).await;
+        }
+        let mut beside = self.cache.budget();
+        let creating = beside.spend(remote.create_stamps(&unknown));
+        let (created, acquired) = join(creating, lease.acquire(fence, budget)).await;
+        seen.learn(&unknown, created?.into_iter().map(Some));
+        acquired
     }
 
     /// The load under way began before this one: it must not store.
@@ -197,9 +219,8 @@ impl Errand {
         let claim = RefreshClaim::take(&entry, cache.clock(), cache.clock().now());
         leader.store(|| cache.local().memory.insert(entry.clone()));
         leader.finish(|_| Outcome::Value(entry));
-        let seen = cache.seen(&key, &plan);
         if let Some(claim) = claim
-            && let Claim::Lead(leader) = cache.local().flights.claim(&key, &seen)
+            && let Some(leader) = cache.local().flights.lead(&key, cache.seen(&key, &plan))
         {
             count(&counters.refreshes);
             let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
@@ -227,8 +248,10 @@ impl Errand {
         match loaded {
             Loaded::Value(value) => {
                 let stored = store(&cache, &fill, leader, lease, value, began.elapsed()).await;
-                if let (Goal::Refresh(claim), true) = (goal, stored) {
-                    claim.done();
+                match goal {
+                    Goal::Refresh(claim) if stored => claim.done(),
+                    Goal::Value | Goal::Refresh(_) | Goal::Anew if !stored => count(&counters.fenced_publishes),
+                    _ => {}
                 }
             }
             unstored => {
@@ -256,7 +279,7 @@ async fn store(
     let Some(entry) = cache.entry(fill, value, encoded) else { return false };
     match stored {
         Stored::InBothTiers | Stored::InMemoryOnly => {
-            let stored = leader.store(|| cache.local().memory.insert(entry.clone()));
+            let stored = fill.seen.is_current() && leader.store(|| cache.local().memory.insert(entry.clone()));
             leader.finish(|_| Outcome::Value(entry));
             stored
         }
@@ -282,10 +305,7 @@ async fn publish(
     let counters = &fill.key.function.counters;
     let stored = match lease.publish(bytes, ttl, &mut cache.budget()).await {
         Ok(Published::Stored) => Stored::InBothTiers,
-        Ok(Published::Fenced) => {
-            count(&counters.fenced_publishes);
-            Stored::Nowhere
-        }
+        Ok(Published::Fenced) => Stored::Nowhere,
         Ok(Published::Refused) | Err(_) => {
             count(&counters.redis_errors);
             Stored::InMemoryOnly

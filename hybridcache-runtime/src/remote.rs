@@ -11,19 +11,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::Address;
+pub(crate) use crate::address::{StampName, Token};
 
 /// What a tier's operation returns.
 pub(crate) type RemoteFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RemoteError>> + Send + 'a>>;
 
 /// A tier that all processes share.
 pub(crate) trait Remote: Send + Sync + 'static {
-    /// Reads the entry's bytes, and beside them the current stamp of each of `stamps` (an absent stamp is created).
+    /// Reads the entry's bytes, and beside them the current value of each of `stamps`.
     fn fetch<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched>;
+
+    /// Reads stamps; those that are absent are created.
+    fn create_stamps<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, Vec<u64>>;
 
     /// Takes the lease of a key, or tells who is in the way.
     ///
     /// `seen` are the bytes 16 to 31 of what the caller read at the key, empty where there was nothing.
-    fn acquire<'a>(&'a self, key: &'a Address, token: Token, lease: Duration, seen: &'a [u8]) -> RemoteFuture<'a, Acquired>;
+    fn acquire<'a>(
+        &'a self,
+        key: &'a Address,
+        token: Token,
+        lease: Duration,
+        seen: &'a [u8],
+    ) -> RemoteFuture<'a, Acquired>;
 
     /// Prolongs a lease; `false`: it is lost.
     fn renew<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, bool>;
@@ -33,7 +43,13 @@ pub(crate) trait Remote: Send + Sync + 'static {
     fn release(&self, key: &Address, token: Token);
 
     /// Stores an entry if the lease is still held, ends the lease, wakes who waits.
-    fn publish<'a>(&'a self, key: &'a Address, token: Token, entry: Vec<u8>, ttl: Duration) -> RemoteFuture<'a, Published>;
+    fn publish<'a>(
+        &'a self,
+        key: &'a Address,
+        token: Token,
+        entry: Vec<u8>,
+        ttl: Duration,
+    ) -> RemoteFuture<'a, Published>;
 
     /// Stores an entry whoever holds the lease, ends that lease, tells every process.
     fn put<'a>(&'a self, key: &'a Address, token: Token, entry: Vec<u8>, ttl: Duration) -> RemoteFuture<'a, Published>;
@@ -68,41 +84,13 @@ pub(crate) trait Listener: Send + Sync + 'static {
 /// Where a tier reports to.
 pub(crate) type Listeners = Arc<dyn Listener>;
 
-/// The name of a stamp: a namespace's, a function's or a tag's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StampName {
-    /// The stamp's key in the tier.
-    pub(crate) key: Arc<str>,
-    /// xxh3-64 of its name: how envelopes and messages call it.
-    pub(crate) hash: u64,
-}
-
 /// What [`Remote::fetch`] found.
 #[derive(Debug)]
 pub(crate) struct Fetched {
-    /// The bytes at the key; what is no string there counts as absent.
+    /// The bytes at the key; empty where something is there that is no string.
     pub(crate) entry: Option<Vec<u8>>,
-    /// One for each stamp asked for, in order.
-    pub(crate) stamps: Vec<u64>,
-}
-
-/// Who loads: unique for each attempt in the fleet. Also the fence of what that load stores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Token {
-    /// Drawn at random once per cache object.
-    pub(crate) process: u64,
-    /// Counts up.
-    pub(crate) attempt: u64,
-}
-
-impl Token {
-    /// As it stands on the wire: both halves little endian.
-    pub(crate) fn to_bytes(self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.process.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.attempt.to_le_bytes());
-        bytes
-    }
+    /// One for each stamp asked for, in order; `None` where it is absent.
+    pub(crate) stamps: Vec<Option<u64>>,
 }
 
 /// The answer to [`Remote::acquire`].

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::key::KeyBuf;
-use crate::policy::Lifetimes;
-use crate::shape::{CanTimeOut, Shape, SharedShape};
-use crate::value::{AnyValue, ValueType};
+use crate::policy::{Lifetimes, bounded};
+use crate::shape::{CanTimeOut, ResultShape, Shape, SharedShape, SharedValue};
+use crate::value::{AnyValue, Typed, ValueType};
 
 /// The settings of one call, typed.
 #[derive(Debug)]
@@ -48,6 +48,31 @@ impl fmt::Debug for Plan {
     }
 }
 
+/// `Result<Option<T>, E>`: MessagePack would give `Some(None)` and `Some(())` back as `None`.
+impl<T, E, M> Settings<ResultShape<Option<T>, E, M>>
+where
+    ResultShape<Option<T>, E, M>: Shape,
+{
+    /// Keeps the `Option` out of the payload.
+    pub fn exact(mut self) -> Self
+    where
+        T: SharedValue,
+    {
+        self.plan.value = &Typed::<Option<T>>::SHARED_OPTION;
+        self
+    }
+}
+
+/// All other return types, to which the inherent method of the same name does not apply.
+pub trait Exact: Sized {
+    /// Nothing to be done.
+    fn exact(self) -> Self {
+        self
+    }
+}
+
+impl<S: Shape> Exact for Settings<S> {}
+
 impl<S: Shape> Settings<S> {
     /// Both tiers.
     pub fn shared(_: S) -> Self
@@ -80,7 +105,7 @@ impl<S: Shape> Settings<S> {
     where
         S: CanTimeOut,
     {
-        self.plan.timeout = Some(timeout);
+        self.plan.timeout = Some(bounded(timeout));
         self.timed_out = Some(S::timed_out);
         self
     }

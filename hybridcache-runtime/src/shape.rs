@@ -67,6 +67,11 @@ pub trait CanTimeOut: Shape {
     fn timed_out() -> Self::Return;
 }
 
+/// Asks for [`Shape`] where the compiler can say best what is missing.
+pub fn checked<S: Shape>(shape: S) -> S {
+    shape
+}
+
 /// What every tier asks of a value.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached: it must be `Clone + Send + Sync + 'static`",

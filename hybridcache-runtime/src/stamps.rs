@@ -7,7 +7,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::remote::StampName;
 
@@ -25,7 +28,12 @@ pub(crate) struct Stamp {
 struct Remote {
     readings_void_before: u64,
     value: Option<u64>,
+    read_at: Option<Instant>,
 }
+
+/// How long a number is known. The shared tier may lose a stamp, and another process make a new one; without reading it
+/// again the two would never find each other's entries.
+const KNOWN_FOR: Duration = Duration::from_secs(10);
 
 impl Stamp {
     fn new(name: StampName) -> Self {
@@ -46,28 +54,27 @@ impl Stamp {
     }
 }
 
-/// The stamps that stood when something began.
+/// The stamps that stood when something began. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen(Box<[SeenStamp]>);
+pub(crate) struct Seen(Arc<[SeenStamp]>);
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct SeenStamp {
     stamp: Arc<Stamp>,
     generation: u64,
     reading: u64,
+    /// The shared tier's number, zero while it is not known. What is published carries *this* one: the number that
+    /// stands by then may be younger than the load.
+    value: AtomicU64,
 }
 
 impl Seen {
     pub(crate) fn capture<'a>(stamps: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
-        Self(
-            stamps
-                .map(|stamp| SeenStamp {
-                    stamp: stamp.clone(),
-                    generation: stamp.generation.load(Ordering::SeqCst),
-                    reading: stamp.remote.lock().unwrap_or_else(PoisonError::into_inner).readings_void_before,
-                })
-                .collect(),
-        )
+        Self(stamps.map(SeenStamp::capture).collect())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Whether all of them still stand.
@@ -78,49 +85,93 @@ impl Seen {
 
     /// Those whose number in the shared tier is not known.
     pub(crate) fn unknown(&self) -> Vec<StampName> {
-        let known = |stamp: &Stamp| stamp.remote.lock().unwrap_or_else(PoisonError::into_inner).value.is_some();
-        self.0.iter().filter(|seen| !known(&seen.stamp)).map(|seen| seen.stamp.name.clone()).collect()
+        self.names_where(|seen| seen.value.load(Ordering::Acquire) == 0)
+    }
+
+    /// Those whose number is not the one that an entry carries at their place.
+    pub(crate) fn other_than(&self, carried: &[(u64, u64)]) -> Vec<StampName> {
+        self.names_where(|seen| !carried.contains(&(seen.stamp.name.hash, seen.value.load(Ordering::Acquire))))
+    }
+
+    fn names_where(&self, predicate: impl Fn(&SeenStamp) -> bool) -> Vec<StampName> {
+        self.0.iter().filter(|seen| predicate(seen)).map(|seen| seen.stamp.name.clone()).collect()
     }
 
     /// Takes in what was read for `names`, unless it was voided since this was captured.
-    pub(crate) fn learn(&self, names: &[StampName], values: &[u64]) {
+    pub(crate) fn learn(&self, names: &[StampName], values: impl IntoIterator<Item = Option<u64>>) {
         for (name, value) in names.iter().zip(values) {
             for seen in self.0.iter().filter(|seen| seen.stamp.name.hash == name.hash) {
-                let mut remote = seen.stamp.remote.lock().unwrap_or_else(PoisonError::into_inner);
-                if remote.readings_void_before == seen.reading {
-                    remote.value = Some(*value);
-                }
+                seen.learn(value);
             }
         }
     }
 
-    /// (hash, number) of each as the shared tier has it, in order; `None` while one is not known.
+    /// (hash, number) of each as the shared tier had it, in order; `None` while one is not known.
     pub(crate) fn remote(&self) -> Option<Vec<(u64, u64)>> {
-        self.0
-            .iter()
-            .map(|seen| {
-                let remote = seen.stamp.remote.lock().unwrap_or_else(PoisonError::into_inner);
-                remote.value.map(|value| (seen.stamp.name.hash, value))
-            })
-            .collect()
+        let number = |seen: &SeenStamp| match seen.value.load(Ordering::Acquire) {
+            0 => None,
+            value => Some((seen.stamp.name.hash, value)),
+        };
+        self.0.iter().map(number).collect()
     }
 }
 
-/// All stamps of a cache object, by the hash of their name.
+impl SeenStamp {
+    fn capture(stamp: &Arc<Stamp>) -> Self {
+        let generation = stamp.generation.load(Ordering::SeqCst);
+        let remote = stamp.remote.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = remote.value.filter(|_| remote.read_at.is_some_and(|read_at| read_at.elapsed() < KNOWN_FOR));
+        let (reading, value) = (remote.readings_void_before, AtomicU64::new(known.unwrap_or(0)));
+        Self { stamp: stamp.clone(), generation, reading, value }
+    }
+
+    fn learn(&self, value: Option<u64>) {
+        let mut remote = self.stamp.remote.lock().unwrap_or_else(PoisonError::into_inner);
+        if remote.readings_void_before == self.reading {
+            if remote.value.is_some() && remote.value != value {
+                // It changed, and the message about that was lost.
+                self.stamp.generation.fetch_add(1, Ordering::SeqCst);
+            }
+            remote.value = value;
+            remote.read_at = Some(Instant::now());
+            self.value.store(value.unwrap_or(0), Ordering::Release);
+        }
+    }
+}
+
+/// The stamps of a cache object that anybody uses, by the hash of their name. Tags come from data: those that nothing
+/// carries any more are forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Stamps {
-    known: Mutex<HashMap<u64, Arc<Stamp>>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    stamps: HashMap<u64, Weak<Stamp>>,
+    /// How many there may be before the unused ones among them are looked for.
+    sweep_at: usize,
 }
 
 impl Stamps {
     pub(crate) fn named(&self, name: StampName) -> Arc<Stamp> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.entry(name.hash).or_insert_with(|| Arc::new(Stamp::new(name))).clone()
+        let mut known = self.known();
+        if let Some(stamp) = known.stamps.get(&name.hash).and_then(Weak::upgrade) {
+            return stamp;
+        }
+        if known.stamps.len() >= known.sweep_at {
+            known.stamps.retain(|_, stamp| stamp.strong_count() > 0);
+            known.sweep_at = 2 * known.stamps.len() + 1024;
+        }
+        let hash = name.hash;
+        let stamp = Arc::new(Stamp::new(name));
+        known.stamps.insert(hash, Arc::downgrade(&stamp));
+        stamp
     }
 
     /// Voids a stamp that another process changed. One that nobody here uses needs no voiding.
     pub(crate) fn void(&self, hash: u64) {
-        let stamp = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
+        let stamp = self.known().stamps.get(&hash).and_then(Weak::upgrade);
         if let Some(stamp) = stamp {
             stamp.void();
         }
@@ -128,9 +179,12 @@ impl Stamps {
 
     /// Messages may have been lost: what is known of the shared tier is to be read anew.
     pub(crate) fn forget_all(&self) {
-        let stamps: Vec<_> =
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let stamps: Vec<_> = self.known().stamps.values().filter_map(Weak::upgrade).collect();
         stamps.iter().for_each(|stamp| stamp.forget());
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -161,13 +215,52 @@ mod tests {
         let (stamps, stamp, name) = stamp();
         let before = Seen::capture([&stamp].into_iter());
         stamps.void(9);
-        before.learn(std::slice::from_ref(&name), &[7]);
+        before.learn(std::slice::from_ref(&name), [Some(7)]);
         assert_eq!(before.remote(), None);
         let after = Seen::capture([&stamp].into_iter());
-        after.learn(std::slice::from_ref(&name), &[8]);
+        after.learn(std::slice::from_ref(&name), [Some(8)]);
         assert_eq!(after.remote(), Some(vec![(9, 8)]));
         stamps.forget_all();
         assert!(after.is_current(), "what memory holds stays");
-        assert_eq!(after.remote(), None, "what is in the shared tier is read anew");
+        let later = Seen::capture([&stamp].into_iter());
+        assert_eq!(later.unknown(), [name], "what is in the shared tier is read anew");
+    }
+
+    /// Killed by: `remote` giving the number that stands now.
+    #[test]
+    fn a_load_is_published_under_the_number_from_its_beginning() {
+        let (stamps, stamp, name) = stamp();
+        let before = Seen::capture([&stamp].into_iter());
+        before.learn(std::slice::from_ref(&name), [Some(7)]);
+        stamps.void(9);
+        Seen::capture([&stamp].into_iter()).learn(std::slice::from_ref(&name), [Some(8)]);
+        assert_eq!(before.remote(), Some(vec![(9, 7)]));
+    }
+
+    /// Killed by: knowing a number for ever.
+    #[tokio::test(start_paused = true)]
+    async fn a_number_is_read_again_after_a_while_and_a_missed_change_voids() {
+        let (_stamps, stamp, name) = stamp();
+        let early = Seen::capture([&stamp].into_iter());
+        early.learn(std::slice::from_ref(&name), [Some(7)]);
+        assert!(Seen::capture([&stamp].into_iter()).unknown().is_empty());
+        tokio::time::advance(KNOWN_FOR).await;
+        let later = Seen::capture([&stamp].into_iter());
+        assert_eq!(later.unknown(), [name.clone()]);
+        later.learn(std::slice::from_ref(&name), [Some(7)]);
+        assert!(early.is_current());
+        later.learn(&[name], [Some(8)]);
+        assert!(!early.is_current());
+    }
+
+    /// Killed by: never sweeping; a stamp that is swept while it is used.
+    #[test]
+    fn stamps_that_nobody_uses_are_forgotten() {
+        let (stamps, used, name) = stamp();
+        for hash in 100..100_000 {
+            stamps.named(StampName { key: "tag".into(), hash });
+        }
+        assert!(stamps.known().stamps.len() < 5_000);
+        assert!(Arc::ptr_eq(&used, &stamps.named(name)));
     }
 }

@@ -19,7 +19,7 @@ import xxhash
 
 ALPHANUMERIC = set(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 GRAPHIC = set(range(0x21, 0x7F))
-VALUE = ALPHANUMERIC | set(b"-_.~/+=")
+VALUE = ALPHANUMERIC | set(b"-_.~")
 LITERAL = GRAPHIC - set(b"{}@%#")
 NAME = GRAPHIC - set(b"{}@%#")
 NAMESPACE = NAME - set(b":")

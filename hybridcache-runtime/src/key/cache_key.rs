@@ -38,7 +38,7 @@ use super::KeyBuf;
 /// | type | text |
 /// |---|---|
 /// | integers, `NonZero`, `bool` | `7`, `-7`, `true` |
-/// | strings, `char` | escaped: letters, digits and `-_.~/+=` stay, any other byte is `%XX` |
+/// | strings, `char` | escaped: letters, digits and `-_.~` stay, any other byte is `%XX` |
 /// | `Option` | `-` for `None`, `+` and the value for `Some` |
 /// | tuples, structs | `(a,b)` |
 /// | enums | `Variant`, `Variant(a,b)` |

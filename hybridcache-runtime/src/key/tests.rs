@@ -110,7 +110,7 @@ fn each_type_has_its_text() {
     assert_eq!(key_of(&(NonZeroU8::MAX, NonZeroI128::MIN)), "(255,-170141183460469231731687303715884105728)");
     assert_eq!(key_of(&[true, false]), "2[true,false]");
     assert_eq!(key_of(&('a', ':', 'é')), "(a,%3A,%C3%A9)");
-    assert_eq!(key_of("a-b_c.d~e/f+g=h i"), "a-b_c.d~e/f+g=h%20i");
+    assert_eq!(key_of("a-b_c.d~e/f+g=h i"), "a-b_c.d~e%2Ff%2Bg%3Dh%20i");
     assert_eq!(key_of(&(None::<u8>, Some(None::<u8>), Some(Some(1)))), "(-,+-,++1)");
     assert_eq!(key_of(&((), (1,), (1, "b"))), "((),(1),(1,b))");
     assert_eq!(key_of(&[0x0a_u8, 0xff]), "2x0aff");
@@ -242,7 +242,7 @@ fn short_texts_stay_on_the_stack() {
 
 /// What [`KeyBuf::text`] should write, one byte after the other.
 fn escaped(text: &str) -> String {
-    let shown = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/+=".contains(&byte);
+    let shown = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     text.bytes().map(|byte| if shown(byte) { char::from(byte).into() } else { format!("%{byte:02X}") }).collect()
 }
 

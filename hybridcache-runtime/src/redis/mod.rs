@@ -122,6 +122,10 @@ impl Remote for RedisTier {
         Box::pin(async move { stamps::fetch(&*self.link()?, &key.entry(), stamps).await })
     }
 
+    fn create_stamps<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, Vec<u64>> {
+        Box::pin(async move { stamps::create(&*self.link()?, stamps).await })
+    }
+
     fn acquire<'a>(
         &'a self,
         key: &'a Address,

@@ -7,7 +7,7 @@ use super::link::{Link, unexpected};
 use super::messages::Message;
 use crate::remote::{Fetched, RemoteError, StampName};
 
-/// Reads an entry and the stamps beside it, creating those that are absent.
+/// Reads an entry and the stamps beside it.
 ///
 /// The entry is read first: a stamp that changes in between makes it void, never valid.
 pub(crate) async fn fetch(link: &Link, entry: &str, names: &[StampName]) -> Result<Fetched, RemoteError> {
@@ -21,12 +21,7 @@ pub(crate) async fn fetch(link: &Link, entry: &str, names: &[StampName]) -> Resu
     let mut replies = link.pipeline(&pipeline).await?.into_iter();
     let mut next = || replies.next().unwrap_or_else(|| Err(unexpected("a pipeline")));
     let entry = entry_bytes(next())?;
-    let known = values(next()?, names.len())?;
-    let stamps = match known.iter().copied().collect() {
-        Some(stamps) => stamps,
-        None => create(link, names, known).await?,
-    };
-    Ok(Fetched { entry, stamps })
+    Ok(Fetched { entry, stamps: values(next()?, names.len())? })
 }
 
 /// Gives each stamp a new value and tells every process.
@@ -51,8 +46,10 @@ pub(crate) async fn restamp(
     })
 }
 
-/// Another process may create the same stamps at the same time: who comes first wins, and both read that.
-async fn create(link: &Link, names: &[StampName], mut known: Vec<Option<u64>>) -> Result<Vec<u64>, RemoteError> {
+/// Creates what is absent and reads all. Another process may create the same stamps at the same time: who comes first
+/// wins, and both read that.
+pub(crate) async fn create(link: &Link, names: &[StampName]) -> Result<Vec<u64>, RemoteError> {
+    let mut known = vec![None; names.len()];
     // What is still not there after the first attempt is no stamp, and overwritten.
     for only_absent in [true, false] {
         let mut pipeline = redis::pipe();
@@ -93,7 +90,8 @@ fn entry_bytes(reply: Result<Value, RemoteError>) -> Result<Option<Vec<u8>>, Rem
     match reply {
         Ok(Value::BulkString(bytes)) => Ok(Some(bytes)),
         Ok(Value::Nil) => Ok(None),
-        Err(error) if error.message.starts_with("WRONGTYPE") => Ok(None),
+        // Something is there, and no envelope.
+        Err(error) if error.message.starts_with("WRONGTYPE") => Ok(Some(Vec::new())),
         Err(error) => Err(error),
         Ok(_) => Err(unexpected("GET")),
     }

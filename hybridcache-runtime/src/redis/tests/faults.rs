@@ -164,7 +164,7 @@ async fn a_full_server_takes_nothing_and_keeps_no_lease() {
     let old = key_at_version(8);
     let token = a.lease(&old).await;
     assert_eq!(a.publish(&old, token).await, Published::Stored);
-    let stamps = a.tier.fetch(&key(), &names).await.unwrap().stamps;
+    let stamps = a.tier.create_stamps(&names).await.unwrap();
     let token = a.lease(&key()).await;
     b.wait(&key()).await;
 
@@ -175,11 +175,11 @@ async fn a_full_server_takes_nothing_and_keeps_no_lease() {
     assert!(error.kind == RemoteErrorKind::Refused && error.message.starts_with("OOM "), "{error}");
     assert_eq!(a.tier.put(&old, token, entry(token), TTL).await.unwrap(), Published::Refused);
     assert_eq!(server.keys("*"), [names[0].key.to_string()], "no lease, no stage, no older value");
-    assert!(a.tier.fetch(&key(), &[StampName::of_namespace("test")]).await.is_err());
+    assert!(a.tier.create_stamps(&[StampName::of_namespace("test")]).await.is_err());
 
     a.tier.restamp(&names).await.unwrap();
     server.config_set("maxmemory", "0");
-    assert_ne!(a.tier.fetch(&key(), &names).await.unwrap().stamps, stamps);
+    assert_ne!(a.tier.create_stamps(&names).await.unwrap(), stamps);
     assert_eq!((a.connections(), a.tier.outage()), (1, None), "a full server is no reason to reconnect");
 }
 

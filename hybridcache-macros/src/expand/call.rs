@@ -1,0 +1,156 @@
+//! The look into memory: which entry, of which function, in which cache.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::{ConstParam, GenericParam, Type};
+
+use super::{Emitter, seen};
+use crate::key::{Part, Value, ValueKind};
+use crate::signature::CachedFn;
+use crate::site::{ends, hidden};
+
+impl Emitter<'_> {
+    /// The kind of return type, found by the type and not by its spelling.
+    pub(super) fn shape(&self) -> TokenStream {
+        let returns = &self.function.returns;
+        let at = hidden(self.return_span());
+        let private = self.facade.private_at(self.return_span());
+        quote_spanned!(at=> {
+            use #private::ladder::*;
+            (&&&&#private::Probe::<#returns>::new().returns()).shape()
+        })
+    }
+
+    pub(super) fn begin(&self) -> TokenStream {
+        let at = hidden(self.return_span());
+        let private = self.facade.private_at(self.return_span());
+        let (patterns, key, cache, instance) =
+            (self.patterns_by_reference(), self.key(), self.cache(), self.instance());
+        quote_spanned!(at=> {
+            #patterns
+            #key
+            #private::begin(#cache, #instance, __key, __shape)
+        })
+    }
+
+    /// The names in patterns, for keys and settings to use.
+    pub(super) fn patterns_by_reference(&self) -> TokenStream {
+        let used = self.function.used.iter().map(|nth| &self.function.arguments[*nth]);
+        let patterns = used.filter_map(|argument| {
+            let (pattern, scrutinee) = argument.pattern_by_reference()?;
+            let cfgs: Vec<_> = argument.cfgs().collect();
+            let seen = seen(&argument.names, &cfgs);
+            Some(quote!(#(#cfgs)* let #pattern = #scrutinee; #seen))
+        });
+        patterns.collect()
+    }
+
+    pub(super) fn key(&self) -> TokenStream {
+        self.key_buffer(&self.function.key)
+    }
+
+    // Output:
+    //     let mut __key = KeyBuf::new();
+    //     __key.literal("user:");
+    //     { use ladder::*; (&&Placeholder(&id)).write(&mut __key); }
+    pub(super) fn key_buffer(&self, parts: &[Part]) -> TokenStream {
+        let at = hidden(self.return_span());
+        let private = self.facade.private_at(self.return_span());
+        let parts = parts.iter().map(|part| match part {
+            Part::Text(text) => quote_spanned!(at=> __key.literal(#text);),
+            Part::Value(value) => self.key_value(value),
+        });
+        quote_spanned!(at=> let mut __key = #private::KeyBuf::new(); #(#parts)*)
+    }
+
+    fn key_value(&self, Value { reference, kind, blamed, cfgs }: &Value) -> TokenStream {
+        let at = hidden(*blamed);
+        let private = self.facade.private_at(*blamed);
+        let write = match kind {
+            ValueKind::CacheKey => quote_spanned!(at=> { #private::key_part(#reference, &mut __key); }),
+            ValueKind::Placeholder => quote_spanned!(at=> {
+                use #private::ladder::*;
+                (&&#private::Placeholder(#reference)).write(&mut __key);
+            }),
+        };
+        quote!(#(#cfgs)* #write)
+    }
+
+    pub(super) fn cache(&self) -> TokenStream {
+        match &self.function.options.cache {
+            None => {
+                let private = self.facade.private_at(self.return_span());
+                quote_spanned!(hidden(self.return_span())=> #private::installed())
+            }
+            Some(cache) => {
+                let (start, end) = ends(cache);
+                let parenthesized = quote_spanned!(hidden(end)=> (#cache));
+                quote_spanned!(hidden(start)=> &#parenthesized)
+            }
+        }
+    }
+
+    // Output:
+    //     Instance {
+    //         site: const { &Site::implicit(module_path!(), file!(), 3, "user", 0) },
+    //         receiver: None,
+    //         generics: &[],
+    //     }
+    pub(super) fn instance(&self) -> TokenStream {
+        let at = hidden(self.return_span());
+        let private = self.facade.private_at(self.return_span());
+        let CachedFn { sig, arguments, options, .. } = self.function;
+        let version = options.version;
+        if let Some(name) = &options.name {
+            return quote_spanned! {at=> #private::Instance {
+                site: const { &#private::Site::named(#name, #version) },
+                receiver: ::core::option::Option::None,
+                generics: &[],
+            }};
+        }
+        let (name, nth) = (sig.ident.unraw().to_string(), self.nth);
+        let receiver = match arguments.first() {
+            Some(first) if first.is_self() => {
+                quote_spanned!(at=> ::core::option::Option::Some(#private::TypeTag::of::<Self>()))
+            }
+            _ => quote_spanned!(at=> ::core::option::Option::None),
+        };
+        let parameters = sig.generics.params.iter().filter_map(|parameter| self.generic(parameter));
+        let opaque = arguments.iter().filter(|argument| argument.is_opaque()).map(|argument| {
+            let outer = &argument.outer;
+            quote_spanned!(at=> #private::TypeTag::of_value(&#outer))
+        });
+        let generics = parameters.chain(opaque);
+        quote_spanned! {at=> #private::Instance {
+            site: const {
+                &#private::Site::implicit(::core::module_path!(), ::core::file!(), #nth, #name, #version)
+            },
+            receiver: #receiver,
+            generics: &[#(#generics),*],
+        }}
+    }
+
+    /// What tells one argument of a generic parameter from another.
+    fn generic(&self, parameter: &GenericParam) -> Option<TokenStream> {
+        let at = hidden(self.return_span());
+        let private = self.facade.private_at(self.return_span());
+        let of = match parameter {
+            GenericParam::Lifetime(_) => return None,
+            GenericParam::Type(parameter) => parameter.ident.to_token_stream(),
+            GenericParam::Const(ConstParam { ident, ty, .. }) => {
+                let kind = last_name(ty);
+                quote_spanned!(at=> #private::constant::#kind<#ident>)
+            }
+        };
+        Some(quote_spanned!(at=> #private::TypeTag::of::<#of>()))
+    }
+}
+
+/// The `u8` of `core::primitive::u8`.
+fn last_name(ty: &Type) -> TokenStream {
+    match ty {
+        Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_token_stream()).unwrap_or_default(),
+        ty => ty.to_token_stream(),
+    }
+}

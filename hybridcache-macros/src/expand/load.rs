@@ -1,0 +1,99 @@
+//! What runs when a value is needed: the body, with arguments of its own.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::Ident;
+use syn::ext::IdentExt;
+
+use super::{Emitter, seen};
+use crate::argument::{Argument, LOCAL_SELF, Passing};
+use crate::mentions::may_mention;
+use crate::signature::CachedFn;
+use crate::site::{ends, hidden};
+
+impl Emitter<'_> {
+    /// What happens to an argument before a load takes it: a borrowed one is cloned, for an owned one its type is
+    /// checked.
+    pub(super) fn owned(&self, nth: usize, argument: &Argument) -> TokenStream {
+        if argument.is_ignored() {
+            return TokenStream::new();
+        }
+        let (outer, ty, cfgs) = (&argument.outer, &argument.ty, argument.cfgs());
+        let blamed = ends(ty).0;
+        let at = hidden(blamed);
+        let private = self.facade.private_at(blamed);
+        let statement = match &argument.passing {
+            Passing::Borrowed(_) if !self.is_seen_by_load(argument) => TokenStream::new(),
+            Passing::Borrowed(target) => {
+                let owned = owned_name(nth);
+                let target = if argument.is_opaque() { quote_spanned!(at=> _) } else { target.into_token_stream() };
+                quote_spanned!(at=> let #owned = #private::LoadArg::<#target>::new(#outer);)
+            }
+            Passing::Owned if argument.is_opaque() => quote_spanned!(at=> #private::sendable_value(&#outer);),
+            Passing::Owned => quote_spanned!(at=> let _ = #private::sendable::<#ty>;),
+        };
+        if statement.is_empty() { statement } else { quote!(#(#cfgs)* #statement) }
+    }
+
+    /// A borrowed argument of which the body knows nothing need not be cloned.
+    fn is_seen_by_load(&self, argument: &Argument) -> bool {
+        let body = self.function.body.to_token_stream();
+        if argument.is_self() {
+            return may_mention(body, LOCAL_SELF);
+        }
+        argument.names.iter().any(|name| may_mention(body.clone(), &name.unraw().to_string()))
+    }
+
+    // Output:
+    //     move || async move {
+    //         let db: &Db = __owned_0.get();
+    //         let (a, b) = __a_b;
+    //         if let Some(__result) = None::<Result<User, AppError>> { return __result; }
+    //         let __result: Result<User, AppError> = { BODY };
+    //         __result
+    //     }
+    //
+    // The type of the body is fixed as async-trait does it, so that `?`, `return` and coercions mean what they meant.
+    pub(super) fn load(&self) -> TokenStream {
+        let CachedFn { sig, body, returns, arguments, .. } = self.function;
+        let bindings = arguments.iter().enumerate().map(|(nth, argument)| self.binding(nth, argument));
+        let at = hidden(sig.ident.span());
+        quote_spanned! {at=>
+            move || async move {
+                #(#bindings)*
+                if let ::core::option::Option::Some(__result) = ::core::option::Option::None::<#returns> {
+                    return __result;
+                }
+                #[allow(clippy::diverging_sub_expression)]
+                let __result: #returns = #body;
+                #[allow(unreachable_code)]
+                __result
+            }
+        }
+    }
+
+    /// How the body comes to see an argument as it was written. One that is owned and has a plain name is seen as it
+    /// is.
+    fn binding(&self, nth: usize, argument: &Argument) -> TokenStream {
+        let Argument { outer, inner, .. } = argument;
+        let cfgs: Vec<_> = argument.cfgs().collect();
+        // What only the key uses is no unused argument.
+        let is_used = self.function.used.contains(&nth) && !argument.is_self();
+        let seen = is_used.then(|| seen(&argument.names, &cfgs));
+        let at = hidden(outer.span());
+        match &argument.passing {
+            Passing::Borrowed(_) if argument.is_ignored() || !self.is_seen_by_load(argument) => TokenStream::new(),
+            Passing::Borrowed(target) => {
+                let owned = owned_name(nth);
+                let annotation = (!argument.is_opaque()).then(|| quote_spanned!(at=> : &#target));
+                quote_spanned!(at=> #(#cfgs)* let #inner #annotation = #owned.get(); #seen)
+            }
+            Passing::Owned if argument.is_ignored() || argument.is_self() || argument.is_plain() => TokenStream::new(),
+            Passing::Owned => quote_spanned!(at=> #(#cfgs)* let #inner = #outer; #seen),
+        }
+    }
+}
+
+fn owned_name(nth: usize) -> Ident {
+    format_ident!("__owned_{nth}", span = Span::mixed_site())
+}

@@ -1,0 +1,137 @@
+//! What an option says about time, tags and weight. Needed by loads and handles, never by a hit.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+
+use super::Emitter;
+use crate::options::Tier;
+use crate::site::{ends, hidden};
+use crate::time::Time;
+
+impl Emitter<'_> {
+    // Output:
+    //     { Settings::shared(__shape).exact().lifetimes(Lifetimes::from_millis(3600000, 60000)).tag({ KEY __key }) }
+    pub(super) fn settings(&self) -> TokenStream {
+        let span = self.return_span();
+        let at = hidden(span);
+        let private = self.facade.private_at(span);
+        let options = &self.function.options;
+        let patterns = self.patterns_by_reference();
+        let new = match options.tier {
+            Tier::Both => quote_spanned!(at=> {
+                use #private::ladder::*;
+                #private::Settings::shared(__shape).exact()
+            }),
+            Tier::Memory => quote_spanned!(at=> #private::Settings::memory_only(__shape)),
+        };
+        let lifetimes = self.lifetimes();
+        let timeout = options.timeout.as_ref().map(|timeout| {
+            let (at, timeout) = (hidden(ends(timeout).0), duration(timeout));
+            quote_spanned!(at=> .timeout(#timeout))
+        });
+        let tags = self.function.tags.iter().map(|tag| {
+            let key = self.key_buffer(tag);
+            quote_spanned!(at=> .tag({ #key __key }))
+        });
+        let weigh = options.weigh.as_ref().map(|weigh| {
+            let at = hidden(ends(weigh).0);
+            quote_spanned!(at=> .weigh(#weigh))
+        });
+        quote_spanned!(at=> {
+            #patterns
+            #new.lifetimes(#lifetimes) #timeout #(#tags)* #weigh
+        })
+    }
+
+    /// Literals were checked by the macro, and constants by [`Self::checks`]: what is left can be clamped.
+    fn lifetimes(&self) -> TokenStream {
+        let options = &self.function.options;
+        // An attribute without `ttl` was rejected.
+        let Some(ttl) = &options.ttl else { return TokenStream::new() };
+        let fresh_for = options.fresh_for.as_ref();
+        let blamed = ends(fresh_for.unwrap_or(ttl)).0;
+        let at = hidden(blamed);
+        let private = self.facade.private_at(blamed);
+        if let (Time::Literal(ttl), Time::Literal(fresh_for)) = (ttl, fresh_for.unwrap_or(ttl)) {
+            let (ttl, fresh_for) = (ttl.milliseconds, fresh_for.milliseconds);
+            return quote_spanned!(at=> #private::Lifetimes::from_millis(#ttl, #fresh_for));
+        }
+        let (ttl, fresh_for) = (duration(ttl), optional(fresh_for));
+        quote_spanned!(at=> #private::Lifetimes::computed(#ttl, #fresh_for))
+    }
+
+    // Output:
+    //     const _: () = { let _ = Lifetimes::constant(TTL, Some(Duration::from_millis(5000))); };
+    //
+    // Constants are checked once, in the function and not in its handle.
+    pub(super) fn checks(&self) -> TokenStream {
+        let options = &self.function.options;
+        let Some(ttl) = &options.ttl else { return TokenStream::new() };
+        let fresh_for = options.fresh_for.as_ref();
+        let mut checks = TokenStream::new();
+        let lifetimes = [Some(ttl), fresh_for];
+        let times = || lifetimes.into_iter().flatten();
+        if times().all(|time| !matches!(time, Time::Computed(_)))
+            && times().any(|time| matches!(time, Time::Constant(_)))
+        {
+            let (ttl_value, fresh_for_value) = (duration(ttl), optional(fresh_for));
+            let check = self.check(
+                quote!(Lifetimes::constant),
+                &quote!(#ttl_value, #fresh_for_value),
+                fresh_for.unwrap_or(ttl),
+            );
+            checks.extend(evaluated(&check, times().all(Time::is_closed)));
+        }
+        if let Some(timeout @ Time::Constant(_)) = &options.timeout {
+            let check = self.check(quote!(constant_timeout), &duration(timeout), timeout);
+            checks.extend(evaluated(&check, timeout.is_closed()));
+        }
+        checks
+    }
+
+    /// A call that panics when a constant is out of bounds. It stands on the whole constant.
+    fn check(&self, function: TokenStream, arguments: &TokenStream, blamed: &Time) -> TokenStream {
+        let (start, end) = ends(blamed);
+        let private = self.facade.private_at(start);
+        let function: TokenStream = function
+            .into_iter()
+            .map(|mut token| {
+                token.set_span(hidden(start));
+                token
+            })
+            .collect();
+        let arguments = quote_spanned!(hidden(end)=> (#arguments));
+        quote_spanned!(hidden(start)=> #private::#function #arguments)
+    }
+}
+
+/// An item is evaluated by `cargo check` too, but cannot name generic parameters, which are the function's or its
+/// type's.
+fn evaluated(check: &TokenStream, is_closed: bool) -> TokenStream {
+    let at = hidden(ends(check).0);
+    if is_closed {
+        quote_spanned!(at=> const _: () = { let _ = #check; };)
+    } else {
+        quote_spanned!(at=> let () = const { let _ = #check; };)
+    }
+}
+
+fn optional(time: Option<&Time>) -> TokenStream {
+    match time {
+        None => quote!(::core::option::Option::None),
+        Some(time) => {
+            let (at, time) = (hidden(ends(time).0), duration(time));
+            quote_spanned!(at=> ::core::option::Option::Some(#time))
+        }
+    }
+}
+
+fn duration(time: &Time) -> TokenStream {
+    match time {
+        Time::Literal(literal) => {
+            let milliseconds = literal.milliseconds;
+            quote_spanned!(hidden(ends(time).0)=> ::core::time::Duration::from_millis(#milliseconds))
+        }
+        Time::Constant(expression) | Time::Computed(expression) => expression.to_token_stream(),
+    }
+}

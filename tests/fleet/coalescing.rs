@@ -1,0 +1,122 @@
+//! One load in the fleet.
+
+use std::time::Duration;
+
+use crate::crossing::Commands;
+use crate::database::Order;
+use crate::fleet::{Fleet, item};
+use crate::waiting::within;
+
+/// Killed by: an `acquire` that grants always; waiters that give up at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_processes_with_fifty_callers_load_a_hundred_cold_keys_a_hundred_times() {
+    let fleet = Fleet::start();
+    let processes = fleet.processes(8);
+    // All are up and connected before any begins.
+    for process in &processes {
+        process.ask("stats").await;
+    }
+    let storms: Vec<_> = processes.iter().map(|process| process.ask("storm 100 50")).collect();
+    let expected: Vec<String> = (0..100).map(|id| format!("{id}=[1]")).collect();
+    for storm in storms {
+        assert_eq!(storm.await, expected.join(";"));
+    }
+    for id in 0..100 {
+        assert_eq!(fleet.database.loads(id).await, 1, "item {id}");
+    }
+    fleet.leaves_no_trace().await;
+}
+
+/// Killed by: a lease that is not renewed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_longer_than_the_lease_is_still_the_only_one() {
+    let fleet = Fleet::start();
+    let processes = fleet.processes(4);
+    fleet.database.order(1, &[Order::Take(Duration::from_secs(4))]).await;
+    let asked = Commands::during(&fleet.redis, async {
+        let calls: Vec<_> = processes.iter().flat_map(|process| (0..10).map(|_| process.item(1))).collect();
+        for call in calls {
+            assert_eq!(call.await, item(1, 1, 0));
+        }
+    });
+    let asked = asked.await;
+    assert_eq!(fleet.database.loads(1).await, 1);
+    fleet.leaves_no_trace().await;
+    assert!(asked.renewals() >= 3, "{asked:?}");
+    // Polling each 250 ms would be 16 for each of three processes, and more at first. What there is: the process's own
+    // look, one in the script that asks for the lease, the same again after 3 s, a last look, the holder's.
+    let gets = asked.of("get") - asked.renewals();
+    assert!(gets <= 4 * 6, "{asked:?}");
+}
+
+/// What a waiter would send if it woke up by itself: it would ask for the lease again. Killed by: a publish that wakes
+/// nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiters_are_woken_by_a_message() {
+    let fleet = Fleet::start();
+    let processes = fleet.processes(4);
+    fleet.database.order(1, &[Order::Hold]).await;
+    let asked = Commands::during(&fleet.redis, async {
+        let holder = processes[0].item(1);
+        fleet.database.begun(1, 1).await;
+        fleet.prolong_lease();
+        let waiters: Vec<_> = processes[1..].iter().map(|process| process.item(1)).collect();
+        fleet.waiting(3).await;
+        fleet.database.release(1, 1).await;
+        assert_eq!(holder.await, item(1, 1, 0));
+        for waiter in waiters {
+            assert_eq!(waiter.await, item(1, 1, 0));
+        }
+    });
+    let asked = asked.await;
+    // The test itself has prolonged the lease once.
+    let renewals = asked.renewals() - 1;
+    assert_eq!(asked.of("evalsha") - renewals, 4 + 1, "four times acquire, one publish: {asked:?}");
+    assert_eq!(fleet.database.loads(1).await, 1);
+}
+
+/// Killed by: a release that wakes nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_a_load_fails_the_next_process_goes_on_at_once() {
+    let fleet = Fleet::start();
+    let (first, second) = (fleet.shop().await, fleet.process());
+    for (id, failure) in [(1, Order::HoldAndFail), (2, Order::HoldAndPanic)] {
+        fleet.database.order(id, &[failure]).await;
+        let failing = tokio::spawn({
+            let first = first.clone();
+            async move { first.item(id).await }
+        });
+        fleet.database.begun(id, 1).await;
+        fleet.prolong_lease();
+        let waiting = second.item(id);
+        fleet.waiting(1).await;
+        fleet.database.release(id, 1).await;
+        assert_eq!(waiting.await, item(id, 2, 0));
+        assert!(!matches!(within("the failing call", failing).await, Ok(Ok(_))));
+        fleet.leaves_no_trace().await;
+        assert_eq!(fleet.database.loads(id).await, 2);
+    }
+}
+
+/// What is not stored cannot be handed to another process, so that one loads for itself, at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_a_value_is_not_stored_the_next_process_goes_on_at_once() {
+    let fleet = Fleet::start();
+    let (first, second) = (fleet.shop().await, fleet.shop().await);
+    fleet.database.order(1, &[Order::Hold]).await;
+    let call = |shop: &crate::shop::Shop| {
+        let shop = shop.clone();
+        tokio::spawn(async move { shop.draft(1).await.unwrap() })
+    };
+    let unstored = call(&first);
+    fleet.database.begun(1, 1).await;
+    fleet.prolong_lease();
+    let waiting = call(&second);
+    fleet.waiting(1).await;
+    fleet.database.set_version(1, 1).await;
+    fleet.database.release(1, 1).await;
+    assert_eq!(within("the first call", unstored).await.unwrap(), item(1, 1, 0));
+    assert_eq!(within("the waiting call", waiting).await.unwrap(), item(1, 2, 1));
+    fleet.leaves_no_trace().await;
+    assert_eq!(first.draft(1).await.unwrap(), item(1, 2, 1), "the first call was not stored, the second was");
+}

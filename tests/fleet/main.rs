@@ -1,0 +1,43 @@
+//! The cache over Redis, in one process and in many: what is promised of it, counted on real servers.
+//!
+//! Every test starts servers of its own. The other processes of a fleet are this binary, run for the test [`worker`]
+//! alone (`process.rs` starts them, `worker.rs` is what they do). Loads ask a second server, the database, which counts
+//! them where they happen and can hold them, so that nothing here waits for time to pass in the hope that something has
+//! happened. "Killed by" names a change to the engine that the test was seen to catch.
+
+#![allow(clippy::unwrap_used, reason = "a test panics to fail")]
+
+mod bad_bytes;
+mod coalescing;
+mod commands;
+mod crossing;
+mod database;
+mod endings;
+mod envelope;
+mod errors;
+mod expiring;
+mod fleet;
+mod groups;
+mod invalidation;
+mod leaks;
+mod limits;
+mod names;
+mod outage;
+mod process;
+mod proxy;
+mod refusals;
+mod shop;
+mod stale;
+mod stamps;
+mod takeover;
+mod values;
+mod versions;
+mod waiting;
+mod worker;
+mod wrong_types;
+
+/// Does nothing unless a test starts it as another process of its fleet.
+#[test]
+fn worker() {
+    worker::run();
+}
