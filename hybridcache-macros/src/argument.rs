@@ -275,6 +275,22 @@ pub(crate) fn first_impl_trait(ty: &Type) -> Option<&TypeImplTrait> {
     finder.0
 }
 
+/// The first reference in a type, whatever its lifetime is.
+pub(crate) fn first_reference(ty: &Type) -> Option<&TypeReference> {
+    struct FirstReference<'ast>(Option<&'ast TypeReference>);
+    impl<'ast> Visit<'ast> for FirstReference<'ast> {
+        fn visit_type_reference(&mut self, found: &'ast TypeReference) {
+            self.0.get_or_insert(found);
+        }
+
+        fn visit_type_fn_ptr(&mut self, _: &'ast TypeFnPtr) {}
+        fn visit_parenthesized_generic_arguments(&mut self, _: &'ast ParenthesizedGenericArguments) {}
+    }
+    let mut finder = FirstReference(None);
+    finder.visit_type(ty);
+    finder.0
+}
+
 /// The names a pattern binds, in order.
 fn names(pattern: &Pat) -> Vec<Ident> {
     struct Names(Vec<Ident>);

@@ -25,8 +25,9 @@ pub(crate) fn expand(function: &CachedFn, facade: &Facade, nth: u32) -> TokenStr
 /// Instead of them, next to the errors: what other code needs so that it has none for this.
 pub(crate) fn rejected(item: &ItemFn, function: Option<&CachedFn>, facade: &Facade) -> TokenStream {
     let entry = function.and_then(|function| {
-        let header = Emitter { function, facade, nth: 0 }.entry_header()?;
-        Some(quote!(#header { ::core::unreachable!() }))
+        let emitter = Emitter { function, facade, nth: 0 };
+        let (header, taken) = (emitter.entry_header()?, emitter.taken());
+        Some(quote!(#header { #taken ::core::unreachable!() }))
     });
     quote!(#item #entry)
 }
@@ -111,17 +112,15 @@ impl Emitter<'_> {
         let private = self.facade.private_at(self.return_span());
         let (shape, patterns, key) = (self.shape(), self.patterns_by_reference(), self.key());
         let (cache, instance, settings) = (self.cache(), self.instance(), self.settings());
-        let taken = self.function.used.iter().map(|nth| {
-            let argument = &self.function.arguments[*nth];
-            seen(std::slice::from_ref(&argument.outer), &argument.cfgs().collect::<Vec<_>>())
-        });
+        let taken = self.taken();
         Some(quote_spanned! {at=>
             #header {
                 let __shape = #shape;
-                #(#taken)*
+                #taken
                 #patterns
                 #key
-                #private::entry(#cache, #instance, __key, #settings)
+                #cache
+                #private::entry(__cache, #instance, __key, #settings)
             }
         })
     }
@@ -158,6 +157,15 @@ impl Emitter<'_> {
             #[must_use = "a handle does nothing by itself"]
             #vis fn #ident #generics (#(#inputs),*) -> #facade::CacheEntry<#returns> #where_clause
         })
+    }
+
+    /// What the handle takes for the sake of a name that turns out to be something else.
+    fn taken(&self) -> TokenStream {
+        let taken = self.function.used.iter().map(|nth| {
+            let argument = &self.function.arguments[*nth];
+            seen(std::slice::from_ref(&argument.outer), &argument.cfgs().collect::<Vec<_>>())
+        });
+        taken.collect()
     }
 
     fn return_span(&self) -> Span {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::ext::IdentExt;
-use syn::{Attribute, Error, Expr, Ident, LitStr, Member, Result};
+use syn::{Attribute, Error, Expr, ExprPath, Ident, LitStr, Member, Result};
 
 use crate::argument::{Argument, Passing};
 use crate::consumed::clone_consumed;
@@ -147,11 +147,38 @@ fn whole_argument(argument: &Argument, name: &Ident, kind: ValueKind) -> Value {
 
 /// The parts of a key from an expression. A tuple gives its elements, so that each is only borrowed and blamed for
 /// itself.
-pub(crate) fn from_expression(expression: &Expr, names: &Names<'_>) -> Vec<Part> {
+pub(crate) fn from_expression(expression: &Expr, names: &Names<'_>, errors: &mut Errors) -> Vec<Part> {
     let arguments = names.all().map(|(_, name)| name.unraw().to_string()).collect();
     let mut parts = Vec::new();
     push_expression(expression, &arguments, &mut parts);
+    // The compiler would say it twice, here and for the handle.
+    for element in elements(expression) {
+        if let Some(root) = root(element).filter(|root| !arguments.contains(&root.unraw().to_string())) {
+            errors.push(Error::new(root.span(), names.unknown(&root.unraw().to_string())));
+        }
+    }
     parts
+}
+
+fn elements(expression: &Expr) -> Vec<&Expr> {
+    match expression {
+        Expr::Tuple(tuple) => tuple.elems.iter().flat_map(elements).collect(),
+        other => vec![other],
+    }
+}
+
+/// The `order` of `order`, `order.id`, `order.id()`: nothing but an argument, since constants are written in capitals.
+fn root(expression: &Expr) -> Option<&Ident> {
+    match expression {
+        Expr::Path(ExprPath { qself: None, path, .. }) => {
+            path.get_ident().filter(|ident| ident.to_string().starts_with(char::is_lowercase))
+        }
+        Expr::Field(field) => root(&field.base),
+        Expr::MethodCall(call) => root(&call.receiver),
+        Expr::Reference(reference) => root(&reference.expr),
+        Expr::Paren(inner) => root(&inner.expr),
+        _ => None,
+    }
 }
 
 fn push_expression(expression: &Expr, arguments: &HashSet<String>, parts: &mut Vec<Part>) {

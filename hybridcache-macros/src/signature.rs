@@ -7,12 +7,12 @@ use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 use syn::{Attribute, Block, Error, FnArg, Ident, ItemFn, Result, Safety, Signature, Type, Visibility};
 
-use crate::argument::{Argument, Passing, first_borrow, first_impl_trait};
+use crate::argument::{Argument, Passing, first_borrow, first_impl_trait, first_reference};
 use crate::errors::Errors;
 use crate::form::Form;
 use crate::key::{self, Names, Part};
 use crate::mentions::mentions;
-use crate::options::{Key, Options};
+use crate::options::{Key, Options, Tier};
 use crate::receiver::rename_self;
 use crate::time::Time;
 
@@ -44,7 +44,7 @@ impl CachedFn {
         let ItemFn { attrs, vis, mut sig, block, .. } = item;
         errors.keep(check_qualifiers(&sig))?;
         let (form, returns, body) = errors.keep(Form::find(&mut sig, *block))?;
-        let returns_fit = errors.keep(check_return_type(&returns)).is_some();
+        let returns_fit = errors.keep(check_return_type(&returns, options.tier)).is_some();
 
         let arguments: Vec<_> = sig.inputs.iter().map(Argument::parse).collect();
         for argument in &arguments {
@@ -92,7 +92,7 @@ fn check_qualifiers(sig: &Signature) -> Result<()> {
     Ok(())
 }
 
-fn check_return_type(ty: &Type) -> Result<()> {
+fn check_return_type(ty: &Type, tier: Tier) -> Result<()> {
     if let Some(opaque) = first_impl_trait(ty) {
         return Err(Error::new_spanned(
             opaque,
@@ -104,6 +104,13 @@ fn check_return_type(ty: &Type) -> Result<()> {
             borrow,
             "a cached value outlives the call and cannot borrow: return an owned type, as `String` for `&str`, or \
              `Arc<T>`",
+        ));
+    }
+    if let (Some(reference), Tier::Both) = (first_reference(ty), tier) {
+        return Err(Error::new_spanned(
+            reference,
+            "a reference cannot be read back from Redis: return an owned type, as `String` for `&str`, or keep the value in \
+             memory with `tier = memory`",
         ));
     }
     Ok(())
@@ -119,7 +126,7 @@ fn key_of(options: &Options, names: &Names<'_>, errors: &mut Errors) -> Vec<Part
     }
     match key {
         Key::Template(template) => errors.keep(key::from_template(template, names)).unwrap_or_default(),
-        Key::Expression(expression) => key::from_expression(expression, names),
+        Key::Expression(expression) => key::from_expression(expression, names, errors),
     }
 }
 

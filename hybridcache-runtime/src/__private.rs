@@ -15,9 +15,7 @@ pub use crate::shape::{Probe, checked};
 pub mod ladder {
     pub use crate::key::ladder::{WriteDisplayed as _, WritePlain as _};
     pub use crate::settings::Exact as _;
-    pub use crate::shape::{
-        CloneRung as _, NoCacheRung as _, OwnRung as _, PlainReturns as _, ShareRung as _,
-    };
+    pub use crate::shape::{CloneRung as _, NoCacheRung as _, OwnRung as _, PlainReturns as _, ShareRung as _};
 }
 
 /// What `Err(NoCache(value))` is rewritten to.

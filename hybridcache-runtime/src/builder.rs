@@ -45,12 +45,7 @@ const MEMORY_ENTRIES: &str = "HYBRIDCACHE_MEMORY_ENTRIES";
 impl HybridCache {
     /// A cache is configured with this, and built with [`Builder::build`].
     pub fn builder() -> Builder {
-        Builder {
-            namespace: DEFAULT_NAMESPACE.into(),
-            memory: DEFAULT_MEMORY,
-            redis: None,
-            limits: DEFAULT_LIMITS,
-        }
+        Builder { namespace: DEFAULT_NAMESPACE.into(), memory: DEFAULT_MEMORY, redis: None, limits: DEFAULT_LIMITS }
     }
 
     /// A cache as the environment says: `HYBRIDCACHE_REDIS_URL` (unset: memory only), `HYBRIDCACHE_NAMESPACE`

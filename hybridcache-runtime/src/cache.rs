@@ -8,11 +8,11 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::budget::Budget;
 use crate::clock::Clock;
+use crate::codec::Kind;
 use crate::entry::{Entry, Meta, State};
 use crate::envelope::{self, Header, MESSAGE_PACK, UNCOMPRESSED};
 use crate::error::Error;
 use crate::function::{Function, Functions, Instance, Key, Lookup};
-use crate::codec::Kind;
 use crate::local::Local;
 use crate::outcome::Outcome;
 use crate::remote::{Invalidation, Published, Remote, RemoteError, StampName, Token};
@@ -332,7 +332,7 @@ impl HybridCache {
         local.invalidate(key, mode);
         told.map_err(|error| {
             count(&key.function.counters.redis_errors);
-            Error::remote(&format!("invalidate `{}`", key.address.readable()), &error)
+            Error::remote(&format!("invalidate {key}"), &error)
         })
     }
 
@@ -363,7 +363,7 @@ impl HybridCache {
         let (seen, epoch) = (self.seen(key, plan), local.epoch());
         let leader = local.flights.supersede(key, seen.clone());
         let fill = Fill { key, plan, seen: &seen, epoch };
-        let action = || format!("put `{}`", key.address.readable());
+        let action = || format!("put {key}");
         let mut encoded = None;
         if let Some(remote) = self.remote_for(&key.function, plan) {
             let told = self.put_remote(&**remote, &fill, &*value, &mut encoded).await;

@@ -64,7 +64,7 @@ pub fn decode_value<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, 
     T::deserialize(&mut rmp_serde::Deserializer::from_read_ref(bytes)).map_err(CodecError::Decode)
 }
 
-/// The `Option` that [`encode_option`] gave `kind` and `bytes` for.
+/// The `Option` that `encode_option` gave `kind` and `bytes` for.
 pub fn decode_option<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<Option<T>, CodecError> {
     match kind {
         Kind::Value => decode_value(kind, bytes).map(Some),

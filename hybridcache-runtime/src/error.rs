@@ -19,7 +19,7 @@ use crate::remote::{RemoteError, RemoteErrorKind};
 /// assert!(error.to_string().contains("namespace"));
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Error {
     kind: Kind,
     message: String,
@@ -69,6 +69,13 @@ impl fmt::Display for Error {
     }
 }
 
+/// The message too: it is what `fn main() -> Result<(), Box<dyn Error>>` prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for Error {}
 
 /// Why a load gave nothing of its own: what a function with a `timeout` must be able to turn into its error.
@@ -96,7 +103,8 @@ pub enum LoadError {
     /// The load ran longer than the function's `timeout`.
     TimedOut,
     /// The load that this caller had joined failed with this error, which cannot be cloned and so is shared.
-    /// `Display` and `source()` are the original's.
+    /// `Display` and `source()` are the original's. Its type is in here: `error.downcast_ref::<MyError>()`. Who matches on
+    /// variants of an error had better derive `Clone` for it: then everybody gets the error itself.
     Failed(Arc<dyn std::error::Error + Send + Sync>),
     /// The load that this caller had joined ended without an outcome: it panicked with this message where the panic
     /// could not be resumed, or its runtime was shut down.

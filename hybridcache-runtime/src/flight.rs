@@ -232,7 +232,6 @@ impl Joiner {
     pub(crate) fn ends_by(&self) -> Option<Instant> {
         self.flight.progress().ends_by
     }
-
 }
 
 impl Future for Joiner {

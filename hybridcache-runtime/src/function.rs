@@ -2,6 +2,7 @@
 
 use std::any::{TypeId, type_name};
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -139,9 +140,7 @@ impl Function {
     }
 
     fn is(&self, instance: &Instance<'_>) -> bool {
-        self.site.id == instance.site.id
-            && self.receiver == instance.receiver
-            && *self.generics == *instance.generics
+        self.site.id == instance.site.id && self.receiver == instance.receiver && *self.generics == *instance.generics
     }
 }
 
@@ -224,6 +223,12 @@ impl Key {
     /// What messages call it, the same for all versions of the function.
     pub(crate) fn id(&self) -> u64 {
         self.address.id()
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` of `{}`", self.address.readable(), self.function.name())
     }
 }
 

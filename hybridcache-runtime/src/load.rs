@@ -11,10 +11,10 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
@@ -128,7 +128,7 @@ pub fn begin<S: Shape>(cache: &HybridCache, instance: Instance<'_>, key: KeyBuf,
 
 impl<S: Shape> Cold<S> {
     /// Waits for somebody else's load, unless it is this call's turn to load.
-    pub fn join(self, settings: Settings<S>) -> Pin<Box<dyn Future<Output = Result<S::Return, Turn<S>>> + Send>> {
+    pub fn join(self, settings: Settings<S>) -> BoxFuture<'static, Result<S::Return, Turn<S>>> {
         let Settings { plan, timed_out } = settings;
         Box::pin(async move {
             match join(self.call, plan).await {
@@ -142,7 +142,7 @@ impl<S: Shape> Cold<S> {
 impl<S: Shape> Turn<S> {
     /// Loads in a task of its own, so that this caller may go away, and waits for it; in the background where there is a
     /// stale value to return at once.
-    pub fn load<F, Fut>(self, load: F) -> Pin<Box<dyn Future<Output = S::Return> + Send>>
+    pub fn load<F, Fut>(self, load: F) -> BoxFuture<'static, S::Return>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = S::Return> + Send + 'static,
@@ -247,13 +247,14 @@ impl Caller {
         Next::Load(Duty { caller: self, leader, goal: Goal::Value, stale: None })
     }
 
-    /// Waits until the caller's own deadline; a little longer where the load will have run into its own by then: it began
-    /// a moment after those who joined it at once, who must not all load for themselves just before it ends.
+    /// Waits until the caller's own deadline. A load that is running by then and will have run into its own before the
+    /// caller's would have passed once more is waited for: if it hangs, another one by each of its waiters would only hang
+    /// too.
     async fn wait(&self, mut joiner: Joiner) -> Option<Joined> {
         if let Ok(joined) = timeout_at(self.deadline, &mut joiner).await {
             return Some(joined);
         }
-        let soon = self.deadline + self.plan.timeout? / 10;
+        let soon = self.deadline + self.plan.timeout?;
         let ends_by = joiner.ends_by().filter(|ends_by| *ends_by <= soon)?;
         timeout_at(ends_by + SLACK, joiner).await.ok()
     }

@@ -62,8 +62,8 @@ pub trait SendArg: Send + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Send + 'static> SendArg for T {}
 
-/// Asks for [`SendArg`] by type.
+/// Asks for `SendArg` by type.
 pub const fn sendable<T: SendArg>() {}
 
-/// Asks for [`SendArg`] by value, where the type has no name.
+/// Asks for `SendArg` by value, where the type has no name.
 pub fn sendable_value<T: SendArg>(_: &T) {}

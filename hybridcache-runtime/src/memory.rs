@@ -109,10 +109,12 @@ fn removed(entry: &Entry, cause: RemovalCause) {
 
 const SHARDS: usize = 64;
 
+type Shard = Mutex<HashMap<u64, Vec<Arc<Entry>>, AlreadyHashed>>;
+
 /// Entries by the id that messages carry.
 #[derive(Debug)]
 struct Held {
-    shards: Box<[Mutex<HashMap<u64, Vec<Arc<Entry>>, AlreadyHashed>>]>,
+    shards: Box<[Shard]>,
 }
 
 impl Held {
@@ -141,7 +143,7 @@ impl Held {
         self.shard(id).lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned().unwrap_or_default()
     }
 
-    fn shard(&self, id: u64) -> &Mutex<HashMap<u64, Vec<Arc<Entry>>, AlreadyHashed>> {
+    fn shard(&self, id: u64) -> &Shard {
         &self.shards[(id >> 32) as usize % SHARDS]
     }
 }

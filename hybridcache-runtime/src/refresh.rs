@@ -1,10 +1,9 @@
 //! A flight's task: looking in the shared tier, taking the lease, running the load under it, storing the outcome.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::{BoxFuture, join};
 use tokio::time::{Instant, timeout_at};
 use tracing::{Span, debug};
 
@@ -65,7 +64,7 @@ enum Stored {
 }
 
 /// Runs a flight to its end. (Boxed by hand: a stale find runs a second flight from within.)
-pub(crate) fn lead(errand: Errand, work: Work) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+pub(crate) fn lead(errand: Errand, work: Work) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let epoch = errand.cache.local().epoch();
         let remote = errand.cache.remote_for(&errand.leader.key().function, &errand.plan).cloned();

@@ -5,16 +5,16 @@
 //! connected answers [`RemoteError`] at once.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::future::BoxFuture;
 
 use crate::address::Address;
 pub(crate) use crate::address::{StampName, Token};
 
 /// What a tier's operation returns.
-pub(crate) type RemoteFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, RemoteError>> + Send + 'a>>;
+pub(crate) type RemoteFuture<'a, T> = BoxFuture<'a, Result<T, RemoteError>>;
 
 /// A tier that all processes share.
 pub(crate) trait Remote: Send + Sync + 'static {

@@ -17,6 +17,8 @@ pub struct Settings<S: Shape> {
     pub(crate) timed_out: Option<fn() -> S::Return>,
 }
 
+type Weigh = Arc<dyn Fn(&AnyValue) -> usize + Send + Sync>;
+
 /// The same for the engine, which knows no types.
 #[derive(Clone)]
 pub(crate) struct Plan {
@@ -25,7 +27,7 @@ pub(crate) struct Plan {
     pub(crate) tags: Vec<KeyBuf>,
     pub(crate) value: &'static ValueType,
     pub(crate) error_type: TypeId,
-    weigh: Option<Arc<dyn Fn(&AnyValue) -> usize + Send + Sync>>,
+    weigh: Option<Weigh>,
 }
 
 impl Plan {

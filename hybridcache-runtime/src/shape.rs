@@ -67,7 +67,7 @@ pub trait CanTimeOut: Shape {
     fn timed_out() -> Self::Return;
 }
 
-/// Asks for [`Shape`] where the compiler can say best what is missing.
+/// Asks for `Shape` where the compiler can say best what is missing.
 pub fn checked<S: Shape>(shape: S) -> S {
     shape
 }
@@ -140,6 +140,9 @@ impl<R> PlainReturns<R> for Probe<R> {
     }
 }
 
+/// Says of which types something is, without having one.
+type Marker<T> = PhantomData<fn() -> T>;
+
 /// `-> T`
 #[derive(Debug)]
 pub struct PlainShape<R>(PhantomData<fn() -> R>);
@@ -150,7 +153,7 @@ pub struct OptionShape<T>(PhantomData<fn() -> T>);
 
 /// `-> Result<T, E>`, where `M` says how an error is shared.
 #[derive(Debug)]
-pub struct ResultShape<T, E, M>(PhantomData<fn() -> (T, E, M)>);
+pub struct ResultShape<T, E, M>(Marker<(T, E, M)>);
 
 /// `-> Result<T, E>`, before it is known how an error is shared.
 #[derive(Debug)]

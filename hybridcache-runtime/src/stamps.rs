@@ -246,7 +246,7 @@ mod tests {
         assert!(Seen::capture([&stamp].into_iter()).unknown().is_empty());
         tokio::time::advance(KNOWN_FOR).await;
         let later = Seen::capture([&stamp].into_iter());
-        assert_eq!(later.unknown(), [name.clone()]);
+        assert_eq!(later.unknown(), std::slice::from_ref(&name));
         later.learn(std::slice::from_ref(&name), [Some(7)]);
         assert!(early.is_current());
         later.learn(&[name], [Some(8)]);

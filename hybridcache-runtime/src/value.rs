@@ -24,10 +24,13 @@ pub struct ValueType {
     codec: Option<Codec>,
 }
 
+type Encode = fn(&AnyValue, &mut Vec<u8>) -> Result<Kind, CodecError>;
+type Decode = fn(Kind, &[u8], Meta) -> Result<Arc<Entry>, CodecError>;
+
 #[derive(Clone, Copy, Debug)]
 struct Codec {
-    encode: fn(&AnyValue, &mut Vec<u8>) -> Result<Kind, CodecError>,
-    decode: fn(Kind, &[u8], Meta) -> Result<Arc<Entry>, CodecError>,
+    encode: Encode,
+    decode: Decode,
 }
 
 impl ValueType {

@@ -2,11 +2,11 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tracing::{Instrument, Span};
 
 use crate::function::Key;
@@ -17,7 +17,7 @@ use crate::value::AnyValue;
 /// How long a caller waits for somebody else's load where the function has no `timeout`.
 pub(crate) const WAIT: Duration = Duration::from_secs(30);
 
-type Load = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Loaded> + Send>> + Send>;
+type Load = Box<dyn FnOnce() -> BoxFuture<'static, Loaded> + Send>;
 
 /// Runs at most once, possibly much later than it was made: a caller who waits keeps its own.
 pub(crate) struct Work {

@@ -30,7 +30,8 @@ impl Emitter<'_> {
         quote_spanned!(at=> {
             #patterns
             #key
-            #private::begin(#cache, #instance, __key, __shape)
+            #cache
+            #private::begin(__cache, #instance, __key, __shape)
         })
     }
 
@@ -77,18 +78,17 @@ impl Emitter<'_> {
         quote!(#(#cfgs)* #write)
     }
 
+    // Output:
+    //     let __cache: &HybridCache = &(self.cache);
     pub(super) fn cache(&self) -> TokenStream {
-        match &self.function.options.cache {
-            None => {
-                let private = self.facade.private_at(self.return_span());
-                quote_spanned!(hidden(self.return_span())=> #private::installed())
-            }
-            Some(cache) => {
-                let (start, end) = ends(cache);
-                let parenthesized = quote_spanned!(hidden(end)=> (#cache));
-                quote_spanned!(hidden(start)=> &#parenthesized)
-            }
-        }
+        let Some(cache) = &self.function.options.cache else {
+            let private = self.facade.private_at(self.return_span());
+            return quote_spanned!(hidden(self.return_span())=> let __cache = #private::installed(););
+        };
+        let (start, end) = ends(cache);
+        let (at, facade) = (hidden(start), self.facade.at(start));
+        let parenthesized = quote_spanned!(hidden(end)=> (#cache));
+        quote_spanned!(at=> let __cache: &#facade::HybridCache = &#parenthesized;)
     }
 
     // Output:

@@ -63,9 +63,8 @@ impl RedisTier {
         process: u64,
         listener: Listeners,
     ) -> Result<Arc<Self>, String> {
-        let client = client(url).map_err(|error| {
-            format!("not a Redis URL ({error}); expected redis://[[user]:password@]host[:port][/database]")
-        })?;
+        let client = client(url)
+            .map_err(|_| "not a Redis URL; expected redis://[[user]:password@]host[:port][/database]".to_owned())?;
         let runtime = Handle::try_current().map_err(|error| error.to_string())?;
         let wake_prefix = wake_prefix(namespace).into_bytes();
         let uplink = Arc::new(Uplink {
