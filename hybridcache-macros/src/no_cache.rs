@@ -26,8 +26,10 @@ pub(crate) fn rewrite(body: &mut Block, declared: &Type, facade: &Facade) -> Res
         returned.visit_block_mut(block);
         returned.block_value(block);
     });
-    let leftover = if spells_it(declared.to_token_stream()) { None } else { leftover(body) };
-    leftover.map_or(Ok(()), |ident| Err(refused(&ident, body)))
+    match leftover(body) {
+        Some(ident) if !spells(declared.to_token_stream(), NAME) => Err(refused(&ident, body)),
+        _ => Ok(()),
+    }
 }
 
 /// For a function with a mistake, which is reported: rewrites wherever it stands, so that there is no second message
@@ -83,7 +85,6 @@ impl Returned<'_> {
         // `let result = ..; result`, as `#[async_trait]` writes it too.
         if let (Expr::Path(path), Some(Stmt::Local(local))) = (&*last, before.last_mut())
             && let Some(init) = &mut local.init
-            && init.diverge.is_none()
             && path.path.get_ident().is_some_and(|result| binds(&local.pat, result))
         {
             self.value(&mut init.expr);
@@ -174,7 +175,6 @@ impl VisitMut for Breaks<'_, '_> {
 
     fn visit_expr_mut(&mut self, expression: &mut Expr) {
         match expression {
-            Expr::Closure(_) | Expr::Async(_) => {}
             Expr::Loop(_) | Expr::While(_) | Expr::ForLoop(_) => {
                 let unlabelled = std::mem::replace(&mut self.unlabelled, false);
                 visit_mut::visit_expr_mut(self, expression);
@@ -283,10 +283,6 @@ fn leftover(body: &Block) -> Option<Ident> {
     let mut leftover = Leftover(None);
     leftover.visit_block(body);
     leftover.0
-}
-
-fn spells_it(tokens: TokenStream) -> bool {
-    spells(tokens, NAME)
 }
 
 fn spells(tokens: TokenStream, name: &str) -> bool {

@@ -33,6 +33,7 @@ mod tests {
     #[test]
     fn a_slip_is_near_and_another_word_is_not() {
         let known = ["ttl", "fresh_for", "timeout"];
+        assert_eq!(nearest("refresh_before_seconds", ["refresh_after_seconds"]), None, "however long it is");
         for (name, expected) in [
             ("tll", Some("ttl")),
             ("tlt", Some("ttl")),

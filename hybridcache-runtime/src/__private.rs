@@ -6,16 +6,19 @@ pub use crate::global::installed;
 pub use crate::handle::entry;
 pub use crate::key::{KeyBuf, Placeholder, key_part};
 pub use crate::load::{Begin, Cold, Turn, begin};
-pub use crate::load_arg::{LoadArg, load_arg, sendable, sendable_value};
+pub use crate::load_arg::{LoadArg, sendable, sendable_value};
 pub use crate::policy::{Lifetimes, constant_timeout};
 pub use crate::settings::Settings;
-pub use crate::shape::{Probe, checked};
+pub use crate::shape::{Probe, Unchecked};
 
 /// The method calls by which the compiler is asked what a type can do.
 pub mod ladder {
     pub use crate::key::ladder::{WriteDisplayed as _, WritePlain as _};
     pub use crate::settings::Exact as _;
-    pub use crate::shape::{CloneRung as _, NoCacheRung as _, OwnRung as _, PlainReturns as _, ShareRung as _};
+    pub use crate::shape::{
+        CloneRung as _, FitRung as _, MisfitRung as _, NoCacheRung as _, OwnRung as _, PlainReturns as _,
+        ShareRung as _,
+    };
 }
 
 /// What `Err(NoCache(value))` is rewritten to.

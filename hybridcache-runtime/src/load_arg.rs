@@ -4,26 +4,26 @@ use std::borrow::Borrow;
 use std::fmt;
 
 /// The load's own copy of a `&T` argument, made when a load starts and never on a hit.
-pub struct LoadArg<T: ToLoad + ?Sized>(T::Owned);
+///
+/// It hides what it owns and so has no bounds: a `T` that cannot be copied is one error, where the copy is made.
+pub struct LoadArg<T: ?Sized>(Box<dyn Borrow<T> + Send>);
 
-impl<T: ToLoad + ?Sized> LoadArg<T> {
+impl<T: ?Sized> LoadArg<T> {
     /// `&str` to `String`, `&[T]` to `Vec<T>`, `&Db` to `Db`.
-    pub fn new(argument: &T) -> Self {
-        Self(argument.to_load())
+    pub fn new(argument: &T) -> Self
+    where
+        T: ToLoad,
+    {
+        Self(Box::new(argument.to_load()))
     }
 
     /// What the function's body sees.
     pub fn get(&self) -> &T {
-        self.0.borrow()
+        (*self.0).borrow()
     }
 }
 
-/// `&str` to `String`, `&[T]` to `Vec<T>`, `&Db` to `Db`.
-pub fn load_arg<T: ToLoad + ?Sized>(argument: &T) -> LoadArg<T> {
-    LoadArg(argument.to_load())
-}
-
-impl<T: ToLoad + ?Sized> fmt::Debug for LoadArg<T> {
+impl<T: ?Sized> fmt::Debug for LoadArg<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LoadArg(..)")
     }

@@ -23,6 +23,7 @@ impl Lifetimes {
     ///
     /// # Panics
     /// When a duration is zero or `fresh_for` exceeds `ttl`.
+    #[track_caller]
     pub const fn constant(ttl: Duration, fresh_for: Option<Duration>) -> Self {
         assert!(!ttl.is_zero(), "`ttl` must be longer than zero");
         if let Some(fresh_for) = fresh_for {
@@ -59,6 +60,7 @@ impl Lifetimes {
 /// # Panics
 /// When it is zero.
 #[doc(hidden)]
+#[track_caller]
 pub const fn constant_timeout(timeout: Duration) -> Duration {
     assert!(!timeout.is_zero(), "`timeout` must be longer than zero");
     timeout

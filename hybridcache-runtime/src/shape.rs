@@ -21,7 +21,7 @@ use crate::value::{Typed, ValueType};
 /// A return type taken apart.
 pub trait Shape: Copy + Send + Sync + 'static {
     /// As declared.
-    type Return: Send + 'static;
+    type Return: 'static;
     /// What is stored.
     type Value: Clone + Send + Sync + 'static;
     /// What is not.
@@ -67,11 +67,6 @@ pub trait CanTimeOut: Shape {
     fn timed_out() -> Self::Return;
 }
 
-/// Asks for `Shape` where the compiler can say best what is missing.
-pub fn checked<S: Shape>(shape: S) -> S {
-    shape
-}
-
 /// What every tier asks of a value.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached: it must be `Clone + Send + Sync + 'static`",
@@ -101,6 +96,56 @@ impl<T: CacheValue + Serialize + DeserializeOwned> SharedValue for T {}
 pub trait FromLoadError: From<LoadError> {}
 #[diagnostic::do_not_recommend]
 impl<E: From<LoadError>> FromLoadError for E {}
+
+/// A shape of a function that is declared to return `R`, before it is known whether its value can be cached.
+#[derive(Debug)]
+pub struct Unchecked<R, S>(S, PhantomData<fn() -> R>);
+
+impl<R, S> Unchecked<R, S> {
+    /// Asks about `shape`.
+    pub fn new(shape: S) -> Self {
+        Self(shape, PhantomData)
+    }
+}
+
+/// The upper rung: the value can be cached.
+pub trait FitRung<S> {
+    /// The shape as it is.
+    fn checked(&self) -> S;
+}
+
+impl<R, S: Shape> FitRung<S> for &Unchecked<R, S> {
+    fn checked(&self) -> S {
+        self.0
+    }
+}
+
+/// The lower rung. It fits every value, asks only then for what is missing, and goes on with a shape that lacks nothing, so
+/// that there is one error and not one for each use of the shape.
+pub trait MisfitRung<R> {
+    /// What lacks something.
+    type Shape;
+
+    /// A stand-in: no program that calls this compiles.
+    fn checked(&self) -> Misfit<R>
+    where
+        Self::Shape: Shape;
+}
+
+impl<R, S> MisfitRung<R> for Unchecked<R, S> {
+    type Shape = S;
+
+    fn checked(&self) -> Misfit<R>
+    where
+        S: Shape,
+    {
+        Misfit(PhantomData)
+    }
+}
+
+/// Stands in for the shape of a value that cannot be cached.
+#[derive(Debug)]
+pub struct Misfit<R>(PhantomData<fn() -> R>);
 
 /// Asks what a declared return type is.
 #[derive(Debug)]
@@ -169,7 +214,7 @@ macro_rules! copy {
         impl<$($parameter),+> Copy for $shape<$($parameter),+> {}
     )+};
 }
-copy!(PlainShape<R>, OptionShape<T>, ResultShape<T, E, M>);
+copy!(Misfit<R>, PlainShape<R>, OptionShape<T>, ResultShape<T, E, M>);
 
 impl<R> PlainShape<R> {
     /// Itself: the ladder ends here.
@@ -375,6 +420,44 @@ impl<T: CacheValue, E: Send + 'static, M: ErrorMode<T, E>> Shape for ResultShape
 impl<T: SharedValue, E: Send + 'static, M: ErrorMode<T, E>> SharedShape for ResultShape<T, E, M> {
     fn shared_type() -> &'static ValueType {
         &Typed::<T>::SHARED
+    }
+}
+
+impl<R: 'static> Shape for Misfit<R> {
+    type Return = R;
+    type Value = ();
+    type Error = Infallible;
+
+    fn give((): ()) -> R {
+        unreachable!("see `MisfitRung`")
+    }
+
+    fn fail(error: Infallible) -> R {
+        match error {}
+    }
+
+    fn split(_: R) -> Returned<(), Infallible> {
+        Returned::Value(())
+    }
+
+    fn failure(error: Infallible, _: bool) -> Failure {
+        match error {}
+    }
+
+    fn memory_type() -> &'static ValueType {
+        &Typed::<()>::MEMORY
+    }
+}
+
+impl<R: 'static> SharedShape for Misfit<R> {
+    fn shared_type() -> &'static ValueType {
+        &Typed::<()>::SHARED
+    }
+}
+
+impl<R: 'static> CanTimeOut for Misfit<R> {
+    fn timed_out() -> R {
+        unreachable!("see `MisfitRung`")
     }
 }
 

@@ -45,7 +45,6 @@ impl Db {
     }
 }
 
-/// Killed by: arguments cloned before the look into memory.
 #[tokio::test(start_paused = true)]
 async fn arguments_are_cloned_for_a_load_and_never_on_a_hit() {
     let db = Db::new().await;

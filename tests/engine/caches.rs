@@ -71,7 +71,6 @@ async fn each_way_to_name_a_cache() {
     assert_eq!(on_one_of_two_entry(&world, 7, false).get().await, Some(8));
 }
 
-/// Killed by: one store for all caches.
 #[tokio::test(start_paused = true)]
 async fn caches_share_nothing() {
     let world = World::new().await;

@@ -176,7 +176,6 @@ async fn child_installs() {
     }
 }
 
-/// Killed by: a second installation that replaces the first.
 #[test]
 fn a_cache_is_installed_once() {
     let printed = child("child_installs", &[]);

@@ -59,7 +59,6 @@ where
     callers
 }
 
-/// Killed by: storing what failed.
 #[tokio::test(start_paused = true)]
 async fn a_failed_load_is_not_stored() {
     let world = World::new().await;

@@ -98,7 +98,6 @@ async fn patterns(
     vec![a, b, x, up, count, first, c]
 }
 
-/// Killed by: a default key that leaves out what a pattern binds.
 #[tokio::test(start_paused = true)]
 async fn patterns_and_mut() {
     let world = World::new().await;
@@ -144,7 +143,6 @@ async fn alias_of_option(world: &World, id: u64) -> Name {
     (id != 0).then(|| id.to_string())
 }
 
-/// Killed by: a return type told by its spelling.
 #[tokio::test(start_paused = true)]
 async fn return_types_under_an_alias() {
     let world = World::new().await;
@@ -201,7 +199,6 @@ async fn shared_result(world: &World, id: u64) -> anyhow::Result<Arc<str>> {
     Ok(id.to_string().into())
 }
 
-/// Killed by: a value copied behind its `Arc`.
 #[tokio::test(start_paused = true)]
 async fn behind_an_arc_nothing_is_copied() {
     let world = World::new().await;

@@ -111,7 +111,7 @@ async fn put_replaces() {
     assert_eq!(at_once(optional(&world, 7)).as_deref(), Some("some"));
 }
 
-/// Killed by: a `put` that leaves the load of the key attached.
+/// Killed by: storing without a look whether the flight is still attached.
 #[tokio::test(start_paused = true)]
 async fn a_load_that_began_before_does_not_replace_what_was_put() {
     let world = World::new().await;

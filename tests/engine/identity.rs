@@ -252,7 +252,6 @@ mod sharing {
     }
 }
 
-/// Killed by: explicit names that belong to their module.
 #[tokio::test(start_paused = true)]
 async fn the_same_explicit_name_shares_entries() {
     let world = World::new().await;

@@ -40,7 +40,6 @@ async fn with_long_key(world: &World, key: String) -> u64 {
     key.len() as u64
 }
 
-/// Killed by: a bound for each function.
 #[tokio::test(start_paused = true)]
 async fn entries_are_bounded_over_all_functions() {
     let world = World::with(Memory::entries(100)).await;

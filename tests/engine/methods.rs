@@ -84,7 +84,6 @@ async fn two() -> (World, Repository, Repository) {
     (world.clone(), Repository { world: world.clone(), tenant: 1 }, Repository { world, tenant: 2 })
 }
 
-/// Killed by: a key without the part of `self`.
 #[tokio::test(start_paused = true)]
 async fn methods_by_reference() {
     let (world, first, second) = two().await;

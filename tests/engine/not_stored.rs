@@ -100,7 +100,6 @@ async fn spawning(world: &World, id: i64) -> i64 {
     id
 }
 
-/// Killed by: a mark that belongs to a thread.
 #[tokio::test(start_paused = true)]
 async fn in_a_task_that_the_load_spawned_it_does_nothing() {
     let world = World::new().await;

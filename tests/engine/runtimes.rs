@@ -26,7 +26,7 @@ async fn in_time(condition: impl Fn() -> bool) {
     }
 }
 
-/// Killed by: a flight that stays when its task is dropped.
+/// Killed by: a flight that stays when its leader is dropped.
 #[test]
 fn who_joined_a_load_whose_runtime_is_shut_down_loads_anew() {
     let (first, second) = (runtime(), runtime());

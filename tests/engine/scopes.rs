@@ -47,7 +47,6 @@ async fn bypass_neither_reads_nor_stores() {
     assert_eq!(at_once(value(&world, 7)), 2);
 }
 
-/// Killed by: loads that inherit the scope of their caller.
 #[tokio::test(start_paused = true)]
 async fn both_reach_the_outermost_calls_only() {
     let world = World::new().await;

@@ -46,7 +46,6 @@ async fn std_result(world: &World, id: u64) -> std::io::Result<u64> {
     if id == 0 { Err(std::io::Error::other("zero")) } else { Ok(id) }
 }
 
-/// Killed by: errors that are stored within values, or values that are not for being errors.
 #[tokio::test(start_paused = true)]
 async fn only_the_outermost_result_is_told_apart() {
     let world = World::new().await;

@@ -33,7 +33,7 @@ async fn keys_have_values_of_their_own() {
     assert_eq!(world.events(), ["load 7", "load 8"]);
 }
 
-/// Killed by: every caller of a stale entry taking the claim to refresh it.
+/// Killed by: every caller of a stale entry taking the claim to refresh it and starting a flight of its own.
 #[tokio::test(start_paused = true)]
 async fn a_stale_value_is_returned_at_once_and_refreshed_once() {
     let world = World::new().await;
@@ -62,7 +62,6 @@ async fn a_value_nobody_asks_for_is_not_refreshed() {
     assert_eq!(world.loads(), 1);
 }
 
-/// Killed by: giving a refreshed entry the times of the one it replaces.
 #[tokio::test(start_paused = true)]
 async fn a_refreshed_value_lives_as_long_as_a_loaded_one() {
     let world = World::new().await;
@@ -105,7 +104,7 @@ async fn without_fresh_for_a_value_is_fresh_to_its_end() {
     assert_eq!(never_stale(&world, 7).await, 2);
 }
 
-/// Killed by: a refresh under way that callers of the expired entry do not find.
+/// Killed by: claims that always lead.
 #[tokio::test(start_paused = true)]
 async fn callers_of_an_entry_that_expires_join_its_refresh() {
     let world = World::new().await;

@@ -155,7 +155,6 @@ async fn durations_computed_from_arguments() {
     assert_eq!(of_arguments_entry(&world, 4, secs(2), secs(1), 5).get().await, None, "the handle has them too");
 }
 
-/// Killed by: a run-time `fresh_for` that is taken as it is.
 #[tokio::test(start_paused = true)]
 async fn a_computed_fresh_for_is_clamped_to_ttl() {
     let world = World::new().await;

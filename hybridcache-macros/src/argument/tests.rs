@@ -36,6 +36,7 @@ fn what_can_be_owned_is_accepted() {
         quote!(f: Box<dyn Fn(&str) -> bool + Send>),
         quote!(f: Arc<dyn for<'a> Fn(Cow<'a, str>) + Send + Sync>),
         quote!(name: Cow<'static, str>),
+        quote!(visitor: Arc<dyn for<'a> Visitor<'a, &'a str>>),
         quote!(mut self: Arc<Self>),
         quote!(f: impl Fn(&str) -> usize),
     ] {

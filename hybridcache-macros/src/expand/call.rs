@@ -18,7 +18,8 @@ impl Emitter<'_> {
         let private = self.facade.private_at(self.return_span());
         quote_spanned!(at=> {
             use #private::ladder::*;
-            (&&&&#private::Probe::<#returns>::new().returns()).shape()
+            let __shape = (&&&&#private::Probe::<#returns>::new().returns()).shape();
+            (&&#private::Unchecked::<#returns, _>::new(__shape)).checked()
         })
     }
 

@@ -170,6 +170,18 @@ fn a_break_with_a_value_is_followed() {
 #[test]
 fn what_the_function_does_not_return_is_refused() {
     refused(quote!({
+        let f = |u| {
+            return Err(NoCache(u));
+        };
+        f(u)
+    }));
+    refused(quote!({
+        async {
+            return Err(NoCache(u));
+        }
+        .await
+    }));
+    refused(quote!({
         let f = |u| Err(NoCache(u));
         f(u)
     }));

@@ -102,6 +102,7 @@ pub fn key_part<T: CacheKey + ?Sized>(part: &T, key: &mut KeyBuf) {
 
 macro_rules! integers {
     ($($integer:ty)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl CacheKey for $integer {
             #[inline]
             fn write_key(&self, key: &mut KeyBuf) {
@@ -112,6 +113,7 @@ macro_rules! integers {
 }
 integers!(u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
 
+#[diagnostic::do_not_recommend]
 impl CacheKey for u8 {
     #[inline]
     fn write_key(&self, key: &mut KeyBuf) {
@@ -128,6 +130,7 @@ impl CacheKey for u8 {
 
 macro_rules! non_zero {
     ($($integer:ty)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl CacheKey for NonZero<$integer> {
             #[inline]
             fn write_key(&self, key: &mut KeyBuf) {
@@ -138,6 +141,7 @@ macro_rules! non_zero {
 }
 non_zero!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
 
+#[diagnostic::do_not_recommend]
 impl CacheKey for bool {
     #[inline]
     fn write_key(&self, key: &mut KeyBuf) {
@@ -145,6 +149,7 @@ impl CacheKey for bool {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl CacheKey for str {
     #[inline]
     fn write_key(&self, key: &mut KeyBuf) {
@@ -152,6 +157,7 @@ impl CacheKey for str {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl CacheKey for String {
     #[inline]
     fn write_key(&self, key: &mut KeyBuf) {
@@ -159,12 +165,14 @@ impl CacheKey for String {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl CacheKey for char {
     fn write_key(&self, key: &mut KeyBuf) {
         key.text(self.encode_utf8(&mut [0; 4]));
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: CacheKey> CacheKey for Option<T> {
     #[inline]
     fn write_key(&self, key: &mut KeyBuf) {
@@ -178,18 +186,21 @@ impl<T: CacheKey> CacheKey for Option<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: CacheKey> CacheKey for [T] {
     fn write_key(&self, key: &mut KeyBuf) {
         T::write_slice_key(self, key);
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: CacheKey, const N: usize> CacheKey for [T; N] {
     fn write_key(&self, key: &mut KeyBuf) {
         T::write_slice_key(self, key);
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: CacheKey> CacheKey for Vec<T> {
     fn write_key(&self, key: &mut KeyBuf) {
         T::write_slice_key(self, key);
@@ -198,6 +209,7 @@ impl<T: CacheKey> CacheKey for Vec<T> {
 
 macro_rules! pointers {
     ($($pointer:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<T: CacheKey + ?Sized> CacheKey for $pointer {
             #[inline]
             fn write_key(&self, key: &mut KeyBuf) {
@@ -208,6 +220,7 @@ macro_rules! pointers {
 }
 pointers!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
 
+#[diagnostic::do_not_recommend]
 impl<T: CacheKey + ToOwned + ?Sized> CacheKey for Cow<'_, T> {
     fn write_key(&self, key: &mut KeyBuf) {
         (**self).write_key(key);
@@ -216,6 +229,7 @@ impl<T: CacheKey + ToOwned + ?Sized> CacheKey for Cow<'_, T> {
 
 macro_rules! tuples {
     ($(($($first:ident $($other:ident)*)?))*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<$($first: CacheKey, $($other: CacheKey),*)?> CacheKey for ($($first, $($other,)*)?) {
             #[inline]
             #[allow(non_snake_case, reason = "one name for a part's type and the part")]
@@ -251,12 +265,14 @@ tuples! {
 }
 
 /// As a field of a generic struct.
+#[diagnostic::do_not_recommend]
 impl<T: ?Sized> CacheKey for PhantomData<T> {
     fn write_key(&self, key: &mut KeyBuf) {
         ().write_key(key);
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl CacheKey for Ordering {
     fn write_key(&self, key: &mut KeyBuf) {
         key.push(match self {
@@ -267,6 +283,7 @@ impl CacheKey for Ordering {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl CacheKey for Duration {
     fn write_key(&self, key: &mut KeyBuf) {
         key.display(&format_args!("{}.{:09}", self.as_secs(), self.subsec_nanos()));
@@ -275,6 +292,7 @@ impl CacheKey for Duration {
 
 macro_rules! displayed {
     ($($address:ty)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl CacheKey for $address {
             fn write_key(&self, key: &mut KeyBuf) {
                 key.display(self);
@@ -284,12 +302,14 @@ macro_rules! displayed {
 }
 displayed!(Ipv4Addr Ipv6Addr IpAddr);
 
+#[diagnostic::do_not_recommend]
 impl CacheKey for SocketAddrV4 {
     fn write_key(&self, key: &mut KeyBuf) {
         (self.ip(), self.port()).write_key(key);
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl CacheKey for SocketAddrV6 {
     /// Not as displayed: that leaves the flow information out, by which two addresses can differ.
     fn write_key(&self, key: &mut KeyBuf) {
@@ -297,6 +317,7 @@ impl CacheKey for SocketAddrV6 {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl CacheKey for SocketAddr {
     fn write_key(&self, key: &mut KeyBuf) {
         match self {

@@ -1,0 +1,9 @@
+use hybridcache::CacheKey;
+
+#[derive(CacheKey)]
+union Bits {
+    a: u32,
+    b: u32,
+}
+
+fn main() {}

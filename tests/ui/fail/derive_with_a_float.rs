@@ -1,0 +1,9 @@
+use hybridcache::CacheKey;
+
+#[derive(CacheKey)]
+enum Place {
+    Named(String),
+    At { latitude: f64 },
+}
+
+fn main() {}

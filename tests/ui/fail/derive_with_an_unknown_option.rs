@@ -1,0 +1,9 @@
+use hybridcache::CacheKey;
+
+#[derive(CacheKey)]
+#[cache_key(crat = hybridcache)]
+struct Position {
+    name: String,
+}
+
+fn main() {}

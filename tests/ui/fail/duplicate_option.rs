@@ -1,0 +1,10 @@
+use hybridcache::hybrid_cached;
+
+#[hybrid_cached(ttl = 1h, key = "{id}", ttl = 2h)]
+async fn user(id: u64) -> u64 {
+    id
+}
+
+fn main() {
+    let _ = user_entry(7);
+}

@@ -1,0 +1,13 @@
+use hybridcache::{NoCache, hybrid_cached};
+
+#[hybrid_cached(ttl = 1h)]
+async fn user(id: u64) -> anyhow::Result<u64> {
+    if id > 5 {
+        anyhow::bail!(NoCache(id));
+    }
+    Ok(id)
+}
+
+fn main() {
+    let _ = user_entry(7);
+}

@@ -1,0 +1,12 @@
+use std::time::Duration;
+
+use hybridcache::{LoadError, hybrid_cached};
+
+#[hybrid_cached(ttl = 1h, timeout = Duration::ZERO)]
+async fn user(id: u64) -> Result<u64, LoadError> {
+    Ok(id)
+}
+
+fn main() {
+    let _ = user_entry(7);
+}
