@@ -92,6 +92,7 @@ async fn who_joins_a_load_clones_nothing() {
 type Map = BTreeMap<String, Vec<u64>>;
 
 #[hybrid_cached(ttl = 60s, skip(world, map, maybe, boxed), cache = world.cache)]
+#[allow(clippy::too_many_arguments, reason = "one of each kind")]
 async fn of_all_kinds(
     world: &World,
     text: &str,

@@ -1,4 +1,11 @@
 //! `Err(NoCache(..))` wherever a function's own control flow may have it.
+#![allow(
+    clippy::let_and_return,
+    clippy::needless_return,
+    clippy::never_loop,
+    clippy::manual_is_multiple_of,
+    reason = "the forms are the point"
+)]
 
 use hybridcache::{NoCache, hybrid_cached};
 

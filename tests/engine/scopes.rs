@@ -171,6 +171,23 @@ async fn a_refresh_that_fails_is_an_error_and_leaves_the_old_value() {
     assert_eq!(at_once(fallible(&world, 7, true)), Ok(1));
 }
 
+/// Killed by: a stale hit that counts as a failed refresh because it found somebody loading.
+#[tokio::test(start_paused = true)]
+async fn a_stale_hit_beside_a_refresh_that_fails_has_not_failed_itself() {
+    let world = World::new().await;
+    fallible(&world, 7, true).await.unwrap();
+    pass(secs(10)).await;
+    world.hold();
+    world.fail(true);
+    let anew = world.call(|world| async move { refresh(fallible(&world, 7, true)).await });
+    world.until_loads(2).await;
+    assert_eq!(at_once(fallible(&world, 7, true)), Ok(1));
+    world.let_all_go();
+    anew.await.unwrap().unwrap_err();
+    assert_eq!(at_once(fallible(&world, 7, true)), Ok(1));
+    world.until_loads(3).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refresh_that_is_not_to_be_stored_leaves_the_old_value() {
     let world = World::new().await;

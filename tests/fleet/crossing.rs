@@ -23,17 +23,15 @@ impl Commands {
     }
 
     /// What was asked meanwhile.
-    pub(crate) fn during<F: Future<Output = ()>>(redis: &RedisServer, action: F) -> impl Future<Output = Self> {
-        async move {
-            let before = Self::so_far(redis);
-            action.await;
-            let mut after = Self::so_far(redis).0;
-            for (name, calls) in before.0 {
-                *after.get_mut(&name).unwrap() -= calls;
-            }
-            after.retain(|_, calls| *calls > 0);
-            Self(after)
+    pub(crate) async fn during<F: Future<Output = ()>>(redis: &RedisServer, action: F) -> Self {
+        let before = Self::so_far(redis);
+        action.await;
+        let mut after = Self::so_far(redis).0;
+        for (name, calls) in before.0 {
+            *after.get_mut(&name).unwrap() -= calls;
         }
+        after.retain(|_, calls| *calls > 0);
+        Self(after)
     }
 
     pub(crate) fn none() -> Self {

@@ -19,7 +19,7 @@ enum Shape {
 
 /// What the function with this number returns.
 fn shapes() -> Vec<Shape> {
-    let by = BTreeMap::from([("π".to_owned(), vec![3.14159, f64::MIN_POSITIVE, -0.0]), (String::new(), vec![])]);
+    let by = BTreeMap::from([("π".to_owned(), vec![2.5e-7, f64::MIN_POSITIVE, -0.0]), (String::new(), vec![])]);
     let record = Shape::Record { by, nested: Box::new(Shape::Pair(255, Some("\u{1f980}\0\n".into()))) };
     vec![
         Shape::Nothing,
