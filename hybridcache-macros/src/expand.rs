@@ -67,7 +67,8 @@ impl Emitter<'_> {
         let CachedFn { attrs, vis, sig, form, arguments, .. } = self.function;
         let at = hidden(self.return_span());
         let private = self.facade.private_at(self.return_span());
-        let (checks, shape, begin, settings) = (self.checks(), self.shape(), self.begin(), self.settings());
+        let (checks, shape, begin, settings) =
+            (self.checks(), self.shape(), self.begin(), self.settings(self.timeout()));
         let owned = arguments.iter().enumerate().map(|(nth, argument)| self.owned(nth, argument));
         let load = self.load();
         // Whether a body is `Send` is asked there.
@@ -111,7 +112,7 @@ impl Emitter<'_> {
         let at = hidden(self.return_span());
         let private = self.facade.private_at(self.return_span());
         let (shape, patterns, key) = (self.shape(), self.patterns_by_reference(), self.key());
-        let (cache, instance, settings) = (self.cache(), self.instance(), self.settings());
+        let (cache, instance, settings) = (self.cache(), self.instance(), self.settings(None));
         let taken = self.taken();
         Some(quote_spanned! {at=>
             #header {

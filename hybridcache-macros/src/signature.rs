@@ -148,7 +148,7 @@ fn used_arguments(options: &Options, names: &Names<'_>, arguments: &[Argument]) 
     for expression in options.cache.iter().chain(&options.weigh) {
         used.extend(mentions(expression.to_token_stream()));
     }
-    for time in [&options.ttl, &options.fresh_for, &options.timeout].into_iter().flatten() {
+    for time in [&options.ttl, &options.fresh_for].into_iter().flatten() {
         if let Time::Computed(expression) = time {
             used.extend(mentions(expression.to_token_stream()));
         }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
@@ -160,6 +161,11 @@ async fn join(call: Call, plan: Plan) -> Next {
     let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
     let caller = Caller { cache, key, plan, deadline, frame };
     match (stale, mode) {
+        // Outside of a runtime nothing can run in the background.
+        (Some((entry, claim)), _) if Handle::try_current().is_err() => {
+            claim.done();
+            Next::Answered(Outcome::Value(entry))
+        }
         (Some((entry, claim)), _) => match caller.flights().lead(&caller.key, caller.seen()) {
             Some(leader) => Next::Load(Duty { caller, leader, goal: Goal::Refresh(claim), stale: Some(entry) }),
             None => {
@@ -296,7 +302,9 @@ fn answer<S: Shape>(outcome: Outcome, timed_out: Option<fn() -> S::Return>) -> S
             None => ended("the load timed out"),
         },
         Outcome::Panicked(message) => ended(&message),
-        Outcome::Abandoned => ended("the load's runtime was shut down"),
+        Outcome::Abandoned => {
+            ended("the load's task ended early: its runtime was shut down, or `weigh` or a `Serialize` panicked")
+        }
     }
 }
 

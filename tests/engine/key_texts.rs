@@ -141,6 +141,7 @@ fn expressions_are_written_as_cache_keys() {
 fn each_type_has_its_text() {
     assert_eq!(text((1_u8, -2_i64, u128::MAX)), "(1,-2,340282366920938463463374607431768211455)");
     assert_eq!(text((true, 'x', "a b", String::from("é"))), "(true,x,a%20b,%C3%A9)");
+    assert_eq!(text("-_.~()[],:{}@%#+=/"), "-_.~%28%29%5B%5D%2C%3A%7B%7D%40%25%23%2B%3D%2F");
     assert_eq!(text((None::<u64>, Some(7), Some(None::<u64>), Some("-"))), "(-,+7,+-,+-)");
     assert_eq!(text(()), "()");
     assert_eq!(text((7,)), "(7)");

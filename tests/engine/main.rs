@@ -19,6 +19,7 @@ mod instrumented;
 mod invalidation;
 mod key_texts;
 mod keys;
+mod load_spans;
 mod loads;
 mod memory;
 mod methods;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hybridcache::hybrid_cached;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::world::{World, settle};
+use crate::world::{World, at_once, settle};
 
 #[hybrid_cached(ttl = 60s, key = "{id}", cache = world.cache)]
 async fn value(world: &World, id: u64) -> u64 {
@@ -72,4 +72,16 @@ fn a_miss_outside_a_runtime_leaves_the_key_free() {
     let missed = thread::spawn(move || crate::world::poll_once(&mut Box::pin(value(&outside, 7))).is_ready());
     assert!(missed.join().is_err(), "tokio panics where there is no runtime");
     assert_eq!(runtime.block_on(value(&world, 7)), 1);
+}
+
+/// Killed by: starting the refresh of a stale hit wherever it is.
+#[test]
+fn a_stale_hit_outside_a_runtime_is_a_hit() {
+    let runtime = runtime();
+    let world = runtime.block_on(World::new());
+    runtime.block_on(value(&world, 7));
+    at_once(value_entry(&world, 7).expire()).unwrap();
+    let outside = world.clone();
+    assert_eq!(thread::spawn(move || at_once(value(&outside, 7))).join().unwrap(), 1);
+    assert_eq!(world.loads(), 1);
 }

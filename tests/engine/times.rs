@@ -150,9 +150,9 @@ async fn durations_computed_from_arguments() {
     assert!(!caller.is_finished());
     pass(millis(1)).await;
     assert!(matches!(caller.await.unwrap(), Err(LoadError::TimedOut)));
-    of_arguments_entry(&world, 4, secs(2), secs(1), 5).put(9).await.unwrap();
+    of_arguments_entry(&world, 4, secs(2), secs(1)).put(9).await.unwrap();
     pass(secs(2)).await;
-    assert_eq!(of_arguments_entry(&world, 4, secs(2), secs(1), 5).get().await, None, "the handle has them too");
+    assert_eq!(of_arguments_entry(&world, 4, secs(2), secs(1)).get().await, None, "the handle has them too");
 }
 
 #[tokio::test(start_paused = true)]

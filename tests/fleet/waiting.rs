@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Shorter than a caller waits for somebody else's load (30 s): a wake-up that never comes must not be made up for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Looks again and again until the condition holds.
 pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {

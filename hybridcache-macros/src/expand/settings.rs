@@ -11,7 +11,7 @@ use crate::time::Time;
 impl Emitter<'_> {
     // Output:
     //     { Settings::shared(__shape).exact().lifetimes(Lifetimes::from_millis(3600000, 60000)).tag({ KEY __key }) }
-    pub(super) fn settings(&self) -> TokenStream {
+    pub(super) fn settings(&self, timeout: Option<TokenStream>) -> TokenStream {
         let span = self.return_span();
         let at = hidden(span);
         let private = self.facade.private_at(span);
@@ -25,10 +25,6 @@ impl Emitter<'_> {
             Tier::Memory => quote_spanned!(at=> #private::Settings::memory_only(__shape)),
         };
         let lifetimes = self.lifetimes();
-        let timeout = options.timeout.as_ref().map(|timeout| {
-            let (at, timeout) = (hidden(ends(timeout).0), duration(timeout));
-            quote_spanned!(at=> .timeout(#timeout))
-        });
         let tags = self.function.tags.iter().map(|tag| {
             let key = self.key_buffer(tag);
             quote_spanned!(at=> .tag({ #key __key }))
@@ -40,6 +36,14 @@ impl Emitter<'_> {
         quote_spanned!(at=> {
             #patterns
             #new.lifetimes(#lifetimes) #timeout #(#tags)* #weigh
+        })
+    }
+
+    /// What only a load needs, and the handle does not.
+    pub(super) fn timeout(&self) -> Option<TokenStream> {
+        self.function.options.timeout.as_ref().map(|timeout| {
+            let (at, timeout) = (hidden(ends(timeout).0), duration(timeout));
+            quote_spanned!(at=> .timeout(#timeout))
         })
     }
 
