@@ -27,6 +27,7 @@ mod process;
 mod proxy;
 mod refusals;
 mod shop;
+mod slow;
 mod stale;
 mod stamps;
 mod takeover;

@@ -92,28 +92,42 @@ async fn redis_that_became_a_replica_of_nobody() {
     }
 }
 
-/// Permissions that are taken away one by one while the connection lives.
+/// What is taken away while the connection lives, and what gives it back.
+const PERMISSIONS: [(&str, &str); 10] = [
+    ("-evalsha -eval", "+evalsha +eval"),
+    ("-get", "+get"),
+    ("-mget", "+mget"),
+    ("-set", "+set"),
+    ("-publish", "+publish"),
+    ("-subscribe", "+subscribe"),
+    ("-time", "+time"),
+    ("-rename", "+rename"),
+    ("resetkeys", "allkeys"),
+    ("resetchannels", "allchannels"),
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_that_gives_no_permission() {
-    for commands in [&["evalsha", "eval"][..], &["get"], &["mget"], &["set"], &["publish"], &["time"], &["rename"]] {
+    for (taken, given) in PERMISSIONS {
         let fleet = Fleet::start();
         let shop = prepared(&fleet).await;
-        let rule = |sign: &str| {
-            for command in commands {
-                let rule = format!("{sign}{command}");
-                assert_eq!(
-                    fleet.redis.command(&[b"ACL", b"SETUSER", b"default", rule.as_bytes()]),
-                    Reply::Simple("OK".into())
-                );
-            }
+        let set = |rules: &str| {
+            let words: Vec<&[u8]> = rules.split(' ').map(str::as_bytes).collect();
+            let reply = fleet.redis.command(&[&[&b"ACL"[..], b"SETUSER", b"default"], words.as_slice()].concat());
+            assert_eq!(reply, Reply::Simple("OK".into()), "{rules}");
         };
-        rule("-");
+        set(taken);
         calls_succeed(&shop).await;
         let new = within("the cache is built", fleet.shop()).await;
         for id in 30..=40 {
-            assert_eq!(within("a call", new.item(id)).await.unwrap(), item(id, 1, 0), "{commands:?}");
+            assert_eq!(within("a call", new.item(id)).await.unwrap(), item(id, 1, 0), "{taken}");
         }
-        rule("+");
+        // Done, or refused with a reason.
+        if let Err(error) = within("invalidate", new.item_entry(30).invalidate()).await {
+            assert!(error.is_unavailable(), "{taken}: {error:?}");
+        }
+        assert!(within("a call", new.item(30)).await.is_ok(), "{taken}");
+        set(given);
         is_used_again(&fleet, &shop).await;
         is_used_again(&fleet, &new).await;
     }
