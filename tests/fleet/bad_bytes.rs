@@ -44,7 +44,6 @@ async fn valid(fleet: &Fleet) -> Vec<u8> {
     fleet.entry("item", 1_000_000)
 }
 
-/// Killed by: a decoder that takes a shorter payload than the header says.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_cut_at_any_length() {
     let fleet = Fleet::start();
@@ -62,7 +61,7 @@ async fn an_entry_with_something_behind_it() {
 }
 
 /// Every byte of the header and of the stamps with one bit, all bits, and a random change; the payload likewise. Killed
-/// by: a checksum that leaves the header out, or is not compared.
+/// by: a checksum that leaves the header out; one that is not compared.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_with_one_damaged_byte() {
     let fleet = Fleet::start();
@@ -98,7 +97,8 @@ async fn random_bytes() {
     all_are_misses(&fleet, &variants).await;
 }
 
-/// With checksums that are right: what a newer version of this crate could write.
+/// With checksums that are right: what a newer version of this crate could write. Killed by: a payload longer than the
+/// header says.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_of_another_format() {
     let fleet = Fleet::start();

@@ -70,7 +70,7 @@ async fn a_cold_miss_with_a_new_tag_takes_three_round_trips() {
     assert!(trips.len() <= 3, "{trips:?}");
 }
 
-/// Killed by: joining callers who look in Redis first; a flight that nobody can join.
+/// Killed by: a flight that nobody can join.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_callers_on_a_cold_key_are_one_load_and_one_miss() {
     let fleet = Fleet::start();
@@ -153,7 +153,7 @@ async fn memory_gets_the_freshness_that_remains_in_redis() {
     eventually("it is refreshed", async || shop.item(1).await.unwrap().load == 2).await;
 }
 
-/// An entry beyond its end may still be there: a replica, or a clock that was set.
+/// An entry beyond its end may still be there: a replica, or a clock that was set. Killed by: leaving ends to Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_beyond_its_end_is_a_miss() {
     let fleet = Fleet::start();

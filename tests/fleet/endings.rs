@@ -46,7 +46,7 @@ async fn a_load_whose_caller_was_dropped_goes_on() {
     fleet.leaves_no_trace().await;
 }
 
-/// Polled once, then neither polled again nor dropped.
+/// Polled once, then neither polled again nor dropped. Killed by: the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_is_held_holds_nobody_up() {
     let fleet = Fleet::start();

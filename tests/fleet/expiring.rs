@@ -40,7 +40,7 @@ async fn an_expiration_reaches_the_memory_of_other_processes() {
     assert_eq!(processes[1].stat("stale_hits").await, 1);
 }
 
-/// Killed by: an `expire` that takes the entry's lifetime or its value away.
+/// Killed by: an `expire` that takes the entry's lifetime away; a stale entry that is read as absent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_entry_is_still_there_with_its_lifetime() {
     let fleet = Fleet::start();
@@ -53,7 +53,7 @@ async fn an_expired_entry_is_still_there_with_its_lifetime() {
     assert!(matches!(lifetime, hybridcache_test_support::Reply::Integer(3_600_000..=7_200_000)), "{lifetime:?}");
 }
 
-/// A refresh that fails after an expiration: the value stays, stale.
+/// And a refresh that fails after an expiration leaves the value.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn expiring_what_is_not_there_does_nothing() {
     let fleet = Fleet::start();

@@ -96,6 +96,8 @@ async fn a_load_that_began_before_is_hidden() {
 }
 
 /// A call of the same process that begins after the invalidation, while the outdated load still holds the lease.
+///
+/// Killed by: the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_after_the_invalidation_does_not_get_the_load_that_began_before() {
     for group in GROUPS {

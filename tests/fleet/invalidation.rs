@@ -25,7 +25,7 @@ pub(crate) async fn hold_outdated_load(fleet: &Fleet, shop: &Shop) -> JoinHandle
     outdated
 }
 
-/// Killed by: a flight that stays joinable, or that still stores in memory, when its key is invalidated.
+/// Killed by: a flight that stays joinable when its key is invalidated.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalidation_during_a_load_of_the_same_process() {
     let fleet = Fleet::start();
@@ -108,7 +108,7 @@ async fn a_put_reaches_all_tiers_and_processes() {
     fleet.leaves_no_trace().await;
 }
 
-/// Killed by: a `put.lua` that keeps the lease; a put that leaves the flight.
+/// Killed by: a `put.lua` that keeps the lease.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_put_during_a_load_stays() {
     for by_other in [false, true] {
@@ -162,7 +162,8 @@ async fn who_waits_when_a_key_is_invalidated_loads_at_once() {
     fleet.leaves_no_trace().await;
 }
 
-/// `refresh` waits for no load that began before it, and the older load does not overwrite its result.
+/// `refresh` waits for no load that began before it, and the older load does not overwrite its result. Killed by: a refresh
+/// that joins; one that leaves the older load its lease.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refresh_overtakes_an_older_load_of_another_process() {
     let fleet = Fleet::start();
@@ -176,8 +177,8 @@ async fn a_refresh_overtakes_an_older_load_of_another_process() {
     assert_eq!(other.item(1).await.unwrap(), item(1, 2, 1));
 }
 
-/// Callers and an invalidator of the same process race, over both tiers. Killed by: a generation that is captured after
-/// Redis was read; memory filled without looking whether the flight was detached.
+/// Callers and an invalidator of the same process race, over both tiers. Killed by: memory that is
+/// filled without looking whether the flight was detached; a flight that stays joinable.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_sees_what_was_invalidated_before_it_began() {
     let fleet = Fleet::start();

@@ -27,7 +27,6 @@ async fn calls_succeed(shop: &Shop) {
     }
 }
 
-/// Killed by: a refused publish that fails the call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_that_is_full() {
     let fleet = Fleet::start();
@@ -41,7 +40,7 @@ async fn redis_that_is_full() {
     is_used_again(&fleet, &shop).await;
 }
 
-/// Killed by: an invalidation that needs room.
+/// Killed by: an `expire`, or a change of a stamp, that needs room; a refused put that leaves the older value.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_that_is_full_still_invalidates() {
     let fleet = Fleet::start();

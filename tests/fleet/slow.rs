@@ -47,7 +47,7 @@ async fn a_lease_that_was_granted_too_late_is_given_back() {
     fleet.leaves_no_trace().await;
 }
 
-/// Killed by: a publish that is waited for without end, or that fails the call.
+/// Killed by: a value that is dropped because its publish was not answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_that_is_published_too_late_is_stored_all_the_same() {
     let fleet = Fleet::start();

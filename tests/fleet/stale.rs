@@ -20,7 +20,7 @@ fn make_stale(fleet: &Fleet, function: &str) {
     fleet.set_entry(function, 1, &with_time(&loaded_at, FRESH_UNTIL, fleet.now() - 1_000));
 }
 
-/// Killed by: waiting for the refresh; a refresh for each caller.
+/// Killed by: waiting for the refresh.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_stale_in_redis_is_returned_at_once_and_refreshed_once() {
     let fleet = stale_in_redis().await;
@@ -111,7 +111,7 @@ async fn a_fleet_loads_once_each_time_an_entry_is_made_stale() {
     assert_eq!(fleet.database.loads(1).await, 15);
 }
 
-/// The loads of `Shop::brief`, which is fresh for 400 ms, seen from the database.
+/// The loads of `Shop::brief`, which is fresh for 400 ms, seen from the database. Killed by: the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fleet_loads_once_in_each_stale_period() {
     let fleet = Fleet::start();
@@ -130,7 +130,7 @@ async fn a_fleet_loads_once_in_each_stale_period() {
     }
 }
 
-/// Killed by: a refresh whose failure removes the entry; no pause after a failure.
+/// Killed by: no pause after a failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_refresh_leaves_the_stale_value_and_pauses() {
     for failure in [Order::Fail, Order::Panic] {
@@ -150,7 +150,6 @@ async fn a_failed_refresh_leaves_the_stale_value_and_pauses() {
     }
 }
 
-/// Killed by: a miss instead of a stale hit while Redis is asked for a refresh.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_stale_in_memory_is_returned_while_redis_is_down() {
     let fleet = stale_in_redis().await;

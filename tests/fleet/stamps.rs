@@ -80,7 +80,7 @@ async fn what_is_no_stamp_is_replaced() {
     }
 }
 
-/// Restamping replaces whatever is there.
+/// Restamping replaces whatever is there. Killed by: stamps that are not compared.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invalidating_a_tag_replaces_what_is_no_stamp() {
     let fleet = Fleet::start();

@@ -6,7 +6,7 @@ use crate::database::Order;
 use crate::fleet::{Fleet, item};
 use crate::waiting::{eventually, within};
 
-/// Killed by: a waiter that waits for messages only; a lease without a lifetime.
+/// Killed by: a waiter that waits for messages only.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_the_holder_dies_one_waiter_takes_over() {
     let fleet = Fleet::start();
@@ -60,6 +60,7 @@ async fn what_a_paused_holder_publishes_late_is_fenced_off() {
 }
 
 /// The same when somebody has invalidated meanwhile: there is no newer value to protect, and still nothing is stored.
+/// Killed by: an `invalidate.lua` that keeps the lease.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_paused_holder_publishes_after_an_invalidation_is_fenced_off() {
     let fleet = Fleet::start();

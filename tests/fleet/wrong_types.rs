@@ -43,6 +43,7 @@ async fn an_entry_of_another_type_is_a_miss_and_overwritten() {
     assert_eq!(reader.cache.stats().redis_errors, 0);
 }
 
+/// Killed by: taking another type for nothing at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_of_another_type_is_counted_as_undecodable() {
     let fleet = Fleet::start();
@@ -77,6 +78,7 @@ async fn handles_cope_with_an_entry_of_another_type() {
     fleet.leaves_no_trace().await;
 }
 
+/// Killed by: an `acquire.lua` or a `put.lua` that trips over it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_of_another_type_is_replaced() {
     let fleet = Fleet::start();
