@@ -192,6 +192,10 @@ async fn join_or_lead(caller: Caller) -> Next {
             Claim::Lead(leader) => return caller.lead(leader),
             Claim::Join(joiner) => joiner,
         };
+        // Between the look into memory and the claim a value may have come: this would be the wait for its refresh.
+        if let Some(outcome) = caller.landed() {
+            return Next::Answered(outcome);
+        }
         if !std::mem::replace(&mut joined, true) {
             count(&caller.key.function.counters.joined);
         }
@@ -240,15 +244,19 @@ impl Caller {
         Next::Load(Duty { caller: self, leader, goal: Goal::Alone, stale: None })
     }
 
+    /// What another flight has brought between the look into memory and the claim.
+    fn landed(&self) -> Option<Outcome> {
+        let outcome = Outcome::Value(self.cache.in_memory(&self.key)?);
+        self.can_have(&outcome).then(|| {
+            self.key.function.counters.hits_memory.count();
+            outcome
+        })
+    }
+
     fn lead(self, leader: Leader) -> Next {
-        // Between the look into memory and the claim, another flight may have landed.
-        if let Some(entry) = self.cache.in_memory(&self.key) {
-            let outcome = Outcome::Value(entry);
-            if self.can_have(&outcome) {
-                self.key.function.counters.hits_memory.count();
-                leader.finish(|_| outcome.clone());
-                return Next::Answered(outcome);
-            }
+        if let Some(outcome) = self.landed() {
+            leader.finish(|_| outcome.clone());
+            return Next::Answered(outcome);
         }
         Next::Load(Duty { caller: self, leader, goal: Goal::Value, stale: None })
     }

@@ -218,13 +218,12 @@ impl Errand {
         let claim = RefreshClaim::take(&entry, cache.clock(), cache.clock().now());
         leader.store(|| cache.local().memory.insert(entry.clone()));
         leader.finish(|_| Outcome::Value(entry));
-        if let Some(claim) = claim
-            && let Some(leader) = cache.local().flights.lead(&key, cache.seen(&key, &plan))
-        {
-            count(&counters.refreshes);
-            let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
-            lead(Errand { cache, plan, leader, goal: Goal::Refresh(claim), deadline, span }, work).await;
-        }
+        let Some(claim) = claim else { return };
+        // Whoever holds the key now found the entry in memory and leaves at once: the next hit starts the refresh.
+        let Some(leader) = cache.local().flights.lead(&key, cache.seen(&key, &plan)) else { return claim.done() };
+        count(&counters.refreshes);
+        let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
+        lead(Errand { cache, plan, leader, goal: Goal::Refresh(claim), deadline, span }, work).await;
     }
 
     async fn load(self, work: Work, lease: Option<Lease>, epoch: u64) {

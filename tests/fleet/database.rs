@@ -135,6 +135,7 @@ impl Database {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut line = String::new();
         stream.read_line(&mut line).await.unwrap();
+        assert!(!line.is_empty(), "the database is gone");
         match line.trim_end().split_at(1) {
             ("$", "-1") => None,
             ("$", length) => {

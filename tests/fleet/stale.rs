@@ -20,6 +20,31 @@ fn make_stale(fleet: &Fleet, function: &str) {
     fleet.set_entry(function, 1, &with_time(&loaded_at, FRESH_UNTIL, fleet.now() - 1_000));
 }
 
+/// A caller who looks into memory just before the stale value gets there must not end up waiting for the refresh, and must
+/// not keep it from beginning.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_the_refresh_of_a_stale_value() {
+    let fleet = stale_in_redis().await;
+    for load in 2..=40 {
+        fleet.database.order(1, &[Order::Hold]).await;
+        let shop = fleet.shop().await;
+        let callers: Vec<_> = (0..200)
+            .map(|_| {
+                let shop = shop.clone();
+                tokio::spawn(async move { shop.item(1).await.unwrap() })
+            })
+            .collect();
+        for caller in callers {
+            let found = within("a caller gets the stale value", caller).await.unwrap();
+            assert_eq!(found, item(1, load - 1, 0));
+        }
+        fleet.database.begun(1, load).await;
+        fleet.database.release(1, load).await;
+        eventually("the refresh lands", async || shop.item(1).await.unwrap() == item(1, load, 0)).await;
+        make_stale(&fleet, "item");
+    }
+}
+
 /// Killed by: waiting for the refresh.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_stale_in_redis_is_returned_at_once_and_refreshed_once() {
