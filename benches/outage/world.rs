@@ -1,6 +1,6 @@
 //! One round's server and its clients.
 
-use hybridcache::HybridCache;
+use hybridcache::{BreakerState, HybridCache};
 use hybridcache_test_support::{FaultProxy, RedisServer};
 use redis::Client;
 use redis::aio::{ConnectionManager, MultiplexedConnection};
@@ -39,6 +39,6 @@ impl World {
     }
 
     pub(crate) fn breaker_is_open(&self) -> bool {
-        false
+        self.cache.stats().breaker == BreakerState::Open
     }
 }
