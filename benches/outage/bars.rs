@@ -8,19 +8,20 @@
 //! | service | each value loaded later than one second after recovery is in Redis |
 //!
 //! "Anyway" is the larger of the healthy time before and of the control, a cache without Redis at the same time: none of
-//! the machine's own pauses are the crate's. A bar in absolute terms that is missed by no more than the control's
-//! own figure of the same period is met "but for the machine"; both figures are printed.
+//! the machine's own pauses are the crate's. A bar in absolute terms that is missed by no more than a control's own figure
+//! of the same period is met "but for the machine": while callers wait for Redis at all the control is the sleep (a
+//! deadline is one), else the load without Redis. So is the last one where values are lost as often while all is
+//! well. The figures are printed.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::calls::Stream;
 use crate::figures::{Figures, Short};
-use crate::report::{Faulty, Period, Service};
+use crate::report::{Faulty, Period, RECOVERY, Service, Share};
 
 const CLOSED: Duration = Duration::from_millis(60);
 const OPEN: Duration = Duration::from_millis(1);
-const RECOVERY: Duration = Duration::from_secs(1);
 
 /// Below this a difference of two hits is none.
 const GRAIN: Duration = Duration::from_micros(1);
@@ -77,7 +78,8 @@ impl Faulty {
 
     fn cold_bar(&self, period: Period, name: &str, bar: Duration, figure: fn(&Figures) -> Duration) -> Option<Bar> {
         let measured = figure(&self.figures(Stream::Cold, period)?);
-        let control = self.figures(Stream::MemoryOnlyCold, period).map(|figures| figure(&figures)).unwrap_or_default();
+        let control = if period == Period::AwayOpen { Stream::MemoryOnlyCold } else { Stream::Sleep };
+        let control = self.figures(control, period).map(|figures| figure(&figures)).unwrap_or_default();
         let verdict = match measured {
             _ if measured <= bar => Verdict::Pass,
             _ if measured.saturating_sub(control) <= bar => Verdict::PassButForTheMachine,
@@ -92,11 +94,21 @@ impl Faulty {
 
     fn service_bar(&self) -> Bar {
         let services = self.services(Stream::Cold);
-        let is_met = services.iter().all(|service| service.full_after.is_some_and(|after| after <= RECOVERY));
+        let in_time = |after: Option<Duration>| after.is_some_and(|after| after <= RECOVERY);
+        let healthy: Share = services.iter().map(|service| service.healthy).sum();
+        let late: Share = services.iter().map(|service| service.late).sum();
+        let verdict = if services.iter().all(|service| in_time(service.full_after)) {
+            Verdict::Pass
+        } else if services.iter().all(|service| in_time(service.first_after)) && late.is_within(healthy) {
+            Verdict::PassButForTheMachine
+        } else {
+            Verdict::Fail
+        };
+        let times: Vec<_> = services.iter().map(Service::to_string).collect();
         Bar {
             what: format!("full service at most {} after recovery", Short(RECOVERY)),
-            figure: services.iter().map(Service::to_string).collect::<Vec<_>>().join(", "),
-            verdict: if is_met { Verdict::Pass } else { Verdict::Fail },
+            figure: format!("first, all: {}", times.join("; ")),
+            verdict,
         }
     }
 }

@@ -31,6 +31,12 @@ pub(crate) struct Answer {
     pub(crate) added: Duration,
 }
 
+impl Call {
+    pub(crate) fn end(&self) -> Option<Duration> {
+        self.answer.map(|answer| self.began + answer.took)
+    }
+}
+
 /// A call that is being made.
 #[derive(Debug)]
 pub(crate) struct Ticket(usize);

@@ -35,10 +35,24 @@ pub(crate) enum Period {
 /// When Redis held what was loaded again.
 pub(crate) struct Service {
     /// The first value was stored so long after recovery.
-    first_after: Option<Duration>,
+    pub(crate) first_after: Option<Duration>,
     /// All calls that began later had theirs stored. `None`: not even in the last second.
     pub(crate) full_after: Option<Duration>,
+    /// Of the calls while all was well.
+    pub(crate) healthy: Share,
+    /// Of the calls that began later than a second after recovery.
+    pub(crate) late: Share,
 }
+
+/// How many of so many calls left nothing in Redis.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Share {
+    lost: usize,
+    all: usize,
+}
+
+/// By when Redis must be in full use.
+pub(crate) const RECOVERY: Duration = Duration::from_secs(1);
 
 impl Report {
     pub(crate) fn add(&mut self, fault: Fault, round: Round) {
@@ -91,15 +105,15 @@ impl Faulty {
         self.rounds.iter().filter_map(|round| Service::of(round, stream)).collect()
     }
 
-    /// How many calls that began while Redis was away had no answer when it was back.
+    /// How many calls that began while Redis was away had been waiting for a while when it was back.
     fn left_waiting(&self, stream: Stream) -> usize {
-        let left = |round: &&Round, call: &&Call| {
-            let ended = call.answer.map(|answer| call.began + answer.took);
+        const WHILE: Duration = Duration::from_millis(100);
+        let left = |round: &Round, call: &Call| {
             call.stream == stream
-                && Period::Away.holds(call, round)
-                && ended.is_none_or(|ended| ended > round.back_from)
+                && (round.away_from..round.back_from.saturating_sub(WHILE)).contains(&call.began)
+                && call.end().is_none_or(|end| end > round.back_from)
         };
-        self.rounds.iter().map(|round| round.calls.iter().filter(|call| left(&round, call)).count()).sum()
+        self.rounds.iter().map(|round| round.calls.iter().filter(|call| left(round, call)).count()).sum()
     }
 
     fn row(&self, stream: Stream, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,13 +140,43 @@ impl Faulty {
 impl Service {
     fn of(round: &Round, stream: Stream) -> Option<Self> {
         let (_, stored) = round.stored.iter().find(|(of, _)| *of == stream)?;
-        let cold = round.calls.iter().filter(|call| call.stream == stream);
-        let (kept, lost): (Vec<_>, Vec<_>) = cold.partition(|call| stored.contains(&call.number));
-        let end = |call: &Call| call.answer.map(|answer| call.began + answer.took);
-        let first_after = kept.iter().filter_map(|call| end(call)?.checked_sub(round.back_from)).min();
-        let last_lost = lost.iter().map(|call| call.began.saturating_sub(round.back_from)).max().unwrap_or_default();
-        let is_full = last_lost + Duration::from_secs(1) < round.end - round.back_from;
-        Some(Self { first_after, full_after: is_full.then_some(last_lost).filter(|_| first_after.is_some()) })
+        let cold: Vec<_> = round.calls.iter().filter(|call| call.stream == stream).collect();
+        let is_lost = |call: &Call| !stored.contains(&call.number);
+        let kept = cold.iter().filter(|call| !is_lost(call));
+        let first_after = kept.filter_map(|call| call.end()?.checked_sub(round.back_from)).min();
+        let lost = cold.iter().filter(|call| is_lost(call));
+        let last_lost = lost.map(|call| call.began.saturating_sub(round.back_from)).max().unwrap_or_default();
+        let is_full = first_after.is_some() && last_lost + Duration::from_secs(1) < round.end - round.back_from;
+        let share = |part: &dyn Fn(&Call) -> bool| Share {
+            lost: cold.iter().filter(|call| part(call) && is_lost(call)).count(),
+            all: cold.iter().filter(|call| part(call)).count(),
+        };
+        Some(Self {
+            first_after,
+            full_after: is_full.then_some(last_lost),
+            // The last ones may meet the fault before they are stored.
+            healthy: share(&|call| call.end().is_some_and(|end| end + RECOVERY < round.away_from)),
+            late: share(&|call| call.began > round.back_from + RECOVERY),
+        })
+    }
+}
+
+impl Share {
+    /// Not worse than the other.
+    pub(crate) fn is_within(self, other: Self) -> bool {
+        self.lost * other.all <= other.lost * self.all
+    }
+}
+
+impl std::iter::Sum for Share {
+    fn sum<I: Iterator<Item = Self>>(shares: I) -> Self {
+        shares.fold(Self::default(), |sum, share| Self { lost: sum.lost + share.lost, all: sum.all + share.all })
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.lost, self.all)
     }
 }
 
@@ -156,17 +200,28 @@ impl fmt::Display for Faulty {
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|")?;
         Stream::ALL.into_iter().try_for_each(|stream| self.row(stream, f))?;
-        writeln!(f, "\n| values in Redis again, after recovery | first, all; by round |\n|---|---|")?;
+        writeln!(
+            f,
+            "\n| values in Redis again, after recovery | first, all (by round) | without, before | without, after 1 s |"
+        )?;
+        writeln!(f, "|---|---|---|---|")?;
         for stream in Stream::ALL {
-            let services: Vec<_> = self.services(stream).iter().map(Service::to_string).collect();
+            let services = self.services(stream);
             if !services.is_empty() {
-                writeln!(f, "| {stream} | {} |", services.join("; "))?;
+                let times: Vec<_> = services.iter().map(Service::to_string).collect();
+                let healthy: Share = services.iter().map(|service| service.healthy).sum();
+                let late: Share = services.iter().map(|service| service.late).sum();
+                writeln!(f, "| {stream} | {} | {healthy} | {late} |", times.join("; "))?;
             }
         }
-        let hot_loads: Vec<_> = self.rounds.iter().map(|round| round.hot_loads).collect();
         let count = |name: fn(&Round) -> u64| self.rounds.iter().map(name).collect::<Vec<_>>();
-        let errors = count(|round| round.stats.redis_errors);
-        writeln!(f, "\nHot keys loaded again, by round: {hot_loads:?}. Redis errors: {errors:?}.\n")?;
+        writeln!(
+            f,
+            "\nBy round: hot keys loaded again {:?}, entries revalidated {:?}, breaker opened {:?}.\n",
+            count(|round| round.hot_loads),
+            count(|round| round.stats.revalidated),
+            count(|round| round.stats.breaker_opened),
+        )?;
         writeln!(f, "| bar | figure | |\n|---|---|---|")?;
         self.bars().iter().try_for_each(|bar| writeln!(f, "{bar}"))
     }
