@@ -26,7 +26,7 @@ pub(crate) struct Round {
     pub(crate) away_from: Duration,
     pub(crate) back_from: Duration,
     pub(crate) end: Duration,
-    /// The numbers of the calls whose value Redis has at the end.
+    /// The numbers of the calls whose value Redis had just before the fault, or has at the end.
     pub(crate) stored: Vec<(Stream, HashSet<u64>)>,
     /// Hot keys were loaded so often, though nobody invalidated them.
     pub(crate) hot_loads: u64,
@@ -45,6 +45,8 @@ pub(crate) async fn run(fault: Fault) -> Round {
     }
     sleep(HEALTHY).await;
     let away_from = log.now();
+    // The fault may lose it.
+    let mut stored = stored_now(&world);
     block_in_place(|| fault.begin(&world));
     sleep(AWAY).await;
     block_in_place(|| fault.end(&world));
@@ -53,11 +55,14 @@ pub(crate) async fn run(fault: Fault) -> Round {
     let end = log.now();
     streams.shutdown().await;
     wait_for_answers(&log).await;
+    for ((_, before), (_, after)) in stored.iter_mut().zip(stored_now(&world)) {
+        before.extend(after);
+    }
     Round {
         away_from,
         back_from,
         end: end.max(back_from),
-        stored: Stream::ALL.into_iter().filter_map(|stream| Some((stream, stored(&world, stream)?))).collect(),
+        stored,
         hot_loads: world.cache.function_stats("hot").loads - hot_loads,
         stats: world.cache.stats(),
         calls: log.snapshot(),
@@ -72,8 +77,11 @@ async fn wait_for_answers(log: &Log) {
 }
 
 /// The truth, from the server itself.
-fn stored(world: &World, stream: Stream) -> Option<HashSet<u64>> {
-    let (pattern, after) = stream.stored()?;
-    let number = |key: &String| key.strip_suffix(after)?.rsplit(':').next()?.parse().ok();
-    Some(world.server.keys(pattern).iter().filter_map(number).collect())
+fn stored_now(world: &World) -> Vec<(Stream, HashSet<u64>)> {
+    let numbers = |stream: Stream| {
+        let (pattern, after) = stream.stored()?;
+        let number = |key: &String| key.strip_suffix(after)?.rsplit(':').next()?.parse().ok();
+        Some((stream, world.server.keys(pattern).iter().filter_map(number).collect()))
+    };
+    Stream::ALL.into_iter().filter_map(numbers).collect()
 }
