@@ -4,7 +4,7 @@ use std::env;
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hybridcache::{HybridCache, Outage, hybrid_cached};
 use tokio::task::yield_now;
@@ -16,6 +16,9 @@ pub(crate) const NAMESPACE: &str = "coherence";
 
 /// Stands before each answer.
 const ANSWER: &str = "@";
+
+/// How long a value may be served that was invalidated, or is to be, before something is wrong.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Counts loads: who loads again gets another number.
 static LOADS: AtomicU64 = AtomicU64::new(0);
@@ -46,7 +49,9 @@ pub(crate) async fn run(order: Order) {
         let id = line.parse().unwrap();
         let held = hold(&cache, id).await;
         answer("held");
+        let deadline = Instant::now() + PATIENCE;
         loop {
+            assert!(Instant::now() < deadline, "{id} is still served from memory");
             let began = now();
             if item(&cache, id).await != held {
                 answer(&began.as_nanos().to_string());

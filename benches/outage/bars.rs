@@ -4,6 +4,7 @@
 //! |---|---|
 //! | hot keys, during the fault and after it | p50 and p99 at most twice what they are anyway, and 1 µs more; no call later than the slowest one anyway plus the latest sleep |
 //! | cold keys while the breaker is closed | every call at most 60 ms beyond its load |
+//! | the breaker | opens in each round, unless Redis answers at once, be it with a refusal |
 //! | cold keys while it is open | p99 and every call at most 1 ms beyond their load |
 //! | service | each value loaded later than one second after recovery is in Redis |
 //!
@@ -54,6 +55,7 @@ impl Faulty {
             }
         }
         bars.extend(self.cold_bar(Period::AwayClosed, "max", CLOSED, |figures| figures.max));
+        bars.extend(self.opening_bar());
         bars.extend(self.cold_bar(Period::AwayOpen, "p99", OPEN, |figures| figures.p99));
         bars.extend(self.cold_bar(Period::AwayOpen, "max", OPEN, |figures| figures.max));
         bars.extend(self.cold_bar(Period::After, "max", CLOSED, |figures| figures.max));
@@ -89,6 +91,16 @@ impl Faulty {
             what: format!("{}: {name} at most {} {period}", Stream::Cold, Short(bar)),
             figure: format!("{}; control {}", Short(measured), Short(control)),
             verdict,
+        })
+    }
+
+    fn opening_bar(&self) -> Option<Bar> {
+        let openings = self.openings();
+        let text = |after: &Option<Duration>| after.map_or("never".to_owned(), |after| Short(after).to_string());
+        (!self.fault.is_answered()).then(|| Bar {
+            what: "the breaker opens, after".to_owned(),
+            figure: openings.iter().map(text).collect::<Vec<_>>().join("; "),
+            verdict: if openings.iter().all(Option::is_some) { Verdict::Pass } else { Verdict::Fail },
         })
     }
 

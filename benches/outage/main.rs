@@ -58,7 +58,7 @@ fn arguments() -> (Vec<Fault>, usize) {
         }
     }
     if faults.is_empty() {
-        faults.extend(Fault::ALL);
+        faults.extend(Fault::USUAL);
     }
     (faults, rounds)
 }

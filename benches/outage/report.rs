@@ -16,7 +16,7 @@ pub(crate) struct Report {
 
 /// All rounds of one fault.
 pub(crate) struct Faulty {
-    fault: Fault,
+    pub(crate) fault: Fault,
     rounds: Vec<Round>,
 }
 
@@ -103,6 +103,15 @@ impl Faulty {
     /// By round.
     pub(crate) fn services(&self, stream: Stream) -> Vec<Service> {
         self.rounds.iter().filter_map(|round| Service::of(round, stream)).collect()
+    }
+
+    /// How long after the fault's beginning the breaker was first seen open, by round.
+    pub(crate) fn openings(&self) -> Vec<Option<Duration>> {
+        let first = |round: &Round| {
+            let open = round.calls.iter().filter(|call| Period::AwayOpen.holds(call, round));
+            open.map(|call| call.began - round.away_from).min()
+        };
+        self.rounds.iter().map(first).collect()
     }
 
     /// How many calls that began while Redis was away had been waiting for a while when it was back.
