@@ -1,6 +1,7 @@
 //! The attribute and the derive of [hybridcache](https://docs.rs/hybridcache). Use them through that crate.
 
 mod argument;
+mod body;
 mod consumed;
 mod derive;
 mod duration;
@@ -11,6 +12,7 @@ mod key;
 mod mentions;
 mod no_cache;
 mod options;
+mod place;
 mod receiver;
 mod signature;
 mod site;

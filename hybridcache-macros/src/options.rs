@@ -79,22 +79,7 @@ impl Options {
             entry: true,
         };
         let mut given = HashSet::new();
-        let all = |input: ParseStream| {
-            let mut mistakes = Errors::default();
-            while !input.is_empty() {
-                if mistakes.keep(options.parse_one(input, &mut given)).is_none() {
-                    skip_to_comma(input);
-                } else if !input.is_empty() && !input.peek(Token![,]) {
-                    mistakes.push(input.error("expected a `,` between options"));
-                    skip_to_comma(input);
-                }
-                input.parse::<Option<Token![,]>>()?;
-            }
-            // Only without a mistake does syn ask whether every token was parsed.
-            mistakes.into_result()
-        };
-        let parsed = all.parse2(tokens);
-        errors.keep(parsed);
+        each(tokens, errors, |input| options.parse_one(input, &mut given));
         options.check_times(!given.contains("ttl"), errors);
         options
     }
@@ -177,7 +162,26 @@ fn example(name: &str) -> &'static str {
     }
 }
 
-/// So that a mistake in one option leaves the others readable. The closing `)` ends it too.
+/// What stands between the commas of an attribute, one after the other. A mistake in one leaves the others readable.
+pub(crate) fn each(tokens: TokenStream, errors: &mut Errors, mut parse_one: impl FnMut(ParseStream) -> Result<()>) {
+    let all = |input: ParseStream| {
+        let mut mistakes = Errors::default();
+        while !input.is_empty() {
+            if mistakes.keep(parse_one(input)).is_none() {
+                skip_to_comma(input);
+            } else if !input.is_empty() && !input.peek(Token![,]) {
+                mistakes.push(input.error("expected a `,` between options"));
+                skip_to_comma(input);
+            }
+            input.parse::<Option<Token![,]>>()?;
+        }
+        // Only without a mistake does syn ask whether every token was parsed.
+        mistakes.into_result()
+    };
+    errors.keep(all.parse2(tokens));
+}
+
+/// The closing `)` ends it too.
 fn skip_to_comma(input: ParseStream) {
     while !input.is_empty() && !input.peek(Token![,]) {
         if input.parse::<TokenTree>().is_err() {
@@ -239,7 +243,7 @@ fn version(input: ParseStream) -> Result<u32> {
     }
 }
 
-fn tags(input: ParseStream) -> Result<Vec<LitStr>> {
+pub(crate) fn tags(input: ParseStream) -> Result<Vec<LitStr>> {
     if !input.peek(token::Bracket) {
         return Err(input.error("`tags` is a list: write `tags = [\"org:{org}\"]`"));
     }

@@ -1,0 +1,152 @@
+//! What `#[hybrid_evict(..)]` does after a function that writes.
+//!
+//! It must not be lost: a write whose eviction does not happen leaves old values for as long as their `ttl`, while an
+//! eviction too many costs a load. So everything but an orderly `Err` evicts: also a panic, and a caller who goes away
+//! while the function runs, because nobody knows what was written by then.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all, poll_immediate};
+use tokio::runtime::Handle;
+use tracing::{Instrument, warn};
+
+use crate::cache::HybridCache;
+use crate::error::Error;
+use crate::handle::CacheEntry;
+use crate::key::KeyBuf;
+
+/// What is to be evicted, gathered before the function's body runs. Dropping it evicts.
+#[must_use = "it evicts when it is dropped"]
+pub struct Eviction {
+    targets: Vec<BoxFuture<'static, ()>>,
+    /// Where the body runs: who drops it may be elsewhere.
+    runtime: Option<Handle>,
+}
+
+impl Eviction {
+    /// Of nothing yet.
+    #[allow(clippy::new_without_default, reason = "only expansions call it")]
+    pub fn new() -> Self {
+        Self { targets: Vec::new(), runtime: Handle::try_current().ok() }
+    }
+
+    /// One entry.
+    pub fn entry<R: 'static>(&mut self, entry: CacheEntry<R>) {
+        self.push(async move { entry.invalidate().await });
+    }
+
+    /// All entries that carry a tag.
+    pub fn tag(&mut self, cache: &HybridCache, tag: &KeyBuf) {
+        let (cache, tag) = (cache.clone(), tag.unescaped());
+        self.push(async move { cache.invalidate_tag(&tag).await });
+    }
+
+    /// Nothing was written.
+    pub fn cancel(mut self) {
+        self.targets.clear();
+    }
+
+    /// Evicts all at once, and returns when all of it is done or has failed.
+    ///
+    /// Memory forgets at once; what has to wait for the shared tier does so in a task, so that a caller who goes away, or
+    /// does not look for a while, delays nothing.
+    pub async fn run(mut self) {
+        let mut rest = self.take();
+        if poll_immediate(&mut rest).await.is_some() {
+            return;
+        }
+        match Handle::try_current() {
+            // A task that panicked has said so, and is no failure of the writer.
+            Ok(runtime) => drop(runtime.spawn(rest.in_current_span()).await),
+            Err(_) => rest.await,
+        }
+    }
+
+    fn push(&mut self, told: impl Future<Output = Result<(), Error>> + Send + 'static) {
+        self.targets.push(Box::pin(async move {
+            // The counters were raised where it failed.
+            if let Err(error) = told.await {
+                warn!(%error, "not evicted everywhere after a write: other processes may serve the old value");
+            }
+        }));
+    }
+
+    fn take(&mut self) -> impl Future<Output = ()> + Send + Unpin + use<> {
+        join_all(std::mem::take(&mut self.targets)).map(drop)
+    }
+}
+
+impl Drop for Eviction {
+    fn drop(&mut self) {
+        if self.targets.is_empty() {
+            return;
+        }
+        let mut rest = self.take();
+        let runtime = Handle::try_current().ok().or_else(|| self.runtime.take());
+        let _entered = runtime.as_ref().map(Handle::enter);
+        // Without a runtime, or while it shuts down, tokio's timers panic; and this may be a panic's unwinding.
+        let polled = catch_unwind(AssertUnwindSafe(|| (&mut rest).now_or_never()));
+        if let (Ok(None), Some(runtime)) = (polled, &runtime) {
+            drop(runtime.spawn(rest.in_current_span()));
+        }
+    }
+}
+
+impl fmt::Debug for Eviction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Eviction").field("targets", &self.targets.len()).finish_non_exhaustive()
+    }
+}
+
+/// What a function returned. A `Result` is told from everything else by its type, as in [`crate::shape`].
+#[derive(Debug)]
+pub struct Written<R>(pub R);
+
+/// Whether to evict after it.
+#[derive(Debug)]
+pub enum Verdict<V, R> {
+    /// To be returned when it is done.
+    Evict(Held<V, R>),
+    /// To be returned at once: an `Err`.
+    Leave(R),
+}
+
+/// What is held meanwhile. Of a `Result` it is the value alone, so that the function's future is not the less `Send` for
+/// an error that is not.
+#[derive(Debug)]
+pub struct Held<V, R> {
+    value: V,
+    give: fn(V) -> R,
+}
+
+impl<V, R> Held<V, R> {
+    /// As it was returned.
+    pub fn give(self) -> R {
+        (self.give)(self.value)
+    }
+}
+
+impl<T, E> Written<Result<T, E>> {
+    /// Evicts but for `Err`.
+    pub fn unless_err(self) -> Verdict<T, Result<T, E>> {
+        match self.0 {
+            Ok(value) => Verdict::Evict(Held { value, give: Ok }),
+            Err(error) => Verdict::Leave(Err(error)),
+        }
+    }
+}
+
+/// All other types, to which the inherent method of the same name does not apply. `None` is no failure: a function that
+/// returns what was there before, as `HashMap::insert` does, has written.
+pub trait WrittenPlain<R> {
+    /// Evicts.
+    fn unless_err(self) -> Verdict<R, R>;
+}
+
+impl<R> WrittenPlain<R> for Written<R> {
+    fn unless_err(self) -> Verdict<R, R> {
+        Verdict::Evict(Held { value: self.0, give: |value| value })
+    }
+}
