@@ -6,6 +6,7 @@ mod consumed;
 mod derive;
 mod duration;
 mod errors;
+mod evict;
 mod expand;
 mod form;
 mod key;
@@ -120,6 +121,14 @@ pub fn hybrid_cached(options: TokenStream, item: TokenStream) -> TokenStream {
     cached(options.into(), item.into(), EXPANSIONS.fetch_add(1, Ordering::Relaxed)).into()
 }
 
+/// Makes an `async fn` that writes invalidate what is cached of it, after it returned.
+///
+/// DOCS
+#[proc_macro_attribute]
+pub fn hybrid_evict(options: TokenStream, item: TokenStream) -> TokenStream {
+    evicting(options.into(), item.into()).into()
+}
+
 /// Lets the values of a struct or an enum be parts of keys.
 ///
 /// Every field counts, and must be `CacheKey` itself. A struct is written as `(a,b)`, a variant as `Variant` or
@@ -167,7 +176,7 @@ fn cached(options: Tokens, item: Tokens, nth: u32) -> Tokens {
     let parsed: ItemFn = match syn::parse2(item.clone()) {
         Ok(parsed) => parsed,
         Err(error) => {
-            errors.push(not_a_function(&item, error));
+            errors.push(not_a_function(&item, error, "hybrid_cached", "a cached"));
             let errors = errors.into_compile_errors();
             return quote!(#errors #item);
         }
@@ -188,15 +197,31 @@ fn cached(options: Tokens, item: Tokens, nth: u32) -> Tokens {
     }
 }
 
-fn not_a_function(item: &Tokens, error: syn::Error) -> syn::Error {
+/// The same for functions that write. With a mistake they stay as they are.
+fn evicting(options: Tokens, item: Tokens) -> Tokens {
+    let mut errors = Errors::default();
+    let options = evict::options::Options::parse(options, &mut errors);
+    let function: Option<ItemFn> = errors
+        .keep(syn::parse2(item.clone()).map_err(|error| not_a_function(&item, error, "hybrid_evict", "an evicting")));
+    let expanded = function.and_then(|function| evict::expand(function, &options, &mut errors));
+    match expanded {
+        Some(expanded) if errors.is_empty() => expanded,
+        _ => {
+            let errors = errors.into_compile_errors();
+            quote!(#errors #item)
+        }
+    }
+}
+
+fn not_a_function(item: &Tokens, error: syn::Error, attribute: &str, kind: &str) -> syn::Error {
     if let Ok(function) = syn::parse2::<TraitItemFn>(item.clone()) {
         return syn::Error::new(
             function.sig.ident.span(),
-            "a cached function has a body: put the attribute on the implementations",
+            format!("{kind} function has a body: put the attribute on the implementations"),
         );
     }
     match syn::parse2::<Item>(item.clone()) {
-        Ok(_) => syn::Error::new(error.span(), "`#[hybrid_cached]` goes on an `async fn`"),
+        Ok(_) => syn::Error::new(error.span(), format!("`#[{attribute}]` goes on an `async fn`")),
         Err(_) => error,
     }
 }
