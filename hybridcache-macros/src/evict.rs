@@ -26,12 +26,12 @@ use crate::{body, place};
 //     async fn place(order: Order, org: &str) -> Result<u64, AppError> {
 //         let __eviction = EVICTION;
 //         let __returned = async move { BODY }.await;
-//         let __held = match Written(__returned).unless_err() {
-//             Verdict::Evict(held) => held,
+//         let (__value, __give) = match Written(__returned).unless_err() {
+//             Verdict::Evict(value, give) => (value, give),
 //             Verdict::Leave(returned) => { __eviction.cancel(); return returned }
 //         };
 //         __eviction.run().await;
-//         __held.give()
+//         __give(__value)
 //     }
 //
 /// The function, which is changed in its body only. `None`: it is none that can evict.
@@ -101,10 +101,10 @@ fn evict(when: When, location: Span, facade: &Facade) -> TokenStream {
     let returned = Ident::new(EVICTING, at);
     match when {
         When::Ok => quote_spanned! {at=>
-            let __held = {
+            let (__value, __give) = {
                 use #private::ladder::*;
                 match #private::Written(#returned).unless_err() {
-                    #private::Verdict::Evict(__held) => __held,
+                    #private::Verdict::Evict(__value, __give) => (__value, __give),
                     #private::Verdict::Leave(__returned) => {
                         __eviction.cancel();
                         return __returned;
@@ -112,7 +112,7 @@ fn evict(when: When, location: Span, facade: &Facade) -> TokenStream {
                 }
             };
             __eviction.run().await;
-            __held.give()
+            __give(__value)
         },
         When::Always => quote_spanned! {at=>
             __eviction.run().await;

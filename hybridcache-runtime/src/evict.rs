@@ -107,32 +107,18 @@ pub struct Written<R>(pub R);
 /// Whether to evict after it.
 #[derive(Debug)]
 pub enum Verdict<V, R> {
-    /// To be returned when it is done.
-    Evict(Held<V, R>),
+    /// What is held meanwhile, and how to return it. Of a `Result` that is the value alone, so that the function's future
+    /// is not the less `Send` for an error that is not.
+    Evict(V, fn(V) -> R),
     /// To be returned at once: an `Err`.
     Leave(R),
-}
-
-/// What is held meanwhile. Of a `Result` it is the value alone, so that the function's future is not the less `Send` for
-/// an error that is not.
-#[derive(Debug)]
-pub struct Held<V, R> {
-    value: V,
-    give: fn(V) -> R,
-}
-
-impl<V, R> Held<V, R> {
-    /// As it was returned.
-    pub fn give(self) -> R {
-        (self.give)(self.value)
-    }
 }
 
 impl<T, E> Written<Result<T, E>> {
     /// Evicts but for `Err`.
     pub fn unless_err(self) -> Verdict<T, Result<T, E>> {
         match self.0 {
-            Ok(value) => Verdict::Evict(Held { value, give: Ok }),
+            Ok(value) => Verdict::Evict(value, Ok),
             Err(error) => Verdict::Leave(Err(error)),
         }
     }
@@ -147,6 +133,6 @@ pub trait WrittenPlain<R> {
 
 impl<R> WrittenPlain<R> for Written<R> {
     fn unless_err(self) -> Verdict<R, R> {
-        Verdict::Evict(Held { value: self.0, give: |value| value })
+        Verdict::Evict(self.0, |value| value)
     }
 }
