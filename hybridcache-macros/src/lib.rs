@@ -10,6 +10,7 @@ mod evict;
 mod expand;
 mod form;
 mod key;
+mod list;
 mod mentions;
 mod no_cache;
 mod options;
@@ -121,9 +122,83 @@ pub fn hybrid_cached(options: TokenStream, item: TokenStream) -> TokenStream {
     cached(options.into(), item.into(), EXPANSIONS.fetch_add(1, Ordering::Relaxed)).into()
 }
 
-/// Makes an `async fn` that writes invalidate what is cached of it, after it returned.
+/// Makes an `async fn` that writes invalidate what is cached of what it wrote.
 ///
-/// DOCS
+/// The cached functions are named as they are called, with the arguments of their entry handle: those that their `key`,
+/// `tags` and `cache` use, in their order. That they are cached, and take these arguments, is checked by the compiler.
+/// When the function returns, their entries are gone from memory and from Redis, and other processes drop theirs within
+/// the time that a message takes. What a load read before that is stored nowhere after it.
+///
+/// ```
+/// use hybridcache::{hybrid_cached, hybrid_evict};
+///
+/// #[hybrid_cached(ttl = 1h, key = "user:{id}", tags = ["org:{org}"])]
+/// async fn user(id: u64, org: &str) -> String {
+///     format!("user {id} of {org}")
+/// }
+///
+/// #[hybrid_cached(ttl = 1h)]
+/// async fn orders(user: u64) -> Vec<u64> {
+///     vec![user]
+/// }
+///
+/// struct Order {
+///     user: u64,
+///     org: String,
+/// }
+///
+/// #[hybrid_evict(orders(order.user), tags = ["org:{order.org}"])]
+/// async fn place(order: Order) -> Result<u64, std::io::Error> {
+///     Ok(order.user) // or what the database says
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), std::io::Error> {
+/// orders(7).await;
+/// user(7, "acme").await;
+/// place(Order { user: 7, org: "acme".to_owned() }).await?;
+/// assert_eq!(orders_entry(7).get().await, None);
+/// assert_eq!(user_entry(7, "acme").get().await, None);
+/// # Ok(()) }
+/// ```
+///
+/// | in the attribute | form | meaning |
+/// |---|---|---|
+/// | targets | `user(order.user, &order.org)`, `users::user(..)`, `Self::user(..)`, `self.user(..)`, `users.user(..)` | the entries of cached functions; any number |
+/// | `tags` | `["org:{order.org}", ..]` | groups: templates over the arguments, as `#[hybrid_cached]` takes them |
+/// | `when` | `ok` or `always` | `ok`, which is the default: unless the function returned `Err`, under any alias of `Result`. `always`: after an `Err` too |
+/// | `cache` | expression | which `HybridCache` has the tags: an argument, a field of `self`, a static; else the installed one. Targets know their own |
+/// | `crate` | path | where the facade crate is, if not at `::hybridcache` |
+///
+/// **Arguments** are evaluated before the body runs, which may consume them. A target that takes an argument by value takes
+/// it from the body: pass a clone. What is known only after the write, such as a new row's number, is evicted in the body,
+/// by the handle itself: `user_entry(id, org).invalidate().await`.
+///
+/// **When it evicts.** Too many evictions cost loads, too few leave old values until their `ttl`. So only an `Err` is
+/// taken to say that nothing was written: `None` is not, since a function may return what was there before. A body that
+/// panics, or whose caller goes away while it runs, may have written, and evicts too; this is the best that can be done,
+/// but a write that the database has not carried out by then can still be overtaken by a reader. A call that was never
+/// polled evicts nothing. Put the attribute on the function that commits: what is evicted before the commit can be read
+/// and cached again from before it.
+///
+/// **What the caller waits for.** All targets and tags are told at once, and the function returns when that is done, so
+/// its caller reads what it wrote. A Redis that does not answer holds it up for about a second at most. A caller who goes
+/// away meanwhile stops nothing: what is left to do runs in a task. Failures never show in the function's result:
+/// they are logged as warnings, and counted in `Stats::redis_errors`; this process has forgotten the entries all the same.
+///
+/// # Functions
+///
+/// `async fn` of any kind: free functions, methods, whatever their `self` is, associated functions, generic ones; in
+/// implementations of traits, natively or under `#[async_trait]`; beside `#[instrument]`. Signatures stay as they are, and
+/// what they return may borrow. What the function returned (of a `Result` the value of its `Ok`) is held while it
+/// evicts, so its future is `Send` where that is.
+///
+/// A function that is cached itself and writes in its loads has this attribute *above* `#[hybrid_cached]`: then its loads
+/// evict, and its hits do not.
+///
+/// # Panics
+///
+/// As the body does, and as the evaluation of the arguments does.
 #[proc_macro_attribute]
 pub fn hybrid_evict(options: TokenStream, item: TokenStream) -> TokenStream {
     evicting(options.into(), item.into()).into()

@@ -3,14 +3,13 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt;
-use syn::parse::{ParseStream, Parser};
-use syn::{
-    Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, bracketed, parenthesized, parse_quote, token,
-};
+use syn::parse::ParseStream;
+use syn::{Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, parse_quote, token};
 
 use crate::errors::Errors;
+use crate::list::{each, ends_here, tags};
 use crate::suggest::{instead, listed};
 use crate::time::Time;
 
@@ -162,34 +161,6 @@ fn example(name: &str) -> &'static str {
     }
 }
 
-/// What stands between the commas of an attribute, one after the other. A mistake in one leaves the others readable.
-pub(crate) fn each(tokens: TokenStream, errors: &mut Errors, mut parse_one: impl FnMut(ParseStream) -> Result<()>) {
-    let all = |input: ParseStream| {
-        let mut mistakes = Errors::default();
-        while !input.is_empty() {
-            if mistakes.keep(parse_one(input)).is_none() {
-                skip_to_comma(input);
-            } else if !input.is_empty() && !input.peek(Token![,]) {
-                mistakes.push(input.error("expected a `,` between options"));
-                skip_to_comma(input);
-            }
-            input.parse::<Option<Token![,]>>()?;
-        }
-        // Only without a mistake does syn ask whether every token was parsed.
-        mistakes.into_result()
-    };
-    errors.keep(all.parse2(tokens));
-}
-
-/// The closing `)` ends it too.
-fn skip_to_comma(input: ParseStream) {
-    while !input.is_empty() && !input.peek(Token![,]) {
-        if input.parse::<TokenTree>().is_err() {
-            return;
-        }
-    }
-}
-
 fn skipped(input: ParseStream, option: &Ident) -> Result<Vec<Ident>> {
     if !input.peek(token::Paren) {
         return Err(Error::new(option.span(), "`skip` takes a list of arguments: write `skip(db, client)`"));
@@ -220,10 +191,6 @@ fn key(input: ParseStream) -> Result<Key> {
     }
 }
 
-pub(crate) fn ends_here(input: ParseStream) -> bool {
-    input.is_empty() || input.peek(Token![,])
-}
-
 fn function_name(input: ParseStream) -> Result<LitStr> {
     let name: LitStr = input
         .parse()
@@ -241,24 +208,6 @@ fn version(input: ParseStream) -> Result<u32> {
         Ok(version) if literal.suffix().is_empty() => Ok(version),
         _ => Err(Error::new(literal.span(), expected)),
     }
-}
-
-pub(crate) fn tags(input: ParseStream) -> Result<Vec<LitStr>> {
-    if !input.peek(token::Bracket) {
-        return Err(input.error("`tags` is a list: write `tags = [\"org:{org}\"]`"));
-    }
-    let content;
-    bracketed!(content in input);
-    let tags = content.parse_terminated(
-        |input: ParseStream| {
-            let tag: LitStr = input.parse().map_err(|error| {
-                Error::new(error.span(), "a tag is a template: write a string literal, as in `\"org:{org}\"`")
-            })?;
-            if tag.value().is_empty() { Err(Error::new(tag.span(), "the tag is empty")) } else { Ok(tag) }
-        },
-        Token![,],
-    )?;
-    Ok(tags.into_iter().collect())
 }
 
 fn tier(input: ParseStream) -> Result<Tier> {

@@ -9,7 +9,7 @@ use syn::{Error, Expr, Ident, LitStr, Path, Result, Token, parse_quote};
 
 use super::target::Target;
 use crate::errors::Errors;
-use crate::options::{each, ends_here, tags};
+use crate::list::{each, ends_here, tags};
 use crate::suggest::instead;
 
 const NAMES: [&str; 4] = ["tags", "when", "cache", "crate"];
