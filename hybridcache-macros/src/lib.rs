@@ -164,11 +164,14 @@ pub fn hybrid_cached(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | in the attribute | form | meaning |
 /// |---|---|---|
-/// | targets | `user(order.user, &order.org)`, `users::user(..)`, `Self::user(..)`, `self.user(..)`, `users.user(..)` | the entries of cached functions; any number |
+/// | targets | `user(order.user, &order.org)` or `user_entry(..)`, `users::user(..)`, `Self::user(..)`, `self.user(..)`, `users.user(..)` | the entries of cached functions; any number |
 /// | `tags` | `["org:{order.org}", ..]` | groups: templates over the arguments, as `#[hybrid_cached]` takes them |
 /// | `when` | `ok` or `always` | `ok`, which is the default: unless the function returned `Err`, under any alias of `Result`. `always`: after an `Err` too |
 /// | `cache` | expression | which `HybridCache` has the tags: an argument, a field of `self`, a static; else the installed one. Targets know their own |
 /// | `crate` | path | where the facade crate is, if not at `::hybridcache` |
+///
+/// A target in another module is named by a path, or its handle imported too. A cached function whose own name ends in
+/// `_entry` is named by its handle, `.._entry_entry(..)`; one with `entry = false` has none, and is evicted by a tag.
 ///
 /// **Arguments** are evaluated before the body runs, which may consume them. A target that takes an argument by value takes
 /// it from the body: pass a clone. What is known only after the write, such as a new row's number, is evicted in the body,

@@ -33,8 +33,8 @@ impl Eviction {
     }
 
     /// One entry.
-    pub fn entry<R: 'static>(&mut self, entry: CacheEntry<R>) {
-        self.push(async move { entry.invalidate().await });
+    pub fn entry(&mut self, entry: impl Evictable) {
+        self.push(entry.evict());
     }
 
     /// All entries that carry a tag.
@@ -97,6 +97,23 @@ impl Drop for Eviction {
 impl fmt::Debug for Eviction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Eviction").field("targets", &self.targets.len()).finish_non_exhaustive()
+    }
+}
+
+/// The handle of an entry, of whatever type its value is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no entry handle",
+    label = "not the entry of a cached function",
+    note = "a cached function that is called `.._entry` itself is named by its handle: `.._entry_entry(..)`"
+)]
+pub trait Evictable {
+    /// Invalidates it.
+    fn evict(self) -> impl Future<Output = Result<(), Error>> + Send + 'static;
+}
+
+impl<R: 'static> Evictable for CacheEntry<R> {
+    async fn evict(self) -> Result<(), Error> {
+        self.invalidate().await
     }
 }
 

@@ -150,7 +150,8 @@ mod tests {
     fn targets_and_options_come_in_any_order() {
         let (options, mistakes) = parse(
             r#"user(order.user_id), tags = ["org:{org}", "all"], self.totals(id, "x"), when = always, Self::of::<T>(),
-            cache = &self.cache, crate::users::user(1), crate = my::cache, <Self as Users>::user(&name), r#match(2),"#,
+            cache = &self.cache, crate::users::user(1), crate = my::cache, <Self as Users>::user(&name), r#match(2),
+            user_entry(3)"#,
         );
         assert_eq!(mistakes, Vec::<String>::new());
         assert_eq!(
@@ -162,6 +163,7 @@ mod tests {
                 "crate::users::user_entry(1)",
                 "<SelfasUsers>::user_entry(&name)",
                 "match_entry(2)",
+                "user_entry(3)",
             ]
         );
         assert_eq!(options.tags.iter().map(LitStr::value).collect::<Vec<_>>(), ["org:{org}", "all"]);

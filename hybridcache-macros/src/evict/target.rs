@@ -50,8 +50,12 @@ fn make_handle(target: &mut Expr) -> Result<()> {
     Err(no_call(target))
 }
 
-/// As the other attribute calls the handle of a function.
+/// As the other attribute calls the handle of a function. A handle may be named itself: that is what people call in other
+/// places, and what the compiler proposes when a name is not quite right.
 fn handle_of(function: &Ident) -> Ident {
+    if function.to_string().ends_with("_entry") {
+        return function.clone();
+    }
     format_ident!("{}_entry", function.unraw(), span = function.span())
 }
 

@@ -56,7 +56,7 @@ async fn consuming(order: Order, org: &str) -> Result<usize, std::fmt::Error> {
     Ok(lines.len() + org.len())
 }
 
-#[hybrid_evict(typed::<u8>(1), typed((a, b)), when = always)]
+#[hybrid_evict(typed::<u8>(1), typed_entry((a, b)), when = always)]
 async fn patterns(mut count: u64, (a, b): (u8, u8), _: &str, #[cfg(any())] missing: Missing) -> anyhow::Result<u64> {
     count += u64::from(a + b);
     Ok(count + "7".parse::<u64>()?)

@@ -1,11 +1,11 @@
 use hybridcache::{hybrid_cached, hybrid_evict};
 
 #[hybrid_cached(ttl = 1h)]
-async fn user(id: u64) -> u64 {
+async fn journal_entry(id: u64) -> u64 {
     id
 }
 
-#[hybrid_evict(user_entry(id))]
+#[hybrid_evict(journal_entry(id))]
 async fn rename(id: u64) {
     println!("{id}");
 }
