@@ -186,8 +186,9 @@ pub fn hybrid_cached(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// **What the caller waits for.** All targets and tags are told at once, and the function returns when that is done, so
 /// its caller reads what it wrote. A Redis that does not answer holds it up for about a second at most. A caller who goes
-/// away meanwhile stops nothing: what is left to do runs in a task. Failures never show in the function's result:
-/// they are logged as warnings, and counted in `Stats::redis_errors`; this process has forgotten the entries all the same.
+/// away meanwhile stops nothing: what is left to do runs in a task. Failures never show in the function's result: they are
+/// logged, as warnings once a second, and counted in `Stats::redis_errors`. This process has forgotten the entries all
+/// the same, and tells the others when Redis answers again, as after any invalidation.
 ///
 /// # Functions
 ///

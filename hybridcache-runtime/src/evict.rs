@@ -6,11 +6,13 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, poll_immediate};
 use tokio::runtime::Handle;
-use tracing::{Instrument, warn};
+use tracing::{Instrument, debug, warn};
 
 use crate::cache::HybridCache;
 use crate::error::Error;
@@ -66,9 +68,11 @@ impl Eviction {
 
     fn push(&mut self, told: impl Future<Output = Result<(), Error>> + Send + 'static) {
         self.targets.push(Box::pin(async move {
-            // The counters were raised where it failed.
-            if let Err(error) = told.await {
-                warn!(%error, "not evicted everywhere after a write: other processes may serve the old value");
+            // It was counted where it failed.
+            match told.await {
+                Err(error) if may_warn() => warn!(%error, "a write is not evicted everywhere"),
+                Err(error) => debug!(%error, "a write is not evicted everywhere"),
+                Ok(()) => {}
             }
         }));
     }
@@ -76,6 +80,17 @@ impl Eviction {
     fn take(&mut self) -> impl Future<Output = ()> + Send + Unpin + use<> {
         join_all(std::mem::take(&mut self.targets)).map(drop)
     }
+}
+
+/// Once a second: while Redis is down every write has something to say.
+fn may_warn() -> bool {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_due = last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
+    if is_due {
+        *last = Some(Instant::now());
+    }
+    is_due
 }
 
 impl Drop for Eviction {
@@ -151,5 +166,17 @@ pub trait WrittenPlain<R> {
 impl<R> WrittenPlain<R> for Written<R> {
     fn unless_err(self) -> Verdict<R, R> {
         Verdict::Evict(self.0, |value| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Killed by: a warning for each.
+    #[test]
+    fn many_failures_have_few_warnings() {
+        let warned = (0..10_000).filter(|_| may_warn()).count();
+        assert!((1..1_000).contains(&warned), "{warned}");
     }
 }
