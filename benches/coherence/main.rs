@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The other process is this program, started again: it calls one key in a loop, each call a hit in its memory, until a
-//! call is no longer answered with the old value, and tells when that call began. Both processes read the same machine's
+//! call is no longer answered with the old value, and tells when the last one was that still was. Both processes read the same machine's
 //! clock. With messages lost, the other process has `Outage::Strict` and reaches Redis through a proxy from which nothing
 //! comes back any more, while its connections stay up; once that holds for all its connections, once for the one with the
 //! messages alone. Ends with an error where an old value was served for longer than three seconds.
