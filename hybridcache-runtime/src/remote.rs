@@ -165,6 +165,11 @@ pub(crate) enum RemoteErrorKind {
 }
 
 impl RemoteError {
+    /// There is no way to who should answer.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self { kind: RemoteErrorKind::Unavailable, message: message.into() }
+    }
+
     /// The server answered, and said no.
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self { kind: RemoteErrorKind::Refused, message: message.into() }

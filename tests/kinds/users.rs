@@ -1,0 +1,69 @@
+//! Users with no more permissions than are needed.
+
+use hybridcache_test_support::{RedisServer, Reply};
+
+use crate::fleet::{Fleet, item};
+use crate::waiting::within;
+
+/// What the README gives to operators.
+const PERMISSIONS: &str = "~hc1:* &hc1:* +get +getrange +mget +set +setrange +append +rename +del +unlink +exists \
+     +pexpire +pttl +publish +subscribe +eval +evalsha +script|load +time +ping";
+
+fn permit(server: &RedisServer, rules: &str) {
+    let words: Vec<&[u8]> = rules.split_whitespace().map(str::as_bytes).collect();
+    let reply = server.command(&[&[&b"ACL"[..], b"SETUSER", b"cache"], words.as_slice()].concat());
+    assert_eq!(reply, Reply::Simple("OK".into()), "{rules}");
+}
+
+fn server() -> (RedisServer, String) {
+    let server = RedisServer::start();
+    permit(&server, &format!("reset on >p@ss/word {PERMISSIONS}"));
+    let url = format!("redis://cache:p%40ss%2Fword@127.0.0.1:{}", server.port());
+    (server, url)
+}
+
+/// Killed by: leaving any of them out, a command that needs another, one that is listed and not needed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_permissions_are_enough() {
+    assert!(
+        README.contains(&PERMISSIONS.split_whitespace().collect::<Vec<_>>().join(" ")),
+        "the README says otherwise"
+    );
+    let (server, url) = server();
+    Fleet::at(url).all_works(&[&server], 0).await;
+    assert_eq!(server.command(&[b"ACL", b"LOG"]), Reply::Array(Vec::new()), "nothing was denied");
+    // Only for a server that has lost the scripts, and for one that is in trouble.
+    let rare = ["eval", "ping"];
+    for command in PERMISSIONS.split_whitespace().filter_map(|permission| permission.strip_prefix('+')) {
+        assert!(server.command_calls(command) > 0 || rare.contains(&command), "{command} is not needed");
+    }
+}
+
+const README: &str = include_str!("../../README.md");
+
+/// Killed by: an error from a cached call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_permission_fails_no_call() {
+    let (server, url) = server();
+    let fleet = Fleet::at(url);
+    let mut first = 0;
+    for permission in PERMISSIONS.split_whitespace() {
+        let (taken, given) = match permission.split_at(1) {
+            ("~", _) => ("resetkeys".to_owned(), permission.to_owned()),
+            ("&", _) => ("resetchannels".to_owned(), permission.to_owned()),
+            (_, command) => (format!("-{command}"), permission.to_owned()),
+        };
+        permit(&server, &taken);
+        let shop = fleet.hasty_shop().await;
+        first += 10;
+        for id in first..first + 3 {
+            assert_eq!(within("a call", shop.item(id)).await.unwrap(), item(id, 1, 0), "{taken}");
+            // Done, or refused with a reason.
+            for told in [shop.item_entry(id).expire().await, shop.item_entry(id).invalidate().await] {
+                assert!(told.is_ok() || told.is_err_and(|error| error.is_unavailable()), "{taken}");
+            }
+            assert_eq!(within("a call", shop.item(id)).await.unwrap().id, id, "{taken}");
+        }
+        permit(&server, &given);
+    }
+}
