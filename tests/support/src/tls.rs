@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::{ATTEMPTS, RedisServer, free_port};
 
@@ -26,6 +26,8 @@ impl Authority {
         let authority = Self { directory };
         let key = key();
         let mut root = CertificateParams::default();
+        // OpenSSL takes a certificate for self-signed that has its issuer's name.
+        root.distinguished_name.push(DnType::CommonName, "authority");
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let certificate = root.self_signed(&key).expect("parameters that can be signed");
         authority.write("ca.pem", &certificate.pem());
@@ -33,7 +35,8 @@ impl Authority {
         for name in ["server", "client"] {
             let key = self::key();
             let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-            let params = CertificateParams::new(names).expect("names that can stand in a certificate");
+            let mut params = CertificateParams::new(names).expect("names that can stand in a certificate");
+            params.distinguished_name.push(DnType::CommonName, name);
             let certificate = params.signed_by(&key, &issuer).expect("parameters that can be signed");
             authority.write(&format!("{name}.pem"), &certificate.pem());
             authority.write(&format!("{name}.key"), &key.serialize_pem());
