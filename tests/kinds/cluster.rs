@@ -1,1 +1,191 @@
+//! A cluster.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use hybridcache_test_support::{RedisCluster, RedisServer};
+
+use crate::fleet::{Fleet, item};
+use crate::process::Process;
+use crate::shop::Shop;
+use crate::waiting::{eventually, within};
+
+fn all(cluster: &RedisCluster) -> Vec<&RedisServer> {
+    cluster.nodes.iter().collect()
+}
+
+/// The name of a stored entry, and the node that has it.
+fn place(cluster: &RedisCluster, id: u64) -> (String, &RedisServer) {
+    let pattern = format!("*:item@*:{id}:e");
+    let keys = |node: &RedisServer| node.keys(&pattern).pop();
+    cluster.nodes.iter().find_map(|node| Some((keys(node)?, node))).unwrap()
+}
+
+/// Which of the ids are on that node, as long as it runs.
+fn on(cluster: &RedisCluster, node: &RedisServer, ids: impl Iterator<Item = u64>) -> (Vec<u64>, Vec<u64>) {
+    ids.partition(|&id| place(cluster, id).1.port() == node.port())
+}
+
+/// Killed by: any name in another slot than its group's; a message outside its slot; one `MGET` for all stamps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_all_nodes() {
+    let cluster = RedisCluster::start();
+    let fleet = Fleet::at(cluster.url());
+    fleet.all_works(&all(&cluster), 0).await;
+    for node in &cluster.nodes {
+        assert!(!node.keys("*:e").is_empty(), "its share of the entries");
+        assert!(!node.info("errorstats").contains("errorstat_CROSSSLOT"), "{}", node.info("errorstats"));
+        assert!(!node.info("errorstats").contains("errorstat_MOVED"), "{}", node.info("errorstats"));
+    }
+    let from_one = format!("redis-cluster://127.0.0.1:{}", cluster.nodes[1].port());
+    Fleet::at(from_one).all_works(&all(&cluster), 10_000).await;
+}
+
+/// Calls all the while, and sees to it that nobody goes back to an older version.
+struct Load {
+    runs: Arc<AtomicBool>,
+    callers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    fn on(shops: &[&Shop], ids: &[u64]) -> Self {
+        let runs = Arc::new(AtomicBool::new(true));
+        let callers = shops.iter().map(|&shop| {
+            let (shop, ids, runs) = (shop.clone(), ids.to_vec(), runs.clone());
+            tokio::spawn(async move {
+                let mut newest = vec![0; ids.len()];
+                while runs.load(SeqCst) {
+                    for (id, newest) in ids.iter().zip(&mut newest) {
+                        let version = within("a call", shop.item(*id)).await.unwrap().version;
+                        assert!(version >= *newest, "item {id}: {version} after {newest}");
+                        *newest = version;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                }
+            })
+        });
+        Self { callers: callers.collect(), runs }
+    }
+
+    async fn end(self) {
+        self.runs.store(false, SeqCst);
+        for caller in self.callers {
+            caller.await.unwrap();
+        }
+    }
+}
+
+/// One changes the items, as often as it takes; all must follow.
+async fn invalidations_arrive(fleet: &Fleet, shop: &Shop, others: (&Shop, &Process), ids: &[u64], version: u64) {
+    for &id in ids {
+        fleet.database.set_version(id, version).await;
+        eventually("it is invalidated", async || shop.item_entry(id).invalidate().await.is_ok()).await;
+        assert_eq!(shop.item(id).await.unwrap().version, version);
+        eventually("another follows", async || others.0.item(id).await.unwrap().version == version).await;
+        eventually("another process follows", async || others.1.item(id).await.version == version).await;
+    }
+}
+
+/// Killed by: ignoring `MOVED`; ignoring the end of a subscription; not beginning a new epoch then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_under_load() {
+    let cluster = RedisCluster::start();
+    let fleet = Fleet::at(cluster.url());
+    let (shop, second, third) = (fleet.shop().await, fleet.shop().await, fleet.process());
+    fleet.are_connected(&shop, &third, 9000).await;
+    let ids: Vec<u64> = (0..6).collect();
+    for &id in &ids {
+        shop.item(id).await.unwrap();
+        third.item(id).await;
+    }
+    let load = Load::on(&[&shop, &second], &ids);
+    for (round, &id) in ids.iter().enumerate() {
+        let (key, from) = place(&cluster, id);
+        let to = cluster.nodes.iter().find(|node| node.port() != from.port()).unwrap();
+        let (slot, _) = cluster.owner(from, &key);
+        cluster.move_slot(slot, from, to);
+        invalidations_arrive(&fleet, &shop, (&second, &third), &ids, round as u64 + 1).await;
+        assert_eq!(place(&cluster, id).1.port(), to.port());
+    }
+    load.end().await;
+    fleet.all_works(&all(&cluster), 20_000).await;
+}
+
+/// Killed by: links that all have to be there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_down_does_not_take_the_others_with_it() {
+    let cluster = RedisCluster::start();
+    let fleet = Fleet::at(cluster.url());
+    let shop = fleet.hasty_shop().await;
+    fleet.is_used_again(&shop, 9000).await;
+    for id in 0..30 {
+        shop.item(id).await.unwrap();
+    }
+    let dead = &cluster.nodes[1];
+    let (gone, left) = on(&cluster, dead, 0..30);
+    assert!(gone.len() > 2 && left.len() > 2);
+    for silent in [false, true] {
+        if silent {
+            dead.stop()
+        } else {
+            dead.kill()
+        }
+        let first = 1000 + 10_000 * u64::from(silent);
+        for id in first..first + 30 {
+            assert_eq!(within("a call", shop.item(id)).await.unwrap(), item(id, 1, 0));
+        }
+        for version in 1..3 {
+            for &id in &left {
+                let version = version + 10 * u64::from(silent);
+                fleet.database.set_version(id, version).await;
+                eventually("it is invalidated", async || shop.item_entry(id).invalidate().await.is_ok()).await;
+                eventually("it is stored", async || {
+                    let found = within("a call", shop.item(id)).await.unwrap();
+                    assert_eq!(found.version, version);
+                    fleet.in_redis(id).await == Some(found)
+                })
+                .await;
+            }
+        }
+        let told = within("an answer", shop.item_entry(gone[0]).invalidate()).await;
+        assert!(told.is_err_and(|error| error.is_unavailable() || error.is_timeout()));
+        if silent {
+            dead.resume()
+        } else {
+            dead.restart()
+        }
+        for &id in &gone {
+            fleet.database.set_version(id, 5 + 10 * u64::from(silent)).await;
+            eventually("the node serves again", async || shop.item_entry(id).invalidate().await.is_ok()).await;
+            eventually("it is stored", async || {
+                let found = shop.item(id).await.unwrap();
+                fleet.in_redis(id).await == Some(found)
+            })
+            .await;
+        }
+    }
+    fleet.all_works(&all(&cluster), 30_000).await;
+}
+
+/// Killed by: asking only the nodes of the URL; not asking again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_takes_over_under_load() {
+    let cluster = RedisCluster::start_with_replicas();
+    // The only one that the processes are told of is the one that dies.
+    let fleet = Fleet::at(format!("redis-cluster://127.0.0.1:{}", cluster.nodes[0].port()));
+    let (shop, second, third) = (fleet.shop().await, fleet.shop().await, fleet.process());
+    fleet.are_connected(&shop, &third, 9000).await;
+    let ids: Vec<u64> = (0..12).collect();
+    for &id in &ids {
+        shop.item(id).await.unwrap();
+        third.item(id).await;
+    }
+    let load = Load::on(&[&shop, &second], &ids);
+    cluster.nodes[0].kill();
+    invalidations_arrive(&fleet, &shop, (&second, &third), &ids, 1).await;
+    invalidations_arrive(&fleet, &second, (&shop, &third), &ids, 2).await;
+    load.end().await;
+    assert!(cluster.nodes[3].info("replication").contains("role:master"));
+    let fleet = Fleet::at(format!("redis-cluster://127.0.0.1:{}", cluster.nodes[1].port()));
+    fleet.all_works(&cluster.nodes[1..].iter().collect::<Vec<_>>(), 20_000).await;
+}

@@ -82,7 +82,7 @@ impl Fleet {
     }
 
     /// Waits until both use Redis, be the machine ever so busy: how many errors they have had until then.
-    async fn are_connected(&self, shop: &Shop, other: &Process, first: u64) -> (u64, u64) {
+    pub(crate) async fn are_connected(&self, shop: &Shop, other: &Process, first: u64) -> (u64, u64) {
         let errors = async || (shop.cache.stats().redis_errors, other.stat("redis_errors").await);
         let (mut id, mut before) = (first, errors().await);
         eventually("both use Redis", async || {

@@ -8,6 +8,7 @@
 
 mod cluster;
 mod fleet;
+mod log;
 mod sentinel;
 mod socket;
 mod tls;

@@ -1,12 +1,9 @@
 //! Redis over TLS.
 
-use std::sync::{Arc, Mutex};
-
-use hybridcache::HybridCache;
 use hybridcache_test_support::{Authority, RedisServer};
-use tracing::field::{Field, Visit};
 
 use crate::fleet::{Fleet, item};
+use crate::log::log_of_connecting;
 use crate::waiting::within;
 
 fn url(port: u16, authority: &Authority) -> String {
@@ -64,15 +61,7 @@ fn bound_to_another_address(authority: &Authority) -> (RedisServer, u16) {
 
 /// The log says one of `words` where there are any.
 async fn calls_are_served_without(fleet: &Fleet, url: &str, first: u64, words: &[&str]) {
-    let log = Log::default();
-    let dispatch = tracing::Dispatch::new(log.clone());
-    // On the thread of its own that `with_default` needs.
-    let logged = {
-        let url = url.to_owned();
-        std::thread::spawn(move || tracing::dispatcher::with_default(&dispatch, || attempt(&url)))
-    };
-    tokio::task::spawn_blocking(move || logged.join().unwrap()).await.unwrap();
-    let text = log.text.lock().unwrap().clone();
+    let text = log_of_connecting(url).await;
     assert!(words.is_empty() || words.iter().any(|word| text.contains(word)), "{text}");
     let shop = fleet.shop_at(url).await;
     for id in first..first + 5 {
@@ -80,43 +69,4 @@ async fn calls_are_served_without(fleet: &Fleet, url: &str, first: u64, words: &
     }
     let error = shop.item_entry(first).invalidate().await.unwrap_err();
     assert!(error.is_unavailable(), "{error}");
-}
-
-fn attempt(url: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { HybridCache::builder().redis(url).build().await.unwrap() });
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log {
-    text: Arc<Mutex<String>>,
-}
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target().starts_with("hybridcache")
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Fields<'a>(&'a mut String);
-        impl Visit for Fields<'_> {
-            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-                self.0.push_str(&format!("{field}={value:?} "));
-            }
-        }
-        event.record(&mut Fields(&mut self.text.lock().unwrap()));
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
 }

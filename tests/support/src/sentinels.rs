@@ -70,8 +70,8 @@ impl Sentinels {
     ///
     /// Where the server does not run.
     pub fn cut_off(&self, server: &RedisServer) {
-        server.command(&[b"ACL", b"SETUSER", WATCHER.as_bytes(), b"off"]);
-        server.command(&[b"CLIENT", b"KILL", b"USER", WATCHER.as_bytes()]);
+        let reply = server.command(&[b"ACL", b"SETUSER", WATCHER.as_bytes(), b"-@all"]);
+        assert_eq!(reply, Reply::Simple("OK".to_owned()));
     }
 }
 
