@@ -1,7 +1,8 @@
 //! A cluster.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use hybridcache_test_support::{RedisCluster, RedisServer};
 
@@ -41,30 +42,44 @@ async fn keys_of_all_nodes() {
     Fleet::at(from_one).all_works(&all(&cluster), 10_000).await;
 }
 
-/// Calls all the while, and sees to it that nobody goes back to an older version.
+/// Calls all the while. Once everybody has followed an invalidation, nobody goes back behind it.
 struct Load {
     runs: Arc<AtomicBool>,
+    followed: Arc<Vec<AtomicU64>>,
     callers: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Load {
-    fn on(shops: &[&Shop], ids: &[u64]) -> Self {
+    /// The items from 0 on.
+    fn on(shops: &[&Shop], items: u64) -> Self {
         let runs = Arc::new(AtomicBool::new(true));
+        let followed: Arc<Vec<_>> = Arc::new((0..items).map(|_| AtomicU64::new(0)).collect());
         let callers = shops.iter().map(|&shop| {
-            let (shop, ids, runs) = (shop.clone(), ids.to_vec(), runs.clone());
+            let (shop, followed, runs) = (shop.clone(), followed.clone(), runs.clone());
             tokio::spawn(async move {
-                let mut newest = vec![0; ids.len()];
                 while runs.load(SeqCst) {
-                    for (id, newest) in ids.iter().zip(&mut newest) {
-                        let version = within("a call", shop.item(*id)).await.unwrap().version;
-                        assert!(version >= *newest, "item {id}: {version} after {newest}");
-                        *newest = version;
+                    for (id, followed) in (0..).zip(&*followed) {
+                        let least = followed.load(SeqCst);
+                        let version = within("a call", shop.item(id)).await.unwrap().version;
+                        assert!(version >= least, "item {id}: {version}, and all had followed to {least}");
                     }
-                    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
                 }
             })
         });
-        Self { callers: callers.collect(), runs }
+        Self { callers: callers.collect(), followed, runs }
+    }
+
+    /// One changes the items, as often as it takes; all must follow.
+    async fn change(&self, fleet: &Fleet, shop: &Shop, others: (&Shop, &Process), version: u64) {
+        for (id, followed) in (0..).zip(&*self.followed) {
+            fleet.database.set_version(id, version).await;
+            eventually("it is invalidated", async || shop.item_entry(id).invalidate().await.is_ok()).await;
+            assert_eq!(shop.item(id).await.unwrap().version, version);
+            eventually("another follows", async || others.0.item(id).await.unwrap().version == version).await;
+            eventually("another process follows", async || others.1.item(id).await.version == version).await;
+            followed.store(version, SeqCst);
+        }
     }
 
     async fn end(self) {
@@ -75,15 +90,17 @@ impl Load {
     }
 }
 
-/// One changes the items, as often as it takes; all must follow.
-async fn invalidations_arrive(fleet: &Fleet, shop: &Shop, others: (&Shop, &Process), ids: &[u64], version: u64) {
-    for &id in ids {
-        fleet.database.set_version(id, version).await;
-        eventually("it is invalidated", async || shop.item_entry(id).invalidate().await.is_ok()).await;
-        assert_eq!(shop.item(id).await.unwrap().version, version);
-        eventually("another follows", async || others.0.item(id).await.unwrap().version == version).await;
-        eventually("another process follows", async || others.1.item(id).await.version == version).await;
-    }
+/// Changes an item until Redis has it too: what was loaded while Redis could not be asked stays in memory.
+/// That the other one has the same load shows that it read it.
+async fn is_stored_anew(fleet: &Fleet, shop: &Shop, other: &Shop, id: u64, version: u64) {
+    fleet.database.set_version(id, version).await;
+    eventually("it is stored", async || {
+        let told = within("an answer", shop.item_entry(id).invalidate()).await;
+        let found = within("a call", shop.item(id)).await.unwrap();
+        assert_eq!(found.version, version);
+        told.is_ok() && within("a call", other.item(id)).await.unwrap() == found
+    })
+    .await;
 }
 
 /// Killed by: ignoring `MOVED`; ignoring the end of a subscription; not beginning a new epoch then.
@@ -93,35 +110,38 @@ async fn a_slot_that_moves_under_load() {
     let fleet = Fleet::at(cluster.url());
     let (shop, second, third) = (fleet.shop().await, fleet.shop().await, fleet.process());
     fleet.are_connected(&shop, &third, 9000).await;
-    let ids: Vec<u64> = (0..6).collect();
-    for &id in &ids {
+    for id in 0..6 {
         shop.item(id).await.unwrap();
         third.item(id).await;
     }
-    let load = Load::on(&[&shop, &second], &ids);
-    for (round, &id) in ids.iter().enumerate() {
+    let load = Load::on(&[&shop, &second], 6);
+    for id in 0..6 {
         let (key, from) = place(&cluster, id);
         let to = cluster.nodes.iter().find(|node| node.port() != from.port()).unwrap();
         let (slot, _) = cluster.owner(from, &key);
         cluster.move_slot(slot, from, to);
-        invalidations_arrive(&fleet, &shop, (&second, &third), &ids, round as u64 + 1).await;
+        load.change(&fleet, &shop, (&second, &third), id + 1).await;
         assert_eq!(place(&cluster, id).1.port(), to.port());
     }
     load.end().await;
     fleet.all_works(&all(&cluster), 20_000).await;
 }
 
+/// Of a node that has neither the namespace's stamp nor the function's: without those nothing can be read.
+///
 /// Killed by: links that all have to be there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_down_does_not_take_the_others_with_it() {
     let cluster = RedisCluster::start();
     let fleet = Fleet::at(cluster.url());
-    let shop = fleet.hasty_shop().await;
+    let (shop, other) = (fleet.hasty_shop().await, fleet.hasty_shop().await);
     fleet.is_used_again(&shop, 9000).await;
+    fleet.is_used_again(&other, 9500).await;
     for id in 0..30 {
         shop.item(id).await.unwrap();
     }
-    let dead = &cluster.nodes[1];
+    let has_stamp = |node: &RedisServer| !node.keys("*:t:*:n").is_empty() || !node.keys("*:f:item").is_empty();
+    let dead = cluster.nodes.iter().find(|node| !has_stamp(node)).unwrap();
     let (gone, left) = on(&cluster, dead, 0..30);
     assert!(gone.len() > 2 && left.len() > 2);
     for silent in [false, true] {
@@ -134,18 +154,9 @@ async fn a_node_that_is_down_does_not_take_the_others_with_it() {
         for id in first..first + 30 {
             assert_eq!(within("a call", shop.item(id)).await.unwrap(), item(id, 1, 0));
         }
-        for version in 1..3 {
-            for &id in &left {
-                let version = version + 10 * u64::from(silent);
-                fleet.database.set_version(id, version).await;
-                eventually("it is invalidated", async || shop.item_entry(id).invalidate().await.is_ok()).await;
-                eventually("it is stored", async || {
-                    let found = within("a call", shop.item(id)).await.unwrap();
-                    assert_eq!(found.version, version);
-                    fleet.in_redis(id).await == Some(found)
-                })
-                .await;
-            }
+        let version = 1 + 10 * u64::from(silent);
+        for &id in &left {
+            is_stored_anew(&fleet, &shop, &other, id, version).await;
         }
         let told = within("an answer", shop.item_entry(gone[0]).invalidate()).await;
         assert!(told.is_err_and(|error| error.is_unavailable() || error.is_timeout()));
@@ -155,13 +166,7 @@ async fn a_node_that_is_down_does_not_take_the_others_with_it() {
             dead.restart()
         }
         for &id in &gone {
-            fleet.database.set_version(id, 5 + 10 * u64::from(silent)).await;
-            eventually("the node serves again", async || shop.item_entry(id).invalidate().await.is_ok()).await;
-            eventually("it is stored", async || {
-                let found = shop.item(id).await.unwrap();
-                fleet.in_redis(id).await == Some(found)
-            })
-            .await;
+            is_stored_anew(&fleet, &shop, &other, id, version + 1).await;
         }
     }
     fleet.all_works(&all(&cluster), 30_000).await;
@@ -175,15 +180,14 @@ async fn a_replica_that_takes_over_under_load() {
     let fleet = Fleet::at(format!("redis-cluster://127.0.0.1:{}", cluster.nodes[0].port()));
     let (shop, second, third) = (fleet.shop().await, fleet.shop().await, fleet.process());
     fleet.are_connected(&shop, &third, 9000).await;
-    let ids: Vec<u64> = (0..12).collect();
-    for &id in &ids {
+    for id in 0..12 {
         shop.item(id).await.unwrap();
         third.item(id).await;
     }
-    let load = Load::on(&[&shop, &second], &ids);
+    let load = Load::on(&[&shop, &second], 12);
     cluster.nodes[0].kill();
-    invalidations_arrive(&fleet, &shop, (&second, &third), &ids, 1).await;
-    invalidations_arrive(&fleet, &second, (&shop, &third), &ids, 2).await;
+    load.change(&fleet, &shop, (&second, &third), 1).await;
+    load.change(&fleet, &second, (&shop, &third), 2).await;
     load.end().await;
     assert!(cluster.nodes[3].info("replication").contains("role:master"));
     let fleet = Fleet::at(format!("redis-cluster://127.0.0.1:{}", cluster.nodes[1].port()));
