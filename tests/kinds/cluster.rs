@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use hybridcache_test_support::{RedisCluster, RedisServer};
+use hybridcache_test_support::{Authority, RedisCluster, RedisServer};
 
 use crate::fleet::{Fleet, item};
 use crate::process::Process;
@@ -40,6 +40,17 @@ async fn keys_of_all_nodes() {
     }
     let from_one = format!("redis-cluster://127.0.0.1:{}", cluster.nodes[1].port());
     Fleet::at(from_one).all_works(&all(&cluster), 10_000).await;
+}
+
+/// Killed by: going on without TLS from the nodes of the URL to the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_tls() {
+    let authority = Authority::new();
+    let cluster = RedisCluster::start_with_tls(&authority);
+    let (cert, key) = authority.client();
+    let port = RedisCluster::tls_port(&cluster.nodes[0]);
+    let files = format!("ca={}&cert={}&key={}", authority.ca().display(), cert.display(), key.display());
+    Fleet::at(format!("rediss-cluster://127.0.0.1:{port}?{files}")).all_works(&all(&cluster), 0).await;
 }
 
 /// Calls all the while. Once everybody has followed an invalidation, nobody goes back behind it.

@@ -1,6 +1,6 @@
 //! Users with no more permissions than are needed.
 
-use hybridcache_test_support::{RedisServer, Reply};
+use hybridcache_test_support::{RedisCluster, RedisServer, Reply, Sentinels};
 
 use crate::fleet::{Fleet, item};
 use crate::waiting::within;
@@ -40,6 +40,24 @@ async fn the_documented_permissions_are_enough() {
 }
 
 const README: &str = include_str!("../../README.md");
+
+/// Killed by: what the README says of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_permissions_are_enough_in_a_cluster_and_behind_sentinels() {
+    let denied = |server: &RedisServer| server.command(&[b"ACL", b"LOG"]);
+    let cluster = RedisCluster::start();
+    let rules = PERMISSIONS.replace("+publish +subscribe", "+spublish +ssubscribe +cluster|slots +cluster|info");
+    cluster.nodes.iter().for_each(|node| permit(node, &format!("reset on >secret {rules}")));
+    let url = cluster.url().replace("://", "://cache:secret@");
+    Fleet::at(url).all_works(&cluster.nodes.iter().collect::<Vec<_>>(), 0).await;
+    assert!(cluster.nodes.iter().all(|node| denied(node) == Reply::Array(Vec::new())));
+
+    let sentinels = Sentinels::start();
+    sentinels.servers.iter().for_each(|server| permit(server, &format!("reset on >secret {PERMISSIONS} +role")));
+    let url = sentinels.url().replace("://", "://cache:secret@");
+    Fleet::at(url).all_works(&[&sentinels.servers[0]], 0).await;
+    assert!(sentinels.servers.iter().all(|server| denied(server) == Reply::Array(Vec::new())));
+}
 
 /// Killed by: an error from a cached call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,9 @@
 //!
 //! Only the groups count: that the slots of others move is none of our business.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,8 +12,9 @@ use std::time::Duration;
 use crc::{CRC_16_XMODEM, Crc};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisError, Value};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, Pipeline, RedisError, Value};
 
+use super::link::Link;
 use super::target::located;
 
 /// How long a node may take to connect and to answer.
@@ -77,6 +81,13 @@ impl Cluster {
         doubtful.map(|topology| self.remember(topology)).ok_or_else(|| reasons.join("; "))
     }
 
+    /// Asks a node to which there is a link. `None`: it does not answer, or is in no position to say.
+    pub(crate) async fn look_up(link: &Link, groups: &[String]) -> Option<Topology> {
+        let replies = link.pipeline(&questions()).await.ok()?;
+        let replies: Vec<_> = replies.into_iter().collect::<Result<_, _>>().ok()?;
+        View::read(&replies, link.address(), groups).filter(|view| view.is_ok).map(|view| view.topology)
+    }
+
     fn candidates(&self) -> Vec<ConnectionInfo> {
         let mut nodes = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for seed in &self.seeds {
@@ -131,27 +142,37 @@ pub(crate) fn slot(name: &str) -> u16 {
 
 async fn ask(node: &ConnectionInfo, groups: &[String]) -> Result<View, String> {
     let told = |problem: &dyn std::fmt::Display| format!("node {}: {problem}", node.addr());
-    let replies = query(node).await.map_err(|error| told(&error))?;
-    let [slots, state] = replies.as_slice() else { return Err(told(&"an unexpected answer")) };
-    if let Value::ServerError(error) = slots {
-        return Err(told(&[error.code(), error.details().unwrap_or_default()].join(" ")));
-    }
-    let host = match node.addr() {
-        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.as_str(),
-        _ => "",
-    };
-    let topology = Topology::read(slots, host, groups).ok_or_else(|| told(&"an unexpected answer"))?;
-    Ok(View { topology, is_ok: text(state).is_some_and(|state| state.contains("cluster_state:ok")) })
-}
-
-async fn query(node: &ConnectionInfo) -> Result<Vec<Value>, RedisError> {
     let config =
         AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
-    let mut connection = Client::open(node.clone())?.get_multiplexed_async_connection_with_config(&config).await?;
+    let query = async {
+        let mut connection = Client::open(node.clone())?.get_multiplexed_async_connection_with_config(&config).await?;
+        connection.send_packed_commands(&questions(), 0, 2).await
+    };
+    let replies = query.await.map_err(|error: RedisError| told(&error))?;
+    if let Some(Value::ServerError(error)) = replies.first() {
+        return Err(told(&[error.code(), error.details().unwrap_or_default()].join(" ")));
+    }
+    View::read(&replies, node.addr(), groups).ok_or_else(|| told(&"an unexpected answer"))
+}
+
+/// What to ask a node.
+fn questions() -> Pipeline {
     let mut questions = redis::pipe();
     questions.cmd("CLUSTER").arg("SLOTS");
     questions.cmd("CLUSTER").arg("INFO");
-    connection.send_packed_commands(&questions, 0, 2).await
+    questions
+}
+
+impl View {
+    fn read(replies: &[Value], asked: &ConnectionAddr, groups: &[String]) -> Option<Self> {
+        let [slots, state] = replies else { return None };
+        let host = match asked {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.as_str(),
+            _ => "",
+        };
+        let is_ok = text(state).is_some_and(|state| state.contains("cluster_state:ok"));
+        Some(Self { topology: Topology::read(slots, host, groups)?, is_ok })
+    }
 }
 
 /// First and last slot, and the master.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join;
-#[cfg(feature = "sentinel")]
+#[cfg(any(feature = "sentinel", feature = "cluster"))]
 use redis::ConnectionAddr;
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::{
@@ -51,7 +51,7 @@ pub(crate) struct Link {
     health: Arc<Health>,
     publish: &'static str,
     beat: Vec<u8>,
-    #[cfg(feature = "sentinel")]
+    #[cfg(any(feature = "sentinel", feature = "cluster"))]
     address: ConnectionAddr,
     runtime: Handle,
 }
@@ -74,7 +74,7 @@ impl Link {
             health,
             publish: if listened.is_sharded { "SPUBLISH" } else { "PUBLISH" },
             beat: listened.beat,
-            #[cfg(feature = "sentinel")]
+            #[cfg(any(feature = "sentinel", feature = "cluster"))]
             address: server.addr().clone(),
             runtime: Handle::current(),
         };
@@ -93,7 +93,7 @@ impl Link {
         &self.health
     }
 
-    #[cfg(feature = "sentinel")]
+    #[cfg(any(feature = "sentinel", feature = "cluster"))]
     pub(crate) fn address(&self) -> &ConnectionAddr {
         &self.address
     }

@@ -213,13 +213,14 @@ impl Links {
             }
             #[cfg(feature = "cluster")]
             Target::Cluster(cluster) => {
-                let now = cluster.find(&purpose.groups).await.ok()?;
+                let usable: Vec<_> = self.usable().collect();
+                let asked = fastrand::choice(usable)?;
+                let now = Cluster::look_up(asked, &purpose.groups).await?;
                 if self.topology.as_ref() != Some(&now) {
                     return Some("the cluster's slots have moved".to_owned());
                 }
                 let unreachable = now.nodes.iter().zip(&self.nodes).filter(|(_, link)| link.is_err());
-                let tried = unreachable.map(|(node, _)| Box::pin(Link::try_out(cluster.node(node))));
-                let tried: Vec<_> = tried.collect();
+                let tried: Vec<_> = unreachable.map(|(node, _)| Box::pin(Link::try_out(cluster.node(node)))).collect();
                 if tried.is_empty() {
                     return None;
                 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::sentinels::eventually;
-use crate::{ATTEMPTS, RedisServer, Reply, free_port};
+use crate::{ATTEMPTS, Authority, RedisServer, Reply, free_port};
 
 /// Three masters with equal shares of the slots, and on demand a replica of each; all `redis-server` processes of the
 /// test's own.
@@ -23,7 +23,7 @@ impl RedisCluster {
     ///
     /// As [`RedisServer::start`].
     pub fn start() -> Self {
-        Self::start_nodes(MASTERS)
+        Self::start_nodes(MASTERS, None)
     }
 
     /// Three masters with a replica each. A master that is silent for a second is replaced.
@@ -32,12 +32,27 @@ impl RedisCluster {
     ///
     /// As [`RedisServer::start`].
     pub fn start_with_replicas() -> Self {
-        Self::start_nodes(2 * MASTERS)
+        Self::start_nodes(2 * MASTERS, None)
     }
 
-    fn start_nodes(count: usize) -> Self {
+    /// Three masters that speak TLS to each other and to clients.
+    ///
+    /// # Panics
+    ///
+    /// As [`Authority::start`].
+    pub fn start_with_tls(authority: &Authority) -> Self {
+        Self::start_nodes(MASTERS, Some(authority))
+    }
+
+    fn start_nodes(count: usize, authority: Option<&Authority>) -> Self {
         let started = |_| {
-            let start = || RedisServer::try_start(&arguments(free_port()));
+            let start = || {
+                let tls = authority.map(|authority| authority.arguments(free_port(), "yes")).unwrap_or_default();
+                let cluster_too = ["--tls-cluster", "yes"].map(str::to_owned);
+                let is_tls = authority.is_some();
+                let tls = tls.into_iter().chain(cluster_too.into_iter().filter(|_| is_tls));
+                RedisServer::try_start(&arguments(free_port()).into_iter().chain(tls).collect::<Vec<_>>())
+            };
             (0..ATTEMPTS).find_map(|_| start()).unwrap_or_else(|| panic!("a node of a cluster did not start"))
         };
         let cluster = Self { nodes: (0..count).map(started).collect() };
@@ -45,6 +60,15 @@ impl RedisCluster {
         cluster.replicate();
         eventually("the cluster serves", || cluster.nodes.iter().all(|node| cluster.is_ready(node)));
         cluster
+    }
+
+    /// The port on which a node speaks TLS.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not.
+    pub fn tls_port(node: &RedisServer) -> u16 {
+        setting(node, "tls-port").parse().unwrap_or_else(|_| panic!("no port for TLS"))
     }
 
     /// `redis-cluster://127.0.0.1:<port>,..`: of the masters.
@@ -106,8 +130,9 @@ impl RedisCluster {
                 expect_ok(node, &["CLUSTER", "ADDSLOTSRANGE", &first, &last]);
             }
             for other in &self.nodes[..number] {
-                let bus = bus_port(other);
-                expect_ok(node, &["CLUSTER", "MEET", "127.0.0.1", &other.port().to_string(), &bus]);
+                let (tls, plain) = (setting(other, "tls-port"), other.port().to_string());
+                let port = if setting(other, "tls-cluster") == "yes" { tls } else { plain };
+                expect_ok(node, &["CLUSTER", "MEET", "127.0.0.1", &port, &setting(other, "cluster-port")]);
             }
         }
     }
@@ -166,8 +191,8 @@ fn id(node: &RedisServer) -> String {
     state(node, "MYID")
 }
 
-fn bus_port(node: &RedisServer) -> String {
-    let Reply::Array(setting) = node.command(&[b"CONFIG", b"GET", b"cluster-port"]) else { return String::new() };
+fn setting(node: &RedisServer, name: &str) -> String {
+    let Reply::Array(setting) = node.command(&[b"CONFIG", b"GET", name.as_bytes()]) else { return String::new() };
     setting.into_iter().nth(1).and_then(Reply::into_text).unwrap_or_default()
 }
 

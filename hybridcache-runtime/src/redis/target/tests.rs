@@ -106,6 +106,18 @@ mod tls {
     }
 }
 
+/// Killed by: leaving any of the connections plain.
+#[cfg(all(feature = "tls", feature = "sentinel", feature = "cluster"))]
+#[test]
+fn all_kinds_over_tls() {
+    let is_tls = |info: &ConnectionInfo| matches!(info.addr(), redis::ConnectionAddr::TcpTls { insecure: false, .. });
+    let Ok(Target::Sentinel(watched)) = Target::parse("rediss-sentinel://a,b/m") else { panic!("refused") };
+    assert!(watched.sentinels.iter().all(is_tls) && is_tls(&watched.master));
+    assert!(is_tls(&located(&watched.master, "c", 7000)));
+    let Ok(Target::Cluster(cluster)) = Target::parse("rediss-cluster://a,b") else { panic!("refused") };
+    assert!(is_tls(&cluster.node(&("c".to_owned(), 7000))));
+}
+
 #[cfg(not(feature = "tls"))]
 #[test]
 fn tls_names_its_feature() {
