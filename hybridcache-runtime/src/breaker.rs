@@ -39,9 +39,11 @@ impl Breaker {
 
     /// Takes note of an answer. A refusal is one too: the tier is there, and quick.
     pub(crate) fn record<T>(&self, answer: &Result<T, RemoteError>) {
-        use RemoteErrorKind::{Refused, Timeout, Unavailable};
+        use RemoteErrorKind::{PartDown, Refused, Timeout, Unavailable};
         match answer.as_ref().map_err(|error| error.kind) {
             Ok(_) | Err(Refused) => self.failures.store(0, Ordering::Relaxed),
+            // It cost no time, and says nothing of the rest.
+            Err(PartDown) => {}
             Err(Timeout | Unavailable) => {
                 let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
                 if failures >= FAILURES && !self.is_open() {
@@ -107,6 +109,19 @@ mod tests {
         (0..FAILURES).for_each(|_| breaker.record(&failed(RemoteErrorKind::Timeout)));
         assert!(breaker.is_open());
         assert_eq!(breaker.openings(), 1);
+    }
+
+    /// Killed by: counting them; taking them for answers.
+    #[test]
+    fn a_part_that_is_down_neither_opens_it_nor_hides_other_failures() {
+        let breaker = Breaker::default();
+        (0..100).for_each(|_| breaker.record(&failed(RemoteErrorKind::PartDown)));
+        assert!(!breaker.is_open());
+        for _ in 0..FAILURES {
+            breaker.record(&failed(RemoteErrorKind::Timeout));
+            breaker.record(&failed(RemoteErrorKind::PartDown));
+        }
+        assert!(breaker.is_open());
     }
 
     /// An invalidation that fails while the journal is being replayed. Killed by: closing whatever came meanwhile.

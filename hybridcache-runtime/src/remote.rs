@@ -158,6 +158,9 @@ pub(crate) struct RemoteError {
 pub(crate) enum RemoteErrorKind {
     /// No connection, or it broke: nobody knows whether the command ran.
     Unavailable,
+    /// The part of the tier that has the key cannot be reached, neither to read nor to write, before the tier says
+    /// [`Listener::resubscribed`]. The other parts can.
+    PartDown,
     /// No answer in time.
     Timeout,
     /// The server answered with an error (full, read-only, loading, no permission, ...).

@@ -13,7 +13,7 @@ use super::health::{Health, Proofs};
 use super::link::{Link, Subscriptions, unexpected};
 use super::messages::Inbox;
 use super::target::Target;
-use crate::remote::{Listeners, RemoteError};
+use crate::remote::{Listeners, RemoteError, RemoteErrorKind};
 
 /// What a tier's links are opened for.
 pub(crate) struct Purpose {
@@ -103,14 +103,15 @@ impl Links {
 
     /// The link to whoever has what has this name.
     pub(crate) fn at(&self, name: &str) -> Result<&Arc<Link>, RemoteError> {
-        let Some(place) = self.place(name) else {
-            return Err(RemoteError::unavailable("no node of the cluster serves the slot"));
-        };
-        let link = self.nodes[place].as_ref().map_err(|reason| RemoteError::unavailable(reason.as_str()))?;
-        match link.health().trouble() {
-            Some(trouble) => Err(RemoteError::unavailable(trouble)),
-            None => Ok(link),
-        }
+        let place = self.place(name).ok_or_else(|| self.unreachable("no node of the cluster serves the slot"))?;
+        let link = self.nodes[place].as_ref().map_err(|reason| self.unreachable(reason))?;
+        link.health().trouble().map_or(Ok(link), |trouble| Err(self.unreachable(trouble)))
+    }
+
+    fn unreachable(&self, reason: &str) -> RemoteError {
+        let is_part = self.usable().next().is_some();
+        let kind = if is_part { RemoteErrorKind::PartDown } else { RemoteErrorKind::Unavailable };
+        RemoteError { kind, message: reason.to_owned() }
     }
 
     #[cfg(feature = "cluster")]
