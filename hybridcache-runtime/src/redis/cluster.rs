@@ -5,7 +5,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -122,9 +122,9 @@ impl Topology {
     fn read(reply: &Value, asked: &str, groups: &[String]) -> Option<Self> {
         let Value::Array(ranges) = reply else { return None };
         let ranges: Vec<_> = ranges.iter().map(|range| range_of(range, asked)).collect::<Option<_>>()?;
-        let slots: BTreeMap<u16, ()> = groups.iter().map(|group| (slot(group), ())).collect();
+        let slots: BTreeSet<u16> = groups.iter().map(|group| slot(group)).collect();
         let owner = |slot: u16| ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot));
-        let owned: Vec<_> = slots.keys().filter_map(|&slot| Some((slot, &owner(slot)?.2))).collect();
+        let owned: Vec<_> = slots.iter().filter_map(|&slot| Some((slot, &owner(slot)?.2))).collect();
         let mut nodes: Vec<Place> = owned.iter().map(|(_, node)| (*node).clone()).collect();
         nodes.sort();
         nodes.dedup();
