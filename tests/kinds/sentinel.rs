@@ -1,6 +1,6 @@
 //! A master that sentinels watch.
 
-use hybridcache_test_support::Sentinels;
+use hybridcache_test_support::{Reply, Sentinels};
 
 use crate::fleet::{Fleet, item};
 use crate::log::log_of_connecting;
@@ -62,7 +62,6 @@ impl Followers {
     }
 }
 
-/// Killed by: connecting to the first master for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_master_that_dies() {
     let sentinels = Sentinels::start();
@@ -96,7 +95,7 @@ async fn a_master_that_only_the_sentinels_cannot_reach() {
     assert!(sentinels.servers[0].info("replication").contains("role:master"));
 }
 
-/// Killed by: asking only the first sentinel; the master's password for the sentinels.
+/// Killed by: asking only the first sentinel.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sentinels_that_are_down_or_ask_for_a_password() {
     let sentinels = Sentinels::start();
@@ -114,4 +113,17 @@ async fn sentinels_that_are_down_or_ask_for_a_password() {
     let log = log_of_connecting(&sentinels.url().replace("/shop", "/another")).await;
     assert!(log.contains("it watches no master `another`"), "{log}");
     sentinels.sentinels[1].resume();
+}
+
+/// What sentinels name may have been demoted since.
+///
+/// Killed by: not asking the server for its role.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_no_master_is_not_used() {
+    let sentinels = Sentinels::start();
+    let demoted = &sentinels.servers[0];
+    // Nobody listens on port 1.
+    assert_eq!(demoted.command(&[b"REPLICAOF", b"127.0.0.1", b"1"]), Reply::Simple("OK".into()));
+    let log = log_of_connecting(&sentinels.url()).await;
+    assert!(log.contains("is no master"), "{log}");
 }

@@ -4,7 +4,6 @@ use hybridcache_test_support::RedisServer;
 
 use crate::fleet::Fleet;
 
-/// Killed by: refusing the scheme.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_unix_socket() {
     let path = std::env::temp_dir().join(format!("hybridcache-kinds-{}.sock", std::process::id()));

@@ -34,7 +34,7 @@ async fn a_server_that_asks_for_a_clients_certificate() {
 
 /// The calls are served, and Redis gets nothing.
 ///
-/// Killed by: not checking certificates; an error from `build`.
+/// Killed by: leaving the private authority out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_cannot_be_trusted_gets_nothing() {
     let (authority, another) = (Authority::new(), Authority::new());

@@ -22,7 +22,7 @@ fn server() -> (RedisServer, String) {
     (server, url)
 }
 
-/// Killed by: leaving any of them out, a command that needs another, one that is listed and not needed.
+/// Killed by: a command that needs another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documented_permissions_are_enough() {
     assert!(
@@ -41,7 +41,7 @@ async fn the_documented_permissions_are_enough() {
 
 const README: &str = include_str!("../../README.md");
 
-/// Killed by: what the README says of them.
+/// Killed by: a command that needs another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documented_permissions_are_enough_in_a_cluster_and_behind_sentinels() {
     let denied = |server: &RedisServer| server.command(&[b"ACL", b"LOG"]);
@@ -59,7 +59,6 @@ async fn the_documented_permissions_are_enough_in_a_cluster_and_behind_sentinels
     assert!(sentinels.servers.iter().all(|server| denied(server) == Reply::Array(Vec::new())));
 }
 
-/// Killed by: an error from a cached call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_permission_fails_no_call() {
     let (server, url) = server();

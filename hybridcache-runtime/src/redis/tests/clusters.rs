@@ -72,7 +72,7 @@ async fn messages_of_all_groups_arrive() {
 
 /// A slot that moves takes its subscriptions with it.
 ///
-/// Killed by: ignoring `sunsubscribe`; subscribing anew without saying so.
+/// Killed by: subscribing anew without saying so.
 #[tokio::test]
 async fn a_slot_that_moves_begins_a_new_stream() {
     let cluster = RedisCluster::start();
