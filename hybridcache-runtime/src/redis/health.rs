@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    /// Killed by: the newest proof, or that of any one node.
+    /// Killed by: the newest proof.
     #[tokio::test(start_paused = true)]
     async fn what_is_proven_is_what_every_node_has_proven() {
         let began = Instant::now();

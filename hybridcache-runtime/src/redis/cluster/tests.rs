@@ -5,7 +5,7 @@ use hybridcache_test_support::{RedisServer, Reply};
 use super::*;
 use crate::address::{Address, StampName, Token, groups};
 
-/// Killed by: another checksum; hashing more or less than the tag.
+/// Killed by: hashing the whole name.
 #[test]
 fn slots_are_those_of_the_server() {
     let node = RedisServer::start_with(&["--cluster-enabled", "yes"]);
@@ -41,7 +41,7 @@ fn two() -> (Vec<String>, [u16; 2]) {
     (groups, slots)
 }
 
-/// Killed by: comparing all slots, their order or their number.
+/// Killed by: counting nodes that own nothing of ours.
 #[test]
 fn only_what_concerns_our_names_counts() {
     let (groups, [low, high]) = two();

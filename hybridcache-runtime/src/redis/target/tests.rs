@@ -14,7 +14,7 @@ fn server(url: &str) -> ConnectionInfo {
     }
 }
 
-/// Killed by: repeating any part of the URL but its scheme, or redis-rs's own message.
+/// Killed by: repeating the URL.
 #[test]
 fn mistakes_are_told_without_the_password() {
     let mistakes = [

@@ -38,7 +38,7 @@ async fn messages_are_proven_once_all_nodes_have_proven_them() {
 
 /// Messages about every group of keys and of stamps, each sent where it belongs.
 ///
-/// Killed by: not listening to any one of the channels; another name for one; a script that names another's.
+/// Killed by: not listening to one of the channels; sending wake-ups to another.
 #[tokio::test]
 async fn messages_of_all_groups_arrive() {
     let cluster = RedisCluster::start();
