@@ -61,6 +61,11 @@ impl Address {
         format!("{}:s:{}", self.base, HEXLOWER.encode(&token.to_bytes()))
     }
 
+    /// The part of the names that decides where a cluster keeps them.
+    pub(crate) fn group(&self) -> &str {
+        group_of(&self.base)
+    }
+
     /// What messages call the key: xxh3-64 of function and arguments, the same for all versions and namespaces.
     pub(crate) fn id(&self) -> u64 {
         self.id
@@ -139,14 +144,36 @@ fn stamp(namespace: &str, kind: &str, name: &str) -> StampName {
     StampName { key: key.into(), hash }
 }
 
-/// The channel on which a namespace's invalidations are told.
-pub(crate) fn invalidation_channel(namespace: &str) -> String {
-    format!("hc1:{}:inv", readable(namespace, NAMESPACE))
+/// The part of a key's or a stamp's name that decides where a cluster keeps it, its hash tag at the end:
+/// `hc1:{<namespace>:<bucket>}`.
+pub(crate) fn group_of(name: &str) -> &str {
+    name.find('}').map_or(name, |end| &name[..=end])
 }
 
-/// What stands before a waiter's id (8 bytes as they are) in the name of its wake-up channel.
-pub(crate) fn wake_prefix(namespace: &str) -> String {
-    format!("hc1:{}:w:", readable(namespace, NAMESPACE))
+/// The groups of all keys and stamps of a namespace: 256 of each.
+pub(crate) fn groups(namespace: &str) -> Vec<String> {
+    let namespace = readable(namespace, NAMESPACE);
+    let group = |kind| {
+        let namespace = &namespace;
+        (0..=255).map(move |id| format!("hc1:{{{namespace}:{kind}{}}}", bucket(id)))
+    };
+    group("").chain(group("t:")).collect()
+}
+
+/// What the names of a namespace's channels begin with on a single server. In a cluster each group has channels of its
+/// own, whose names begin with the group's.
+pub(crate) fn channels(namespace: &str) -> String {
+    format!("hc1:{}", readable(namespace, NAMESPACE))
+}
+
+/// The channel on which invalidations are told. `of` is a namespace's [`channels`], or a group.
+pub(crate) fn invalidation_channel(of: &str) -> String {
+    format!("{of}:inv")
+}
+
+/// What stands before a process's id (8 bytes as they are) in the name of its wake-up channel. `of` as above.
+pub(crate) fn wake_prefix(of: &str) -> String {
+    format!("{of}:w:")
 }
 
 fn readable(text: &str, escaped: &'static AsciiSet) -> String {

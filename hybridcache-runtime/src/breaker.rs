@@ -47,6 +47,8 @@ impl Breaker {
     pub(crate) fn failed(&self, error: &RemoteError) {
         match error.kind {
             RemoteErrorKind::Refused => self.passed(),
+            // It cost no time, and says nothing of the rest.
+            RemoteErrorKind::PartDown => {}
             RemoteErrorKind::Timeout | RemoteErrorKind::Unavailable => {
                 let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
                 if failures >= FAILURES && !self.is_open() {
@@ -112,6 +114,19 @@ mod tests {
         (0..FAILURES).for_each(|_| breaker.failed(&failed(RemoteErrorKind::Timeout)));
         assert!(breaker.is_open());
         assert_eq!(breaker.openings(), 1);
+    }
+
+    /// Killed by: counting them; taking them for answers.
+    #[test]
+    fn a_part_that_is_down_neither_opens_it_nor_hides_other_failures() {
+        let breaker = Breaker::default();
+        (0..100).for_each(|_| breaker.failed(&failed(RemoteErrorKind::PartDown)));
+        assert!(!breaker.is_open());
+        for _ in 0..FAILURES {
+            breaker.failed(&failed(RemoteErrorKind::Timeout));
+            breaker.failed(&failed(RemoteErrorKind::PartDown));
+        }
+        assert!(breaker.is_open());
     }
 
     /// An invalidation that fails while the journal is being replayed. Killed by: closing whatever came meanwhile.

@@ -100,8 +100,27 @@ impl Builder {
         self
     }
 
-    /// The Redis that all processes share: `redis://[user:password@]host[:port][/db]`. Without one the cache is memory
-    /// only.
+    /// The Redis that all processes share. Without one the cache is memory only.
+    ///
+    /// | URL | feature | |
+    /// |---|---|---|
+    /// | `redis://[[user]:password@]host[:port][/database]` | `redis` | one server; the port is 6379 by default |
+    /// | `unix:///path[?db=..&user=..&pass=..]` | `redis` | one server, on a socket |
+    /// | `redis-sentinel://[[user]:password@]host[:port],../master-name[/database]` | `sentinel` | the master that these sentinels name, through failovers; their port is 26379 by default |
+    /// | `redis-cluster://[[user]:password@]host[:port],..` | `cluster` | a cluster, found by way of these nodes |
+    /// | `rediss://`, `rediss-sentinel://`, `rediss-cluster://` | and `tls` | the same over TLS |
+    ///
+    /// User and password are the data servers'. Sentinels with a password of their own get it by
+    /// `?sentinel_user=..&sentinel_password=..`. In both, what is special is percent-encoded (`/` is `%2F`, `@` is `%40`).
+    ///
+    /// With TLS, `?ca=/path/ca.pem` names the private authority that signed the servers' certificates (without it: those
+    /// that Mozilla trusts), and `cert=/path/client.pem&key=/path/client.key` the client's own, all as PEM files, which
+    /// [`build`](Self::build) reads once. Certificates are always checked. Where the process has no default
+    /// `CryptoProvider` of rustls, `ring`'s becomes it. Cluster nodes and masters are checked against the names under
+    /// which the cluster or the sentinels announce them.
+    ///
+    /// A master that sentinels have replaced is left within seconds, also one that goes on serving unaware of it. Of a
+    /// cluster that has lost a node the others serve on, as far as the cluster itself does.
     #[cfg(feature = "redis")]
     pub fn redis(mut self, url: impl Into<String>) -> Self {
         self.redis = Some(url.into());

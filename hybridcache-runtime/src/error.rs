@@ -65,7 +65,7 @@ impl Error {
     pub(crate) fn pending(action: &str, error: &RemoteError) -> Self {
         let kind = match error.kind {
             RemoteErrorKind::Timeout => Kind::Timeout,
-            RemoteErrorKind::Unavailable | RemoteErrorKind::Refused => Kind::Unavailable,
+            RemoteErrorKind::Unavailable | RemoteErrorKind::PartDown | RemoteErrorKind::Refused => Kind::Unavailable,
         };
         let message = format!("{action}: {error}; done in this process, pending for others until Redis answers");
         Self { kind, pending: true, message }

@@ -85,7 +85,10 @@ async fn attempt(local: &Local, remote: &dyn Remote, budget: Duration) -> Result
     let gap = local.gap();
     for unsent in local.journal.unsent(gap.is_some()).chunks(AT_ONCE) {
         let sending = unsent.iter().map(|unsent| send(local, remote, unsent));
-        join_all(sending).await.into_iter().collect::<Result<(), _>>()?;
+        // What concerns a part that is down stays pending. It cannot be read either, and when it is back there is a gap.
+        let is_part_down =
+            |sent: &Result<(), RemoteError>| sent.as_ref().is_err_and(|error| error.kind == RemoteErrorKind::PartDown);
+        join_all(sending).await.into_iter().filter(|sent| !is_part_down(sent)).collect::<Result<(), _>>()?;
     }
     if let Some(gap) = gap {
         local.mended(gap);

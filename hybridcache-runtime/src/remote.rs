@@ -158,6 +158,9 @@ pub(crate) struct RemoteError {
 pub(crate) enum RemoteErrorKind {
     /// No connection, or it broke: nobody knows whether the command ran.
     Unavailable,
+    /// The part of the tier that has the key cannot be reached, neither to read nor to write, before the tier says
+    /// [`Listener::resubscribed`]. The other parts can.
+    PartDown,
     /// No answer in time.
     Timeout,
     /// The server answered with an error (full, read-only, loading, no permission, ...).
@@ -165,6 +168,11 @@ pub(crate) enum RemoteErrorKind {
 }
 
 impl RemoteError {
+    /// There is no way to who should answer.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self { kind: RemoteErrorKind::Unavailable, message: message.into() }
+    }
+
     /// The server answered, and said no.
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self { kind: RemoteErrorKind::Refused, message: message.into() }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::address::{Address, invalidation_channel, wake_prefix};
+use crate::address::{self, Address, group_of, groups, invalidation_channel, wake_prefix};
 use crate::codec::{Kind, decode_option, decode_value, encode_option, encode_value};
 use crate::envelope::{self, Header};
 use crate::key::ladder::{Placeholder, WritePlain as _};
@@ -57,7 +57,7 @@ fn shown_name(name: &str) -> String {
 
 /// As it stands in a channel's name.
 fn shown_namespace(namespace: &str) -> String {
-    let channel = invalidation_channel(namespace);
+    let channel = invalidation_channel(&address::channels(namespace));
     channel.strip_prefix("hc1:").and_then(|channel| channel.strip_suffix(":inv")).expect("a channel").to_owned()
 }
 
@@ -238,8 +238,16 @@ fn stamps() {
 fn channels() {
     for vector in vectors("channels") {
         let namespace = text(&vector, "namespace");
-        assert_eq!(invalidation_channel(namespace), text(&vector, "invalidations"));
-        assert_eq!(wake_prefix(namespace), text(&vector, "wake_prefix"));
+        assert_eq!(invalidation_channel(&address::channels(namespace)), text(&vector, "invalidations"));
+        assert_eq!(wake_prefix(&address::channels(namespace)), text(&vector, "wake_prefix"));
+        let key = Address::new(namespace, "shop::user", 3, "7");
+        let stamp = StampName::of_tag(namespace, "org:9");
+        for (group, sharded) in [(key.group(), "of_key"), (group_of(&stamp.key), "of_tag")] {
+            let sharded = &vector[sharded];
+            assert!(groups(namespace).iter().any(|known| known == group), "{group}");
+            assert_eq!(invalidation_channel(group), text(sharded, "invalidations"));
+            assert_eq!(wake_prefix(group), text(sharded, "wake_prefix"));
+        }
     }
 }
 

@@ -95,6 +95,19 @@ def stamp(namespace, kind, name):
     return {"namespace": namespace, "kind": kind, "name": name, "hash": u64(number), "key": key}
 
 
+def channels(namespace):
+    def of(begin):
+        return {"invalidations": begin + ":inv", "wake_prefix": begin + ":w:"}
+
+    shown = part(namespace, NAMESPACE)
+    return {
+        "namespace": namespace,
+        **of("hc1:" + shown),
+        "of_key": of("hc1:{%s:%02x}" % (shown, xxh3(["shop::user", "7"]) & 0xFF)),
+        "of_tag": of("hc1:{%s:t:%02x}" % (shown, xxh3(["t", "org:9"]) & 0xFF)),
+    }
+
+
 # --- envelope --------------------------------------------------------------------------------------------------------
 
 def envelope(description, payload, *, expired=0, codec=1, compression=0, kind=1, flags=0, cost_ms=12, process=0x1122334455667788,
@@ -293,12 +306,12 @@ def main():
             ],
         },
         "channels": {
-            "about": "hc1:<namespace>:inv for invalidations; hc1:<namespace>:w: and the 8 bytes (little endian) of a process's random id, "
-                     "as they are, for what is meant for one process.",
-            "vectors": [
-                {"namespace": n, "invalidations": "hc1:%s:inv" % part(n, NAMESPACE), "wake_prefix": "hc1:%s:w:" % part(n, NAMESPACE)}
-                for n in ["shop", "a:b {c}", "n" * 65]
-            ],
+            "about": "On a single server: hc1:<namespace>:inv for invalidations; hc1:<namespace>:w: and the 8 bytes (little endian) of a "
+                     "process's random id, as they are, for what is meant for one process; sent with PUBLISH. In a cluster: sharded channels, "
+                     "sent with SPUBLISH, in the slot of what the message is about: the part of the key's or stamp's name up to its closing "
+                     "brace, and :inv or :w: likewise; a process listens to those of all 256 buckets of keys and all 256 of stamps. of_key: "
+                     "for the key of function shop::user and args 7; of_tag: for the stamp of tag org:9.",
+            "vectors": [channels(n) for n in ["shop", "a:b {c}", "n" * 65]],
         },
         "messages": {
             "about": "On the channel of invalidations: D deleted, S marked stale, each with the sender's process id and a key id; T, a stamp was "

@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
 
-use super::{Address, READABLE, invalidation_channel, wake_prefix};
+use super::{Address, READABLE, channels, invalidation_channel, wake_prefix};
 use crate::key::KeyBuf;
 use crate::remote::{StampName, Token};
 
@@ -76,13 +76,18 @@ fn no_two_namespaces_share_a_name() {
             StampName::of_tag(namespace, "f"),
             StampName::of_tag(namespace, ""),
         ];
-        let names = [address.entry(), address.lease(), invalidation_channel(namespace), wake_prefix(namespace)];
+        let names = [
+            address.entry(),
+            address.lease(),
+            invalidation_channel(&channels(namespace)),
+            wake_prefix(&channels(namespace)),
+        ];
         for name in names.into_iter().chain(stamps.map(|stamp| stamp.key.as_ref().to_owned())) {
             assert!(seen.insert(name.clone()), "{namespace:?}: {name}");
         }
     }
     // A process's id follows the prefix: nothing else may begin so.
-    for prefix in namespaces.iter().map(|namespace| wake_prefix(namespace)) {
+    for prefix in namespaces.iter().map(|namespace| wake_prefix(&channels(namespace))) {
         assert_eq!(seen.iter().filter(|name| name.starts_with(&prefix)).count(), 1, "{prefix}");
     }
 }

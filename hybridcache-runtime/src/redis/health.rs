@@ -82,6 +82,28 @@ impl Health {
     }
 }
 
+/// Until when messages have arrived from *every* node.
+#[derive(Debug)]
+pub(crate) struct Proofs {
+    nodes: Mutex<Vec<Instant>>,
+}
+
+impl Proofs {
+    /// Of so many nodes. One that is never heard of leaves the whole where it began.
+    pub(crate) fn new(nodes: usize, began: Instant) -> Self {
+        Self { nodes: Mutex::new(vec![began; nodes]) }
+    }
+
+    /// What is proven for all of them, now that the one at `place` has proven so much. `None`: no more than before.
+    pub(crate) fn proven(&self, place: usize, until: Instant) -> Option<Instant> {
+        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = nodes.iter().min().copied()?;
+        let node = nodes.get_mut(place)?;
+        *node = until.max(*node);
+        nodes.iter().min().copied().filter(|all| *all > before)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -126,6 +148,21 @@ mod tests {
             health.answered(foreign);
             assert_eq!(health.unanswered(), 1);
         }
+    }
+
+    /// Killed by: the newest proof.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_proven_is_what_every_node_has_proven() {
+        let began = Instant::now();
+        let second = |n| began + Duration::from_secs(n);
+        let proofs = Proofs::new(3, began);
+        assert_eq!(proofs.proven(0, second(1)), None);
+        assert_eq!(proofs.proven(1, second(2)), None);
+        assert_eq!(proofs.proven(2, second(3)), Some(second(1)));
+        assert_eq!(proofs.proven(1, second(5)), None);
+        assert_eq!(proofs.proven(0, second(4)), Some(second(3)));
+        assert_eq!(proofs.proven(2, second(2)), None, "nothing is taken back");
+        assert_eq!(Proofs::new(1, began).proven(0, second(1)), Some(second(1)));
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The way to the server: one connection for commands, one for messages, with one fate. Losing either is losing both, so
+//! The way to one server: one connection for commands, one for messages, with one fate. Losing either is losing both, so
 //! whoever gets answers also gets messages.
 //!
 //! They are two because a server bounds what it holds back for a subscriber (`client-output-buffer-limit pubsub`, 32 MB
@@ -9,11 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join;
+#[cfg(any(feature = "sentinel", feature = "cluster"))]
+use redis::ConnectionAddr;
 use redis::aio::{MultiplexedConnection, SendError};
-use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, PushInfo, RedisError, ServerError, Value, cmd};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, Pipeline, PushInfo, RedisError, ServerError, Value, cmd,
+};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+#[cfg(feature = "cluster")]
+use super::channels::Channels;
 use super::clock::Sample;
 use super::health::Health;
 use super::messages::{Inbox, Message};
@@ -29,36 +35,82 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many commands may wait to be written; whoever comes then waits, within its own budget.
 const PIPELINE_BUFFER: usize = 1024;
 
+/// What a link listens to.
+pub(crate) struct Subscriptions {
+    pub(crate) channels: Vec<Vec<u8>>,
+    /// The one of them on which the link's own heartbeats come back.
+    pub(crate) beat: Vec<u8>,
+    pub(crate) is_sharded: bool,
+}
+
 /// An open link. It closes when the last handle is dropped.
 pub(crate) struct Link {
     commands: MultiplexedConnection,
     /// Only held: its messages go to the inbox.
     _messages: MultiplexedConnection,
     health: Arc<Health>,
+    publish: &'static str,
+    beat: Vec<u8>,
+    #[cfg(any(feature = "sentinel", feature = "cluster"))]
+    address: ConnectionAddr,
     runtime: Handle,
 }
 
 impl Link {
-    /// Connects and subscribes to both channels.
-    pub(crate) async fn open(client: &Client, inbox: Inbox, own_channel: &[u8]) -> Result<Self, String> {
+    /// Connects, subscribes and teaches the server the scripts.
+    pub(crate) async fn open(server: &ConnectionInfo, inbox: Inbox, listened: Subscriptions) -> Result<Self, String> {
         let health = inbox.health.clone();
-        let channels = [inbox.broadcasts.clone(), own_channel.to_vec()];
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_pipeline_buffer_size(PIPELINE_BUFFER)
-            .set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
-                inbox.receive(&push);
-                Ok(())
-            });
+        let config = config().set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
+            inbox.receive(&push);
+            Ok(())
+        });
+        let client = Client::open(server.clone()).map_err(|error| error.to_string())?;
         let connect = || client.get_multiplexed_async_connection_with_config(&config);
         let (commands, mut messages) = try_join(connect(), connect()).await.map_err(|error| error.to_string())?;
-        messages.subscribe(&channels).await.map_err(|error| format!("cannot subscribe: {error}"))?;
-        Ok(Self { commands, _messages: messages, health, runtime: Handle::current() })
+        listened.subscribe(&mut messages).await.map_err(|error| format!("cannot subscribe: {error}"))?;
+        let link = Self {
+            commands,
+            _messages: messages,
+            health,
+            publish: if listened.is_sharded { "SPUBLISH" } else { "PUBLISH" },
+            beat: listened.beat,
+            #[cfg(any(feature = "sentinel", feature = "cluster"))]
+            address: server.addr().clone(),
+            runtime: Handle::current(),
+        };
+        link.load_scripts().await.map_err(|error| error.to_string())?;
+        Ok(link)
+    }
+
+    /// Whether a server could be used.
+    #[cfg(feature = "cluster")]
+    pub(crate) async fn try_out(server: ConnectionInfo) -> Result<(), RedisError> {
+        let mut connection = Client::open(server)?.get_multiplexed_async_connection_with_config(&config()).await?;
+        cmd("PING").exec_async(&mut connection).await
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    #[cfg(any(feature = "sentinel", feature = "cluster"))]
+    pub(crate) fn address(&self) -> &ConnectionAddr {
+        &self.address
+    }
+
+    /// A sentinel may be behind the times, and so may the server itself.
+    #[cfg(feature = "sentinel")]
+    pub(crate) async fn check_master(&self) -> Result<(), String> {
+        match self.call(&cmd("ROLE")).await.map_err(|error| error.to_string())? {
+            Value::Array(parts) if matches!(parts.first(), Some(Value::BulkString(role)) if role == b"master") => {
+                Ok(())
+            }
+            _ => Err(format!("{} is no master", self.address)),
+        }
     }
 
     /// Teaches the server the scripts. It may refuse (they then travel with each call), unless it serves nothing now.
-    pub(crate) async fn load_scripts(&self) -> Result<(), RemoteError> {
+    async fn load_scripts(&self) -> Result<(), RemoteError> {
         self.pipeline(&scripts::load()).await?;
         match self.health.trouble() {
             Some(trouble) => Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: trouble.to_owned() }),
@@ -75,11 +127,15 @@ impl Link {
         Ok(Sample::new(shown, asked, answered))
     }
 
-    /// Sends a heartbeat to the own channel. It counts when it comes back as a message, not when it is answered.
-    pub(crate) async fn beat(&self, own_channel: &[u8]) -> Result<(), RemoteError> {
-        let mut publish = cmd("PUBLISH");
-        publish.arg(own_channel).arg(&Message::beat(self.health.next_nonce()));
-        self.call(&publish).await.map(drop)
+    /// Sends a heartbeat. It counts when it comes back as a message, not when it is answered: an answer that is late says
+    /// nothing yet. A refusal (no permission, another node's slot) will not change.
+    pub(crate) async fn beat(&self) {
+        let mut publish = cmd(self.publish);
+        publish.arg(&self.beat).arg(&Message::beat(self.health.next_nonce()));
+        match self.call(&publish).await {
+            Err(error) if error.kind == RemoteErrorKind::Refused => self.health.report(error.message),
+            _ => {}
+        }
     }
 
     pub(crate) async fn call(&self, command: &Cmd) -> Result<Value, RemoteError> {
@@ -139,7 +195,7 @@ impl Link {
     /// The server said no. Some answers mean that another server is the right one by now.
     fn refused(&self, error: &ServerError) -> RemoteError {
         let message = [error.code(), error.details().unwrap_or_default()].join(" ");
-        if matches!(error.code(), "READONLY" | "LOADING" | "MASTERDOWN") {
+        if matches!(error.code(), "READONLY" | "LOADING" | "MASTERDOWN" | "MOVED") {
             self.health.report(message.as_str());
         }
         RemoteError { kind: RemoteErrorKind::Refused, message }
@@ -154,6 +210,37 @@ impl Link {
         self.health.report(message.as_str());
         RemoteError { kind: RemoteErrorKind::Unavailable, message }
     }
+}
+
+impl Subscriptions {
+    /// Of a node that owns these groups: at least one.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn sharded(channels: &Channels, owned: Vec<&String>) -> Self {
+        let own = owned.iter().map(|group| channels.own(group));
+        let invalidations = owned.iter().map(|group| channels.invalidations(group).into_bytes());
+        let beat = owned.first().map(|group| channels.own(group)).unwrap_or_default();
+        Self { channels: own.chain(invalidations).collect(), beat, is_sharded: true }
+    }
+
+    async fn subscribe(&self, messages: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        if !self.is_sharded {
+            return messages.subscribe(&self.channels).await;
+        }
+        // One by one: channels of two slots must not stand in one command.
+        let mut pipeline = redis::pipe();
+        for channel in &self.channels {
+            pipeline.cmd("SSUBSCRIBE").arg(channel);
+        }
+        let replies = messages.send_packed_commands(&pipeline, 0, pipeline.len()).await?;
+        replies.into_iter().try_for_each(|reply| reply.extract_error().map(drop))
+    }
+}
+
+fn config() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        .set_pipeline_buffer_size(PIPELINE_BUFFER)
 }
 
 /// A reply of a form that no server gives.

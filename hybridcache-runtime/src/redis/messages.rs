@@ -1,4 +1,4 @@
-//! What arrives on the two channels: who says what, and to whom it is passed on.
+//! What arrives on the channels: who says what, and to whom it is passed on.
 //!
 //! | channel | bytes | meaning |
 //! |---|---|---|
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use redis::{PushInfo, PushKind, Value};
 
-use super::health::Health;
+use super::health::{Health, Proofs};
 use crate::remote::{Invalidation, Listeners, Wake};
 
 /// One message.
@@ -75,17 +75,23 @@ fn number(bytes: &[u8]) -> Option<u64> {
 
 /// Where a link's messages go, in the order of their arrival. Called from the task that reads the connection.
 pub(crate) struct Inbox {
-    pub(crate) broadcasts: Vec<u8>,
+    /// What the names of the process's own channels end with, and no others.
+    pub(crate) own_suffix: Arc<[u8]>,
     pub(crate) process: u64,
     pub(crate) listener: Listeners,
     pub(crate) health: Arc<Health>,
+    pub(crate) proofs: Arc<Proofs>,
+    /// Which of the proofs is this link's.
+    pub(crate) place: usize,
 }
 
 impl Inbox {
     pub(crate) fn receive(&self, push: &PushInfo) {
         match push.kind {
             PushKind::Disconnection => self.health.report("the server closed a connection"),
-            PushKind::Message => {
+            // A cluster moved the slot to another node.
+            PushKind::SUnsubscribe => self.health.report("the server ended a subscription"),
+            PushKind::Message | PushKind::SMessage => {
                 if let [Value::BulkString(channel), Value::BulkString(bytes)] = push.data.as_slice() {
                     self.dispatch(channel, bytes);
                 }
@@ -95,8 +101,8 @@ impl Inbox {
     }
 
     fn dispatch(&self, channel: &[u8], bytes: &[u8]) {
-        let is_broadcast = channel == self.broadcasts;
-        match if is_broadcast { Message::broadcast(bytes) } else { Message::personal(bytes) } {
+        let is_own = channel.ends_with(&self.own_suffix);
+        match if is_own { Message::personal(bytes) } else { Message::broadcast(bytes) } {
             // Our own echo: the engine acted before it sent.
             Some(Message::Invalidated { origin, .. } | Message::Restamped { origin, .. }) if origin == self.process => {
             }
@@ -104,8 +110,8 @@ impl Inbox {
             Some(Message::Restamped { origin, stamp }) => self.listener.restamped(stamp, origin),
             Some(Message::Woken { key_id, wake }) => self.listener.woken(key_id, wake),
             Some(Message::Beat { nonce }) => {
-                if let Some(sent) = self.health.answered(nonce) {
-                    self.listener.proven(sent);
+                if let Some(until) = self.health.answered(nonce).and_then(|sent| self.proofs.proven(self.place, sent)) {
+                    self.listener.proven(until);
                 }
             }
             None => {}
@@ -131,15 +137,24 @@ mod tests {
         fn disconnected(&self) {}
     }
 
-    /// Otherwise it would take three heartbeats to notice. Killed by: ignoring it.
+    /// Otherwise it would take three heartbeats to notice, or for ever. Killed by: ignoring either.
     #[test]
-    fn the_end_of_a_connection_is_noticed_at_once() {
-        let health = Arc::new(Health::new());
-        let inbox = Inbox { broadcasts: Vec::new(), process: 1, listener: Arc::new(Deaf), health: health.clone() };
-        inbox.receive(&PushInfo { kind: PushKind::Subscribe, data: Vec::new() });
-        assert_eq!(health.trouble(), None);
-        inbox.receive(&PushInfo { kind: PushKind::Disconnection, data: Vec::new() });
-        assert!(health.trouble().is_some());
+    fn the_end_of_a_connection_or_subscription_is_noticed_at_once() {
+        for end in [PushKind::Disconnection, PushKind::SUnsubscribe] {
+            let health = Arc::new(Health::new());
+            let inbox = Inbox {
+                own_suffix: [1; 11].into(),
+                process: 1,
+                listener: Arc::new(Deaf),
+                health: health.clone(),
+                proofs: Arc::new(Proofs::new(1, Instant::now())),
+                place: 0,
+            };
+            inbox.receive(&PushInfo { kind: PushKind::Subscribe, data: Vec::new() });
+            assert_eq!(health.trouble(), None);
+            inbox.receive(&PushInfo { kind: end, data: Vec::new() });
+            assert!(health.trouble().is_some());
+        }
     }
 
     /// The wire format, as other implementations see it. Killed by: any other order of bytes or fields.

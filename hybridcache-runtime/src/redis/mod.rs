@@ -1,33 +1,43 @@
-//! The shared tier on Redis 7 and later, or Valkey.
+//! The shared tier on Redis 7 and later, or Valkey: one server, the master behind sentinels, or a cluster.
 //!
 //! Each atomic step of the protocol is a Lua script (`*.lua`); values never pass through one, they are staged under a
 //! name of their own and renamed. Reading is a plain `GET`.
 
+mod channels;
 mod clock;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod health;
 mod link;
+mod links;
 mod messages;
 mod scripts;
+#[cfg(feature = "sentinel")]
+mod sentinel;
 mod stamps;
 mod supervisor;
+mod target;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use redis::io::tcp::TcpSettings;
-use redis::{Client, Cmd, IntoConnectionInfo, ProtocolVersion, RedisError, Value, cmd};
+use redis::{Cmd, Value, cmd};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use self::channels::Channels;
 use self::clock::ServerClock;
 use self::link::{Link, unexpected};
+use self::links::{Links, Purpose};
 use self::scripts::{Invocation, Step};
 use self::supervisor::{State, Uplink, supervise};
-use crate::address::{Address, invalidation_channel, wake_prefix};
+use self::target::Target;
+use crate::address::{Address, groups};
 use crate::remote::{
     Acquired, Fetched, HEAD, Invalidation, Listeners, Published, Remote, RemoteError, RemoteFuture, StampName, Token,
 };
@@ -38,13 +48,9 @@ const STAGE: Duration = Duration::from_secs(30);
 /// How long building a tier waits for the first attempt to connect.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
 
-/// How the scripts send messages. (A cluster needs `SPUBLISH`.)
-const PUBLISH: &str = "PUBLISH";
-
-/// One Redis server, through a link that is replaced whenever it fails. Dropping the tier ends its tasks.
+/// Redis, through links that are replaced whenever they fail. Dropping the tier ends its tasks.
 pub(crate) struct RedisTier {
     uplink: Arc<Uplink>,
-    wake_prefix: Vec<u8>,
     supervisor: Mutex<JoinHandle<()>>,
 }
 
@@ -63,22 +69,18 @@ impl RedisTier {
         process: u64,
         listener: Listeners,
     ) -> Result<Arc<Self>, String> {
-        let client = client(url)
-            .map_err(|_| "not a Redis URL; expected redis://[[user]:password@]host[:port][/database]".to_owned())?;
+        let target = Target::parse(url)?;
         let runtime = Handle::try_current().map_err(|error| error.to_string())?;
-        let wake_prefix = wake_prefix(namespace).into_bytes();
+        let channels = Channels::new(namespace, process, target.is_sharded());
+        let purpose = Purpose { target, channels, groups: groups(namespace), process, listener };
         let uplink = Arc::new(Uplink {
-            client,
-            broadcasts: invalidation_channel(namespace).into_bytes(),
-            own_channel: [wake_prefix.as_slice(), &process.to_le_bytes()].concat(),
-            process,
-            listener,
+            purpose,
             clock: ServerClock::default(),
             state: RwLock::new(State::Disconnected("no attempt has ended yet".to_owned())),
             attempted: Notify::new(),
         });
         let supervisor = Mutex::new(runtime.spawn(supervise(uplink.clone())));
-        let tier = Arc::new(Self { uplink, wake_prefix, supervisor });
+        let tier = Arc::new(Self { uplink, supervisor });
         // Whatever it brought: without a link each operation says so itself.
         let _ = timeout(FIRST_ATTEMPT, tier.uplink.attempted.notified()).await;
         Ok(tier)
@@ -87,11 +89,20 @@ impl RedisTier {
     /// Why there is no link now, where there is none.
     #[cfg(test)]
     pub(crate) fn outage(&self) -> Option<String> {
-        self.uplink.link().err().map(|error| error.message)
+        self.uplink.links().err().map(|error| error.message)
     }
 
-    fn link(&self) -> Result<Arc<Link>, RemoteError> {
-        self.uplink.link().inspect_err(|_| self.revive())
+    fn links(&self) -> Result<Arc<Links>, RemoteError> {
+        self.uplink.links().inspect_err(|_| self.revive())
+    }
+
+    /// The link to whoever has the key.
+    fn link(&self, key: &Address) -> Result<Arc<Link>, RemoteError> {
+        self.links()?.at(key.group()).cloned()
+    }
+
+    fn channels(&self) -> &Channels {
+        &self.uplink.purpose.channels
     }
 
     /// A tier in a static outlives the runtime it was built on (each test has its own, say): its tasks then start anew on
@@ -106,7 +117,7 @@ impl RedisTier {
     }
 
     fn origin(&self) -> [u8; 8] {
-        self.uplink.process.to_le_bytes()
+        self.uplink.purpose.process.to_le_bytes()
     }
 }
 
@@ -120,17 +131,17 @@ impl Remote for RedisTier {
     fn fetch<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
         let mut get = cmd("GET");
         get.arg(key.entry());
-        Box::pin(async move { stamps::fetch(&*self.link()?, get, stamps).await })
+        Box::pin(async move { stamps::fetch(&*self.links()?, key.group(), get, stamps).await })
     }
 
     fn fetch_head<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
         let mut get = cmd("GETRANGE");
         get.arg(key.entry()).arg(0).arg(HEAD - 1);
-        Box::pin(async move { stamps::fetch(&*self.link()?, get, stamps).await })
+        Box::pin(async move { stamps::fetch(&*self.links()?, key.group(), get, stamps).await })
     }
 
     fn create_stamps<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, Vec<u64>> {
-        Box::pin(async move { stamps::create(&*self.link()?, stamps).await })
+        Box::pin(async move { stamps::create(&*self.links()?, stamps).await })
     }
 
     fn acquire<'a>(
@@ -147,13 +158,13 @@ impl Remote for RedisTier {
             .argument(millis(lease))
             .argument(seen)
             .argument(self.origin());
-        Box::pin(async move { acquired(&self.link()?.run(&step).await?) })
+        Box::pin(async move { acquired(&self.link(key)?.run(&step).await?) })
     }
 
     fn renew<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, bool> {
         let step = Invocation::new(Step::Renew).key(key.lease()).argument(token.to_bytes()).argument(millis(lease));
         Box::pin(async move {
-            match self.link()?.run(&step).await? {
+            match self.link(key)?.run(&step).await? {
                 Value::Int(renewed) => Ok(renewed == 1),
                 _ => Err(unexpected("renew")),
             }
@@ -164,11 +175,11 @@ impl Remote for RedisTier {
         let step = Invocation::new(Step::Release)
             .key(key.lease())
             .argument(token.to_bytes())
-            .argument(PUBLISH)
-            .argument(self.wake_prefix.as_slice())
+            .argument(self.channels().publish())
+            .argument(self.channels().wake_prefix(key.group()))
             .argument(key.id().to_le_bytes());
         // Without a link the lease ends by itself.
-        if let Ok(link) = self.link() {
+        if let Ok(link) = self.link(key) {
             link.run_detached(step);
         }
     }
@@ -187,10 +198,10 @@ impl Remote for RedisTier {
             .key(stage.as_str())
             .argument(token.to_bytes())
             .argument(millis(ttl))
-            .argument(PUBLISH)
-            .argument(self.wake_prefix.as_slice())
+            .argument(self.channels().publish())
+            .argument(self.channels().wake_prefix(key.group()))
             .argument(key.id().to_le_bytes());
-        Box::pin(async move { published(&self.link()?.run_staged(set_stage(&stage, &entry), &step).await?) })
+        Box::pin(async move { published(&self.link(key)?.run_staged(set_stage(&stage, &entry), &step).await?) })
     }
 
     fn put<'a>(&'a self, key: &'a Address, token: Token, entry: Vec<u8>, ttl: Duration) -> RemoteFuture<'a, Published> {
@@ -200,12 +211,12 @@ impl Remote for RedisTier {
         let step = others
             .fold(own, |step, other| step.key(other.entry()).key(other.lease()))
             .argument(millis(ttl))
-            .argument(PUBLISH)
-            .argument(self.uplink.broadcasts.as_slice())
-            .argument(self.wake_prefix.as_slice())
+            .argument(self.channels().publish())
+            .argument(self.channels().invalidations(key.group()))
+            .argument(self.channels().wake_prefix(key.group()))
             .argument(key.id().to_le_bytes())
             .argument(self.origin());
-        Box::pin(async move { published(&self.link()?.run_staged(set_stage(&stage, &entry), &step).await?) })
+        Box::pin(async move { published(&self.link(key)?.run_staged(set_stage(&stage, &entry), &step).await?) })
     }
 
     fn invalidate<'a>(&'a self, key: &'a Address, mode: Invalidation) -> RemoteFuture<'a, ()> {
@@ -217,23 +228,22 @@ impl Remote for RedisTier {
         let step = versions
             .iter()
             .fold(Invocation::new(Step::Invalidate), |step, version| step.key(version.entry()).key(version.lease()))
-            .argument(PUBLISH)
-            .argument(self.uplink.broadcasts.as_slice())
-            .argument(self.wake_prefix.as_slice())
+            .argument(self.channels().publish())
+            .argument(self.channels().invalidations(key.group()))
+            .argument(self.channels().wake_prefix(key.group()))
             .argument(key.id().to_le_bytes())
             .argument(mode)
             .argument(self.origin());
-        Box::pin(async move { self.link()?.run(&step).await.map(drop) })
+        Box::pin(async move { self.link(key)?.run(&step).await.map(drop) })
     }
 
     fn restamp<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, ()> {
-        Box::pin(
-            async move { stamps::restamp(&*self.link()?, stamps, &self.uplink.broadcasts, self.uplink.process).await },
-        )
+        let process = self.uplink.purpose.process;
+        Box::pin(async move { stamps::restamp(&*self.links()?, stamps, self.channels(), process).await })
     }
 
     fn probe(&self) -> RemoteFuture<'_, ()> {
-        Box::pin(async move { self.link()?.call(&cmd("PING")).await.map(drop) })
+        Box::pin(async move { self.links()?.ping().await })
     }
 
     fn now(&self) -> Option<u64> {
@@ -241,15 +251,8 @@ impl Remote for RedisTier {
     }
 
     fn is_subscribed(&self) -> bool {
-        self.uplink.link().is_ok()
+        self.uplink.links().is_ok()
     }
-}
-
-fn client(url: &str) -> Result<Client, RedisError> {
-    let info = url.into_connection_info()?;
-    // Only RESP3 tells messages from answers.
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    Client::open(info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true)))
 }
 
 fn set_stage(key: &str, entry: &[u8]) -> Cmd {

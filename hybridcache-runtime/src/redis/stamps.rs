@@ -3,40 +3,41 @@
 
 use redis::{Cmd, Value, cmd};
 
-use super::link::{Link, unexpected};
+use super::channels::Channels;
+use super::link::unexpected;
+use super::links::Links;
 use super::messages::Message;
+use crate::address::group_of;
 use crate::remote::{Fetched, RemoteError, StampName};
 
-/// Reads an entry (`get` is how) and the stamps beside it.
-///
-/// The entry is read first: a stamp that changes in between makes it void, never valid.
-pub(crate) async fn fetch(link: &Link, get: Cmd, names: &[StampName]) -> Result<Fetched, RemoteError> {
+/// Reads an entry (`get` is how, `key` where) and the stamps beside it.
+pub(crate) async fn fetch(links: &Links, key: &str, get: Cmd, names: &[StampName]) -> Result<Fetched, RemoteError> {
     if names.is_empty() {
-        return Ok(Fetched { entry: entry_bytes(link.call(&get).await)?, stamps: Vec::new() });
+        return Ok(Fetched { entry: entry_bytes(links.at(key)?.call(&get).await)?, stamps: Vec::new() });
     }
-    let mut pipeline = redis::pipe();
-    pipeline.add_command(get).add_command(read(names));
-    let mut replies = link.pipeline(&pipeline).await?.into_iter();
-    let mut next = || replies.next().unwrap_or_else(|| Err(unexpected("a pipeline")));
-    let entry = entry_bytes(next())?;
-    Ok(Fetched { entry, stamps: values(next()?, names.len())? })
+    // Whichever is read first: the call began before both.
+    let commands = [(key, get)].into_iter().chain(readings(links, names)).collect();
+    let mut replies = links.scatter(commands).await.into_iter();
+    let entry = entry_bytes(replies.next().unwrap_or_else(|| Err(unexpected("a pipeline"))))?;
+    Ok(Fetched { entry, stamps: values(replies, names.len())? })
 }
 
 /// Gives each stamp a new value and tells every process.
 pub(crate) async fn restamp(
-    link: &Link,
+    links: &Links,
     names: &[StampName],
-    broadcasts: &[u8],
+    channels: &Channels,
     origin: u64,
 ) -> Result<(), RemoteError> {
-    let mut pipeline = redis::pipe();
+    let mut commands = Vec::new();
     for name in names {
+        let (mut unlink, mut publish) = (cmd("UNLINK"), cmd(channels.publish()));
+        unlink.arg(&*name.key);
+        publish.arg(channels.invalidations(group_of(&name.key))).arg(&Message::restamped(origin, name.hash));
         // A full server refuses the new value; that the old one is gone voids the entries just as well.
-        pipeline.cmd("UNLINK").arg(&*name.key);
-        pipeline.add_command(write(name));
-        pipeline.cmd("PUBLISH").arg(broadcasts).arg(&Message::restamped(origin, name.hash));
+        commands.extend([unlink, write(name), publish].map(|command| (&*name.key, command)));
     }
-    let replies = link.pipeline(&pipeline).await?;
+    let replies = links.scatter(commands).await;
     replies.chunks(3).try_for_each(|replies| match replies {
         [Ok(_), _, Ok(_)] => Ok(()),
         [Err(error), _, _] | [_, _, Err(error)] => Err(error.clone()),
@@ -46,28 +47,33 @@ pub(crate) async fn restamp(
 
 /// Creates what is absent and reads all. Another process may create the same stamps at the same time: who comes first
 /// wins, and both read that.
-pub(crate) async fn create(link: &Link, names: &[StampName]) -> Result<Vec<u64>, RemoteError> {
+pub(crate) async fn create(links: &Links, names: &[StampName]) -> Result<Vec<u64>, RemoteError> {
     let mut known = vec![None; names.len()];
     // What is still not there after the first attempt is no stamp, and overwritten.
     for only_absent in [true, false] {
-        let mut pipeline = redis::pipe();
-        for (name, _) in names.iter().zip(&known).filter(|(_, value)| value.is_none()) {
+        let absent = names.iter().zip(&known).filter(|(_, value)| value.is_none());
+        let writes = absent.map(|(name, _)| {
             let mut write = write(name);
             if only_absent {
                 write.arg("NX");
             }
-            pipeline.add_command(write);
-        }
-        pipeline.add_command(read(names));
-        let mut replies = link.pipeline(&pipeline).await?;
-        let reading = replies.pop().unwrap_or_else(|| Err(unexpected("a pipeline")))?;
-        known = values(reading, names.len())?;
+            (&*name.key, write)
+        });
+        let commands: Vec<_> = writes.chain(readings(links, names)).collect();
+        let written = commands.len() - readings(links, names).count();
+        let mut replies = links.scatter(commands).await;
+        known = values(replies.drain(written..), names.len())?;
         if let Some(stamps) = known.iter().copied().collect() {
             return Ok(stamps);
         }
         replies.into_iter().collect::<Result<Vec<_>, _>>()?;
     }
     Err(unexpected("SET"))
+}
+
+/// All at once, or one by one where they may be in different slots.
+fn readings<'a>(links: &Links, names: &'a [StampName]) -> impl Iterator<Item = (&'a str, Cmd)> {
+    names.chunks(links.names_at_once().min(names.len())).map(|names| (&*names[0].key, read(names)))
 }
 
 fn read(names: &[StampName]) -> Cmd {
@@ -95,11 +101,16 @@ fn entry_bytes(reply: Result<Value, RemoteError>) -> Result<Option<Vec<u8>>, Rem
     }
 }
 
-fn values(reply: Value, count: usize) -> Result<Vec<Option<u64>>, RemoteError> {
-    match reply {
-        Value::Array(items) if items.len() == count => Ok(items.iter().map(value).collect()),
-        _ => Err(unexpected("MGET")),
+fn values(
+    replies: impl Iterator<Item = Result<Value, RemoteError>>,
+    count: usize,
+) -> Result<Vec<Option<u64>>, RemoteError> {
+    let mut read = Vec::with_capacity(count);
+    for reply in replies {
+        let Value::Array(items) = reply? else { return Err(unexpected("MGET")) };
+        read.extend(items.iter().map(value));
     }
+    if read.len() == count { Ok(read) } else { Err(unexpected("MGET")) }
 }
 
 fn value(item: &Value) -> Option<u64> {

@@ -1,4 +1,4 @@
-//! Keeps a link to the server: opens it, proves each second that it lives, replaces it.
+//! Keeps the links to the servers: opens them, proves each second that they live, replaces them.
 
 use std::future::pending;
 use std::pin::pin;
@@ -6,15 +6,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use redis::Client;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::clock::ServerClock;
-use super::health::Health;
-use super::link::Link;
-use super::messages::Inbox;
-use crate::remote::{Listeners, RemoteError, RemoteErrorKind};
+use super::links::{Links, Purpose};
+use crate::remote::RemoteError;
 
 /// How often a heartbeat is sent.
 const BEAT: Duration = Duration::from_secs(1);
@@ -25,6 +22,9 @@ const MISSED_BEATS: u64 = 3;
 /// The server's time is asked for with each n-th heartbeat.
 const BEATS_PER_SAMPLE: u32 = 10;
 
+/// Whether the servers are still the right ones is asked with each n-th heartbeat, and with each while one is missing.
+const BEATS_PER_CHECK: u32 = 3;
+
 /// The pause after the first failed attempt to connect; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -34,15 +34,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// How long after a warning the next ones are only debug messages.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
 
-/// What a tier's callers and the task that keeps its link share.
+/// What a tier's callers and the task that keeps its links share.
 pub(crate) struct Uplink {
-    pub(crate) client: Client,
-    /// The channel of invalidations.
-    pub(crate) broadcasts: Vec<u8>,
-    /// The process's own channel.
-    pub(crate) own_channel: Vec<u8>,
-    pub(crate) process: u64,
-    pub(crate) listener: Listeners,
+    pub(crate) purpose: Purpose,
     pub(crate) clock: ServerClock,
     pub(crate) state: RwLock<State>,
     /// Woken when the first attempt to connect has ended.
@@ -50,20 +44,17 @@ pub(crate) struct Uplink {
 }
 
 pub(crate) enum State {
-    Connected(Arc<Link>),
+    Connected(Arc<Links>),
     /// With the reason.
     Disconnected(String),
 }
 
 impl Uplink {
-    /// The link, where there is one now.
-    pub(crate) fn link(&self) -> Result<Arc<Link>, RemoteError> {
+    /// The links, where there are some now.
+    pub(crate) fn links(&self) -> Result<Arc<Links>, RemoteError> {
         match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
-            State::Connected(link) => Ok(link.clone()),
-            State::Disconnected(reason) => Err(RemoteError {
-                kind: RemoteErrorKind::Unavailable,
-                message: format!("not connected to Redis: {reason}"),
-            }),
+            State::Connected(links) => Ok(links.clone()),
+            State::Disconnected(reason) => Err(RemoteError::unavailable(format!("not connected to Redis: {reason}"))),
         }
     }
 
@@ -71,65 +62,69 @@ impl Uplink {
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
-    /// Opens a link and makes it ready: its messages flow, and whoever must know that they were interrupted
-    /// knows, before the first caller gets it.
-    async fn open(&self) -> Result<(Arc<Link>, Arc<Health>), String> {
-        let health = Arc::new(Health::new());
-        let inbox = Inbox {
-            broadcasts: self.broadcasts.clone(),
-            process: self.process,
-            listener: self.listener.clone(),
-            health: health.clone(),
-        };
-        let began = Instant::now();
-        let link = Link::open(&self.client, inbox, &self.own_channel).await?;
-        let sample = link.sample_time().await.map_err(|error| error.to_string())?;
-        self.clock.learn(sample);
-        link.load_scripts().await.map_err(|error| error.to_string())?;
-        self.listener.resubscribed();
-        self.listener.proven(began);
-        Ok((Arc::new(link), health))
+    /// Opens links and makes them ready: their messages flow, and whoever must know that they were interrupted
+    /// knows, before the first caller gets them.
+    async fn open(&self) -> Result<Arc<Links>, String> {
+        let links = Links::open(&self.purpose).await?;
+        self.sample_time(&links).await.map_err(|error| error.to_string())?;
+        self.purpose.listener.resubscribed();
+        if links.is_complete() {
+            self.purpose.listener.proven(links.began);
+        }
+        Ok(Arc::new(links))
     }
 
-    /// Gives callers the link as long as it is good. Returns why it no longer is.
-    async fn serve(&self, link: Arc<Link>, health: &Health) -> String {
+    /// Gives callers the links as long as they are good. Returns why they no longer are.
+    async fn serve(&self, links: Arc<Links>) -> String {
         tracing::debug!("connected to Redis");
-        self.set_state(State::Connected(link.clone()));
+        self.set_state(State::Connected(links.clone()));
         self.attempted.notify_one();
-        let reason = self.attend(&link, health).await;
-        self.set_state(State::Disconnected(reason.clone()));
-        self.listener.disconnected();
+        let reason = self.attend(&links).await;
+        // What is left of a cluster serves until the next attempt has ended.
+        if links.usable().next().is_none() {
+            self.set_state(State::Disconnected(reason.clone()));
+        }
+        self.purpose.listener.disconnected();
         reason
     }
 
-    /// Returns why the link has to go.
-    async fn attend(&self, link: &Link, health: &Health) -> String {
-        let mut beat = 0;
+    /// Returns why the links have to go.
+    async fn attend(&self, links: &Links) -> String {
+        let silence = format!("no heartbeat came back for {:?}", BEAT * MISSED_BEATS as u32);
+        let mut number = 0;
         loop {
-            if health.unanswered() >= MISSED_BEATS {
-                return format!("no heartbeat came back for {:?}", BEAT * MISSED_BEATS as u32);
-            }
-            beat += 1;
-            let beating = pin!(async {
-                self.beat(link, health, beat % BEATS_PER_SAMPLE == 0).await;
-                pending::<()>().await
-            });
+            links.check_beats(MISSED_BEATS, &silence);
+            number += 1;
+            let end = pin!(self.beat(links, number));
             // However long the server takes, a beat takes its second.
-            if let Ok(Either::Left((trouble, _))) = timeout(BEAT, select(pin!(health.troubled()), beating)).await {
-                return trouble.to_owned();
+            match timeout(BEAT, select(pin!(links.troubled()), end)).await {
+                Ok(Either::Left((reason, _)) | Either::Right((reason, _))) => return reason,
+                Err(_) => {}
             }
         }
     }
 
-    /// An answer that is late says nothing yet; a refusal (no permission, say) will not change.
-    async fn beat(&self, link: &Link, health: &Health, samples_time: bool) {
-        match link.beat(&self.own_channel).await {
-            Err(error) if error.kind == RemoteErrorKind::Refused => return health.report(error.message),
-            _ => {}
+    /// One heartbeat and what goes with it. Returns only with a reason to go.
+    async fn beat(&self, links: &Links, number: u32) -> String {
+        links.beat().await;
+        if number.is_multiple_of(BEATS_PER_SAMPLE) {
+            // There will be others.
+            let _ = self.sample_time(links).await;
         }
-        if samples_time && let Ok(sample) = link.sample_time().await {
-            self.clock.learn(sample);
+        if (!links.is_complete() || number.is_multiple_of(BEATS_PER_CHECK))
+            && let Some(reason) = links.outdated(&self.purpose).await
+        {
+            return reason;
         }
+        pending().await
+    }
+
+    /// In a cluster all processes take the time of the same node, as long as it can be reached.
+    async fn sample_time(&self, links: &Links) -> Result<(), RemoteError> {
+        let first = links.at(&self.purpose.groups[0]).ok().or_else(|| links.usable().next());
+        let link = first.ok_or_else(|| RemoteError::unavailable("no server can be reached"))?;
+        self.clock.learn(link.sample_time().await?);
+        Ok(())
     }
 }
 
@@ -142,9 +137,9 @@ pub(crate) async fn supervise(uplink: Arc<Uplink>) {
     loop {
         let began = Instant::now();
         match uplink.open().await {
-            Ok((link, health)) => {
+            Ok(links) => {
                 failures = 0;
-                complaints.tell("lost the connection to Redis", &uplink.serve(link, &health).await);
+                complaints.tell("lost a connection to Redis", &uplink.serve(links).await);
                 // Lost at once: a replica, or a server that takes connections only to drop them.
                 sleep_until(began + LONGEST_PAUSE).await;
             }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics to fail")]
 
+#[cfg(feature = "cluster")]
+mod clusters;
 mod counts;
 mod faults;
 mod stamps;

@@ -15,8 +15,11 @@
 //!
 //! Everything here panics rather than returning errors: a test cannot go on without its server.
 
+mod cluster;
 mod proxy;
 mod resp;
+mod sentinels;
+mod tls;
 
 use std::collections::hash_map::RandomState;
 use std::fs;
@@ -29,8 +32,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use cluster::RedisCluster;
 pub use proxy::{Direction, FaultProxy, Flow};
 pub use resp::Reply;
+pub use sentinels::Sentinels;
+pub use tls::Authority;
 
 /// How long a server may take to answer its first `PING`, and any later command.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,6 +52,8 @@ pub struct RedisServer {
     port: u16,
     directory: PathBuf,
     arguments: Vec<String>,
+    /// Of a sentinel.
+    config: Option<String>,
     process: Mutex<Option<Child>>,
 }
 
@@ -68,16 +76,25 @@ impl RedisServer {
     /// As [`start`](Self::start).
     pub fn start_with(arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        for _ in 0..ATTEMPTS {
-            let port = free_port();
-            let directory = std::env::temp_dir().join(format!("hybridcache-redis-{}-{port}", std::process::id()));
-            fs::create_dir_all(&directory).unwrap_or_else(|error| panic!("no directory {directory:?}: {error}"));
-            let server = Self { port, directory, arguments: arguments.clone(), process: Mutex::new(None) };
-            if server.launch() {
-                return server;
-            }
-        }
-        panic!("redis-server did not start on any of {ATTEMPTS} ports")
+        let started = (0..ATTEMPTS).find_map(|_| Self::try_start(&arguments));
+        started.unwrap_or_else(|| panic!("redis-server did not start on any of {ATTEMPTS} ports"))
+    }
+
+    /// `None` where a port was taken.
+    pub(crate) fn try_start(arguments: &[String]) -> Option<Self> {
+        Self::try_start_as(arguments, None)
+    }
+
+    pub(crate) fn try_start_sentinel(config: &str) -> Option<Self> {
+        Self::try_start_as(&[], Some(config.to_owned()))
+    }
+
+    fn try_start_as(arguments: &[String], config: Option<String>) -> Option<Self> {
+        let port = free_port();
+        let directory = std::env::temp_dir().join(format!("hybridcache-redis-{}-{port}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap_or_else(|error| panic!("no directory {directory:?}: {error}"));
+        let server = Self { port, directory, arguments: arguments.to_vec(), config, process: Mutex::new(None) };
+        server.launch().then_some(server)
     }
 
     /// `redis://127.0.0.1:<port>`.
@@ -219,7 +236,10 @@ impl RedisServer {
 
     /// Starts the process; `false` where it could not take the port.
     fn launch(&self) -> bool {
-        let mut child = spawn(self.port, &self.directory, &self.arguments);
+        let mut child = match &self.config {
+            Some(config) => spawn_sentinel(self.port, &self.directory, config),
+            None => spawn(self.port, &self.directory, &self.arguments),
+        };
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Ok(Some(_)) = child.try_wait() {
@@ -273,6 +293,20 @@ fn spawn(port: u16, directory: &Path, arguments: &[String]) -> Child {
     command.args(["--save", "", "--appendonly", "no", "--dbfilename", DUMP, "--dir"]).arg(directory);
     // A killed server's children must not write a dump behind the test's back.
     command.args(["--stop-writes-on-bgsave-error", "no"]).args(arguments);
+    run(command)
+}
+
+/// A sentinel writes down what it learns, in its configuration.
+fn spawn_sentinel(port: u16, directory: &Path, config: &str) -> Child {
+    let file = directory.join("sentinel.conf");
+    let place = format!("port {port}\nbind 127.0.0.1\ndir {}\n", directory.display());
+    fs::write(&file, place + config).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+    let mut command = Command::new("redis-server");
+    command.arg(file).arg("--sentinel");
+    run(command)
+}
+
+fn run(mut command: Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().unwrap_or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => {

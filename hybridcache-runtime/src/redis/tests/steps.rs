@@ -259,7 +259,7 @@ async fn whatever_stands_at_the_lease_is_no_lease() {
     for kind in (0..).take_while(|&kind| plant(kind)) {
         assert!(!process.tier.renew(&key, token, LEASE).await.unwrap(), "{kind}");
         let release = Invocation::new(Step::Release).key(key.lease()).argument(token.to_bytes());
-        let released = process.tier.link().unwrap().run(&release).await.unwrap();
+        let released = process.tier.link(&key).unwrap().run(&release).await.unwrap();
         assert_eq!(released, redis::Value::Int(0), "{kind}");
         assert_eq!(process.publish(&key, token).await, Published::Fenced, "{kind}");
         assert_eq!(server.keys("*"), [key.lease()], "{kind}: no stage is left");

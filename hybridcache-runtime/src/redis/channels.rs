@@ -1,0 +1,51 @@
+//! Which channels there are, and how messages are sent on them.
+//!
+//! A single server has one channel for a namespace's invalidations and one for each process. In a cluster ordinary
+//! messages can be lost between nodes without a connection ending, so there the channels are sharded: they live in the
+//! slot of what they are about, and a script may send only there. Each group of keys and each group of stamps has its own.
+
+use std::sync::Arc;
+
+use crate::address;
+
+/// The channels of a namespace, as one process sees them.
+pub(crate) struct Channels {
+    namespace: String,
+    process: [u8; 8],
+    is_sharded: bool,
+}
+
+impl Channels {
+    pub(crate) fn new(namespace: &str, process: u64, is_sharded: bool) -> Self {
+        Self { namespace: namespace.to_owned(), process: process.to_le_bytes(), is_sharded }
+    }
+
+    /// The command that sends a message.
+    pub(crate) fn publish(&self) -> &'static str {
+        if self.is_sharded { "SPUBLISH" } else { "PUBLISH" }
+    }
+
+    /// Where invalidations of what is in this group are told.
+    pub(crate) fn invalidations(&self, group: &str) -> String {
+        address::invalidation_channel(&self.base(group))
+    }
+
+    /// With a process's id behind it: where that process is told of keys in this group.
+    pub(crate) fn wake_prefix(&self, group: &str) -> String {
+        address::wake_prefix(&self.base(group))
+    }
+
+    /// This process's own channel for this group.
+    pub(crate) fn own(&self, group: &str) -> Vec<u8> {
+        [self.wake_prefix(group).as_bytes(), &self.process].concat()
+    }
+
+    /// What the names of this process's own channels end with, and no others: no namespace holds a colon.
+    pub(crate) fn own_suffix(&self) -> Arc<[u8]> {
+        [b":w:".as_slice(), &self.process].concat().into()
+    }
+
+    fn base(&self, group: &str) -> String {
+        if self.is_sharded { group.to_owned() } else { address::channels(&self.namespace) }
+    }
+}

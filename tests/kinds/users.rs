@@ -1,0 +1,86 @@
+//! Users with no more permissions than are needed.
+
+use hybridcache_test_support::{RedisCluster, RedisServer, Reply, Sentinels};
+
+use crate::fleet::{Fleet, item};
+use crate::waiting::within;
+
+/// What the README gives to operators.
+const PERMISSIONS: &str = "~hc1:* &hc1:* +get +getrange +mget +set +setrange +append +rename +del +unlink +exists \
+     +pexpire +pttl +publish +subscribe +eval +evalsha +script|load +time +ping";
+
+fn permit(server: &RedisServer, rules: &str) {
+    let words: Vec<&[u8]> = rules.split_whitespace().map(str::as_bytes).collect();
+    let reply = server.command(&[&[&b"ACL"[..], b"SETUSER", b"cache"], words.as_slice()].concat());
+    assert_eq!(reply, Reply::Simple("OK".into()), "{rules}");
+}
+
+fn server() -> (RedisServer, String) {
+    let server = RedisServer::start();
+    permit(&server, &format!("reset on >p@ss/word {PERMISSIONS}"));
+    let url = format!("redis://cache:p%40ss%2Fword@127.0.0.1:{}", server.port());
+    (server, url)
+}
+
+/// Killed by: a command that needs another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_permissions_are_enough() {
+    assert!(
+        README.contains(&PERMISSIONS.split_whitespace().collect::<Vec<_>>().join(" ")),
+        "the README says otherwise"
+    );
+    let (server, url) = server();
+    Fleet::at(url).all_works(&[&server], 0).await;
+    assert_eq!(server.command(&[b"ACL", b"LOG"]), Reply::Array(Vec::new()), "nothing was denied");
+    // Only for a server that has lost the scripts, and for one that is in trouble.
+    let rare = ["eval", "ping"];
+    for command in PERMISSIONS.split_whitespace().filter_map(|permission| permission.strip_prefix('+')) {
+        assert!(server.command_calls(command) > 0 || rare.contains(&command), "{command} is not needed");
+    }
+}
+
+const README: &str = include_str!("../../README.md");
+
+/// Killed by: a command that needs another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_permissions_are_enough_in_a_cluster_and_behind_sentinels() {
+    let denied = |server: &RedisServer| server.command(&[b"ACL", b"LOG"]);
+    let cluster = RedisCluster::start();
+    let rules = PERMISSIONS.replace("+publish +subscribe", "+spublish +ssubscribe +cluster|slots +cluster|info");
+    cluster.nodes.iter().for_each(|node| permit(node, &format!("reset on >secret {rules}")));
+    let url = cluster.url().replace("://", "://cache:secret@");
+    Fleet::at(url).all_works(&cluster.nodes.iter().collect::<Vec<_>>(), 0).await;
+    assert!(cluster.nodes.iter().all(|node| denied(node) == Reply::Array(Vec::new())));
+
+    let sentinels = Sentinels::start();
+    sentinels.servers.iter().for_each(|server| permit(server, &format!("reset on >secret {PERMISSIONS} +role")));
+    let url = sentinels.url().replace("://", "://cache:secret@");
+    Fleet::at(url).all_works(&[&sentinels.servers[0]], 0).await;
+    assert!(sentinels.servers.iter().all(|server| denied(server) == Reply::Array(Vec::new())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_permission_fails_no_call() {
+    let (server, url) = server();
+    let fleet = Fleet::at(url);
+    let mut first = 0;
+    for permission in PERMISSIONS.split_whitespace() {
+        let (taken, given) = match permission.split_at(1) {
+            ("~", _) => ("resetkeys".to_owned(), permission.to_owned()),
+            ("&", _) => ("resetchannels".to_owned(), permission.to_owned()),
+            (_, command) => (format!("-{command}"), permission.to_owned()),
+        };
+        permit(&server, &taken);
+        let shop = fleet.hasty_shop().await;
+        first += 10;
+        for id in first..first + 3 {
+            assert_eq!(within("a call", shop.item(id)).await.unwrap(), item(id, 1, 0), "{taken}");
+            // Done, or refused with a reason.
+            for told in [shop.item_entry(id).expire().await, shop.item_entry(id).invalidate().await] {
+                assert!(told.is_ok() || told.is_err_and(|error| error.is_unavailable()), "{taken}");
+            }
+            assert_eq!(within("a call", shop.item(id)).await.unwrap().id, id, "{taken}");
+        }
+        permit(&server, &given);
+    }
+}
