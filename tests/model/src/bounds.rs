@@ -23,6 +23,10 @@ pub struct Bounds {
     pub cuts: u8,
     /// Failovers to a replica that lags.
     pub failovers: u8,
+    /// Invalidations that Redis refuses.
+    pub refusals: u8,
+    /// Invalidations whose caller goes away.
+    pub abandons: u8,
     /// Known numbers of stamps that are to be read again.
     pub forgets: u8,
 }
@@ -40,6 +44,8 @@ impl Bounds {
         data_losses: 0,
         cuts: 0,
         failovers: 0,
+        refusals: 0,
+        abandons: 0,
         forgets: 0,
     };
 

@@ -4,7 +4,8 @@ use stateright::Property;
 
 use crate::Fleet;
 use crate::flight::{Flight, Phase, Question};
-use crate::process::{Find, Link, Process};
+use crate::floor::Floor;
+use crate::process::{Find, Process};
 use crate::redis::Wake;
 use crate::world::{Late, World};
 
@@ -28,6 +29,8 @@ pub mod example {
     pub const DOUBTED: &str = "a suspect turns out to be bad";
     /// An invalidation that Redis could not be told is told.
     pub const REPLAYED: &str = "a pending invalidation was replayed";
+    /// `Outage::Serve`.
+    pub const UNPROVEN: &str = "a suspect is served while Redis is not asked";
     /// A failover has undone an acknowledged invalidation.
     pub const UNDONE: &str = "an acknowledged invalidation is undone";
     /// A publish outlives its caller's patience.
@@ -65,9 +68,12 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
             any(world, |flight| revalidates(flight) == Some(false))
         }),
         Property::sometimes(example::REPLAYED, |_, world: &World| {
-            let told =
-                |process: &Process| process.journal.iter().any(|record| !record.acknowledged && !record.to_replay);
-            world.processes.iter().any(|process| process.link == Link::Up && process.epoch > 0 && told(process))
+            let told = |process: &Process| process.floors.pending != Floor::default() && !process.is_open();
+            world.processes.iter().any(|process| process.is_linked() && told(process))
+        }),
+        Property::sometimes(example::UNPROVEN, |_, world: &World| {
+            let in_doubt = |process: &Process| process.suspect().is_some() && process.is_open();
+            world.processes.iter().any(in_doubt)
         }),
         Property::sometimes(example::UNDONE, |_, world: &World| {
             let undone = |process: &Process, version| version < process.floors.own.deleted;
@@ -90,12 +96,12 @@ fn any(world: &World, condition: impl Fn(&Flight) -> bool) -> bool {
 }
 
 fn is_fenced(flight: &Flight) -> bool {
-    matches!(flight.phase, Phase::Published { stored: Some(false), .. })
+    matches!(flight.phase, Phase::Published { stored: false, .. })
 }
 
 fn revalidates(flight: &Flight) -> Option<bool> {
-    match flight.phase {
-        Phase::Told { question: Question { suspect: Some(held), .. }, entry, .. } => {
+    match (flight.phase, flight.suspect) {
+        (Phase::Told { question: Question { head: true, .. }, entry, .. }, Some(held)) => {
             Some(entry.is_some_and(|entry| entry.fence == held.fence && entry.expired == held.expired))
         }
         _ => None,

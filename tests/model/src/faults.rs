@@ -1,8 +1,9 @@
 //! What goes wrong, and how it is made good: leases that end, lost data, lost links, the journal.
 
-use crate::flight::{Flight, Phase};
+use crate::flight::Phase;
+use crate::floor::Mode;
 use crate::mutant::Mutant;
-use crate::process::{Link, Process};
+use crate::process::{Attempt, Invalidating, Link, Process, Stage};
 use crate::redis::{Acquired, Wake};
 use crate::world::World;
 
@@ -36,71 +37,77 @@ impl World {
 
     /// The process notices: its link is gone.
     pub(crate) fn notice(&mut self, process: usize) {
-        self.fail_invalidation(process);
-        let forgets = self.is(Mutant::ForgetsAcknowledged);
         let process = &mut self.processes[process];
         process.link = Link::Down;
         process.inbox.clear();
         process.woken(Wake::Released);
-        process.journal.iter_mut().for_each(|record| record.to_replay = !(forgets && record.acknowledged));
+        process.recovery = None;
+        if let Some(running @ Invalidating { stage: Stage::Sent | Stage::Executed, .. }) = &mut process.invalidating {
+            running.stage = Stage::Failed;
+        }
     }
 
     /// The process subscribes again.
     pub(crate) fn reconnect(&mut self, process: usize) {
         let (mutant, told) = (self.mutant, self.redis.floor);
         let process = &mut self.processes[process];
-        process.link = Link::Replaying;
+        process.link = Link::Up;
         process.floors.gap = told;
         process.resubscribed(mutant);
     }
 
-    /// What the journal holds is told once more.
-    pub(crate) fn replay(&mut self, process: usize) {
-        let record = self.processes[process].journal.iter_mut().find(|record| record.to_replay);
-        if let Some(record) = record {
-            record.to_replay = false;
-            let (mode, version) = (record.mode, record.version);
-            self.tell(process, mode, version);
+    /// The server does not execute an invalidation: it is read-only, say.
+    pub(crate) fn refuse(&mut self, process: usize) {
+        if let Some(running) = &mut self.processes[process].invalidating {
+            running.stage = Stage::Failed;
         }
     }
 
-    pub(crate) fn may_replay(&self, process: usize) -> bool {
-        let Process { link, journal, .. } = &self.processes[process];
-        let link_may = *link == Link::Replaying || (*link == Link::Up && self.is(Mutant::ReadsBeforeReplay));
-        link_may && journal.iter().any(|record| record.to_replay)
+    /// The breaker is open: what has to be told first is looked up.
+    pub(crate) fn begin_recovery(&mut self, process: usize) {
+        let forgets = self.is(Mutant::ForgetsAcknowledged);
+        let process = &mut self.processes[process];
+        let gap = (process.epoch > process.mended).then_some(process.epoch);
+        let all = gap.is_some() && !forgets;
+        let unsent = process.journal.iter().filter(|record| all || record.pending);
+        let unsent = unsent.map(|record| (record.mode, record.version)).collect();
+        process.recovery = Some(Attempt { reasons: process.breaker, gap, unsent });
     }
 
-    /// Commands may be sent again.
-    pub(crate) fn may_open(&self, process: usize) -> bool {
-        let Process { link, journal, .. } = &self.processes[process];
-        let all_told = journal.iter().all(|record| !record.to_replay);
-        *link == Link::Replaying && (all_told || self.is(Mutant::ReadsBeforeReplay))
+    /// One of them is told, and acknowledged.
+    pub(crate) fn replay(&mut self, process: usize) {
+        let Some(attempt) = &mut self.processes[process].recovery else { return };
+        let Some((mode, version)) = attempt.unsent.pop() else { return };
+        self.tell(process, mode, version);
+        let mutant = self.mutant;
+        let process = &mut self.processes[process];
+        match (mutant, mode) {
+            (Some(Mutant::RecoveryTellsRedisOnly), Mode::Restamp) => process.forget(),
+            (Some(Mutant::RecoveryTellsRedisOnly), _) => {}
+            _ => process.invalidate(mode, mutant, false),
+        }
+        process.note_acknowledged(mode, version);
     }
 
-    /// A replica that lags becomes the server. What the old one was sent and had not executed is lost, like every link.
+    /// All was told: the breaker closes, unless there are other reasons by now.
+    pub(crate) fn end_recovery(&mut self, process: usize) {
+        let closes_anyway = self.is(Mutant::ClosesWhateverCame);
+        let process = &mut self.processes[process];
+        let Some(Attempt { reasons, gap, .. }) = process.recovery.take() else { return };
+        process.mended = process.mended.max(gap.unwrap_or(0));
+        if process.breaker == reasons || (closes_anyway && process.is_open()) {
+            process.breaker += 1;
+        }
+    }
+
+    /// A replica that lags becomes the server, and every link is lost. What was not executed yet may be as good as not sent.
     pub(crate) fn fail_over(&mut self) {
         let Some(replica) = self.replica.take() else { return };
         self.redis = replica;
         self.lapse();
         self.late.clear();
         self.forget_dues(self.redis.floor);
-        for process in 0..self.processes.len() {
-            self.notice(process);
-            for flight in 0..self.processes[process].flights.len() {
-                self.lose_command(process, flight);
-            }
-        }
-    }
-
-    fn lose_command(&mut self, process: usize, flight: usize) {
-        let Flight { phase, .. } = self.processes[process].flights[flight];
-        match phase {
-            Phase::Asking(_) | Phase::Acquiring { .. } => self.load(process, flight, None),
-            Phase::Publishing { version, .. } => {
-                self.processes[process].flights[flight].phase = Phase::Published { version, stored: None };
-            }
-            _ => {}
-        }
+        (0..self.processes.len()).for_each(|process| self.notice(process));
     }
 }
 
@@ -114,6 +121,9 @@ impl Process {
         }
         if !matches!(mutant, Some(Mutant::JoinsAcrossGap | Mutant::EpochAfterGet)) {
             self.flights.iter_mut().for_each(|flight| flight.attached = false);
+        }
+        if !self.journal.is_empty() && mutant != Some(Mutant::ReadsBeforeReplay) {
+            self.open_breaker();
         }
     }
 }

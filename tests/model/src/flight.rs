@@ -14,6 +14,10 @@ pub struct Flight {
     /// The epoch as it stood when the flight's task began.
     pub epoch: u8,
     pub phase: Phase,
+    /// What memory held from before a gap when the flight's task began.
+    pub suspect: Option<Held>,
+    /// Redis said that the suspect is not good.
+    pub disowned: bool,
     /// The token with which it asks for the lease; zero before it does.
     pub token: Token,
     /// Whether a wake-up finds it, and which has.
@@ -71,10 +75,9 @@ pub enum Phase {
         version: u8,
         lease: u8,
     },
-    /// `None`: there was no answer.
     Published {
         version: u8,
-        stored: Option<bool>,
+        stored: bool,
     },
 }
 
@@ -83,8 +86,10 @@ pub enum Phase {
 pub struct Question {
     /// Whether it reads the stamp's number too.
     pub stamp: bool,
-    /// What memory holds from before a gap: only its fence, mark and number are asked for.
-    pub suspect: Option<Held>,
+    /// Only whether the suspect is good: its fence, mark and number.
+    pub head: bool,
+    /// The breaker's state when it was asked.
+    pub breaker: u8,
 }
 
 impl Flight {
@@ -94,6 +99,8 @@ impl Flight {
             seen,
             epoch: 0,
             phase: Phase::Starting,
+            suspect: None,
+            disowned: false,
             token: 0,
             registered: false,
             wake: None,

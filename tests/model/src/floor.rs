@@ -76,16 +76,19 @@ pub struct Due {
     pub deleted: u8,
     /// Invalidations of the tag that this process knew of.
     pub restamped: u8,
+    /// Invalidations of either of which it could have missed the message.
+    pub gap: u8,
 }
 
 impl Floors {
     pub(crate) fn due(&self, redis: Floor) -> Due {
-        let known = self.own.max(self.heard).max(self.gap);
+        let known = self.own.max(self.heard);
         Due {
             redis: redis.deleted,
             pending: self.pending.deleted.max(self.pending.restamped),
             deleted: known.deleted,
             restamped: known.restamped,
+            gap: self.gap.deleted.max(self.gap.restamped),
         }
     }
 
@@ -102,5 +105,6 @@ impl Due {
         self.redis = self.redis.min(redis.deleted.max(own.deleted));
         self.deleted = self.deleted.min(redis.deleted.max(own.deleted));
         self.restamped = self.restamped.min(redis.restamped.max(own.restamped));
+        self.gap = self.gap.min(redis.deleted.max(redis.restamped));
     }
 }

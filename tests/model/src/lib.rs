@@ -21,7 +21,7 @@ mod world;
 use stateright::{Model, Property};
 
 use crate::flight::Phase;
-use crate::process::Link;
+use crate::process::{Link, Stage};
 
 pub use crate::bounds::Bounds;
 pub use crate::examples::example;
@@ -52,6 +52,12 @@ pub enum Action {
     ExecuteInvalidation(usize),
     /// Its answer arrives.
     Acknowledge(usize),
+    /// There is none, or it is an error: the first or the second of two steps.
+    FailInvalidation(usize),
+    /// The server does not execute it.
+    Refuse(usize),
+    /// Its caller goes away.
+    Abandon(usize),
     /// The oldest message arrives.
     Deliver(usize),
     /// A flight's task begins.
@@ -86,10 +92,12 @@ pub enum Action {
     Notice(usize),
     /// It subscribes again.
     Reconnect(usize),
-    /// It replays one of its invalidations.
+    /// Its breaker is open: it looks up what Redis has to be told.
+    BeginRecovery(usize),
+    /// It tells Redis of one of its invalidations once more.
     Replay(usize),
-    /// It sends commands again.
-    Open(usize),
+    /// Its breaker closes.
+    EndRecovery(usize),
 }
 
 impl Model for Fleet {
@@ -136,8 +144,12 @@ impl Fleet {
         add(idle && left(|bounds| bounds.expires), Action::Write(process, Mode::Expire));
         add(idle && left(|bounds| bounds.restamps), Action::Write(process, Mode::Restamp));
         if let Some(running) = state.invalidating {
-            add(!running.executed, Action::ExecuteInvalidation(process));
-            add(running.executed, Action::Acknowledge(process));
+            let (is_sent, is_executed) = (running.stage == Stage::Sent, running.stage == Stage::Executed);
+            add(is_sent, Action::ExecuteInvalidation(process));
+            add(is_executed, Action::Acknowledge(process));
+            add(!is_sent && !is_executed, Action::FailInvalidation(process));
+            add(is_sent && left(|bounds| bounds.refusals), Action::Refuse(process));
+            add((is_sent || is_executed) && left(|bounds| bounds.abandons), Action::Abandon(process));
         }
         add(!state.inbox.is_empty(), Action::Deliver(process));
         let known = state.stamp.known != 0 && !state.stamp.old;
@@ -145,14 +157,17 @@ impl Fleet {
         add(state.link == Link::Up && left(|bounds| bounds.cuts), Action::Cut(process));
         add(state.link == Link::Cut, Action::Notice(process));
         add(state.link == Link::Down, Action::Reconnect(process));
-        add(world.may_replay(process), Action::Replay(process));
-        add(world.may_open(process), Action::Open(process));
+        match &state.recovery {
+            None => add(state.is_open() && state.is_linked(), Action::BeginRecovery(process)),
+            Some(attempt) if attempt.unsent.is_empty() => add(true, Action::EndRecovery(process)),
+            Some(_) => add(true, Action::Replay(process)),
+        }
     }
 
     fn actions_of_flight(&self, world: &World, process: usize, flight: usize, actions: &mut Vec<Action>) {
         let holder = &world.processes[process];
         let state = &holder.flights[flight];
-        let may_fail = !holder.takes_commands() || self.bounds.allow(world.spent, |bounds| bounds.give_ups);
+        let may_fail = !holder.is_linked() || self.bounds.allow(world.spent, |bounds| bounds.give_ups);
         match state.phase {
             Phase::Starting => actions.push(Action::Begin(process, flight)),
             Phase::Asking(_) | Phase::Acquiring { .. } | Phase::Publishing { .. } => {
@@ -213,7 +228,11 @@ impl World {
             Action::Notice(process) => self.notice(process),
             Action::Reconnect(process) => self.reconnect(process),
             Action::Replay(process) => self.replay(process),
-            Action::Open(process) => self.processes[process].link = Link::Up,
+            Action::FailInvalidation(process) => self.fail_invalidation(process),
+            Action::Refuse(process) => self.refuse(process),
+            Action::Abandon(process) => self.abandon(process),
+            Action::BeginRecovery(process) => self.begin_recovery(process),
+            Action::EndRecovery(process) => self.end_recovery(process),
         }
     }
 
@@ -225,12 +244,14 @@ impl World {
             Action::Write(_, Mode::Expire) => &mut spent.expires,
             Action::Write(_, Mode::Restamp) => &mut spent.restamps,
             Action::Discard(..) => &mut spent.discards,
-            Action::Fail(process, _) if self.processes[process].takes_commands() => &mut spent.give_ups,
+            Action::Fail(process, _) if self.processes[process].is_linked() => &mut spent.give_ups,
             Action::ForgetNumber(_) => &mut spent.forgets,
             Action::EndLease => &mut spent.lease_ends,
             Action::LoseData => &mut spent.data_losses,
             Action::FailOver => &mut spent.failovers,
             Action::Cut(_) => &mut spent.cuts,
+            Action::Refuse(_) => &mut spent.refusals,
+            Action::Abandon(_) => &mut spent.abandons,
             _ => return,
         };
         *count += 1;

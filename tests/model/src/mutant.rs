@@ -47,10 +47,18 @@ pub enum Mutant {
     RevalidationIgnoresStamps,
     /// A suspect is stored again although its key was invalidated since Redis was asked.
     RevalidationStoresDetached,
-    /// Commands may be sent before the journal was replayed.
+    /// A suspect of which Redis has just said that it is not good is handed out when Redis then fails.
+    ServesDisowned,
+    /// Reconnecting opens no breaker: Redis is read before the journal was replayed.
     ReadsBeforeReplay,
-    /// What is put into the journal while it is replayed is not replayed.
-    ReplaysASnapshot,
+    /// The breaker closes although something became pending while the journal was replayed.
+    ClosesWhateverCame,
     /// Only what was not acknowledged is replayed.
     ForgetsAcknowledged,
+    /// What was asked before the breaker opened is taken in after it.
+    AnswersOutliveBreaker,
+    /// An invalidation that failed acts in memory for the last time *before* the breaker opens.
+    InvalidatesBeforeOpening,
+    /// What is replayed does not act in memory once more.
+    RecoveryTellsRedisOnly,
 }

@@ -1,4 +1,5 @@
-//! One process: `hybridcache-runtime/src/local.rs` and `stamps.rs`, with the link of `redis/supervisor.rs`.
+//! One process: `local.rs`, `stamps.rs`, `breaker.rs` and `journal.rs` of the runtime, with the link of
+//! `redis/supervisor.rs`.
 
 use crate::flight::{Flight, Joiner, Phase};
 use crate::floor::{Due, Floors, Mode};
@@ -17,6 +18,11 @@ pub struct Process {
     pub flights: Vec<Flight>,
     pub invalidating: Option<Invalidating>,
     pub journal: Vec<Record>,
+    /// Odd while open: nothing is asked of Redis. Counts reasons.
+    pub breaker: u8,
+    /// Up to which epoch what was acknowledged has been told once more.
+    pub mended: u8,
+    pub recovery: Option<Attempt>,
     /// How often it asked for a lease.
     pub attempts: u8,
     pub floors: Floors,
@@ -29,8 +35,6 @@ pub enum Link {
     /// Messages are lost; commands still work; nobody has noticed.
     Cut,
     Down,
-    /// Messages arrive again; what the journal holds is being replayed; no command is taken.
-    Replaying,
 }
 
 /// What the server sends by itself.
@@ -76,7 +80,18 @@ pub struct Held {
 pub struct Invalidating {
     pub mode: Mode,
     pub version: u8,
-    pub executed: bool,
+    pub stage: Stage,
+}
+
+/// How far an invalidation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    Sent,
+    Executed,
+    /// There is no answer, or an error.
+    Failed,
+    /// The first of two things was done about that: see [`Mutant::InvalidatesBeforeOpening`].
+    HalfFailed,
 }
 
 /// An invalidation of the process's own.
@@ -84,8 +99,17 @@ pub struct Invalidating {
 pub struct Record {
     pub mode: Mode,
     pub version: u8,
-    pub acknowledged: bool,
-    pub to_replay: bool,
+    pub pending: bool,
+}
+
+/// What `recovery.rs` is about to do before it closes the breaker.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Attempt {
+    /// The breaker as it was found.
+    pub reasons: u8,
+    /// The epoch for which what was acknowledged is told once more, too.
+    pub gap: Option<u8>,
+    pub unsent: Vec<(Mode, u8)>,
 }
 
 /// What a call finds in memory.
@@ -93,7 +117,7 @@ pub struct Record {
 pub enum Find {
     Fresh(Held),
     Stale(Held),
-    /// From before a gap.
+    /// From before a gap, and Redis can be asked.
     Suspect(Held),
     Nothing,
 }
@@ -109,27 +133,44 @@ impl Process {
             flights: Vec::new(),
             invalidating: None,
             journal: Vec::new(),
+            breaker: 0,
+            mended: 0,
+            recovery: None,
             attempts: 0,
             floors: Floors::default(),
         }
     }
 
-    pub(crate) fn takes_commands(&self) -> bool {
-        matches!(self.link, Link::Up | Link::Cut)
+    pub(crate) fn is_linked(&self) -> bool {
+        self.link != Link::Down
     }
 
-    pub(crate) fn hears(&self) -> bool {
-        matches!(self.link, Link::Up | Link::Replaying)
+    pub(crate) fn is_open(&self) -> bool {
+        self.breaker % 2 == 1
+    }
+
+    /// Whether a flight may ask Redis.
+    pub(crate) fn asks(&self) -> bool {
+        self.is_linked() && !self.is_open()
+    }
+
+    pub(crate) fn open_breaker(&mut self) {
+        self.breaker = (self.breaker + 2) | 1;
     }
 
     /// What a call finds in memory now.
     pub fn find(&self) -> Find {
         match self.memory.filter(|held| held.seen.generation == self.stamp.generation) {
-            Some(held) if held.epoch != self.epoch => Find::Suspect(held),
+            Some(held) if held.epoch != self.epoch && !self.is_open() => Find::Suspect(held),
             Some(held) if held.expired => Find::Stale(held),
             Some(held) => Find::Fresh(held),
             None => Find::Nothing,
         }
+    }
+
+    /// What memory holds from before a gap.
+    pub(crate) fn suspect(&self) -> Option<Held> {
+        self.memory.filter(|held| held.seen.generation == self.stamp.generation && held.epoch != self.epoch)
     }
 
     pub(crate) fn capture(&self) -> Seen {

@@ -19,6 +19,9 @@ pub enum Broken {
     KnownReturned,
     VoidedReturned,
     PendingForgotten,
+    /// A call got what it could have missed the message about, though Redis could be asked.
+    MissedReturned,
+    DisownedReturned,
 }
 
 /// Names of what always holds, after the invariants in ARCHITECTURE.md and the protocol.
@@ -43,6 +46,10 @@ pub mod promise {
     pub const CALL: &str = "I6 no call returns what was invalidated in Redis before it began";
     /// For everybody, errors and unstored values included.
     pub const KNOWN: &str = "I6 no call returns what its process knew to be invalidated before it began";
+    /// Whatever it gets comes from after the subscription, or was compared after it.
+    pub const MISSED: &str = "I6 no call after a gap returns what was invalidated in it, if Redis can be asked";
+    /// Not even when Redis fails right after.
+    pub const DISOWNED: &str = "I6 no call returns what Redis has just said not to have any more";
     /// Also after a failover.
     pub const PENDING: &str = "I10 what was pending is told before Redis is read";
     /// In Redis, in memory, and for calls.
@@ -58,7 +65,13 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
         }),
         Property::always(promise::OWN, |_, world: &World| hits(world, |process| process.floors.own)),
         Property::always(promise::HEARD, |_, world: &World| hits(world, |process| process.floors.heard)),
-        Property::always(promise::GAP, |_, world: &World| hits(world, |process| process.floors.gap)),
+        Property::always(promise::GAP, |_, world: &World| {
+            // What is in doubt is served while Redis cannot be asked.
+            let proven = |process: &Process| process.memory.is_some_and(|held| held.epoch == process.epoch);
+            hits(world, |process| if proven(process) { process.floors.gap } else { Floor::default() })
+        }),
+        Property::always(promise::MISSED, |_, world: &World| world.broken != Some(Broken::MissedReturned)),
+        Property::always(promise::DISOWNED, |_, world: &World| world.broken != Some(Broken::DisownedReturned)),
         Property::always(promise::FENCE, |_, world: &World| world.broken != Some(Broken::LostTokenPublished)),
         Property::always(promise::WAKE, |_, world: &World| no_wake_up_lost(world)),
         Property::always(promise::REFRESH, |_, world: &World| world.broken != Some(Broken::RefreshedTwice)),
@@ -94,8 +107,8 @@ fn groups(world: &World) -> bool {
         && world.processes.iter().all(|process| match process.find() {
             Find::Fresh(held) | Find::Stale(held) => {
                 let floors = &process.floors;
-                let known = floors.own.max(floors.heard).max(floors.gap).max(floors.pending);
-                held.version >= known.restamped
+                let gap = if held.epoch == process.epoch { floors.gap } else { Floor::default() };
+                held.version >= floors.own.max(floors.heard).max(floors.pending).max(gap).restamped
             }
             Find::Suspect(_) | Find::Nothing => true,
         })

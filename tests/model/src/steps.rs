@@ -3,7 +3,7 @@
 use crate::flight::{Flight, Joiner, Phase, Question};
 use crate::floor::{Due, Floor};
 use crate::mutant::Mutant;
-use crate::process::{Find, Held};
+use crate::process::Held;
 use crate::promises::Broken;
 use crate::redis::{Acquired, Stored, Wake};
 use crate::world::{Late, World};
@@ -19,6 +19,8 @@ enum Outcome {
     Unpublished,
     /// It was loaded, and Redis refused it.
     Fenced,
+    /// Memory has it from before a gap, and Redis cannot be asked.
+    Unproven,
 }
 
 impl World {
@@ -26,22 +28,43 @@ impl World {
         &mut self.processes[process].flights[flight]
     }
 
-    /// The task begins: `lead` captures the epoch and looks for the shared tier.
+    /// The task begins: `lead` captures the epoch, and looks whether memory has something that is in doubt.
     pub(crate) fn begin(&mut self, process: usize, flight: usize) {
-        let suspect = match self.processes[process].find() {
-            Find::Suspect(held) => Some(held),
-            _ => None,
-        };
-        let (epoch, takes_commands) = (self.processes[process].epoch, self.processes[process].takes_commands());
-        let flight_state = self.flight(process, flight);
-        flight_state.epoch = epoch;
-        if takes_commands {
-            let stamp = flight_state.seen.number == 0;
-            // Nobody revalidates for the refresh of a stale entry.
-            let suspect = suspect.filter(|held| held.fence != 0 && flight_state.leader.is_some());
-            flight_state.phase = Phase::Asking(Question { stamp, suspect });
-        } else {
-            self.load(process, flight, None);
+        let holder = &mut self.processes[process];
+        let (epoch, suspect) = (holder.epoch, holder.suspect());
+        let state = &mut holder.flights[flight];
+        state.epoch = epoch;
+        // Nobody waits for the refresh of a stale entry.
+        state.suspect = suspect.filter(|_| state.leader.is_some());
+        let head = state.suspect.is_some_and(|held| held.fence != 0);
+        self.ask(process, flight, head, false);
+    }
+
+    /// Asks for the entry, or for its head alone; for the stamp's number where it is not known, or is in doubt.
+    fn ask(&mut self, process: usize, flight: usize, head: bool, in_doubt: bool) {
+        let holder = &mut self.processes[process];
+        if !holder.asks() {
+            return self.go_on_alone(process, flight);
+        }
+        let breaker = holder.breaker;
+        let state = &mut holder.flights[flight];
+        (state.registered, state.wake, state.lapsed) = (false, None, false);
+        let stamp = in_doubt || state.seen.number == 0;
+        state.phase = Phase::Asking(Question { stamp, head, breaker });
+    }
+
+    /// Redis cannot be asked: what is in doubt is handed out, for want of better; else the load begins without a lease.
+    fn go_on_alone(&mut self, process: usize, flight: usize) {
+        let serves_disowned = self.is(Mutant::ServesDisowned);
+        let Flight { suspect, disowned, .. } = *self.flight(process, flight);
+        match suspect {
+            Some(held) if !disowned || serves_disowned => {
+                if disowned {
+                    self.broken = Some(Broken::DisownedReturned);
+                }
+                self.finish(process, flight, held.version, Outcome::Unproven);
+            }
+            _ => self.load(process, flight, None),
         }
     }
 
@@ -64,7 +87,7 @@ impl World {
             }
             Phase::Publishing { version, .. } => {
                 let stored = self.publish(Stored { version, fence: token, expired: false, stamp: seen.number });
-                Phase::Published { version, stored: Some(stored) }
+                Phase::Published { version, stored }
             }
             other => other,
         };
@@ -77,11 +100,7 @@ impl World {
             Phase::Told { question, entry, number } => self.told(process, flight, question, entry, number),
             Phase::Answered { seen, answer, number } => self.answered(process, flight, seen, answer, number),
             Phase::Published { version, stored } => {
-                let outcome = match stored {
-                    Some(true) => Outcome::Stored,
-                    Some(false) => Outcome::Fenced,
-                    None => Outcome::Unpublished,
-                };
+                let outcome = if stored { Outcome::Stored } else { Outcome::Fenced };
                 self.finish_load(process, flight, version, outcome);
             }
             _ => {}
@@ -94,58 +113,62 @@ impl World {
         if mutant == Some(Mutant::EpochAfterGet) {
             holder.flights[flight].epoch = holder.epoch;
         }
+        // It can have been read before something pending was told.
+        if holder.breaker != question.breaker && mutant != Some(Mutant::AnswersOutliveBreaker) {
+            return self.go_on_alone(process, flight);
+        }
         if question.stamp {
             let mut seen = holder.flights[flight].seen;
             holder.learn(&mut seen, number, mutant);
             holder.flights[flight].seen = seen;
         }
-        if let Some(held) = question.suspect {
-            return match revalidated(held, entry, holder.flights[flight].seen.number, mutant) {
-                true => self.trust(process, flight, held),
-                false => self.read_again(process, flight),
-            };
-        }
-        let Some(entry) = entry else { return self.ask_for_lease(process, flight, 0) };
-        let Flight { seen, epoch, leader, .. } = holder.flights[flight];
-        if entry.stamp != seen.number {
-            return match question.stamp {
-                true => self.ask_for_lease(process, flight, entry.fence),
-                // Void, unless this process is the one that is wrong.
-                false => {
-                    self.read_again(process, flight);
-                    if let Phase::Asking(question) = &mut self.flight(process, flight).phase {
-                        question.stamp = true;
-                    }
+        let Flight { seen, epoch, leader, suspect, .. } = holder.flights[flight];
+        if let (true, Some(held)) = (question.head, suspect) {
+            return match revalidated(held, entry, seen.number, mutant) {
+                Some(marked) => self.trust(process, flight, held, marked),
+                None => {
+                    holder.flights[flight].disowned = true;
+                    self.ask(process, flight, false, false);
                 }
             };
         }
-        if entry.expired && leader.is_none() {
-            return self.ask_for_lease(process, flight, entry.fence);
+        match entry {
+            None => self.ask_for_lease(process, flight, 0),
+            // Void, unless this process is the one that is wrong.
+            Some(entry) if entry.stamp != seen.number && !question.stamp => self.ask(process, flight, false, true),
+            Some(entry) if entry.stamp != seen.number => self.ask_for_lease(process, flight, entry.fence),
+            Some(entry) if entry.expired && leader.is_none() => self.ask_for_lease(process, flight, entry.fence),
+            Some(Stored { version, fence, expired, .. }) => {
+                self.adopt(process, flight, Held { version, fence, expired, seen, epoch });
+            }
         }
-        let Stored { version, fence, expired, .. } = entry;
-        self.adopt(process, flight, Held { version, fence, expired, seen, epoch });
     }
 
-    /// What memory held from before a gap is good.
-    fn trust(&mut self, process: usize, flight: usize, held: Held) {
+    /// What memory held from before a gap is good, or stale.
+    fn trust(&mut self, process: usize, flight: usize, held: Held, marked: bool) {
         let stores_detached = self.is(Mutant::RevalidationStoresDetached);
         let holder = &mut self.processes[process];
         let Flight { attached, epoch, .. } = holder.flights[flight];
-        let held = Held { epoch, ..held };
+        let held = Held { epoch, expired: held.expired || marked, ..held };
         if attached || stores_detached {
             holder.memory = Some(held);
         }
         self.finish(process, flight, held.version, Outcome::Adopted);
+        self.refresh_if_stale(process, held);
     }
 
-    /// Redis has what was sought. A stale entry is handed out, and refreshed.
+    /// Redis has what was sought.
     fn adopt(&mut self, process: usize, flight: usize, held: Held) {
-        let mutant = self.mutant;
         let holder = &mut self.processes[process];
         if holder.flights[flight].attached {
             holder.memory = Some(held);
         }
         self.finish(process, flight, held.version, Outcome::Adopted);
+        self.refresh_if_stale(process, held);
+    }
+
+    fn refresh_if_stale(&mut self, process: usize, held: Held) {
+        let mutant = self.mutant;
         let holder = &mut self.processes[process];
         if held.expired && holder.current(mutant).is_none() {
             holder.start(None);
@@ -155,8 +178,8 @@ impl World {
     fn ask_for_lease(&mut self, process: usize, flight: usize, seen: u8) {
         let registers_late = self.is(Mutant::RegisterAfterAcquire);
         let holder = &mut self.processes[process];
-        if !holder.takes_commands() {
-            return self.load(process, flight, None);
+        if !holder.asks() {
+            return self.go_on_alone(process, flight);
         }
         holder.attempts += 1;
         let token = 1 + (process as u8) * 64 + holder.attempts;
@@ -181,27 +204,18 @@ impl World {
                 state.registered = true;
                 state.phase = Phase::Waiting { seen };
             }
-            Acquired::Changed => self.read_again(process, flight),
+            Acquired::Changed => self.ask(process, flight, false, false),
         }
-    }
-
-    fn read_again(&mut self, process: usize, flight: usize) {
-        if !self.processes[process].takes_commands() {
-            return self.load(process, flight, None);
-        }
-        let flight = self.flight(process, flight);
-        (flight.registered, flight.wake, flight.lapsed) = (false, None, false);
-        flight.phase = Phase::Asking(Question { stamp: flight.seen.number == 0, suspect: None });
     }
 
     /// The wait is over: by a message, or by the timer where there is none.
     pub(crate) fn end_wait(&mut self, process: usize, flight: usize) {
-        if !self.processes[process].takes_commands() {
-            return self.load(process, flight, None);
+        if !self.processes[process].asks() {
+            return self.go_on_alone(process, flight);
         }
         let state = self.flight(process, flight);
         match (state.wake.take(), state.phase) {
-            (Some(Wake::Published), _) => self.read_again(process, flight),
+            (Some(Wake::Published), _) => self.ask(process, flight, false, false),
             (_, Phase::Waiting { seen }) => {
                 state.lapsed = false;
                 state.phase = Phase::Acquiring { seen, creates_stamp: state.seen.number == 0 };
@@ -222,21 +236,20 @@ impl World {
         let late_stamps = self.is(Mutant::StampsAfterLoad);
         let holder = &mut self.processes[process];
         let captured = holder.capture();
-        let (takes_commands, state) = (holder.takes_commands(), &mut holder.flights[flight]);
+        let (asks, is_linked) = (holder.asks(), holder.is_linked());
+        let state = &mut holder.flights[flight];
         let Phase::Loading { version, lease } = state.phase else { return };
         if late_stamps {
             state.seen = captured;
         }
         match lease {
-            None => self.finish_load(process, flight, version, Outcome::Unpublished),
-            Some(_) if !takes_commands => self.finish_load(process, flight, version, Outcome::Unpublished),
-            // Under no number nobody would find it.
-            Some(_) if state.seen.number == 0 => {
+            Some(lease) if asks && state.seen.number != 0 => state.phase = Phase::Publishing { version, lease },
+            Some(_) if is_linked => {
                 let token = state.token;
                 self.send_late(Late::Release(token));
                 self.finish_load(process, flight, version, Outcome::Unpublished);
             }
-            Some(lease) => state.phase = Phase::Publishing { version, lease },
+            _ => self.finish_load(process, flight, version, Outcome::Unpublished),
         }
     }
 
@@ -244,7 +257,7 @@ impl World {
     pub(crate) fn discard(&mut self, process: usize, flight: usize) {
         let Flight { phase, token, .. } = *self.flight(process, flight);
         let Phase::Loading { version, lease } = phase else { return };
-        if lease.is_some() && self.processes[process].takes_commands() {
+        if lease.is_some() && self.processes[process].is_linked() {
             self.send_late(Late::Release(token));
         }
         self.finish(process, flight, version, Outcome::Unpublished);
@@ -253,14 +266,14 @@ impl World {
     /// The budget is spent, or the link is gone: on without Redis. What was sent may still be executed.
     pub(crate) fn fail(&mut self, process: usize, flight: usize) {
         let Flight { phase, token, seen, .. } = *self.flight(process, flight);
-        let releases = self.processes[process].takes_commands();
+        let releases = self.processes[process].is_linked();
         match phase {
-            Phase::Asking(_) | Phase::Told { .. } => self.load(process, flight, None),
+            Phase::Asking(_) | Phase::Told { .. } => self.go_on_alone(process, flight),
             Phase::Acquiring { .. } => {
                 self.send_late(Late::Acquire { token, process });
-                self.load(process, flight, None);
+                self.go_on_alone(process, flight);
             }
-            Phase::Answered { .. } => self.load(process, flight, None),
+            Phase::Answered { .. } => self.go_on_alone(process, flight),
             Phase::Publishing { version, .. } => {
                 self.send_late(Late::Publish(token, version, seen.number));
                 self.finish_load(process, flight, version, Outcome::Unpublished);
@@ -291,37 +304,43 @@ impl World {
         let Flight { leader, joiner, .. } = self.processes[process].flights.remove(flight);
         let retries = outcome == Outcome::Fenced && !self.is(Mutant::FencedEndsAsStored);
         if let Some(due) = leader {
-            self.broken = self.broken.or(due.broken_by(version, true));
+            self.broken = self.broken.or(due.broken_by(version, outcome, outcome != Outcome::Unproven));
         }
         match joiner {
             Some(Joiner { late: true, .. }) if retries => {}
             // What another process invalidated is known here when its message arrives, or when a publish is fenced.
             Some(Joiner { due, after_publish, .. }) => {
                 let asked = matches!(outcome, Outcome::Stored | Outcome::Fenced) && !after_publish;
-                self.broken = self.broken.or(due.broken_by(version, asked));
+                self.broken = self.broken.or(due.broken_by(version, outcome, asked));
             }
             None => {}
         }
     }
 }
 
-fn revalidated(held: Held, entry: Option<Stored>, number: u8, mutant: Option<Mutant>) -> bool {
-    let same = |entry: Stored| {
-        entry.fence == held.fence
-            && (entry.expired == held.expired || mutant == Some(Mutant::RevalidationIgnoresMark))
-            && (number == held.seen.number || mutant == Some(Mutant::RevalidationIgnoresStamps))
-    };
-    mutant == Some(Mutant::RevalidationComparesNothing) || entry.is_some_and(same)
+/// Whether a suspect is good still; and whether Redis has it marked as stale.
+fn revalidated(held: Held, entry: Option<Stored>, number: u8, mutant: Option<Mutant>) -> Option<bool> {
+    let (ignores_mark, ignores_stamps) =
+        (mutant == Some(Mutant::RevalidationIgnoresMark), mutant == Some(Mutant::RevalidationIgnoresStamps));
+    match entry {
+        _ if mutant == Some(Mutant::RevalidationComparesNothing) => Some(false),
+        Some(entry) if entry.fence == held.fence && (number == held.seen.number || ignores_stamps) => {
+            Some(entry.expired && !ignores_mark)
+        }
+        _ => None,
+    }
 }
 
 impl Due {
-    fn broken_by(&self, version: u8, asked_redis: bool) -> Option<Broken> {
+    fn broken_by(&self, version: u8, outcome: Outcome, asked_redis: bool) -> Option<Broken> {
         if version < self.pending {
             Some(Broken::PendingForgotten)
         } else if version < self.restamped {
             Some(Broken::VoidedReturned)
         } else if version < self.deleted {
             Some(Broken::KnownReturned)
+        } else if version < self.gap && outcome != Outcome::Unproven {
+            Some(Broken::MissedReturned)
         } else if asked_redis && version < self.redis {
             Some(Broken::AcknowledgedReturned)
         } else {

@@ -3,7 +3,7 @@
 use crate::bounds::Bounds;
 use crate::floor::Mode;
 use crate::mutant::Mutant;
-use crate::process::{Find, Invalidating, Link, Message, Process, Record};
+use crate::process::{Find, Invalidating, Link, Message, Process, Record, Stage};
 use crate::promises::Broken;
 use crate::redis::{Redis, Stored, Token, Woken};
 
@@ -88,29 +88,23 @@ impl World {
     }
 
     /// Somebody writes to the database and then invalidates.
-    pub(crate) fn write(&mut self, place: usize, mode: Mode) {
+    pub(crate) fn write(&mut self, process: usize, mode: Mode) {
         self.database += 1;
         let (version, mutant) = (self.database, self.mutant);
-        let process = &mut self.processes[place];
+        let process = &mut self.processes[process];
         process.invalidate(mode, mutant, false);
-        let to_replay = match process.link {
-            Link::Up | Link::Cut => false,
-            Link::Down => true,
-            Link::Replaying => mutant != Some(Mutant::ReplaysASnapshot),
-        };
-        process.journal.push(Record { mode, version, acknowledged: false, to_replay });
-        process.invalidating = Some(Invalidating { mode, version, executed: false });
-        if !process.takes_commands() {
-            self.fail_invalidation(place);
-        }
+        process.journal.push(Record { mode, version, pending: true });
+        // The breaker does not hold up what is to be told.
+        let stage = if process.is_linked() { Stage::Sent } else { Stage::Failed };
+        process.invalidating = Some(Invalidating { mode, version, stage });
     }
 
     /// The server executes what a process wrote.
     pub(crate) fn execute_invalidation(&mut self, process: usize) {
-        if let Some(mut running) = self.processes[process].invalidating {
-            running.executed = true;
-            self.processes[process].invalidating = Some(running);
-            self.tell(process, running.mode, running.version);
+        if let Some(running) = &mut self.processes[process].invalidating {
+            running.stage = Stage::Executed;
+            let Invalidating { mode, version, .. } = *running;
+            self.tell(process, mode, version);
         }
     }
 
@@ -138,18 +132,32 @@ impl World {
         if mutant != Some(once) {
             process.invalidate(mode, mutant, false);
         }
-        let record = process.journal.iter_mut().find(|record| record.version == version);
-        record.into_iter().for_each(|record| record.acknowledged = true);
-        process.floors.own.raise(mode, version);
+        process.note_acknowledged(mode, version);
     }
 
-    /// There will be no answer: the caller is told that it is pending.
+    /// There will be no answer, or it is an error. Two steps: the breaker opens; memory is invalidated once more, and the
+    /// caller is told that it is pending.
     pub(crate) fn fail_invalidation(&mut self, process: usize) {
-        let mutant = self.mutant;
+        let (mutant, reversed) = (self.mutant, self.is(Mutant::InvalidatesBeforeOpening));
         let process = &mut self.processes[process];
-        let Some(Invalidating { mode, version, .. }) = process.invalidating.take() else { return };
-        process.invalidate(mode, mutant, false);
-        process.floors.pending.raise(mode, version);
+        let Some(Invalidating { mode, version, stage }) = process.invalidating else { return };
+        match (stage == Stage::HalfFailed) == reversed {
+            true => process.open_breaker(),
+            false => process.invalidate(mode, mutant, false),
+        }
+        if stage == Stage::HalfFailed {
+            process.invalidating = None;
+            process.floors.pending.raise(mode, version);
+        } else {
+            process.invalidating = Some(Invalidating { mode, version, stage: Stage::HalfFailed });
+        }
+    }
+
+    /// The caller goes away before it has an answer.
+    pub(crate) fn abandon(&mut self, process: usize) {
+        let process = &mut self.processes[process];
+        process.invalidating = None;
+        process.open_breaker();
     }
 
     /// The oldest message reaches a process.
@@ -210,8 +218,14 @@ impl World {
 }
 
 impl Process {
+    pub(crate) fn note_acknowledged(&mut self, mode: Mode, version: u8) {
+        let record = self.journal.iter_mut().find(|record| record.version == version);
+        record.into_iter().for_each(|record| record.pending = false);
+        self.floors.own.raise(mode, version);
+    }
+
     fn hear(&mut self, message: Message) {
-        if self.hears() {
+        if self.link == Link::Up {
             self.inbox.push(message);
         }
     }

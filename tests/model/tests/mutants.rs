@@ -10,6 +10,7 @@ const NONE: Bounds = Bounds::NONE;
 const QUIET: Bounds = Bounds { calls: 2, deletes: 1, ..NONE };
 const TAGS: Bounds = Bounds { calls: 2, restamps: 1, ..NONE };
 const GAP: Bounds = Bounds { cuts: 1, ..QUIET };
+const FAILOVER: Bounds = Bounds { failovers: 1, ..QUIET };
 
 fn found(mutant: Mutant, bounds: Bounds, promise: &'static str) {
     let began = Instant::now();
@@ -48,7 +49,7 @@ mutants! {
     origin_voids_once: OriginVoidsOnce, TAGS, GROUP;
     learns_voided_readings: LearnsVoidedReadings, Bounds { calls: 3, forgets: 1, ..TAGS }, GROUP;
     joins_voided_flight: JoinsVoidedFlight, TAGS, GROUP;
-    joins_across_gap: JoinsAcrossGap, Bounds { discards: 1, ..GAP }, KNOWN;
+    joins_across_gap: JoinsAcrossGap, GAP, MISSED;
     fenced_ends_as_stored: FencedEndsAsStored, QUIET, CALL;
     epoch_stays_on_reconnect: EpochStaysOnReconnect, GAP, GAP;
     numbers_stay_on_reconnect: NumbersStayOnReconnect, Bounds { cuts: 1, ..TAGS }, GROUP;
@@ -56,7 +57,11 @@ mutants! {
     revalidation_ignores_mark: RevalidationIgnoresMark, Bounds { calls: 2, expires: 1, cuts: 1, ..NONE }, GAP;
     revalidation_ignores_stamps: RevalidationIgnoresStamps, Bounds { cuts: 1, ..TAGS }, GROUP;
     revalidation_stores_detached: RevalidationStoresDetached, GAP, HEARD;
-    reads_before_replay: ReadsBeforeReplay, GAP, PENDING;
-    replays_a_snapshot: ReplaysASnapshot, GAP, PENDING;
-    forgets_acknowledged: ForgetsAcknowledged, Bounds { calls: 2, deletes: 1, failovers: 1, ..NONE }, OWN;
+    reads_before_replay: ReadsBeforeReplay, FAILOVER, OWN;
+    serves_disowned: ServesDisowned, Bounds { give_ups: 1, ..GAP }, DISOWNED;
+    closes_whatever_came: ClosesWhateverCame, Bounds { deletes: 2, refusals: 2, ..QUIET }, PENDING;
+    answers_outlive_breaker: AnswersOutliveBreaker, FAILOVER, KNOWN;
+    invalidates_before_opening: InvalidatesBeforeOpening, Bounds { refusals: 1, ..QUIET }, PENDING;
+    recovery_tells_redis_only: RecoveryTellsRedisOnly, Bounds { abandons: 1, ..QUIET }, OWN;
+    forgets_acknowledged: ForgetsAcknowledged, FAILOVER, OWN;
 }

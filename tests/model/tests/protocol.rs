@@ -79,6 +79,11 @@ fn a_failover() {
     holds(2, Bounds { failovers: 1, ..QUIET }, &[example::UNDONE, example::REPLAYED]);
 }
 
+#[test]
+fn invalidations_that_fail() {
+    holds(2, Bounds { refusals: 1, abandons: 1, deletes: 2, ..QUIET }, &[example::REPLAYED]);
+}
+
 mod long {
     use super::*;
 
