@@ -2,11 +2,11 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use crate::clock::{Clock, Millis};
 use crate::function::Key;
 use crate::stamps::Seen;
+use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::trust::{Proof, Trusted};
 
 /// What the bookkeeping of one entry is taken to weigh, in bytes.

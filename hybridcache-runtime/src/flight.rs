@@ -7,7 +7,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::function::Key;
 use crate::outcome::Outcome;
 use crate::stamps::Seen;
+use crate::sync::{Mutex, MutexGuard};
 
 const STRIPES: usize = 256;
 

@@ -137,6 +137,10 @@ impl Fleet {
     fn actions_of_process(&self, world: &World, process: usize, actions: &mut Vec<Action>) {
         let left = |of: fn(&Bounds) -> u8| self.bounds.allow(world.spent, of);
         let state = &world.processes[process];
+        // Of processes to which nothing has happened yet each stands for all.
+        if process > 0 && state.is_untouched() && world.processes[process - 1].is_untouched() {
+            return;
+        }
         let mut add = |condition: bool, action| actions.extend(condition.then_some(action));
         add(left(|bounds| bounds.calls) && world.can_call(process), Action::Call(process));
         let idle = state.invalidating.is_none();
@@ -171,7 +175,9 @@ impl Fleet {
         match state.phase {
             Phase::Starting => actions.push(Action::Begin(process, flight)),
             Phase::Asking(_) | Phase::Acquiring { .. } | Phase::Publishing { .. } => {
-                actions.push(Action::Execute(process, flight));
+                // After a failover the link of old reaches no server, and there is none yet to the new one.
+                let reaches = holder.is_linked() || world.spent.failovers == 0;
+                actions.extend(reaches.then_some(Action::Execute(process, flight)));
                 actions.extend(may_fail.then_some(Action::Fail(process, flight)));
             }
             Phase::Told { .. } | Phase::Answered { .. } | Phase::Published { .. } => {

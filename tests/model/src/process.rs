@@ -141,6 +141,10 @@ impl Process {
         }
     }
 
+    pub(crate) fn is_untouched(&self) -> bool {
+        *self == Self::new()
+    }
+
     pub(crate) fn is_linked(&self) -> bool {
         self.link != Link::Down
     }
