@@ -83,6 +83,13 @@ impl Flights {
         and();
     }
 
+    /// Detaches all flights.
+    pub(crate) fn detach_all(&self) {
+        for stripe in &self.stripes {
+            stripe.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
     fn stripe(&self, id: u64) -> MutexGuard<'_, Vec<Arc<Flight>>> {
         // The low byte is the bucket of the key in a cluster: others spread better.
         self.stripes[(id >> 8) as usize % STRIPES].lock().unwrap_or_else(PoisonError::into_inner)
@@ -385,6 +392,19 @@ mod tests {
         drop(leader);
         assert!(matches!(ended(joiner), Some(Joined::Retry)));
         lead(&flights, &key);
+    }
+
+    /// Killed by: leaving one; clearing one stripe only.
+    #[test]
+    fn all_flights_can_be_detached() {
+        let flights = Arc::new(Flights::new());
+        let keys: Vec<_> = (0..32).map(|args| key(&format!("all{args}"))).collect();
+        let old: Vec<_> = keys.iter().map(|key| lead(&flights, key)).collect();
+        flights.detach_all();
+        for (old, key) in old.into_iter().zip(&keys) {
+            assert!(!old.store(|| panic!("stored")));
+            lead(&flights, key);
+        }
     }
 
     #[test]

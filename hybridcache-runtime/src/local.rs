@@ -108,6 +108,8 @@ impl Listener for Local {
     fn resubscribed(&self) {
         self.stamps.forget_all();
         self.trust.begin_epoch();
+        // What has begun before may have missed an invalidation, too: it is not for those who call from now on.
+        self.flights.detach_all();
         if self.journal.is_empty() {
             self.breaker.nudge();
         } else {
