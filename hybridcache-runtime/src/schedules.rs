@@ -28,7 +28,7 @@ use crate::remote::StampName;
 use crate::stamps::{Seen, Stamp};
 
 /// Runs a test in this many orders of either kind; `HYBRIDCACHE_SCHEDULES` says another number.
-const ORDERS: usize = 1_500;
+const ORDERS: usize = 1_000;
 
 /// At how many points PCT takes the processor away.
 const DEPTH: usize = 3;

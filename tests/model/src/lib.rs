@@ -203,7 +203,9 @@ impl Fleet {
         let mut add = |condition: bool, action| actions.extend(condition.then_some(action));
         add(world.redis.lease.is_some() && left(|bounds| bounds.lease_ends), Action::EndLease);
         add(left(|bounds| bounds.data_losses), Action::LoseData);
-        add(world.replica.is_none() && left(|bounds| bounds.failovers), Action::Replicate);
+        // An empty replica would be one more way to lose the data.
+        let has_data = world.redis.entry.is_some() || world.redis.lease.is_some();
+        add(has_data && world.replica.is_none() && left(|bounds| bounds.failovers), Action::Replicate);
         add(world.replica.is_some() && left(|bounds| bounds.failovers), Action::FailOver);
     }
 }
