@@ -112,7 +112,11 @@ impl World {
         let loaded = self.database.load(Ordering::SeqCst);
         let entry = self.entry(loaded, seen, epoch);
         if seen.is_current() {
-            leader.store(|| self.local.memory.insert(entry.clone()));
+            leader.store(|| {
+                // Where memory is no place to lose the processor, this is.
+                self.database.load(Ordering::SeqCst);
+                self.local.memory.insert(entry.clone());
+            });
         }
         leader.finish(|_| Outcome::Value(entry));
         loaded
