@@ -23,7 +23,7 @@ fn recover(journal: &Journal, breaker: &Breaker) {
 }
 
 /// Killed by: `close` closing whatever has come; the reasons looked at after what is to be sent; `open` leaving an open
-/// breaker as it is; `Pending` opening before the note is in the journal.
+/// breaker as it is.
 #[test]
 fn while_something_is_pending_the_breaker_is_open() {
     explore(|| {

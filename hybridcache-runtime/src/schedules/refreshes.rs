@@ -61,7 +61,7 @@ fn after_a_failure_nobody_tries_at_once() {
     });
 }
 
-/// Killed by: the end of an overtaken refresh leaving its pause behind; `expire` not beginning anew.
+/// Killed by: the end of an overtaken refresh leaving its pause behind; `expire` forgetting failures before it counts up.
 #[test]
 fn what_expires_by_hand_can_be_refreshed_at_once_whatever_fails_meanwhile() {
     explore(|| {

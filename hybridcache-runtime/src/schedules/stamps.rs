@@ -8,8 +8,7 @@ use shuttle::thread::spawn;
 use super::{World, explore, stamp_name};
 use crate::remote::Listener;
 
-/// Killed by: stamps captured after the load; `claim` joining whatever flight there is; `void` changing nothing that
-/// `is_current` looks at.
+/// Killed by: `claim` joining a flight whose stamps were voided.
 #[test]
 fn after_a_restamp_nothing_older_is_served_and_no_older_flight_is_joined() {
     explore(|| {
@@ -24,8 +23,7 @@ fn after_a_restamp_nothing_older_is_served_and_no_older_flight_is_joined() {
     });
 }
 
-/// Killed by: `learn` taking in every reading; voiding only before the shared tier is told; `capture` taking the number
-/// before the count of what voids readings.
+/// Killed by: `learn` taking in every reading; `void` not voiding them.
 #[test]
 fn a_number_from_before_a_restamp_is_never_known_after_it() {
     explore(|| {

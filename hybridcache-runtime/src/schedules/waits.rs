@@ -35,8 +35,7 @@ fn waits(wake: fn(&Waiters)) {
     waiting.into_iter().for_each(|waiting| waiting.join().unwrap());
 }
 
-/// Killed by: registering after the question; telling of a message before it stands in the slot; `woken` waiting before
-/// it looks.
+/// Killed by: registering after the question; telling of a message before it stands in the slot.
 #[test]
 fn no_wake_up_is_lost() {
     explore(|| waits(|waiters| waiters.wake(KEY, Wake::Released)));
