@@ -4,11 +4,10 @@
 //! that the shared tier may not know: reading on could bring back what was invalidated. While it is open no caller asks,
 //! and no caller tries whether it may: [`crate::recovery`] does, and closes it.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use tokio::sync::Notify;
 
 use crate::remote::{RemoteError, RemoteErrorKind};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// How many calls in a row must fail to get from the tier what they need, in their time.
 const FAILURES: u32 = 5;

@@ -2,11 +2,11 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use crate::clock::{Clock, Millis};
 use crate::function::Key;
 use crate::stamps::Seen;
+use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::trust::{Proof, Trusted};
 
 /// What the bookkeeping of one entry is taken to weigh, in bytes.
@@ -135,10 +135,14 @@ struct Refresh {
 impl Refresh {
     /// As if none had been tried: what runs now is of no use.
     fn begin_anew(&self) {
-        self.failures.store(0, Ordering::Release);
-        self.not_before.store(0, Ordering::Release);
-        // To the next even number.
-        let _ = self.attempt.fetch_update(Ordering::AcqRel, Ordering::Acquire, |attempt| Some((attempt | 1) + 1));
+        // To the next even number. First of all: who writes a pause then looks whether the number is still its own.
+        let _ = self.attempt.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |attempt| Some((attempt | 1) + 1));
+        self.forget_failures();
+    }
+
+    fn forget_failures(&self) {
+        self.failures.store(0, Ordering::SeqCst);
+        self.not_before.store(0, Ordering::SeqCst);
     }
 
     fn end(&self, attempt: u64) {
@@ -185,7 +189,10 @@ impl Drop for RefreshClaim {
             let failures = refresh.failures.fetch_add(1, Ordering::AcqRel);
             let pause = (FIRST_PAUSE << failures.min(5)).min(LONGEST_PAUSE);
             let pause = pause - fastrand::u64(..=pause / 4);
-            refresh.not_before.store(self.clock.now() + pause, Ordering::Release);
+            refresh.not_before.store(self.clock.now() + pause, Ordering::SeqCst);
+            if refresh.attempt.load(Ordering::SeqCst) != self.attempt {
+                refresh.forget_failures();
+            }
         }
         refresh.end(self.attempt);
     }

@@ -7,7 +7,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::function::Key;
 use crate::outcome::Outcome;
 use crate::stamps::Seen;
+use crate::sync::{Mutex, MutexGuard};
 
 const STRIPES: usize = 256;
 
@@ -80,6 +81,13 @@ impl Flights {
         let mut stripe = self.stripe(id);
         stripe.retain(|flight| flight.key.id() != id);
         and();
+    }
+
+    /// Detaches all flights.
+    pub(crate) fn detach_all(&self) {
+        for stripe in &self.stripes {
+            stripe.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
     }
 
     fn stripe(&self, id: u64) -> MutexGuard<'_, Vec<Arc<Flight>>> {
@@ -384,6 +392,19 @@ mod tests {
         drop(leader);
         assert!(matches!(ended(joiner), Some(Joined::Retry)));
         lead(&flights, &key);
+    }
+
+    /// Killed by: leaving one; clearing one stripe only.
+    #[test]
+    fn all_flights_can_be_detached() {
+        let flights = Arc::new(Flights::new());
+        let keys: Vec<_> = (0..32).map(|args| key(&format!("all{args}"))).collect();
+        let old: Vec<_> = keys.iter().map(|key| lead(&flights, key)).collect();
+        flights.detach_all();
+        for (old, key) in old.into_iter().zip(&keys) {
+            assert!(!old.store(|| panic!("stored")));
+            lead(&flights, key);
+        }
     }
 
     #[test]

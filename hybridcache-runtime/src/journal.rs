@@ -4,7 +4,7 @@
 //! that was acknowledged is kept for a minute: a failover to a replica can undo it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::address::Address;
 use crate::breaker::Breaker;
 use crate::remote::{Invalidation, StampName};
+use crate::sync::{Mutex, MutexGuard};
 
 /// How long a failover may take to undo what was acknowledged before it.
 const KEPT_FOR: Duration = Duration::from_secs(60);

@@ -41,12 +41,15 @@ mod recovery;
 mod redis;
 mod refresh;
 mod remote;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod scope;
 mod seek;
 mod settings;
 mod shape;
 mod stamps;
 mod stats;
+mod sync;
 mod trust;
 mod value;
 mod waiters;

@@ -1,7 +1,6 @@
 //! What this process holds, and what messages from other processes do to it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
@@ -15,6 +14,7 @@ use crate::memory::MemoryTier;
 use crate::policy::Outage;
 use crate::remote::{Invalidation, Listener, StampName, Wake};
 use crate::stamps::Stamps;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::trust::Trust;
 use crate::waiters::Waiters;
 
@@ -108,6 +108,8 @@ impl Listener for Local {
     fn resubscribed(&self) {
         self.stamps.forget_all();
         self.trust.begin_epoch();
+        // What has begun before may have missed an invalidation, too: it is not for those who call from now on.
+        self.flights.detach_all();
         if self.journal.is_empty() {
             self.breaker.nudge();
         } else {

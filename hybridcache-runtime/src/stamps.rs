@@ -6,13 +6,14 @@
 //! counter of the changes that were heard of, beside what is known of the shared tier's number.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::remote::StampName;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// One group's stamp as this process knows it.
 #[derive(Debug)]

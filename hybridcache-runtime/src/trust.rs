@@ -4,10 +4,9 @@
 //! have missed a message. Within an epoch each heartbeat that comes back proves that all messages before it have arrived;
 //! only [`Outage::Strict`] asks for that.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::clock::Millis;
 use crate::policy::Outage;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// For how many milliseconds an entry is trusted without proof that all messages arrive.
 const WITHOUT_PROOF: Millis = 3_000;

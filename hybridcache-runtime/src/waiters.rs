@@ -1,11 +1,12 @@
 //! Who in this process waits for a load in another.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::Notify;
 
 use crate::remote::Wake;
+use crate::sync::Mutex;
 
 /// The waits of a cache object, by key id.
 #[derive(Debug, Default)]

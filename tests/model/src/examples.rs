@@ -1,0 +1,109 @@
+//! What must happen in some state, lest the checks say nothing.
+
+use stateright::Property;
+
+use crate::Fleet;
+use crate::flight::{Flight, Phase, Question};
+use crate::floor::Floor;
+use crate::process::{Find, Process};
+use crate::redis::Wake;
+use crate::world::{Late, World};
+
+/// Names of what a run comes across.
+pub mod example {
+    /// A value is fresh in two processes at once.
+    pub const SHARED: &str = "two processes hold a fresh value";
+    /// A stale hit.
+    pub const STALE: &str = "memory holds a stale value";
+    /// A process waits for the load of another and hears that it ended.
+    pub const WOKEN: &str = "a waiter is woken by a publish";
+    /// The fence works.
+    pub const FENCED: &str = "a publish is fenced off";
+    /// Who joined late looks again.
+    pub const RETRY: &str = "a late joiner of a fenced flight looks again";
+    /// Two loads at once, in two generations.
+    pub const TAKEN_OVER: &str = "a lease is taken over while its first holder loads";
+    /// A suspect is as it was.
+    pub const TRUSTED: &str = "a suspect turns out to be good";
+    /// A suspect is not as it was.
+    pub const DOUBTED: &str = "a suspect turns out to be bad";
+    /// An invalidation that Redis could not be told is told.
+    pub const REPLAYED: &str = "a pending invalidation was replayed";
+    /// `Outage::Serve`.
+    pub const UNPROVEN: &str = "a suspect is served while Redis is not asked";
+    /// A failover has undone an acknowledged invalidation.
+    pub const UNDONE: &str = "an acknowledged invalidation is undone";
+    /// A publish outlives its caller's patience.
+    pub const LATE: &str = "a late publish still has its lease";
+    /// A stamp was lost and made anew.
+    pub const STAMP_LOST: &str = "a stamp that was lost is made anew";
+    /// An entry that its stamp hides.
+    pub const HIDDEN: &str = "a stamp hides an entry";
+}
+
+/// The examples.
+pub(crate) fn properties() -> Vec<Property<Fleet>> {
+    vec![
+        Property::sometimes(example::SHARED, |_, world: &World| {
+            world.processes.iter().filter(|process| matches!(process.find(), Find::Fresh(_))).count() > 1
+        }),
+        Property::sometimes(example::STALE, |_, world: &World| {
+            world.processes.iter().any(|process| matches!(process.find(), Find::Stale(_)))
+        }),
+        Property::sometimes(example::WOKEN, |_, world: &World| {
+            let woken = |flight: &Flight| flight.wake == Some(Wake::Published);
+            any(world, |flight| woken(flight) && matches!(flight.phase, Phase::Waiting { .. }))
+        }),
+        Property::sometimes(example::FENCED, |_, world: &World| any(world, is_fenced)),
+        Property::sometimes(example::RETRY, |_, world: &World| {
+            any(world, |flight| is_fenced(flight) && flight.joiner.is_some_and(|joiner| joiner.late))
+        }),
+        Property::sometimes(example::TAKEN_OVER, |_, world: &World| {
+            any(world, |flight| flight.holds().is_some_and(|old| any(world, |other| other.holds() > Some(old))))
+        }),
+        Property::sometimes(example::TRUSTED, |_, world: &World| {
+            any(world, |flight| revalidates(flight) == Some(true))
+        }),
+        Property::sometimes(example::DOUBTED, |_, world: &World| {
+            any(world, |flight| revalidates(flight) == Some(false))
+        }),
+        Property::sometimes(example::REPLAYED, |_, world: &World| {
+            let told = |process: &Process| process.floors.pending != Floor::default() && !process.is_open();
+            world.processes.iter().any(|process| process.is_linked() && told(process))
+        }),
+        Property::sometimes(example::UNPROVEN, |_, world: &World| {
+            let in_doubt = |process: &Process| process.suspect().is_some() && process.is_open();
+            world.processes.iter().any(in_doubt)
+        }),
+        Property::sometimes(example::UNDONE, |_, world: &World| {
+            let undone = |process: &Process, version| version < process.floors.own.deleted;
+            let entry = world.redis.entry;
+            entry.is_some_and(|entry| world.processes.iter().any(|process| undone(process, entry.version)))
+        }),
+        Property::sometimes(example::LATE, |_, world: &World| {
+            let holds = |token| world.redis.lease.as_ref().is_some_and(|lease| lease.token == token);
+            world.late.iter().any(|late| matches!(late, Late::Publish(token, ..) if holds(*token)))
+        }),
+        Property::sometimes(example::STAMP_LOST, |_, world: &World| world.redis.stamp > 1 + world.spent.restamps),
+        Property::sometimes(example::HIDDEN, |_, world: &World| {
+            world.redis.entry.is_some() && world.redis.usable().is_none()
+        }),
+    ]
+}
+
+fn any(world: &World, condition: impl Fn(&Flight) -> bool) -> bool {
+    world.processes.iter().flat_map(|process| &process.flights).any(condition)
+}
+
+fn is_fenced(flight: &Flight) -> bool {
+    matches!(flight.phase, Phase::Published { stored: false, .. })
+}
+
+fn revalidates(flight: &Flight) -> Option<bool> {
+    match (flight.phase, flight.suspect) {
+        (Phase::Told { question: Question { head: true, .. }, entry, .. }, Some(held)) => {
+            Some(entry.is_some_and(|entry| entry.fence == held.fence && entry.expired == held.expired))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,129 @@
+//! What goes wrong, and how it is made good: leases that end, lost data, lost links, the journal.
+
+use crate::flight::Phase;
+use crate::floor::Mode;
+use crate::mutant::Mutant;
+use crate::process::{Attempt, Invalidating, Link, Process, Stage};
+use crate::redis::{Acquired, Wake};
+use crate::world::World;
+
+impl World {
+    /// The lease ends by itself, though its holder may only be slow.
+    pub(crate) fn end_lease(&mut self) {
+        self.redis.lease = None;
+        self.lapse();
+    }
+
+    /// `FLUSHALL`.
+    pub(crate) fn lose_data(&mut self) {
+        (self.redis.entry, self.redis.lease, self.redis.stamp) = (None, None, 0);
+        self.lapse();
+    }
+
+    fn lapse(&mut self) {
+        self.begin_generation();
+        for flight in self.processes.iter_mut().flat_map(|process| &mut process.flights) {
+            flight.lapsed |=
+                matches!(flight.phase, Phase::Waiting { .. } | Phase::Answered { answer: Acquired::Held, .. });
+        }
+    }
+
+    /// Messages no longer reach a process.
+    pub(crate) fn cut(&mut self, process: usize) {
+        let process = &mut self.processes[process];
+        process.link = Link::Cut;
+        process.inbox.clear();
+    }
+
+    /// The process notices: its link is gone.
+    pub(crate) fn notice(&mut self, process: usize) {
+        let process = &mut self.processes[process];
+        process.link = Link::Down;
+        process.inbox.clear();
+        process.woken(Wake::Released);
+        process.recovery = None;
+        if let Some(running @ Invalidating { stage: Stage::Sent | Stage::Executed, .. }) = &mut process.invalidating {
+            running.stage = Stage::Failed;
+        }
+    }
+
+    /// The process subscribes again.
+    pub(crate) fn reconnect(&mut self, process: usize) {
+        let (mutant, told) = (self.mutant, self.redis.floor);
+        let process = &mut self.processes[process];
+        process.link = Link::Up;
+        process.floors.gap = told;
+        process.resubscribed(mutant);
+    }
+
+    /// The server does not execute an invalidation: it is read-only, say.
+    pub(crate) fn refuse(&mut self, process: usize) {
+        if let Some(running) = &mut self.processes[process].invalidating {
+            running.stage = Stage::Failed;
+        }
+    }
+
+    /// The breaker is open: what has to be told first is looked up.
+    pub(crate) fn begin_recovery(&mut self, process: usize) {
+        let forgets = self.is(Mutant::ForgetsAcknowledged);
+        let process = &mut self.processes[process];
+        let gap = (process.epoch > process.mended).then_some(process.epoch);
+        let all = gap.is_some() && !forgets;
+        let unsent = process.journal.iter().filter(|record| all || record.pending);
+        let unsent = unsent.map(|record| (record.mode, record.version)).collect();
+        process.recovery = Some(Attempt { reasons: process.breaker, gap, unsent });
+    }
+
+    /// One of them is told, and acknowledged.
+    pub(crate) fn replay(&mut self, process: usize) {
+        let Some(attempt) = &mut self.processes[process].recovery else { return };
+        let Some((mode, version)) = attempt.unsent.pop() else { return };
+        self.tell(process, mode, version);
+        let mutant = self.mutant;
+        let process = &mut self.processes[process];
+        match (mutant, mode) {
+            (Some(Mutant::RecoveryTellsRedisOnly), Mode::Restamp) => process.forget(),
+            (Some(Mutant::RecoveryTellsRedisOnly), _) => {}
+            _ => process.invalidate(mode, mutant, false),
+        }
+        process.note_acknowledged(mode, version);
+    }
+
+    /// All was told: the breaker closes, unless there are other reasons by now.
+    pub(crate) fn end_recovery(&mut self, process: usize) {
+        let closes_anyway = self.is(Mutant::ClosesWhateverCame);
+        let process = &mut self.processes[process];
+        let Some(Attempt { reasons, gap, .. }) = process.recovery.take() else { return };
+        process.mended = process.mended.max(gap.unwrap_or(0));
+        if process.breaker == reasons || (closes_anyway && process.is_open()) {
+            process.breaker += 1;
+        }
+    }
+
+    /// A replica that lags becomes the server, and every link is lost. What was not executed yet may be as good as not sent.
+    pub(crate) fn fail_over(&mut self) {
+        let Some(replica) = self.replica.take() else { return };
+        self.redis = replica;
+        self.lapse();
+        self.late.clear();
+        self.forget_dues(self.redis.floor);
+        (0..self.processes.len()).for_each(|process| self.notice(process));
+    }
+}
+
+impl Process {
+    fn resubscribed(&mut self, mutant: Option<Mutant>) {
+        if mutant != Some(Mutant::NumbersStayOnReconnect) {
+            self.forget();
+        }
+        if mutant != Some(Mutant::EpochStaysOnReconnect) {
+            self.epoch += 1;
+        }
+        if !matches!(mutant, Some(Mutant::JoinsAcrossGap | Mutant::EpochAfterGet)) {
+            self.flights.iter_mut().for_each(|flight| flight.attached = false);
+        }
+        if !self.journal.is_empty() && mutant != Some(Mutant::ReadsBeforeReplay) {
+            self.open_breaker();
+        }
+    }
+}

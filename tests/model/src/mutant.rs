@@ -1,0 +1,64 @@
+//! Bugs to seed into the protocol: a check that finds none of them proves nothing.
+
+/// One seeded bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mutant {
+    /// `publish` stores whoever holds the lease.
+    PublishIgnoresToken,
+    /// `invalidate` leaves the lease.
+    InvalidateKeepsLease,
+    /// `invalidate` ends a lease and wakes nobody.
+    InvalidateWakesNobody,
+    /// `acquire` grants although the entry is not the one that was read.
+    AcquireIgnoresSeen,
+    /// `release` ends whatever lease there is.
+    ReleaseIgnoresToken,
+    /// A wait is registered when `acquire` has been answered.
+    RegisterAfterAcquire,
+    /// A message does not detach the flight of its key.
+    MessageLeavesFlight,
+    /// A flight is known to messages only from the answer to its `GET` on.
+    CaptureAfterGet,
+    /// The epoch is captured when `GET` has been answered, and a gap detaches no flight. (Either would do alone.)
+    EpochAfterGet,
+    /// The stamps are captured when the load has ended.
+    StampsAfterLoad,
+    /// The origin of an invalidation does not invalidate once more when Redis has answered.
+    OriginInvalidatesOnce,
+    /// Nor does the origin of a restamp.
+    OriginVoidsOnce,
+    /// A number of a stamp is taken in although the stamp was voided since it was asked for.
+    LearnsVoidedReadings,
+    /// A flight whose stamps were voided is joined.
+    JoinsVoidedFlight,
+    /// A flight from before a gap is joined after it.
+    JoinsAcrossGap,
+    /// Who joined a fenced flight after its load began gets its outcome.
+    FencedEndsAsStored,
+    /// Reconnecting begins no new epoch.
+    EpochStaysOnReconnect,
+    /// Reconnecting leaves the numbers of stamps known.
+    NumbersStayOnReconnect,
+    /// A suspect is trusted again whatever Redis answers.
+    RevalidationComparesNothing,
+    /// A suspect is trusted again although Redis has it marked as stale.
+    RevalidationIgnoresMark,
+    /// A suspect is trusted again although its stamp has another number by now.
+    RevalidationIgnoresStamps,
+    /// A suspect is stored again although its key was invalidated since Redis was asked.
+    RevalidationStoresDetached,
+    /// A suspect of which Redis has just said that it is not good is handed out when Redis then fails.
+    ServesDisowned,
+    /// Reconnecting opens no breaker: Redis is read before the journal was replayed.
+    ReadsBeforeReplay,
+    /// The breaker closes although something became pending while the journal was replayed.
+    ClosesWhateverCame,
+    /// Only what was not acknowledged is replayed.
+    ForgetsAcknowledged,
+    /// What was asked before the breaker opened is taken in after it.
+    AnswersOutliveBreaker,
+    /// An invalidation that failed acts in memory for the last time *before* the breaker opens.
+    InvalidatesBeforeOpening,
+    /// What is replayed does not act in memory once more.
+    RecoveryTellsRedisOnly,
+}

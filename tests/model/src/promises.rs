@@ -1,0 +1,125 @@
+//! What the protocol promises, looked at in each state.
+
+use stateright::Property;
+
+use crate::Fleet;
+use crate::flight::{Flight, Phase};
+use crate::floor::Floor;
+use crate::process::{Find, Link, Message, Process};
+use crate::world::World;
+
+/// What one step did wrong. (What is wrong with a state is seen in the state.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Broken {
+    LostTokenPublished,
+    RefreshedTwice,
+    /// A call got what Redis had been told to forget before the call began.
+    AcknowledgedReturned,
+    /// A call got what its process knew to be invalidated before the call began.
+    KnownReturned,
+    VoidedReturned,
+    PendingForgotten,
+    /// A call got what it could have missed the message about, though Redis could be asked.
+    MissedReturned,
+    DisownedReturned,
+}
+
+/// Names of what always holds, after the invariants in ARCHITECTURE.md and the protocol.
+pub mod promise {
+    /// At most one load holds a lease that no invalidation and no fault has ended.
+    pub const ONE_HOLDER: &str = "I1 at most one holder of a lease per generation";
+    /// Nor as fresh what was expired by hand.
+    pub const REDIS: &str = "I2 Redis holds nothing from before an invalidation";
+    /// From the acknowledgement on.
+    pub const OWN: &str = "I2 memory serves nothing from before an invalidation of its own process";
+    /// From the delivery on.
+    pub const HEARD: &str = "I2 memory serves nothing from before an invalidation whose message was delivered";
+    /// From the new subscription on.
+    pub const GAP: &str = "I2 memory serves nothing from before a gap that was invalidated meanwhile";
+    /// Whoever lost the lease changes nothing.
+    pub const FENCE: &str = "I3 a publish with a lost token changes nothing";
+    /// Who waits is registered with a lease, or a message comes, or the lease ended without one and the timer tells.
+    pub const WAKE: &str = "I4 no wake-up is lost";
+    /// So a stale entry is refreshed once.
+    pub const REFRESH: &str = "I5 who gets the lease has seen the entry";
+    /// For who leads a flight, and for who joins one that Redis then answers.
+    pub const CALL: &str = "I6 no call returns what was invalidated in Redis before it began";
+    /// For everybody, errors and unstored values included.
+    pub const KNOWN: &str = "I6 no call returns what its process knew to be invalidated before it began";
+    /// Whatever it gets comes from after the subscription, or was compared after it.
+    pub const MISSED: &str = "I6 no call after a gap returns what was invalidated in it, if Redis can be asked";
+    /// Not even when Redis fails right after.
+    pub const DISOWNED: &str = "I6 no call returns what Redis has just said not to have any more";
+    /// Also after a failover.
+    pub const PENDING: &str = "I10 what was pending is told before Redis is read";
+    /// In Redis, in memory, and for calls.
+    pub const GROUP: &str = "I12 an invalidated tag hides what was loaded before";
+}
+
+pub(crate) fn properties() -> Vec<Property<Fleet>> {
+    vec![
+        Property::always(promise::ONE_HOLDER, |_, world: &World| one_holder(world)),
+        Property::always(promise::REDIS, |_, world: &World| {
+            let floor = world.redis.floor;
+            world.redis.entry.is_none_or(|entry| floor.allows(entry.version, !entry.expired))
+        }),
+        Property::always(promise::OWN, |_, world: &World| hits(world, |process| process.floors.own)),
+        Property::always(promise::HEARD, |_, world: &World| hits(world, |process| process.floors.heard)),
+        Property::always(promise::GAP, |_, world: &World| {
+            // What is in doubt is served while Redis cannot be asked.
+            let proven = |process: &Process| process.memory.is_some_and(|held| held.epoch == process.epoch);
+            hits(world, |process| if proven(process) { process.floors.gap } else { Floor::default() })
+        }),
+        Property::always(promise::MISSED, |_, world: &World| world.broken != Some(Broken::MissedReturned)),
+        Property::always(promise::DISOWNED, |_, world: &World| world.broken != Some(Broken::DisownedReturned)),
+        Property::always(promise::FENCE, |_, world: &World| world.broken != Some(Broken::LostTokenPublished)),
+        Property::always(promise::WAKE, |_, world: &World| no_wake_up_lost(world)),
+        Property::always(promise::REFRESH, |_, world: &World| world.broken != Some(Broken::RefreshedTwice)),
+        Property::always(promise::CALL, |_, world: &World| world.broken != Some(Broken::AcknowledgedReturned)),
+        Property::always(promise::KNOWN, |_, world: &World| world.broken != Some(Broken::KnownReturned)),
+        Property::always(promise::PENDING, |_, world: &World| {
+            world.broken != Some(Broken::PendingForgotten) && hits(world, |process| process.floors.pending)
+        }),
+        Property::always(promise::GROUP, |_, world: &World| {
+            world.broken != Some(Broken::VoidedReturned) && groups(world)
+        }),
+    ]
+}
+
+fn one_holder(world: &World) -> bool {
+    let flights = || world.processes.iter().flat_map(|process| &process.flights);
+    let holders = |generation| flights().filter(|flight| flight.holds() == Some(generation)).count();
+    flights().filter_map(|flight| flight.holds()).all(|generation| holders(generation) == 1)
+}
+
+/// Whether a hit in each process would obey a floor of it.
+fn hits(world: &World, floor: impl Fn(&Process) -> Floor) -> bool {
+    world.processes.iter().all(|process| match process.find() {
+        Find::Fresh(held) => floor(process).allows(held.version, true),
+        Find::Stale(held) => floor(process).allows(held.version, false),
+        Find::Suspect(_) | Find::Nothing => true,
+    })
+}
+
+fn groups(world: &World) -> bool {
+    let redis = world.redis.usable().is_none_or(|entry| entry.version >= world.redis.floor.restamped);
+    redis
+        && world.processes.iter().all(|process| match process.find() {
+            Find::Fresh(held) | Find::Stale(held) => {
+                let floors = &process.floors;
+                let gap = if held.epoch == process.epoch { floors.gap } else { Floor::default() };
+                held.version >= floors.own.max(floors.heard).max(floors.pending).max(gap).restamped
+            }
+            Find::Suspect(_) | Find::Nothing => true,
+        })
+}
+
+/// Who waits is registered with a lease, or a message is on its way, or only the timer can help.
+fn no_wake_up_lost(world: &World) -> bool {
+    world.processes.iter().enumerate().filter(|(_, process)| process.link == Link::Up).all(|(place, process)| {
+        let registered = world.redis.lease.as_ref().is_some_and(|lease| lease.waiters & (1 << place) != 0);
+        let coming = process.inbox.iter().any(|message| matches!(message, Message::Woken(_)));
+        let asleep = |flight: &Flight| matches!(flight.phase, Phase::Waiting { .. }) && !flight.lapsed;
+        registered || coming || process.flights.iter().all(|flight| !asleep(flight) || flight.wake.is_some())
+    })
+}

@@ -1,0 +1,364 @@
+//! The steps of a flight's task, in the order of `hybridcache-runtime/src/refresh.rs`.
+
+use crate::flight::{Flight, Joiner, Phase, Question};
+use crate::floor::{Due, Floor};
+use crate::mutant::Mutant;
+use crate::process::Held;
+use crate::promises::Broken;
+use crate::redis::{Acquired, Stored, Wake};
+use crate::world::{Late, World};
+
+/// Where the outcome of a flight comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It was loaded, and Redis has it.
+    Stored,
+    /// Redis had it.
+    Adopted,
+    /// It was loaded, and Redis was not asked, or did not answer.
+    Unpublished,
+    /// It was loaded, and Redis refused it.
+    Fenced,
+    /// Memory has it from before a gap, and Redis cannot be asked.
+    Unproven,
+}
+
+impl World {
+    fn flight(&mut self, process: usize, flight: usize) -> &mut Flight {
+        &mut self.processes[process].flights[flight]
+    }
+
+    /// The task begins: `lead` captures the epoch, and looks whether memory has something that is in doubt.
+    pub(crate) fn begin(&mut self, process: usize, flight: usize) {
+        let holder = &mut self.processes[process];
+        let (epoch, suspect) = (holder.epoch, holder.suspect());
+        let state = &mut holder.flights[flight];
+        state.epoch = epoch;
+        // Nobody waits for the refresh of a stale entry.
+        state.suspect = suspect.filter(|_| state.leader.is_some());
+        let head = state.suspect.is_some_and(|held| held.fence != 0);
+        self.ask(process, flight, head, false);
+    }
+
+    /// Asks for the entry, or for its head alone; for the stamp's number where it is not known, or is in doubt.
+    fn ask(&mut self, process: usize, flight: usize, head: bool, in_doubt: bool) {
+        let holder = &mut self.processes[process];
+        if !holder.asks() {
+            return self.go_on_alone(process, flight);
+        }
+        let breaker = holder.breaker;
+        let state = &mut holder.flights[flight];
+        (state.registered, state.wake, state.lapsed) = (false, None, false);
+        let stamp = in_doubt || state.seen.number == 0;
+        state.phase = Phase::Asking(Question { stamp, head, breaker });
+    }
+
+    /// Redis cannot be asked: what is in doubt is handed out, for want of better; else the load begins without a lease.
+    fn go_on_alone(&mut self, process: usize, flight: usize) {
+        let serves_disowned = self.is(Mutant::ServesDisowned);
+        let Flight { suspect, disowned, .. } = *self.flight(process, flight);
+        match suspect {
+            Some(held) if !disowned || serves_disowned => {
+                if disowned {
+                    self.broken = Some(Broken::DisownedReturned);
+                }
+                self.finish(process, flight, held.version, Outcome::Unproven);
+            }
+            _ => self.load(process, flight, None),
+        }
+    }
+
+    /// The server executes what the flight asked; the answer is on its way.
+    pub(crate) fn execute(&mut self, process: usize, flight: usize) {
+        let Flight { phase, token, seen, .. } = *self.flight(process, flight);
+        let next = match phase {
+            Phase::Asking(question) => Phase::Told { question, entry: self.redis.entry, number: self.redis.stamp },
+            Phase::Acquiring { seen, creates_stamp } => {
+                let unseen = self.redis.usable().filter(|entry| entry.fence != seen && !entry.expired);
+                let answer = self.redis.acquire(token, seen, process, self.mutant);
+                if matches!(answer, Acquired::Granted(_)) && unseen.is_some() {
+                    self.broken = Some(Broken::RefreshedTwice);
+                }
+                if creates_stamp && self.redis.stamp == 0 {
+                    self.numbers += 1;
+                    self.redis.stamp = self.numbers;
+                }
+                Phase::Answered { seen, answer, number: creates_stamp.then_some(self.redis.stamp) }
+            }
+            Phase::Publishing { version, .. } => {
+                let stored = self.publish(Stored { version, fence: token, expired: false, stamp: seen.number });
+                Phase::Published { version, stored }
+            }
+            other => other,
+        };
+        self.flight(process, flight).phase = next;
+    }
+
+    /// An answer arrives.
+    pub(crate) fn receive(&mut self, process: usize, flight: usize) {
+        match self.flight(process, flight).phase {
+            Phase::Told { question, entry, number } => self.told(process, flight, question, entry, number),
+            Phase::Answered { seen, answer, number } => self.answered(process, flight, seen, answer, number),
+            Phase::Published { version, stored } => {
+                let outcome = if stored { Outcome::Stored } else { Outcome::Fenced };
+                self.finish_load(process, flight, version, outcome);
+            }
+            _ => {}
+        }
+    }
+
+    fn told(&mut self, process: usize, flight: usize, question: Question, entry: Option<Stored>, number: u8) {
+        let mutant = self.mutant;
+        let holder = &mut self.processes[process];
+        if mutant == Some(Mutant::EpochAfterGet) {
+            holder.flights[flight].epoch = holder.epoch;
+        }
+        // It can have been read before something pending was told.
+        if holder.breaker != question.breaker && mutant != Some(Mutant::AnswersOutliveBreaker) {
+            return self.go_on_alone(process, flight);
+        }
+        if question.stamp {
+            let mut seen = holder.flights[flight].seen;
+            holder.learn(&mut seen, number, mutant);
+            holder.flights[flight].seen = seen;
+        }
+        let Flight { seen, epoch, leader, suspect, .. } = holder.flights[flight];
+        if let (true, Some(held)) = (question.head, suspect) {
+            return match revalidated(held, entry, seen.number, mutant) {
+                Some(marked) => self.trust(process, flight, held, marked),
+                None => {
+                    holder.flights[flight].disowned = true;
+                    self.ask(process, flight, false, false);
+                }
+            };
+        }
+        match entry {
+            None => self.ask_for_lease(process, flight, 0),
+            // Void, unless this process is the one that is wrong.
+            Some(entry) if entry.stamp != seen.number && !question.stamp => self.ask(process, flight, false, true),
+            Some(entry) if entry.stamp != seen.number => self.ask_for_lease(process, flight, entry.fence),
+            Some(entry) if entry.expired && leader.is_none() => self.ask_for_lease(process, flight, entry.fence),
+            Some(Stored { version, fence, expired, .. }) => {
+                self.adopt(process, flight, Held { version, fence, expired, seen, epoch });
+            }
+        }
+    }
+
+    /// What memory held from before a gap is good, or stale.
+    fn trust(&mut self, process: usize, flight: usize, held: Held, marked: bool) {
+        let stores_detached = self.is(Mutant::RevalidationStoresDetached);
+        let holder = &mut self.processes[process];
+        let Flight { attached, epoch, .. } = holder.flights[flight];
+        let held = Held { epoch, expired: held.expired || marked, ..held };
+        if attached || stores_detached {
+            holder.memory = Some(held);
+        }
+        self.finish(process, flight, held.version, Outcome::Adopted);
+        self.refresh_if_stale(process, held);
+    }
+
+    /// Redis has what was sought.
+    fn adopt(&mut self, process: usize, flight: usize, held: Held) {
+        let holder = &mut self.processes[process];
+        if holder.flights[flight].attached {
+            holder.memory = Some(held);
+        }
+        self.finish(process, flight, held.version, Outcome::Adopted);
+        self.refresh_if_stale(process, held);
+    }
+
+    fn refresh_if_stale(&mut self, process: usize, held: Held) {
+        let mutant = self.mutant;
+        let holder = &mut self.processes[process];
+        if held.expired && holder.current(mutant).is_none() {
+            holder.start(None);
+        }
+    }
+
+    fn ask_for_lease(&mut self, process: usize, flight: usize, seen: u8) {
+        let registers_late = self.is(Mutant::RegisterAfterAcquire);
+        let holder = &mut self.processes[process];
+        if !holder.asks() {
+            return self.go_on_alone(process, flight);
+        }
+        holder.attempts += 1;
+        let token = 1 + (process as u8) * 64 + holder.attempts;
+        let flight = &mut holder.flights[flight];
+        flight.token = token;
+        (flight.registered, flight.wake) = (!registers_late, None);
+        flight.phase = Phase::Acquiring { seen, creates_stamp: flight.seen.number == 0 };
+    }
+
+    fn answered(&mut self, process: usize, flight: usize, seen: u8, answer: Acquired, number: Option<u8>) {
+        let mutant = self.mutant;
+        let holder = &mut self.processes[process];
+        if let Some(number) = number {
+            let mut seen = holder.flights[flight].seen;
+            holder.learn(&mut seen, number, mutant);
+            holder.flights[flight].seen = seen;
+        }
+        let state = &mut holder.flights[flight];
+        match answer {
+            Acquired::Granted(generation) => self.load(process, flight, Some(generation)),
+            Acquired::Held => {
+                state.registered = true;
+                state.phase = Phase::Waiting { seen };
+            }
+            Acquired::Changed => self.ask(process, flight, false, false),
+        }
+    }
+
+    /// The wait is over: by a message, or by the timer where there is none.
+    pub(crate) fn end_wait(&mut self, process: usize, flight: usize) {
+        if !self.processes[process].asks() {
+            return self.go_on_alone(process, flight);
+        }
+        let state = self.flight(process, flight);
+        match (state.wake.take(), state.phase) {
+            (Some(Wake::Published), _) => self.ask(process, flight, false, false),
+            (_, Phase::Waiting { seen }) => {
+                state.lapsed = false;
+                state.phase = Phase::Acquiring { seen, creates_stamp: state.seen.number == 0 };
+            }
+            _ => {}
+        }
+    }
+
+    /// The load begins: it reads the database now, and takes its time.
+    pub(crate) fn load(&mut self, process: usize, flight: usize, lease: Option<u8>) {
+        let version = self.database;
+        let flight = self.flight(process, flight);
+        (flight.registered, flight.wake, flight.lapsed) = (false, None, false);
+        flight.phase = Phase::Loading { version, lease };
+    }
+
+    pub(crate) fn end_load(&mut self, process: usize, flight: usize) {
+        let late_stamps = self.is(Mutant::StampsAfterLoad);
+        let holder = &mut self.processes[process];
+        let captured = holder.capture();
+        let (asks, is_linked) = (holder.asks(), holder.is_linked());
+        let state = &mut holder.flights[flight];
+        let Phase::Loading { version, lease } = state.phase else { return };
+        if late_stamps {
+            state.seen = captured;
+        }
+        match lease {
+            Some(lease) if asks && state.seen.number != 0 => state.phase = Phase::Publishing { version, lease },
+            Some(_) if is_linked => {
+                let token = state.token;
+                self.send_late(Late::Release(token));
+                self.finish_load(process, flight, version, Outcome::Unpublished);
+            }
+            _ => self.finish_load(process, flight, version, Outcome::Unpublished),
+        }
+    }
+
+    /// The load ends with a value that is not to be stored.
+    pub(crate) fn discard(&mut self, process: usize, flight: usize) {
+        let Flight { phase, token, .. } = *self.flight(process, flight);
+        let Phase::Loading { version, lease } = phase else { return };
+        if lease.is_some() && self.processes[process].is_linked() {
+            self.send_late(Late::Release(token));
+        }
+        self.finish(process, flight, version, Outcome::Unpublished);
+    }
+
+    /// The budget is spent, or the link is gone: on without Redis. What was sent may still be executed.
+    pub(crate) fn fail(&mut self, process: usize, flight: usize) {
+        let Flight { phase, token, seen, .. } = *self.flight(process, flight);
+        let releases = self.processes[process].is_linked();
+        match phase {
+            Phase::Asking(_) | Phase::Told { .. } => self.go_on_alone(process, flight),
+            Phase::Acquiring { .. } => {
+                self.send_late(Late::Acquire { token, process });
+                self.go_on_alone(process, flight);
+            }
+            Phase::Answered { .. } => self.go_on_alone(process, flight),
+            Phase::Publishing { version, .. } => {
+                self.send_late(Late::Publish(token, version, seen.number));
+                self.finish_load(process, flight, version, Outcome::Unpublished);
+            }
+            Phase::Published { version, .. } => {
+                self.finish_load(process, flight, version, Outcome::Unpublished);
+            }
+            _ => return,
+        }
+        if releases && !matches!(phase, Phase::Asking(_) | Phase::Told { .. }) {
+            self.send_late(Late::Release(token));
+        }
+    }
+
+    fn finish_load(&mut self, process: usize, flight: usize, version: u8, outcome: Outcome) {
+        let holder = &mut self.processes[process];
+        let Flight { attached, seen, epoch, token, .. } = holder.flights[flight];
+        let is_current = seen.generation == holder.stamp.generation;
+        if attached && is_current && outcome != Outcome::Fenced {
+            let fence = if outcome == Outcome::Stored { token } else { 0 };
+            holder.memory = Some(Held { version, fence, expired: false, seen, epoch });
+        }
+        self.finish(process, flight, version, outcome);
+    }
+
+    /// Everybody who joined gets the outcome.
+    fn finish(&mut self, process: usize, flight: usize, version: u8, outcome: Outcome) {
+        let Flight { leader, joiner, .. } = self.processes[process].flights.remove(flight);
+        let retries = outcome == Outcome::Fenced && !self.is(Mutant::FencedEndsAsStored);
+        if let Some(due) = leader {
+            self.broken = self.broken.or(due.broken_by(version, outcome, outcome != Outcome::Unproven));
+        }
+        match joiner {
+            Some(Joiner { late: true, .. }) if retries => {}
+            // What another process invalidated is known here when its message arrives, or when a publish is fenced.
+            Some(Joiner { due, after_publish, .. }) => {
+                let asked = matches!(outcome, Outcome::Stored | Outcome::Fenced) && !after_publish;
+                self.broken = self.broken.or(due.broken_by(version, outcome, asked));
+            }
+            None => {}
+        }
+    }
+}
+
+/// Whether a suspect is good still; and whether Redis has it marked as stale.
+fn revalidated(held: Held, entry: Option<Stored>, number: u8, mutant: Option<Mutant>) -> Option<bool> {
+    let (ignores_mark, ignores_stamps) =
+        (mutant == Some(Mutant::RevalidationIgnoresMark), mutant == Some(Mutant::RevalidationIgnoresStamps));
+    match entry {
+        _ if mutant == Some(Mutant::RevalidationComparesNothing) => Some(false),
+        Some(entry) if entry.fence == held.fence && (number == held.seen.number || ignores_stamps) => {
+            Some(entry.expired && !ignores_mark)
+        }
+        _ => None,
+    }
+}
+
+impl Due {
+    fn broken_by(&self, version: u8, outcome: Outcome, asked_redis: bool) -> Option<Broken> {
+        if version < self.pending {
+            Some(Broken::PendingForgotten)
+        } else if version < self.restamped {
+            Some(Broken::VoidedReturned)
+        } else if version < self.deleted {
+            Some(Broken::KnownReturned)
+        } else if version < self.gap && outcome != Outcome::Unproven {
+            Some(Broken::MissedReturned)
+        } else if asked_redis && version < self.redis {
+            Some(Broken::AcknowledgedReturned)
+        } else {
+            None
+        }
+    }
+}
+
+impl World {
+    /// Redis came back as it was when it knew of `floor` only.
+    pub(crate) fn forget_dues(&mut self, floor: Floor) {
+        for process in &mut self.processes {
+            process.floors.forget(floor);
+            let own = process.floors.own;
+            for flight in &mut process.flights {
+                let joiner = flight.joiner.as_mut().map(|joiner| &mut joiner.due);
+                flight.leader.iter_mut().chain(joiner).for_each(|due| due.forget(floor, own));
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Each seeded bug is found, by the invariant that it breaks.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use hybridcache_model::{Bounds, Fleet, Mutant, promise};
+use stateright::{Checker, HasDiscoveries, Model};
+
+const NONE: Bounds = Bounds::NONE;
+const QUIET: Bounds = Bounds { calls: 2, deletes: 1, ..NONE };
+const TAGS: Bounds = Bounds { calls: 2, restamps: 1, ..NONE };
+const GAP: Bounds = Bounds { cuts: 1, ..QUIET };
+const FAILOVER: Bounds = Bounds { failovers: 1, ..QUIET };
+
+fn found(processes: usize, mutant: Mutant, bounds: Bounds, promise: &'static str) {
+    let began = Instant::now();
+    let fleet = Fleet { processes, bounds, mutant: Some(mutant) };
+    let enough = HasDiscoveries::AllOf(BTreeSet::from([promise]));
+    let checker = fleet.checker().threads(2).finish_when(enough).spawn_bfs().join();
+    println!("{mutant:?}: {} states, {:.1?}", checker.unique_state_count(), began.elapsed());
+    let Some(path) = checker.discovery(promise) else {
+        panic!("{mutant:?} was not found by {promise:?}, but by {:?}", checker.discoveries().keys());
+    };
+    println!("  {:?}", path.into_actions());
+}
+
+macro_rules! mutants {
+    ($($test:ident: $processes:literal, $mutant:ident, $bounds:expr, $promise:ident;)*) => {
+        $(#[test]
+        fn $test() {
+            found($processes, Mutant::$mutant, $bounds, promise::$promise);
+        })*
+    };
+}
+
+mutants! {
+    publish_ignores_token: 2, PublishIgnoresToken, QUIET, FENCE;
+    publish_ignores_token_and_redis_keeps_it: 2, PublishIgnoresToken, QUIET, REDIS;
+    invalidate_keeps_lease: 2, InvalidateKeepsLease, QUIET, REDIS;
+    invalidate_wakes_nobody: 2, InvalidateWakesNobody, QUIET, WAKE;
+    acquire_ignores_seen: 2, AcquireIgnoresSeen, QUIET, REFRESH;
+    release_ignores_token: 2, ReleaseIgnoresToken, Bounds { calls: 3, discards: 1, lease_ends: 1, ..NONE }, ONE_HOLDER;
+    register_after_acquire: 2, RegisterAfterAcquire, QUIET, WAKE;
+    message_leaves_flight: 2, MessageLeavesFlight, QUIET, HEARD;
+    capture_after_get: 2, CaptureAfterGet, QUIET, HEARD;
+    epoch_after_get: 2, EpochAfterGet, GAP, GAP;
+    stamps_after_load: 1, StampsAfterLoad, TAGS, GROUP;
+    origin_invalidates_once: 2, OriginInvalidatesOnce, QUIET, OWN;
+    origin_voids_once: 1, OriginVoidsOnce, TAGS, GROUP;
+    learns_voided_readings: 1, LearnsVoidedReadings, Bounds { calls: 3, forgets: 1, ..TAGS }, GROUP;
+    joins_voided_flight: 2, JoinsVoidedFlight, TAGS, GROUP;
+    joins_across_gap: 2, JoinsAcrossGap, GAP, MISSED;
+    fenced_ends_as_stored: 2, FencedEndsAsStored, QUIET, CALL;
+    epoch_stays_on_reconnect: 2, EpochStaysOnReconnect, GAP, GAP;
+    numbers_stay_on_reconnect: 2, NumbersStayOnReconnect, Bounds { cuts: 1, ..TAGS }, GROUP;
+    revalidation_compares_nothing: 2, RevalidationComparesNothing, GAP, GAP;
+    revalidation_ignores_mark: 2, RevalidationIgnoresMark, Bounds { calls: 2, expires: 1, cuts: 1, ..NONE }, GAP;
+    revalidation_ignores_stamps: 2, RevalidationIgnoresStamps, Bounds { cuts: 1, ..TAGS }, GROUP;
+    revalidation_stores_detached: 2, RevalidationStoresDetached, GAP, HEARD;
+    reads_before_replay: 1, ReadsBeforeReplay, FAILOVER, OWN;
+    serves_disowned: 2, ServesDisowned, Bounds { give_ups: 1, ..GAP }, DISOWNED;
+    closes_whatever_came: 1, ClosesWhateverCame, Bounds { deletes: 2, refusals: 2, ..QUIET }, PENDING;
+    answers_outlive_breaker: 1, AnswersOutliveBreaker, FAILOVER, KNOWN;
+    invalidates_before_opening: 2, InvalidatesBeforeOpening, Bounds { refusals: 1, ..QUIET }, PENDING;
+    recovery_tells_redis_only: 2, RecoveryTellsRedisOnly, Bounds { abandons: 1, ..QUIET }, OWN;
+    forgets_acknowledged: 1, ForgetsAcknowledged, FAILOVER, OWN;
+}
