@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::time::Instant;
+
 use crate::flight::Flights;
 use crate::function::Key;
 use crate::memory::MemoryTier;
@@ -78,6 +80,8 @@ impl Listener for Local {
         self.stamps.forget_all();
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
+
+    fn proven(&self, _until: Instant) {}
 
     fn disconnected(&self) {
         self.waiters.wake_all(Wake::Released);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use crate::address::Address;
 pub(crate) use crate::address::{StampName, Token};
@@ -16,10 +17,16 @@ pub(crate) use crate::address::{StampName, Token};
 /// What a tier's operation returns.
 pub(crate) type RemoteFuture<'a, T> = BoxFuture<'a, Result<T, RemoteError>>;
 
+/// How many bytes of an entry are enough to tell it from another: fence and mark, see [`crate::envelope`].
+pub(crate) const HEAD: usize = 40;
+
 /// A tier that all processes share.
 pub(crate) trait Remote: Send + Sync + 'static {
     /// Reads the entry's bytes, and beside them the current value of each of `stamps`.
     fn fetch<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched>;
+
+    /// Reads only what tells entries apart, the first [`HEAD`] bytes, and beside them the stamps.
+    fn fetch_head<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched>;
 
     /// Reads stamps; those that are absent are created.
     fn create_stamps<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, Vec<u64>>;
@@ -60,6 +67,9 @@ pub(crate) trait Remote: Send + Sync + 'static {
     /// Gives each stamp a new random value and tells every process.
     fn restamp<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, ()>;
 
+    /// Asks the tier for an answer that costs it nothing.
+    fn probe(&self) -> RemoteFuture<'_, ()>;
+
     /// The tier's clock, where it was ever heard: Unix milliseconds now.
     fn now(&self) -> Option<u64>;
 
@@ -75,8 +85,11 @@ pub(crate) trait Listener: Send + Sync + 'static {
     fn invalidated(&self, key_id: u64, mode: Invalidation, origin: u64);
     /// Somebody restamped.
     fn restamped(&self, stamp: u64, origin: u64);
-    /// The stream of messages began anew: what was sent meanwhile is lost.
+    /// The stream of messages began anew: what was sent meanwhile is lost. Called before anybody can use the new
+    /// connection.
     fn resubscribed(&self);
+    /// Every message that was sent before this moment has arrived.
+    fn proven(&self, until: Instant);
     /// No message can arrive any more: who waits for one must look for itself.
     fn disconnected(&self);
 }

@@ -1,9 +1,11 @@
 //! Whether a link still serves.
 
-use std::sync::OnceLock;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// What is known of one link: its heartbeat, and why it has to go.
 ///
@@ -14,6 +16,8 @@ pub(crate) struct Health {
     first_nonce: u64,
     sent: AtomicU64,
     answered: AtomicU64,
+    /// When each of those that have not come back was sent.
+    underway: Mutex<VecDeque<(u64, Instant)>>,
     trouble: OnceLock<String>,
     troubled: Notify,
 }
@@ -24,22 +28,30 @@ impl Health {
             first_nonce: fastrand::u64(..),
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            underway: Mutex::default(),
             trouble: OnceLock::new(),
             troubled: Notify::new(),
         }
     }
 
-    /// The nonce of the next heartbeat.
+    /// The nonce of the next heartbeat, which is sent now.
     pub(crate) fn next_nonce(&self) -> u64 {
-        self.first_nonce.wrapping_add(self.sent.fetch_add(1, Ordering::Relaxed))
+        let mut underway = self.underway.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = self.sent.fetch_add(1, Ordering::Relaxed);
+        underway.push_back((count, Instant::now()));
+        self.first_nonce.wrapping_add(count)
     }
 
-    /// A heartbeat came back.
-    pub(crate) fn answered(&self, nonce: u64) {
+    /// A heartbeat came back: when it was sent. `None` for one that is not ours, or older than one that came before.
+    pub(crate) fn answered(&self, nonce: u64) -> Option<Instant> {
         let count = nonce.wrapping_sub(self.first_nonce);
-        if count < self.sent.load(Ordering::Relaxed) {
-            self.answered.fetch_max(count + 1, Ordering::Relaxed);
+        if count >= self.sent.load(Ordering::Relaxed) {
+            return None;
         }
+        self.answered.fetch_max(count + 1, Ordering::Relaxed);
+        let mut underway = self.underway.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = underway.iter().position(|(underway, _)| *underway == count)?;
+        underway.drain(..=place).next_back().map(|(_, sent)| sent)
     }
 
     /// How many heartbeats were sent since the last that came back.
@@ -72,6 +84,8 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -85,6 +99,22 @@ mod tests {
         assert_eq!(health.unanswered(), 1, "messages of two links can come in any order");
         health.answered(nonces[2]);
         assert_eq!(health.unanswered(), 0);
+    }
+
+    /// Killed by: the time of any other heartbeat.
+    #[tokio::test(start_paused = true)]
+    async fn a_heartbeat_proves_what_was_sent_before_it_was() {
+        let health = Health::new();
+        let began = Instant::now();
+        let mut nonces = Vec::new();
+        for _ in 0..3 {
+            nonces.push(health.next_nonce());
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(health.answered(nonces[1]), Some(began + Duration::from_secs(1)));
+        assert_eq!(health.answered(nonces[0]), None, "a later one has proven more");
+        assert_eq!(health.answered(nonces[2]), Some(began + Duration::from_secs(2)));
+        assert_eq!(health.answered(nonces[2]), None);
     }
 
     /// Killed by: counting any heartbeat.

@@ -103,7 +103,11 @@ impl Inbox {
             Some(Message::Invalidated { mode, origin, key_id }) => self.listener.invalidated(key_id, mode, origin),
             Some(Message::Restamped { origin, stamp }) => self.listener.restamped(stamp, origin),
             Some(Message::Woken { key_id, wake }) => self.listener.woken(key_id, wake),
-            Some(Message::Beat { nonce }) => self.health.answered(nonce),
+            Some(Message::Beat { nonce }) => {
+                if let Some(sent) = self.health.answered(nonce) {
+                    self.listener.proven(sent);
+                }
+            }
             None => {}
         }
     }
@@ -111,6 +115,8 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
     use crate::remote::Listener;
 
@@ -121,6 +127,7 @@ mod tests {
         fn invalidated(&self, _: u64, _: Invalidation, _: u64) {}
         fn restamped(&self, _: u64, _: u64) {}
         fn resubscribed(&self) {}
+        fn proven(&self, _: Instant) {}
         fn disconnected(&self) {}
     }
 

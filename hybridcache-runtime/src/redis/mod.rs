@@ -29,7 +29,7 @@ use self::scripts::{Invocation, Step};
 use self::supervisor::{State, Uplink, supervise};
 use crate::address::{Address, invalidation_channel, wake_prefix};
 use crate::remote::{
-    Acquired, Fetched, Invalidation, Listeners, Published, Remote, RemoteError, RemoteFuture, StampName, Token,
+    Acquired, Fetched, HEAD, Invalidation, Listeners, Published, Remote, RemoteError, RemoteFuture, StampName, Token,
 };
 
 /// How long a staged value waits to be published. After that its process is taken for dead.
@@ -118,7 +118,15 @@ impl Drop for RedisTier {
 
 impl Remote for RedisTier {
     fn fetch<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
-        Box::pin(async move { stamps::fetch(&*self.link()?, &key.entry(), stamps).await })
+        let mut get = cmd("GET");
+        get.arg(key.entry());
+        Box::pin(async move { stamps::fetch(&*self.link()?, get, stamps).await })
+    }
+
+    fn fetch_head<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
+        let mut get = cmd("GETRANGE");
+        get.arg(key.entry()).arg(0).arg(HEAD - 1);
+        Box::pin(async move { stamps::fetch(&*self.link()?, get, stamps).await })
     }
 
     fn create_stamps<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, Vec<u64>> {
@@ -222,6 +230,10 @@ impl Remote for RedisTier {
         Box::pin(
             async move { stamps::restamp(&*self.link()?, stamps, &self.uplink.broadcasts, self.uplink.process).await },
         )
+    }
+
+    fn probe(&self) -> RemoteFuture<'_, ()> {
+        Box::pin(async move { self.link()?.call(&cmd("PING")).await.map(drop) })
     }
 
     fn now(&self) -> Option<u64> {

@@ -7,12 +7,10 @@ use super::link::{Link, unexpected};
 use super::messages::Message;
 use crate::remote::{Fetched, RemoteError, StampName};
 
-/// Reads an entry and the stamps beside it.
+/// Reads an entry (`get` is how) and the stamps beside it.
 ///
 /// The entry is read first: a stamp that changes in between makes it void, never valid.
-pub(crate) async fn fetch(link: &Link, entry: &str, names: &[StampName]) -> Result<Fetched, RemoteError> {
-    let mut get = cmd("GET");
-    get.arg(entry);
+pub(crate) async fn fetch(link: &Link, get: Cmd, names: &[StampName]) -> Result<Fetched, RemoteError> {
     if names.is_empty() {
         return Ok(Fetched { entry: entry_bytes(link.call(&get).await)?, stamps: Vec::new() });
     }

@@ -28,7 +28,8 @@ const BEATS_PER_SAMPLE: u32 = 10;
 /// The pause after the first failed attempt to connect; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A server that comes back is noticed within this time.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long after a warning the next ones are only debug messages.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
@@ -80,11 +81,13 @@ impl Uplink {
             listener: self.listener.clone(),
             health: health.clone(),
         };
+        let began = Instant::now();
         let link = Link::open(&self.client, inbox, &self.own_channel).await?;
         let sample = link.sample_time().await.map_err(|error| error.to_string())?;
         self.clock.learn(sample);
         link.load_scripts().await.map_err(|error| error.to_string())?;
         self.listener.resubscribed();
+        self.listener.proven(began);
         Ok((Arc::new(link), health))
     }
 
@@ -192,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_up_to_a_second() {
+    fn pauses_grow_up_to_the_longest() {
         for failures in 0..100 {
             let longest = Duration::from_millis(50 << failures.min(10)).min(LONGEST_PAUSE);
             let pause = pause(failures);

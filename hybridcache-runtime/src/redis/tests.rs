@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hybridcache_test_support::{RedisServer, Reply};
+use tokio::time::Instant;
 
 use super::RedisTier;
 use crate::address::Address;
@@ -36,11 +37,15 @@ struct Process {
 }
 
 #[derive(Default)]
-struct Events(Mutex<Vec<Event>>);
+struct Events {
+    told: Mutex<Vec<Event>>,
+    /// Not among the events: it comes each second.
+    proven: Mutex<Vec<Instant>>,
+}
 
 impl Events {
     fn push(&self, event: Event) {
-        self.0.lock().unwrap().push(event);
+        self.told.lock().unwrap().push(event);
     }
 }
 
@@ -59,6 +64,10 @@ impl Listener for Events {
 
     fn resubscribed(&self) {
         self.push(Event::Resubscribed);
+    }
+
+    fn proven(&self, until: Instant) {
+        self.proven.lock().unwrap().push(until);
     }
 
     fn disconnected(&self) {}
@@ -98,12 +107,12 @@ impl Process {
 
     /// Everything heard but connecting.
     fn heard(&self) -> Vec<Event> {
-        let events = self.events.0.lock().unwrap();
+        let events = self.events.told.lock().unwrap();
         events.iter().copied().filter(|event| *event != Event::Resubscribed).collect()
     }
 
     fn connections(&self) -> usize {
-        self.events.0.lock().unwrap().iter().filter(|event| **event == Event::Resubscribed).count()
+        self.events.told.lock().unwrap().iter().filter(|event| **event == Event::Resubscribed).count()
     }
 
     /// Waits until all messages sent so far have arrived: they are those.
@@ -114,7 +123,7 @@ impl Process {
         server.command(&[b"PUBLISH", &channel, &[b"P".as_slice(), &mark.to_le_bytes()].concat()]);
         let mark = Event::Woken(mark, Wake::Published);
         eventually("the mark", || self.heard()[already..].contains(&mark)).await;
-        self.events.0.lock().unwrap().retain(|event| *event != mark);
+        self.events.told.lock().unwrap().retain(|event| *event != mark);
         assert_eq!(self.heard(), expected);
     }
 }
