@@ -16,6 +16,8 @@ use crate::worker::{CALM, Orders, STORM};
 pub(crate) struct Round {
     seed: u64,
     pub(crate) redis: RedisServer,
+    /// Whoever does something to the server.
+    pub(crate) alone: Mutex<()>,
     database: RedisServer,
     pub(crate) proxies: Vec<FaultProxy>,
     pub(crate) workers: Vec<Mutex<Worker>>,
@@ -50,6 +52,7 @@ impl Round {
         let mut round = Self {
             seed,
             redis,
+            alone: Mutex::default(),
             database: RedisServer::start(),
             proxies,
             workers: Vec::new(),
@@ -135,6 +138,7 @@ impl Round {
 
     /// I11: what is there has a time to live.
     fn inspect(&self) {
+        let _alone = self.alone.lock().unwrap();
         let limits = [("*:l", LEASE), ("*:s:*", STAGE)];
         for (pattern, limit) in limits {
             for key in self.redis.keys(pattern) {
