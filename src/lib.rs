@@ -2,8 +2,8 @@
 
 pub use hybridcache_macros::{CacheKey, hybrid_cached};
 pub use hybridcache_runtime::{
-    Builder, CacheEntry, CacheKey, Error, HybridCache, KeyBuf, LoadError, Memory, NoCache, PlainEntry, Stats, bypass,
-    invalidate_tag, no_cache, refresh,
+    BreakerState, Builder, CacheEntry, CacheKey, Error, HybridCache, KeyBuf, LoadError, Memory, NoCache, Outage,
+    PlainEntry, Stats, bypass, invalidate_tag, no_cache, refresh,
 };
 
 #[doc(hidden)]

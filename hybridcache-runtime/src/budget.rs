@@ -1,30 +1,43 @@
 //! How long one call may wait for the shared tier.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
 
+use crate::breaker::Breaker;
 use crate::remote::{RemoteError, RemoteErrorKind, RemoteFuture};
 
-/// What is left of the time that one call may spend on answers of the shared tier.
-#[derive(Debug)]
+/// What is left of the time that one call may spend on answers of the shared tier. Where the breaker is open it spends
+/// nothing, and asks nothing.
+#[derive(Clone, Debug)]
 pub(crate) struct Budget {
     left: Duration,
+    breaker: Arc<Breaker>,
 }
 
 impl Budget {
-    pub(crate) fn new(left: Duration) -> Self {
-        Self { left }
+    pub(crate) fn new(left: Duration, breaker: Arc<Breaker>) -> Self {
+        Self { left, breaker }
+    }
+
+    /// Two who waited side by side have spent what the longer wait took.
+    pub(crate) fn spent_beside(&mut self, other: &Self) {
+        self.left = self.left.min(other.left);
     }
 
     /// Waits for an answer as long as the budget lasts.
     pub(crate) async fn spend<T>(&mut self, mut operation: RemoteFuture<'_, T>) -> Result<T, RemoteError> {
+        if self.breaker.is_open() {
+            return Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: "the breaker is open".into() });
+        }
         let began = Instant::now();
         let answer = match timeout(self.left, &mut operation).await {
             Ok(answer) => answer,
             Err(_) => late_answer(operation).await,
         };
+        self.breaker.record(&answer);
         self.left = self.left.saturating_sub(began.elapsed());
         answer
     }

@@ -9,7 +9,7 @@ use crate::cache::{HybridCache, Limits};
 use crate::error::Error;
 use crate::local::Local;
 use crate::memory::{Bound, Memory, MemoryTier};
-use crate::policy::bounded;
+use crate::policy::{Outage, bounded};
 use crate::remote::Remote;
 
 /// Makes a [`HybridCache`].
@@ -29,14 +29,19 @@ pub struct Builder {
     namespace: String,
     memory: Memory,
     redis: Option<String>,
+    outage: Outage,
     limits: Limits,
 }
 
 /// What is used where nothing was configured.
 const DEFAULT_NAMESPACE: &str = "default";
 const DEFAULT_MEMORY: Memory = Memory::entries(100_000);
-const DEFAULT_LIMITS: Limits =
-    Limits { redis_budget: Duration::from_millis(50), lease_limit: Duration::from_secs(60), value_limit: 8 << 20 };
+const DEFAULT_LIMITS: Limits = Limits {
+    redis_budget: Duration::from_millis(50),
+    lease_limit: Duration::from_secs(60),
+    value_limit: 8 << 20,
+    degraded_loads: 256,
+};
 
 const REDIS_URL: &str = "HYBRIDCACHE_REDIS_URL";
 const NAMESPACE: &str = "HYBRIDCACHE_NAMESPACE";
@@ -45,7 +50,13 @@ const MEMORY_ENTRIES: &str = "HYBRIDCACHE_MEMORY_ENTRIES";
 impl HybridCache {
     /// A cache is configured with this, and built with [`Builder::build`].
     pub fn builder() -> Builder {
-        Builder { namespace: DEFAULT_NAMESPACE.into(), memory: DEFAULT_MEMORY, redis: None, limits: DEFAULT_LIMITS }
+        Builder {
+            namespace: DEFAULT_NAMESPACE.into(),
+            memory: DEFAULT_MEMORY,
+            redis: None,
+            outage: Outage::default(),
+            limits: DEFAULT_LIMITS,
+        }
     }
 
     /// A cache as the environment says: `HYBRIDCACHE_REDIS_URL` (unset: memory only), `HYBRIDCACHE_NAMESPACE`
@@ -70,7 +81,8 @@ impl HybridCache {
 
     /// What annotated functions use where nothing was installed: memory only.
     pub(crate) fn fallback() -> Self {
-        let local = Arc::new(Local::new(MemoryTier::new(DEFAULT_MEMORY, false)));
+        let memory = MemoryTier::new(DEFAULT_MEMORY, false);
+        let local = Arc::new(Local::new(DEFAULT_NAMESPACE, memory, Outage::Serve));
         Self::assemble(DEFAULT_NAMESPACE, local, None, 0, DEFAULT_LIMITS)
     }
 }
@@ -114,6 +126,20 @@ impl Builder {
         self
     }
 
+    /// What becomes of values in memory while Redis cannot be reached. Default: [`Outage::Serve`].
+    pub fn outage(mut self, outage: Outage) -> Self {
+        self.outage = outage;
+        self
+    }
+
+    /// How many keys may be loaded at once without a lease while Redis cannot give one: what stands between the database
+    /// and all processes of a fleet at once. Loads for other loads do not count. Whoever has to wait does so within its
+    /// `timeout`, and then fails as if its load had taken too long. At least 1. Default: 256.
+    pub fn degraded_loads(mut self, keys: usize) -> Self {
+        self.limits.degraded_loads = keys;
+        self
+    }
+
     /// Checks the settings and builds the cache. Waits up to about a second for Redis; one that is down is reported as a
     /// warning, and connected to once it is up.
     ///
@@ -129,7 +155,10 @@ impl Builder {
         check_memory("memory", self.memory)?;
         self.check_limits()?;
         let process = fastrand::u64(1..);
-        let local = Arc::new(Local::new(MemoryTier::new(self.memory, self.redis.is_some())));
+        let shared = self.redis.is_some();
+        // Where nobody else invalidates, nothing can be missed.
+        let outage = if shared { self.outage } else { Outage::Serve };
+        let local = Arc::new(Local::new(&self.namespace, MemoryTier::new(self.memory, shared), outage));
         let remote = match &self.redis {
             Some(url) => Some(connect(redis_setting, url, &self.namespace, process, &local).await?),
             None => None,
@@ -138,12 +167,15 @@ impl Builder {
     }
 
     fn check_limits(&self) -> Result<(), Error> {
-        let Limits { redis_budget, lease_limit, value_limit } = self.limits;
+        let Limits { redis_budget, lease_limit, value_limit, degraded_loads } = self.limits;
         if redis_budget < Duration::from_millis(1) {
             return Err(Error::config("redis_budget", "must be at least 1 ms"));
         }
         if lease_limit < Duration::from_secs(1) {
             return Err(Error::config("lease_limit", "must be at least 1 s"));
+        }
+        if degraded_loads == 0 {
+            return Err(Error::config("degraded_loads", "must be at least 1, or nothing could be loaded in an outage"));
         }
         if value_limit == 0 {
             return Err(Error::config("value_limit", "must be at least 1 byte"));
@@ -156,11 +188,12 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The URL may hold a password.
         let redis = self.redis.as_ref().map(|_| "..");
-        let Self { namespace, memory, limits, .. } = self;
+        let Self { namespace, memory, outage, limits, .. } = self;
         f.debug_struct("Builder")
             .field("namespace", namespace)
             .field("memory", memory)
             .field("redis", &redis)
+            .field("outage", outage)
             .field("limits", limits)
             .finish()
     }

@@ -1,25 +1,24 @@
-//! The cache object: look-up, reading, storing and invalidating over its tiers.
+//! The cache object: what it is made of, and what memory has. Reading the shared tier is in `reading.rs`, changing it in
+//! `writing.rs`.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::address::Address;
 use crate::budget::Budget;
-use crate::clock::Clock;
-use crate::codec::Kind;
-use crate::entry::{Entry, Meta, State};
-use crate::envelope::{self, Header, MESSAGE_PACK, UNCOMPRESSED};
-use crate::error::Error;
+use crate::clock::{Clock, Millis};
+use crate::entry::{Entry, State};
 use crate::function::{Function, Functions, Instance, Key, Lookup};
 use crate::local::Local;
-use crate::outcome::Outcome;
-use crate::remote::{Invalidation, Published, Remote, RemoteError, StampName, Token};
+use crate::recovery::Recovery;
+use crate::remote::{Remote, StampName, Token};
 use crate::settings::Plan;
 use crate::stamps::{Seen, Stamp};
-use crate::stats::{Counters, Stats, count};
-use crate::value::AnyValue;
+use crate::stats::{BreakerState, Counters, Stats};
 
 /// A cache: a memory tier and, where one was configured, a tier that all processes share.
 ///
@@ -44,16 +43,23 @@ pub struct HybridCache {
 struct Inner {
     namespace: Box<str>,
     namespace_stamp: Arc<Stamp>,
-    clock: Clock,
     hashing: foldhash::fast::RandomState,
     functions: Functions,
     /// What belongs to no function.
     counters: Counters,
     local: Arc<Local>,
-    remote: Option<Arc<dyn Remote>>,
+    shared: Option<Shared>,
     process: u64,
     attempts: AtomicU64,
     limits: Limits,
+    /// For loads that no lease bounds.
+    degraded: Semaphore,
+}
+
+/// The tier that all processes share, and the task that goes back to it after an outage.
+struct Shared {
+    remote: Arc<dyn Remote>,
+    recovery: Recovery,
 }
 
 /// Bounds of one call; see the builder.
@@ -62,16 +68,7 @@ pub(crate) struct Limits {
     pub(crate) redis_budget: Duration,
     pub(crate) lease_limit: Duration,
     pub(crate) value_limit: usize,
-}
-
-/// What the shared tier has of a key.
-pub(crate) enum Read {
-    /// With the fence of what was read.
-    Fresh(Arc<Entry>, Vec<u8>),
-    /// With the fence of what was read.
-    Stale(Arc<Entry>, Vec<u8>),
-    /// Nothing that can be used; with the bytes that stand where a fence would.
-    Absent(Vec<u8>),
+    pub(crate) degraded_loads: usize,
 }
 
 impl HybridCache {
@@ -82,17 +79,21 @@ impl HybridCache {
         process: u64,
         limits: Limits,
     ) -> Self {
+        let shared = remote.map(|remote| {
+            let recovery = Recovery::start(local.clone(), remote.clone(), limits.redis_budget);
+            Shared { remote, recovery }
+        });
         let inner = Inner {
             namespace: namespace.into(),
             namespace_stamp: local.stamps.named(StampName::of_namespace(namespace)),
-            clock: Clock::start(),
             hashing: foldhash::fast::RandomState::default(),
             functions: Functions::default(),
             counters: Counters::default(),
             local,
-            remote,
+            shared,
             process,
             attempts: AtomicU64::new(0),
+            degraded: Semaphore::new(limits.degraded_loads.min(Semaphore::MAX_PERMITS)),
             limits,
         };
         Self { inner: Arc::new(inner) }
@@ -101,7 +102,11 @@ impl HybridCache {
     /// Counters over all functions; invalidations of tags and of the whole namespace are in here only.
     pub fn stats(&self) -> Stats {
         let functions = self.inner.functions.all();
-        let own = self.inner.counters.snapshot();
+        let mut own = self.inner.counters.snapshot();
+        let local = &self.inner.local;
+        own.breaker = if local.breaker.is_open() { BreakerState::Open } else { BreakerState::Closed };
+        own.breaker_opened = local.breaker.openings();
+        own.pending_invalidations = local.journal.pending() as u64;
         functions.iter().map(|function| function.counters.snapshot()).fold(own, Stats::add)
     }
 
@@ -123,54 +128,17 @@ impl HybridCache {
         self.inner.local.memory.entry_count()
     }
 
-    /// Invalidates every entry that carries the tag, whatever function it belongs to.
-    ///
-    /// `tag` is the text as the template gives it with its values put in: `"org:9"`.
-    ///
-    /// # Errors
-    /// When the shared tier could not be told.
-    pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
-        count(&self.inner.counters.invalidations);
-        let stamp = self.tag_stamp(tag);
-        self.restamp(&stamp, &format!("invalidate tag `{tag}`")).await
-    }
-
-    /// Invalidates every entry of a function, by its name (see [`Self::function_stats`]).
-    ///
-    /// # Errors
-    /// When the shared tier could not be told.
-    pub async fn invalidate_function(&self, name: &str) -> Result<(), Error> {
-        let functions = self.inner.functions.all();
-        let named = functions.iter().find(|function| function.name() == name);
-        count(&named.map_or(&self.inner.counters, |function| &function.counters).invalidations);
-        let stamp = self.function_stamp(name);
-        self.restamp(&stamp, &format!("invalidate function `{name}`")).await
-    }
-
-    /// Invalidates every entry of the namespace, in all processes.
-    ///
-    /// # Errors
-    /// When the shared tier could not be told.
-    pub async fn clear(&self) -> Result<(), Error> {
-        count(&self.inner.counters.invalidations);
-        let stamp = self.inner.namespace_stamp.clone();
-        self.restamp(&stamp, "clear the namespace").await
-    }
-
-    async fn restamp(&self, stamp: &Arc<Stamp>, action: &str) -> Result<(), Error> {
-        stamp.void();
-        let Some(remote) = &self.inner.remote else { return Ok(()) };
-        let told = remote.restamp(std::slice::from_ref(&stamp.name)).await;
-        // What was read from the shared tier meanwhile may have carried the number from before.
-        stamp.void();
-        told.map_err(|error| {
-            count(&self.inner.counters.redis_errors);
-            Error::remote(action, &error)
-        })
-    }
-
     pub(crate) fn clock(&self) -> Clock {
-        self.inner.clock
+        self.inner.local.clock
+    }
+
+    pub(crate) fn function_named(&self, name: &str) -> Option<Arc<Function>> {
+        self.inner.functions.all().into_iter().find(|function| function.name() == name)
+    }
+
+    /// Of what belongs to no function.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.inner.counters
     }
 
     pub(crate) fn local(&self) -> &Arc<Local> {
@@ -181,8 +149,20 @@ impl HybridCache {
         self.inner.limits
     }
 
+    /// What one call may spend on waiting for the shared tier.
     pub(crate) fn budget(&self) -> Budget {
-        Budget::new(self.inner.limits.redis_budget)
+        let (local, limits) = (&self.inner.local, &self.inner.limits);
+        if local.breaker.is_open()
+            && let Some(Shared { remote, recovery }) = &self.inner.shared
+        {
+            recovery.revive(local, remote, limits.redis_budget);
+        }
+        Budget::new(limits.redis_budget, local.breaker.clone())
+    }
+
+    /// Bounds loads that no lease bounds.
+    pub(crate) fn degraded(&self) -> &Semaphore {
+        &self.inner.degraded
     }
 
     pub(crate) fn next_token(&self) -> Token {
@@ -202,12 +182,16 @@ impl HybridCache {
         Arc::new(lookup.to_key(function, address))
     }
 
-    fn function_stamp(&self, name: &str) -> Arc<Stamp> {
+    pub(crate) fn function_stamp(&self, name: &str) -> Arc<Stamp> {
         self.inner.local.stamps.named(StampName::of_function(&self.inner.namespace, name))
     }
 
-    fn tag_stamp(&self, tag: &str) -> Arc<Stamp> {
+    pub(crate) fn tag_stamp(&self, tag: &str) -> Arc<Stamp> {
         self.inner.local.stamps.named(StampName::of_tag(&self.inner.namespace, tag))
+    }
+
+    pub(crate) fn namespace_stamp(&self) -> &Arc<Stamp> {
+        &self.inner.namespace_stamp
     }
 
     /// The stamps that stand now: of the namespace, of the function, of the tags, in the order in which envelopes have
@@ -217,216 +201,49 @@ impl HybridCache {
         Seen::capture([&self.inner.namespace_stamp, &key.function.stamp].into_iter().chain(&tags))
     }
 
+    /// What may be done with an entry in memory now. One that may have missed its invalidation is served while nobody can
+    /// be asked.
+    #[inline]
+    pub(crate) fn state(&self, entry: &Entry, now: Millis) -> State {
+        let local = &self.inner.local;
+        match entry.meta.state(now, local.trust.now()) {
+            State::Suspect if local.breaker.is_open() && local.trust.serves_suspects() => {
+                entry.meta.unproven_state(now)
+            }
+            state => state,
+        }
+    }
+
     /// What memory has of a key, fresh or stale.
     pub(crate) fn in_memory(&self, key: &Arc<Key>) -> Option<Arc<Entry>> {
         let entry = self.inner.local.memory.find_key(key)?;
-        let state = entry.meta.state(self.inner.clock.now(), self.inner.local.epoch());
-        (state != State::Gone).then_some(entry)
+        matches!(self.state(&entry, self.clock().now()), State::Fresh | State::Stale).then_some(entry)
+    }
+
+    /// What memory has of a key that may have missed its invalidation.
+    pub(crate) fn suspect(&self, key: &Arc<Key>, plan: &Plan) -> Option<Arc<Entry>> {
+        let entry = self.inner.local.memory.find_key(key)?;
+        let is_suspect = entry.meta.state(self.clock().now(), self.inner.local.trust.now()) == State::Suspect;
+        (is_suspect && entry.value.type_id() == plan.value.value_type()).then_some(entry)
+    }
+
+    /// Where the shared tier has what is invalidated, whatever its value's type.
+    pub(crate) fn remote(&self) -> Option<&Arc<dyn Remote>> {
+        self.inner.shared.as_ref().map(|shared| &shared.remote)
     }
 
     /// The shared tier, where this call uses it.
     pub(crate) fn remote_for(&self, function: &Function, plan: &Plan) -> Option<&Arc<dyn Remote>> {
         let shared = plan.value.is_shared() && function.is_unambiguous();
-        self.inner.remote.as_ref().filter(|_| shared)
+        self.remote().filter(|_| shared)
     }
-
-    /// Reads the key in the shared tier. `epoch` and `seen` were captured before.
-    pub(crate) async fn read(
-        &self,
-        remote: &dyn Remote,
-        fill: &Fill<'_>,
-        budget: &mut Budget,
-    ) -> Result<Read, RemoteError> {
-        let mut asked = fill.seen.unknown();
-        loop {
-            let fetched = budget.spend(remote.fetch(&fill.key.address, &asked)).await?;
-            fill.seen.learn(&asked, fetched.stamps);
-            let Some(bytes) = fetched.entry else { return Ok(Read::Absent(Vec::new())) };
-            let fence = bytes.get(16..32.min(bytes.len())).unwrap_or_default().to_vec();
-            let Ok((header, payload)) = envelope::decode(&bytes) else {
-                count(&fill.key.function.counters.undecodable);
-                return Ok(Read::Absent(fence));
-            };
-            let others = fill.seen.other_than(&header.stamps);
-            if others.is_empty() && header.stamps.len() == fill.seen.len() {
-                return Ok(self.decode(remote, fill, &header, payload, fence));
-            }
-            // Void, unless this process is the one that is wrong: the shared tier may have lost a stamp, and another
-            // process have created it anew.
-            let in_doubt: Vec<_> = others.into_iter().filter(|name| !asked.contains(name)).collect();
-            if in_doubt.is_empty() {
-                return Ok(Read::Absent(fence));
-            }
-            asked.extend(in_doubt);
-        }
-    }
-
-    /// An entry of what was read, with the lifetimes that remain.
-    fn decode(&self, remote: &dyn Remote, fill: &Fill<'_>, header: &Header, payload: &[u8], fence: Vec<u8>) -> Read {
-        let (here, there) = (self.inner.clock.now(), remote.now().unwrap_or(header.expires_at));
-        let is_stale = header.expired_by_hand || there >= header.fresh_until;
-        let fresh_until = if is_stale { here } else { here + header.fresh_until.saturating_sub(there) };
-        let expires_at = here + header.expires_at.saturating_sub(there);
-        let meta = Meta::new(fill.key.clone(), fresh_until, expires_at, fill.seen.clone(), fill.epoch);
-        match fill.plan.value.decode(header.kind, payload, meta) {
-            _ if there >= header.expires_at => Read::Absent(fence),
-            Ok(entry) if is_stale => Read::Stale(self.weighed(entry, fill.plan, Some(payload.len())), fence),
-            Ok(entry) => Read::Fresh(self.weighed(entry, fill.plan, Some(payload.len())), fence),
-            Err(_) => {
-                count(&fill.key.function.counters.undecodable);
-                Read::Absent(fence)
-            }
-        }
-    }
-
-    /// An entry for a value that was loaded just now.
-    pub(crate) fn entry(&self, fill: &Fill<'_>, value: Box<AnyValue>, encoded: Option<usize>) -> Option<Arc<Entry>> {
-        let now = self.inner.clock.now();
-        let lifetimes = fill.plan.lifetimes;
-        let (fresh_until, expires_at) = (now + lifetimes.fresh_for(), now + lifetimes.ttl());
-        let meta = Meta::new(fill.key.clone(), fresh_until, expires_at, fill.seen.clone(), fill.epoch);
-        fill.plan.value.seal(value, meta).map(|entry| self.weighed(entry, fill.plan, encoded))
-    }
-
-    fn weighed(&self, mut entry: Arc<Entry>, plan: &Plan, encoded: Option<usize>) -> Arc<Entry> {
-        // Nobody else has it yet.
-        if let Some(entry) = Arc::get_mut(&mut entry) {
-            let value = plan.weigh(&entry.value, encoded);
-            entry.meta.weigh(value);
-        }
-        entry
-    }
-
-    /// The envelope of a value that was loaded just now. `None`: it stays in memory, and that was counted.
-    pub(crate) fn encode(&self, remote: &dyn Remote, fill: &Fill<'_>, value: &AnyValue, load: Load) -> Option<Vec<u8>> {
-        let now = remote.now()?;
-        let lifetimes = fill.plan.lifetimes;
-        let header = Header {
-            expired_by_hand: false,
-            codec: MESSAGE_PACK,
-            compression: UNCOMPRESSED,
-            kind: Kind::Value,
-            flags: 0,
-            cost_ms: u32::try_from(load.took.as_millis()).unwrap_or(u32::MAX),
-            fence: load.token.to_bytes(),
-            loaded_at: now.saturating_sub(load.took.as_millis() as u64),
-            fresh_until: now + lifetimes.fresh_for(),
-            expires_at: now + lifetimes.ttl(),
-            stamps: fill.seen.remote()?,
-        };
-        let bytes = envelope::encode_with(&header, |bytes| fill.plan.value.encode(value, bytes)).ok();
-        let sendable = bytes.filter(|bytes| bytes.len() <= self.inner.limits.value_limit);
-        if sendable.is_none() {
-            count(&fill.key.function.counters.unsendable);
-        }
-        sendable
-    }
-
-    pub(crate) async fn invalidate(&self, key: &Arc<Key>, mode: Invalidation) -> Result<(), Error> {
-        count(&key.function.counters.invalidations);
-        let local = &self.inner.local;
-        local.invalidate(key, mode);
-        let Some(remote) = self.inner.remote.as_ref().filter(|_| key.function.is_unambiguous()) else { return Ok(()) };
-        let told = remote.invalidate(&key.address, mode).await;
-        // What was read from the shared tier meanwhile may be from before.
-        local.invalidate(key, mode);
-        told.map_err(|error| {
-            count(&key.function.counters.redis_errors);
-            Error::remote(&format!("invalidate {key}"), &error)
-        })
-    }
-
-    /// What is cached, without loading.
-    pub(crate) async fn peek(&self, key: &Arc<Key>, plan: &Plan) -> Option<Arc<Entry>> {
-        if let Some(entry) = self.in_memory(key) {
-            return Some(entry);
-        }
-        let remote = self.remote_for(&key.function, plan)?;
-        let (seen, epoch) = (self.seen(key, plan), self.inner.local.epoch());
-        let fill = Fill { key, plan, seen: &seen, epoch };
-        match self.read(&**remote, &fill, &mut self.budget()).await {
-            Ok(Read::Fresh(entry, _) | Read::Stale(entry, _)) => Some(entry),
-            Ok(Read::Absent(_)) => None,
-            Err(_) => {
-                count(&key.function.counters.redis_errors);
-                None
-            }
-        }
-    }
-
-    /// Stores a value as if it had just been loaded. It takes the place of whatever is loading: those who join meanwhile
-    /// get it.
-    pub(crate) async fn put(&self, key: &Arc<Key>, plan: &Plan, value: Box<AnyValue>) -> Result<(), Error> {
-        count(&key.function.counters.invalidations);
-        let local = &self.inner.local;
-        local.invalidate(key, Invalidation::Delete);
-        let (seen, epoch) = (self.seen(key, plan), local.epoch());
-        let leader = local.flights.supersede(key, seen.clone());
-        let fill = Fill { key, plan, seen: &seen, epoch };
-        let action = || format!("put {key}");
-        let mut encoded = None;
-        if let Some(remote) = self.remote_for(&key.function, plan) {
-            let told = self.put_remote(&**remote, &fill, &*value, &mut encoded).await;
-            told.map_err(|error| {
-                count(&key.function.counters.redis_errors);
-                Error::remote(&action(), &error)
-            })?;
-        }
-        if let Some(entry) = self.entry(&fill, value, encoded) {
-            leader.store(|| local.memory.insert(entry.clone()));
-            leader.finish(|_| Outcome::Value(entry));
-        }
-        Ok(())
-    }
-
-    async fn put_remote(
-        &self,
-        remote: &dyn Remote,
-        fill: &Fill<'_>,
-        value: &AnyValue,
-        encoded: &mut Option<usize>,
-    ) -> Result<(), RemoteError> {
-        let unknown = fill.seen.unknown();
-        if !unknown.is_empty() {
-            fill.seen.learn(&unknown, remote.create_stamps(&unknown).await?.into_iter().map(Some));
-        }
-        let load = Load { token: self.next_token(), took: Duration::ZERO };
-        match self.encode(remote, fill, value, load) {
-            Some(bytes) => {
-                *encoded = Some(bytes.len());
-                let ttl = Duration::from_millis(fill.plan.lifetimes.ttl());
-                match remote.put(&fill.key.address, load.token, bytes, ttl).await? {
-                    Published::Stored | Published::Fenced => Ok(()),
-                    Published::Refused => Err(RemoteError::refused("Redis did not take the value")),
-                }
-            }
-            // It stays in this process; others must not keep the older one.
-            None => remote.invalidate(&fill.key.address, Invalidation::Delete).await,
-        }
-    }
-}
-
-/// What a filling of memory is checked against: all captured before the shared tier was read, or the load begun.
-#[derive(Clone, Copy)]
-pub(crate) struct Fill<'a> {
-    pub(crate) key: &'a Arc<Key>,
-    pub(crate) plan: &'a Plan,
-    pub(crate) seen: &'a Seen,
-    pub(crate) epoch: u64,
-}
-
-/// A load that gave a value.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Load {
-    pub(crate) token: Token,
-    pub(crate) took: Duration,
 }
 
 impl fmt::Debug for HybridCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HybridCache")
             .field("namespace", &self.inner.namespace)
-            .field("shared", &self.inner.remote.is_some())
+            .field("shared", &self.inner.shared.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -17,6 +17,10 @@ impl Clock {
     }
 
     pub(crate) fn now(self) -> Millis {
-        Instant::now().saturating_duration_since(self.origin).as_millis() as Millis
+        self.at(Instant::now())
+    }
+
+    pub(crate) fn at(self, moment: Instant) -> Millis {
+        moment.saturating_duration_since(self.origin).as_millis() as Millis
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::clock::{Clock, Millis};
 use crate::function::Key;
 use crate::stamps::Seen;
+use crate::trust::{Proof, Trusted};
 
 /// What the bookkeeping of one entry is taken to weigh, in bytes.
 const OVERHEAD: usize = 400;
@@ -29,10 +30,29 @@ pub(crate) struct Meta {
     pub(crate) weight: u32,
     /// The stamps that stood when the load began.
     pub(crate) seen: Seen,
-    /// The stretch of unbroken messages in which it was filled: see [`crate::cache`].
-    pub(crate) epoch: u64,
+    /// What the shared tier tells it from others by; `None` where the shared tier does not have it.
+    pub(crate) fence: Option<Fence>,
+    pub(crate) proof: Proof,
     life: Life,
     refresh: Refresh,
+}
+
+/// What tells entries of one key apart in the shared tier: the token of the lease under which each was loaded.
+pub(crate) type Fence = [u8; 16];
+
+/// Until when an entry is what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    pub(crate) fresh_until: Millis,
+    pub(crate) expires_at: Millis,
+}
+
+/// Under what an entry was filled: all captured before the shared tier was read, or the load begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin<'a> {
+    pub(crate) seen: &'a Seen,
+    pub(crate) epoch: u64,
+    pub(crate) began: Millis,
 }
 
 /// What a reader may do with an entry.
@@ -41,14 +61,19 @@ pub(crate) enum State {
     Fresh,
     /// Usable, but to be refreshed.
     Stale,
+    /// One or the other, but it may have missed its invalidation.
+    Suspect,
     /// Past its lifetime, invalidated, or replaced: as if it were not there.
     Gone,
 }
 
 impl Meta {
-    pub(crate) fn new(key: Arc<Key>, fresh_until: Millis, expires_at: Millis, seen: Seen, epoch: u64) -> Self {
+    /// Nothing of it is older than `origin`.
+    pub(crate) fn new(key: Arc<Key>, times: Times, origin: Origin<'_>, fence: Option<Fence>) -> Self {
         let (life, refresh) = Default::default();
-        Self { key, fresh_until, expires_at, weight: 0, seen, epoch, life, refresh }
+        let Times { fresh_until, expires_at } = times;
+        let (seen, proof) = (origin.seen.clone(), Proof::new(origin.epoch, origin.began));
+        Self { key, fresh_until, expires_at, weight: 0, seen, fence, proof, life, refresh }
     }
 
     /// `value` bytes beside the key and the bookkeeping.
@@ -58,9 +83,18 @@ impl Meta {
     }
 
     #[inline]
-    pub(crate) fn state(&self, now: Millis, epoch: u64) -> State {
+    pub(crate) fn state(&self, now: Millis, trusted: Trusted) -> State {
+        match self.unproven_state(now) {
+            State::Fresh | State::Stale if !self.proof.holds(now, trusted) => State::Suspect,
+            state => state,
+        }
+    }
+
+    /// As if no message could have been missed.
+    #[inline]
+    pub(crate) fn unproven_state(&self, now: Millis) -> State {
         let life = self.life.0.load(Ordering::Acquire);
-        if life == DEAD || now >= self.expires_at || self.epoch != epoch || !self.seen.is_current() {
+        if life == DEAD || now >= self.expires_at || !self.seen.is_current() {
             State::Gone
         } else if life == EXPIRED_BY_HAND || now >= self.fresh_until {
             State::Stale

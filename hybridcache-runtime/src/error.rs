@@ -22,6 +22,7 @@ use crate::remote::{RemoteError, RemoteErrorKind};
 #[derive(Clone)]
 pub struct Error {
     kind: Kind,
+    pending: bool,
     message: String,
 }
 
@@ -43,6 +44,13 @@ impl Error {
         self.kind == Kind::Timeout
     }
 
+    /// What was to be invalidated is gone in this process, and other processes will hear of it as soon as Redis answers
+    /// again: this process repeats it by itself, and reads nothing from Redis before. Until then others may serve what
+    /// they have, and the repetition is lost if this process ends first.
+    pub fn is_pending(&self) -> bool {
+        self.pending
+    }
+
     /// A setting is wrong. The message names it.
     pub fn is_config(&self) -> bool {
         self.kind == Kind::Config
@@ -50,16 +58,17 @@ impl Error {
 
     /// `setting` is what the user wrote: a builder method or an environment variable.
     pub(crate) fn config(setting: &str, problem: impl fmt::Display) -> Self {
-        Self { kind: Kind::Config, message: format!("{setting}: {problem}") }
+        Self { kind: Kind::Config, pending: false, message: format!("{setting}: {problem}") }
     }
 
-    /// What was to be done is said first: "invalidate user:7".
-    pub(crate) fn remote(action: &str, error: &RemoteError) -> Self {
+    /// An invalidation that the journal will repeat. What was to be done is said first: "invalidate user:7".
+    pub(crate) fn pending(action: &str, error: &RemoteError) -> Self {
         let kind = match error.kind {
             RemoteErrorKind::Timeout => Kind::Timeout,
             RemoteErrorKind::Unavailable | RemoteErrorKind::Refused => Kind::Unavailable,
         };
-        Self { kind, message: format!("{action}: {error}") }
+        let message = format!("{action}: {error}; done in this process, pending for others until Redis answers");
+        Self { kind, pending: true, message }
     }
 }
 

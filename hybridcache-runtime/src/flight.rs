@@ -5,7 +5,7 @@
 //! Storing in memory, detaching and joining happen under one lock per stripe of keys, so that no result is stored after
 //! the invalidation that detached its flight has returned.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -107,6 +107,9 @@ struct Progress {
     loading: bool,
     ends_by: Option<Instant>,
     others: bool,
+    /// Somebody waits for this flight who holds what it may itself be waiting for.
+    hurried: bool,
+    leader: Option<Waker>,
     ended: Option<Ended>,
     wakers: Vec<Option<Waker>>,
 }
@@ -155,6 +158,19 @@ impl Leader {
         let mut progress = self.flight.progress();
         progress.loading = true;
         progress.ends_by = timeout.map(|timeout| Instant::now() + timeout);
+    }
+
+    /// Waits until somebody is in a [hurry](Joiner::hurry).
+    pub(crate) async fn hurried(&self) {
+        poll_fn(|context| {
+            let mut progress = self.flight.progress();
+            if progress.hurried {
+                return Poll::Ready(());
+            }
+            progress.leader = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Stores, unless the flight was detached.
@@ -226,6 +242,16 @@ impl Joiner {
             progress.loading
         };
         Self { flight, late, started: false, waker: None }
+    }
+
+    /// Says that the flight must not wait for other loads to end: one of them waits for it.
+    pub(crate) fn hurry(&self) {
+        let leader = {
+            let mut progress = self.flight.progress();
+            progress.hurried = true;
+            progress.leader.take()
+        };
+        leader.into_iter().for_each(Waker::wake);
     }
 
     /// When the load that is running will have ended, if that is known.

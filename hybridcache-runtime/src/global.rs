@@ -34,7 +34,7 @@ pub fn installed() -> &'static HybridCache {
 /// ```
 ///
 /// # Errors
-/// When the shared tier could not be told.
+/// When the shared tier could not be told: see [`Error::is_pending`].
 pub async fn invalidate_tag(tag: &str) -> Result<(), Error> {
     installed().invalidate_tag(tag).await
 }

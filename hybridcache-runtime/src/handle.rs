@@ -64,7 +64,8 @@ impl<T: Clone + Send + Sync + 'static, E> CacheEntry<Result<T, E>> {
     /// began before can no longer store its result.
     ///
     /// # Errors
-    /// When the shared tier could not be told. Then nothing is stored, and this process has forgotten the older value.
+    /// When the shared tier could not be told. Then nothing is stored, this process has forgotten the older value, and the
+    /// others will: see [`Error::is_pending`].
     pub async fn put(&self, value: T) -> Result<(), Error> {
         self.plain.store(value).await
     }
@@ -80,7 +81,8 @@ impl<R: Clone + Send + Sync + 'static> PlainEntry<R> {
     /// began before can no longer store its result.
     ///
     /// # Errors
-    /// When the shared tier could not be told. Then nothing is stored, and this process has forgotten the older value.
+    /// When the shared tier could not be told. Then nothing is stored, this process has forgotten the older value, and the
+    /// others will: see [`Error::is_pending`].
     pub async fn put(&self, value: R) -> Result<(), Error> {
         self.store(value).await
     }
@@ -90,7 +92,8 @@ impl<R> PlainEntry<R> {
     /// Deletes the entry everywhere. A load that began before can no longer store its result, in any tier of any process.
     ///
     /// # Errors
-    /// When the shared tier could not be told. This process has forgotten the entry all the same.
+    /// When the shared tier could not be told. This process has forgotten the entry all the same, and tells the others as
+    /// soon as it can: see [`Error::is_pending`].
     pub async fn invalidate(&self) -> Result<(), Error> {
         self.cache.invalidate(&self.key, Invalidation::Delete).await
     }
@@ -98,7 +101,8 @@ impl<R> PlainEntry<R> {
     /// Marks the entry stale everywhere: the next hit returns it and starts a refresh.
     ///
     /// # Errors
-    /// When the shared tier could not be told. In this process the entry is stale all the same.
+    /// When the shared tier could not be told. In this process the entry is stale all the same, and the others are told as
+    /// soon as it can be: see [`Error::is_pending`].
     pub async fn expire(&self) -> Result<(), Error> {
         self.cache.invalidate(&self.key, Invalidation::Expire).await
     }

@@ -11,6 +11,7 @@
 #![cfg_attr(not(feature = "redis"), allow(dead_code, reason = "parts that only a shared tier uses"))]
 
 mod address;
+mod breaker;
 mod budget;
 mod builder;
 mod cache;
@@ -23,6 +24,7 @@ mod flight;
 mod function;
 mod global;
 mod handle;
+mod journal;
 mod key;
 mod lease;
 mod load;
@@ -32,20 +34,25 @@ mod memory;
 mod no_cache;
 mod outcome;
 mod policy;
+mod reading;
+mod recovery;
 #[cfg(feature = "redis")]
 mod redis;
 mod refresh;
 mod remote;
 mod scope;
+mod seek;
 mod settings;
 mod shape;
 mod stamps;
 mod stats;
+mod trust;
 mod value;
 mod waiters;
 #[cfg(test)]
 mod wire_vectors;
 mod work;
+mod writing;
 
 #[doc(hidden)]
 pub mod __private;
@@ -58,5 +65,6 @@ pub use handle::{CacheEntry, PlainEntry};
 pub use key::{CacheKey, KeyBuf};
 pub use memory::Memory;
 pub use no_cache::NoCache;
+pub use policy::Outage;
 pub use scope::{bypass, no_cache, refresh};
-pub use stats::Stats;
+pub use stats::{BreakerState, Stats};

@@ -104,7 +104,7 @@ pub fn begin<S: Shape>(cache: &HybridCache, instance: Instance<'_>, key: KeyBuf,
     {
         let now = cache.clock().now();
         let counters = &entry.meta.key.function.counters;
-        match entry.meta.state(now, cache.local().epoch()) {
+        match cache.state(&entry, now) {
             State::Fresh => {
                 counters.hits_memory.count();
                 return Begin::Hit(S::give(value.clone()));
@@ -117,7 +117,7 @@ pub fn begin<S: Shape>(cache: &HybridCache, instance: Instance<'_>, key: KeyBuf,
                     Some(claim) => stale = Some((entry, claim)),
                 }
             }
-            State::Gone => {}
+            State::Suspect | State::Gone => {}
         }
     }
     let key = match &stale {
@@ -173,9 +173,9 @@ async fn join(call: Call, plan: Plan) -> Next {
                 Next::Answered(Outcome::Value(entry))
             }
         },
-        (None, Mode::Bypass) => caller.load_alone(),
+        (None, Mode::Bypass) => caller.load_alone(Goal::Alone),
         // Waiting for oneself would never end.
-        (None, Mode::Normal | Mode::Refresh) if again => caller.load_alone(),
+        (None, Mode::Normal | Mode::Refresh) if again => caller.load_alone(Goal::Alone),
         (None, Mode::Refresh) => {
             let leader = caller.flights().supersede(&caller.key, caller.seen());
             Next::Load(Duty { caller, leader, goal: Goal::Anew, stale: None })
@@ -199,6 +199,9 @@ async fn join_or_lead(caller: Caller) -> Next {
         if !std::mem::replace(&mut joined, true) {
             count(&caller.key.function.counters.joined);
         }
+        if caller.frame.is_some() {
+            joiner.hurry();
+        }
         match caller.wait(joiner).await {
             Some(Joined::Outcome(outcome)) if caller.can_have(&outcome) => return Next::Answered(outcome),
             Some(Joined::Retry) => {}
@@ -206,10 +209,10 @@ async fn join_or_lead(caller: Caller) -> Next {
             Some(Joined::Outcome(_)) => {
                 return match caller.flights().lead(&caller.key, caller.seen()) {
                     Some(leader) => caller.lead(leader),
-                    None => caller.load_alone(),
+                    None => caller.load_alone(Goal::Alone),
                 };
             }
-            None => return caller.load_alone(),
+            None => return caller.load_alone(Goal::Overdue),
         }
     }
 }
@@ -218,7 +221,7 @@ async fn join_or_lead(caller: Caller) -> Next {
 async fn fly(duty: Duty, work: Work) -> Outcome {
     let Duty { caller: Caller { cache, key, plan, deadline, frame }, leader, goal, stale } = duty;
     let joiner = leader.caller();
-    let errand = Errand { cache, plan, leader, goal, deadline, span: Span::current() };
+    let errand = Errand { cache, plan, leader, goal, deadline, nested: frame.is_some(), span: Span::current() };
     tokio::spawn(lead(errand, work.within(frame)));
     if let Some(stale) = stale {
         count(&key.function.counters.refreshes);
@@ -239,9 +242,9 @@ impl Caller {
         self.cache.seen(&self.key, &self.plan)
     }
 
-    fn load_alone(self) -> Next {
+    fn load_alone(self, goal: Goal) -> Next {
         let leader = self.flights().solo(&self.key);
-        Next::Load(Duty { caller: self, leader, goal: Goal::Alone, stale: None })
+        Next::Load(Duty { caller: self, leader, goal, stale: None })
     }
 
     /// What another flight has brought between the look into memory and the claim.

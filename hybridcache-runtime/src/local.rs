@@ -5,38 +5,67 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
+use crate::breaker::Breaker;
+use crate::clock::{Clock, Millis};
+use crate::entry::Entry;
 use crate::flight::Flights;
 use crate::function::Key;
+use crate::journal::Journal;
 use crate::memory::MemoryTier;
-use crate::remote::{Invalidation, Listener, Wake};
+use crate::policy::Outage;
+use crate::remote::{Invalidation, Listener, StampName, Wake};
 use crate::stamps::Stamps;
+use crate::trust::Trust;
 use crate::waiters::Waiters;
 
 /// The state of one cache object in this process.
 #[derive(Debug)]
 pub(crate) struct Local {
+    pub(crate) clock: Clock,
     pub(crate) memory: MemoryTier,
     pub(crate) flights: Arc<Flights>,
     pub(crate) stamps: Stamps,
     pub(crate) waiters: Arc<Waiters>,
-    /// The stretch of unbroken messages. Entries filled in an earlier one may have missed their invalidation.
-    epoch: AtomicU64,
+    pub(crate) breaker: Arc<Breaker>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) trust: Trust,
+    /// Up to which epoch what was acknowledged of late has been sent once more.
+    mended: AtomicU64,
 }
 
 impl Local {
-    pub(crate) fn new(memory: MemoryTier) -> Self {
+    pub(crate) fn new(namespace: &str, memory: MemoryTier, outage: Outage) -> Self {
+        let breaker = Arc::new(Breaker::default());
         Self {
+            clock: Clock::start(),
             memory,
             flights: Arc::new(Flights::new()),
             stamps: Stamps::default(),
             waiters: Arc::default(),
-            epoch: AtomicU64::new(0),
+            journal: Arc::new(Journal::new(StampName::of_namespace(namespace), breaker.clone())),
+            breaker,
+            trust: Trust::new(outage),
+            mended: AtomicU64::new(0),
         }
     }
 
-    #[inline]
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
+    /// The epoch that has begun since what was acknowledged of late was last sent once more, if one has.
+    pub(crate) fn gap(&self) -> Option<u64> {
+        let epoch = self.trust.epoch();
+        (epoch > self.mended.load(Ordering::Acquire)).then_some(epoch)
+    }
+
+    /// It has been sent once more.
+    pub(crate) fn mended(&self, gap: u64) {
+        self.mended.fetch_max(gap, Ordering::AcqRel);
+    }
+
+    /// Takes an entry into memory, or trusts it again where it is there already.
+    pub(crate) fn admit(&self, entry: &Arc<Entry>, epoch: u64, proven_at: Millis) {
+        match self.memory.find_key(&entry.meta.key) {
+            Some(held) if Arc::ptr_eq(&held, entry) => entry.meta.proof.renew(epoch, proven_at),
+            _ => self.memory.insert(entry.clone()),
+        }
     }
 
     /// Invalidates the key here: loads that began before can no longer store.
@@ -78,10 +107,19 @@ impl Listener for Local {
 
     fn resubscribed(&self) {
         self.stamps.forget_all();
-        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.trust.begin_epoch();
+        if self.journal.is_empty() {
+            self.breaker.nudge();
+        } else {
+            // A failover can have undone what was acknowledged: it is sent once more before anything is read.
+            self.breaker.open();
+            self.breaker.nudge();
+        }
     }
 
-    fn proven(&self, _until: Instant) {}
+    fn proven(&self, until: Instant) {
+        self.trust.proven(self.clock.at(until));
+    }
 
     fn disconnected(&self) {
         self.waiters.wake_all(Wake::Released);

@@ -177,6 +177,14 @@ impl Stamps {
         }
     }
 
+    /// The shared tier's number was changed, and nothing here is void for it.
+    pub(crate) fn forget(&self, hash: u64) {
+        let stamp = self.known().stamps.get(&hash).and_then(Weak::upgrade);
+        if let Some(stamp) = stamp {
+            stamp.forget();
+        }
+    }
+
     /// Messages may have been lost: what is known of the shared tier is to be read anew.
     pub(crate) fn forget_all(&self) {
         let stamps: Vec<_> = self.known().stamps.values().filter_map(Weak::upgrade).collect();

@@ -45,8 +45,29 @@ pub struct Stats {
     pub undecodable: u64,
     /// Values that were kept out of Redis: too large, or not serializable.
     pub unsendable: u64,
-    /// Redis commands that failed or ran out of time.
+    /// Redis commands that failed, ran out of time, or were not sent because the breaker was open.
     pub redis_errors: u64,
+    /// Loads without a lease because Redis could not give one.
+    pub degraded_loads: u64,
+    /// Entries in memory from before a gap in the messages that turned out to be still what Redis has.
+    pub revalidated: u64,
+    /// Whether Redis is asked at present. Not kept by function.
+    pub breaker: BreakerState,
+    /// How often the breaker has opened. Not kept by function.
+    pub breaker_opened: u64,
+    /// Invalidations that Redis could not be told yet, and that will be repeated. Not kept by function.
+    pub pending_invalidations: u64,
+}
+
+/// Whether Redis is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BreakerState {
+    /// It is; always so where there is none.
+    #[default]
+    Closed,
+    /// It is not: it failed or was too slow several times in a row, or has yet to be told of invalidations. A background
+    /// task tries on.
+    Open,
 }
 
 impl Stats {
@@ -75,6 +96,8 @@ impl Stats {
         self.undecodable += other.undecodable;
         self.unsendable += other.unsendable;
         self.redis_errors += other.redis_errors;
+        self.degraded_loads += other.degraded_loads;
+        self.revalidated += other.revalidated;
         self
     }
 }
@@ -97,6 +120,8 @@ pub(crate) struct Counters {
     pub(crate) undecodable: AtomicU64,
     pub(crate) unsendable: AtomicU64,
     pub(crate) redis_errors: AtomicU64,
+    pub(crate) degraded_loads: AtomicU64,
+    pub(crate) revalidated: AtomicU64,
 }
 
 impl Counters {
@@ -117,6 +142,12 @@ impl Counters {
             undecodable: self.undecodable.load(Relaxed),
             unsendable: self.unsendable.load(Relaxed),
             redis_errors: self.redis_errors.load(Relaxed),
+            degraded_loads: self.degraded_loads.load(Relaxed),
+            revalidated: self.revalidated.load(Relaxed),
+            // The cache object fills in what is its own.
+            breaker: BreakerState::Closed,
+            breaker_opened: 0,
+            pending_invalidations: 0,
         }
     }
 }

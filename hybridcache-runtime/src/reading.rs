@@ -1,0 +1,162 @@
+//! What the shared tier has of a key.
+
+use std::sync::Arc;
+
+use crate::budget::Budget;
+use crate::cache::HybridCache;
+use crate::clock::Millis;
+use crate::entry::{Entry, Fence, Meta, Origin, State, Times};
+use crate::envelope::{self, Header};
+use crate::function::Key;
+use crate::remote::{Remote, RemoteError};
+use crate::settings::Plan;
+use crate::stamps::Seen;
+use crate::stats::count;
+use crate::value::AnyValue;
+
+/// What reading the key in the shared tier gave.
+pub(crate) enum Read {
+    /// With the fence of what was read.
+    Fresh(Arc<Entry>, Vec<u8>),
+    /// With the fence of what was read.
+    Stale(Arc<Entry>, Vec<u8>),
+    /// Nothing that can be used; with the bytes that stand where a fence would.
+    Absent(Vec<u8>),
+}
+
+/// What is to be filled, and under what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fill<'a> {
+    pub(crate) key: &'a Arc<Key>,
+    pub(crate) plan: &'a Plan,
+    pub(crate) origin: Origin<'a>,
+}
+
+/// Where a fence stands in an envelope, and the byte that says expired by hand.
+const FENCE: std::ops::Range<usize> = 16..32;
+const MARK: usize = 4;
+
+impl HybridCache {
+    /// Now, before anything is read or loaded. `seen` was captured before.
+    pub(crate) fn origin<'a>(&self, seen: &'a Seen) -> Origin<'a> {
+        Origin { seen, epoch: self.local().trust.epoch(), began: self.clock().now() }
+    }
+
+    /// Reads the key in the shared tier.
+    pub(crate) async fn read(
+        &self,
+        remote: &dyn Remote,
+        fill: &Fill<'_>,
+        budget: &mut Budget,
+    ) -> Result<Read, RemoteError> {
+        let seen = fill.origin.seen;
+        let mut asked = seen.unknown();
+        loop {
+            let fetched = budget.spend(remote.fetch(&fill.key.address, &asked)).await?;
+            seen.learn(&asked, fetched.stamps);
+            let Some(bytes) = fetched.entry else { return Ok(Read::Absent(Vec::new())) };
+            let fence = bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default().to_vec();
+            let Ok((header, payload)) = envelope::decode(&bytes) else {
+                count(&fill.key.function.counters.undecodable);
+                return Ok(Read::Absent(fence));
+            };
+            let others = seen.other_than(&header.stamps);
+            if others.is_empty() && header.stamps.len() == seen.len() {
+                return Ok(self.decode(remote, fill, &header, payload, fence));
+            }
+            // Void, unless this process is the one that is wrong: the shared tier may have lost a stamp, and another
+            // process have created it anew.
+            let in_doubt: Vec<_> = others.into_iter().filter(|name| !asked.contains(name)).collect();
+            if in_doubt.is_empty() {
+                return Ok(Read::Absent(fence));
+            }
+            asked.extend(in_doubt);
+        }
+    }
+
+    /// An entry of what was read, with the lifetimes that remain.
+    fn decode(&self, remote: &dyn Remote, fill: &Fill<'_>, header: &Header, payload: &[u8], fence: Vec<u8>) -> Read {
+        let (here, there) = (self.clock().now(), remote.now().unwrap_or(header.expires_at));
+        let is_stale = header.expired_by_hand || there >= header.fresh_until;
+        let fresh_until = if is_stale { here } else { here + header.fresh_until.saturating_sub(there) };
+        let times = Times { fresh_until, expires_at: here + header.expires_at.saturating_sub(there) };
+        let meta = Meta::new(fill.key.clone(), times, fill.origin, Some(header.fence));
+        match fill.plan.value.decode(header.kind, payload, meta) {
+            _ if there >= header.expires_at => Read::Absent(fence),
+            Ok(entry) if is_stale => Read::Stale(fill.weighed(entry, Some(payload.len())), fence),
+            Ok(entry) => Read::Fresh(fill.weighed(entry, Some(payload.len())), fence),
+            Err(_) => {
+                count(&fill.key.function.counters.undecodable);
+                Read::Absent(fence)
+            }
+        }
+    }
+
+    /// Whether the shared tier still has this very entry, under the same stamps. One that was expired by hand meanwhile is
+    /// so here, too.
+    pub(crate) async fn verify(
+        &self,
+        remote: &dyn Remote,
+        fill: &Fill<'_>,
+        suspect: &Entry,
+        budget: &mut Budget,
+    ) -> Result<bool, RemoteError> {
+        let (Some(fence), Some(carried)) = (suspect.meta.fence, suspect.meta.seen.remote()) else { return Ok(false) };
+        let seen = fill.origin.seen;
+        let asked = seen.unknown();
+        let fetched = budget.spend(remote.fetch_head(&fill.key.address, &asked)).await?;
+        seen.learn(&asked, fetched.stamps);
+        let head = fetched.entry.unwrap_or_default();
+        if head.get(FENCE) != Some(&fence) || seen.remote() != Some(carried) {
+            return Ok(false);
+        }
+        let marked = head[MARK] & 1 == 1;
+        if marked && suspect.meta.unproven_state(self.clock().now()) == State::Fresh {
+            suspect.meta.expire();
+        }
+        Ok(true)
+    }
+
+    /// What is cached, without loading.
+    pub(crate) async fn peek(&self, key: &Arc<Key>, plan: &Plan) -> Option<Arc<Entry>> {
+        if let Some(entry) = self.in_memory(key) {
+            return Some(entry);
+        }
+        let remote = self.remote_for(&key.function, plan)?;
+        let seen = self.seen(key, plan);
+        let fill = Fill { key, plan, origin: self.origin(&seen) };
+        match self.read(&**remote, &fill, &mut self.budget()).await {
+            Ok(Read::Fresh(entry, _) | Read::Stale(entry, _)) => Some(entry),
+            Ok(Read::Absent(_)) => None,
+            Err(_) => {
+                count(&key.function.counters.redis_errors);
+                self.suspect(key, plan).filter(|_| self.local().trust.serves_suspects())
+            }
+        }
+    }
+}
+
+impl Fill<'_> {
+    /// An entry of a value that was loaded just now; `fence`: the shared tier has it too.
+    pub(crate) fn entry(
+        &self,
+        now: Millis,
+        value: Box<AnyValue>,
+        encoded: Option<usize>,
+        fence: Option<Fence>,
+    ) -> Option<Arc<Entry>> {
+        let lifetimes = self.plan.lifetimes;
+        let times = Times { fresh_until: now + lifetimes.fresh_for(), expires_at: now + lifetimes.ttl() };
+        let meta = Meta::new(self.key.clone(), times, self.origin, fence);
+        self.plan.value.seal(value, meta).map(|entry| self.weighed(entry, encoded))
+    }
+
+    fn weighed(&self, mut entry: Arc<Entry>, encoded: Option<usize>) -> Arc<Entry> {
+        // Nobody else has it yet.
+        if let Some(entry) = Arc::get_mut(&mut entry) {
+            let value = self.plan.weigh(&entry.value, encoded);
+            entry.meta.weigh(value);
+        }
+        entry
+    }
+}

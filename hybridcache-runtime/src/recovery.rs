@@ -1,0 +1,109 @@
+//! How the breaker closes: one task for each cache object sends what is pending, then tries whether the shared tier
+//! answers in time. No caller ever does.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::{debug, info};
+
+use crate::journal::{Notice, Unsent};
+use crate::local::Local;
+use crate::remote::{Remote, RemoteError, RemoteErrorKind};
+
+/// The pause after the first attempt; it doubles with each further one. A tier that is back is noticed within the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+
+/// How many notices are sent at once.
+const AT_ONCE: usize = 128;
+
+/// The task. Dropping this ends it.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    task: Mutex<JoinHandle<()>>,
+}
+
+impl Recovery {
+    /// `patience`: within this time a healthy tier answers.
+    ///
+    /// # Panics
+    /// Outside of a runtime, where no tier can have been connected either.
+    pub(crate) fn start(local: Arc<Local>, remote: Arc<dyn Remote>, patience: Duration) -> Self {
+        Self { task: Mutex::new(tokio::spawn(recover(local, remote, patience))) }
+    }
+
+    /// A cache in a static outlives the runtime it was built on: the task then starts anew on the caller's.
+    pub(crate) fn revive(&self, local: &Arc<Local>, remote: &Arc<dyn Remote>, patience: Duration) {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if task.is_finished()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            local.breaker.nudge();
+            *task = runtime.spawn(recover(local.clone(), remote.clone(), patience));
+        }
+    }
+}
+
+impl Drop for Recovery {
+    fn drop(&mut self) {
+        self.task.get_mut().unwrap_or_else(PoisonError::into_inner).abort();
+    }
+}
+
+/// Runs until it is aborted.
+async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, patience: Duration) {
+    loop {
+        local.breaker.news().await;
+        let mut pause = FIRST_PAUSE;
+        while let Some(reasons) = local.breaker.reasons() {
+            match attempt(&local, &*remote, patience).await {
+                Ok(()) => {
+                    local.breaker.close(reasons);
+                    info!("Redis is in use again");
+                }
+                Err(error) => {
+                    debug!(%error, "Redis is not in use");
+                    let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+                    // Only a sign that the tier may be back shortens the pause.
+                    let _ = timeout(jittered, local.breaker.news()).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+}
+
+/// What is pending goes first, also to a tier that is too slow to be read: other processes wait for it.
+async fn attempt(local: &Local, remote: &dyn Remote, patience: Duration) -> Result<(), RemoteError> {
+    let gap = local.gap();
+    for unsent in local.journal.unsent(gap.is_some()).chunks(AT_ONCE) {
+        let sending = unsent.iter().map(|unsent| send(local, remote, unsent));
+        join_all(sending).await.into_iter().collect::<Result<(), _>>()?;
+    }
+    if let Some(gap) = gap {
+        local.mended(gap);
+    }
+    match timeout(patience, remote.probe()).await {
+        // Whatever it says, it says it in time.
+        Ok(Ok(()) | Err(RemoteError { kind: RemoteErrorKind::Refused, .. })) => Ok(()),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(RemoteError { kind: RemoteErrorKind::Timeout, message: "too slow".into() }),
+    }
+}
+
+async fn send(local: &Local, remote: &dyn Remote, unsent: &Unsent) -> Result<(), RemoteError> {
+    match &unsent.notice {
+        Notice::Entry(address, mode) => remote.invalidate(address, *mode).await?,
+        Notice::Group(stamp) => {
+            remote.restamp(std::slice::from_ref(stamp)).await?;
+            // What is known of it is from before.
+            local.stamps.forget(stamp.hash);
+        }
+    }
+    local.journal.acknowledge(unsent);
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! Looking for a key's value outside of this process, and for the right to load it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join;
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+use crate::budget::Budget;
+use crate::entry::{Entry, Origin, State};
+use crate::lease::Lease;
+use crate::reading::{Fill, Read};
+use crate::refresh::{Errand, Goal};
+use crate::remote::{Acquired, Invalidation, Remote, RemoteError, Wake};
+use crate::stats::count;
+use crate::waiters::Waiter;
+
+/// What the shared tier had to say.
+pub(crate) enum Found {
+    Fresh(Arc<Entry>, Source),
+    Stale(Arc<Entry>, Source),
+    /// Ours to load, in the whole fleet.
+    Leased(Lease),
+    /// To be loaded without a lease: there is no shared tier, or this load is none of its business.
+    Unshared,
+    /// To be loaded without a lease: the shared tier does not answer, or the wait was too long.
+    Degraded,
+}
+
+/// Where an entry was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Redis,
+    /// In memory; the shared tier has it still.
+    Memory,
+    /// In memory; the shared tier could not be asked.
+    Unproven,
+}
+
+/// What became of an entry that may have missed its invalidation.
+enum Known {
+    /// It has not.
+    Still,
+    /// There is none, or it has.
+    Found(Found),
+}
+
+/// What one round of seeking came to.
+enum Round {
+    Found(Found),
+    /// The entry changed between the reading and the asking for the lease.
+    Changed,
+    /// Another process loads, or did.
+    Waited,
+}
+
+/// How often an entry may change in a row before the load goes on without a lease.
+const CHANGES: usize = 16;
+
+/// How often another process's load is looked after while no message can tell that it ended.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+impl Errand {
+    /// Reads, or gets the lease, or waits for who has it and reads again.
+    pub(crate) async fn seek(&self, remote: &Arc<dyn Remote>, origin: Origin<'_>, budget: &mut Budget) -> Found {
+        let key = self.leader.key();
+        let fill = Fill { key, plan: &self.plan, origin };
+        let suspect = match self.goal {
+            Goal::Value => self.cache.suspect(key, &self.plan),
+            Goal::Refresh(_) | Goal::Anew | Goal::Alone | Goal::Overdue => None,
+        };
+        match self.seek_proven(remote, &fill, suspect.as_deref(), budget).await {
+            Ok(Known::Still) => suspect.map_or(Found::Degraded, |entry| self.held(entry, Source::Memory)),
+            Ok(Known::Found(found)) => found,
+            Err(error) => {
+                count(&key.function.counters.redis_errors);
+                debug!(key = key.address.readable(), %error, "going on without Redis");
+                let serves = self.cache.local().trust.serves_suspects();
+                suspect.filter(|_| serves).map_or(Found::Degraded, |entry| self.held(entry, Source::Unproven))
+            }
+        }
+    }
+
+    /// What memory has.
+    fn held(&self, entry: Arc<Entry>, source: Source) -> Found {
+        match entry.meta.unproven_state(self.cache.clock().now()) {
+            State::Stale => Found::Stale(entry, source),
+            _ => Found::Fresh(entry, source),
+        }
+    }
+
+    async fn seek_proven(
+        &self,
+        remote: &Arc<dyn Remote>,
+        fill: &Fill<'_>,
+        suspect: Option<&Entry>,
+        budget: &mut Budget,
+    ) -> Result<Known, RemoteError> {
+        if let Some(suspect) = suspect
+            && self.cache.verify(&**remote, fill, suspect, budget).await?
+        {
+            return Ok(Known::Still);
+        }
+        let mut pause = FIRST_PAUSE;
+        let mut changes = 0;
+        loop {
+            match self.seek_once(remote, fill, budget, pause).await? {
+                Round::Found(found) => return Ok(Known::Found(found)),
+                Round::Changed if changes == CHANGES => return Ok(Known::Found(Found::Degraded)),
+                Round::Changed => changes += 1,
+                Round::Waited => pause = (pause * 2).min(LONGEST_PAUSE),
+            }
+        }
+    }
+
+    async fn seek_once(
+        &self,
+        remote: &Arc<dyn Remote>,
+        fill: &Fill<'_>,
+        budget: &mut Budget,
+        pause: Duration,
+    ) -> Result<Round, RemoteError> {
+        let found = |found| Ok(Round::Found(found));
+        let fence = match (self.cache.read(&**remote, fill, budget).await?, &self.goal) {
+            (Read::Fresh(entry, _), Goal::Value | Goal::Refresh(_)) => {
+                return found(Found::Fresh(entry, Source::Redis));
+            }
+            (Read::Stale(entry, _), Goal::Value) => return found(Found::Stale(entry, Source::Redis)),
+            (Read::Fresh(_, fence) | Read::Stale(_, fence) | Read::Absent(fence), _) => fence,
+        };
+        // Before the lease is asked for: the wake-up may overtake the answer.
+        let waiter = self.cache.local().waiters.register(self.leader.key().id());
+        let mut lease = Lease::new(remote.clone(), self.leader.key().clone(), self.cache.next_token());
+        loop {
+            let left = match self.acquire(&mut lease, &**remote, &fence, budget).await? {
+                Acquired::Granted => return Ok(Round::Found(Found::Leased(lease))),
+                Acquired::Changed => return Ok(Round::Changed),
+                Acquired::Held(left) => left,
+            };
+            if Instant::now() >= self.deadline {
+                return Ok(Round::Found(Found::Degraded));
+            }
+            match (&self.goal, remote.is_subscribed()) {
+                (Goal::Anew, _) => self.end_older_load(&**remote, budget).await?,
+                // Released, or not renewed: ask again.
+                (_, true) => {
+                    if let Some(Wake::Published) = self.wait(&waiter, left).await {
+                        return Ok(Round::Waited);
+                    }
+                }
+                (_, false) => {
+                    self.wait(&waiter, pause).await;
+                    return Ok(Round::Waited);
+                }
+            }
+        }
+    }
+
+    /// Asks for the lease, and for stamps that do not exist yet: what is loaded from now on will carry them. Both are sent
+    /// before either is answered.
+    async fn acquire(
+        &self,
+        lease: &mut Lease,
+        remote: &dyn Remote,
+        fence: &[u8],
+        budget: &mut Budget,
+    ) -> Result<Acquired, RemoteError> {
+        let seen = self.leader.seen();
+        let unknown = seen.unknown();
+        if unknown.is_empty() {
+            return lease.acquire(fence, budget).await;
+        }
+        let mut beside = budget.clone();
+        let creating = beside.spend(remote.create_stamps(&unknown));
+        let (created, acquired) = join(creating, lease.acquire(fence, budget)).await;
+        budget.spent_beside(&beside);
+        seen.learn(&unknown, created?.into_iter().map(Some));
+        acquired
+    }
+
+    /// The load under way began before this one: it must not store.
+    async fn end_older_load(&self, remote: &dyn Remote, budget: &mut Budget) -> Result<(), RemoteError> {
+        budget.spend(remote.invalidate(&self.leader.key().address, Invalidation::Expire)).await
+    }
+
+    /// Waits for a message, or until the lease must have ended.
+    async fn wait(&self, waiter: &Waiter, left: Duration) -> Option<Wake> {
+        let jitter = Duration::from_millis(fastrand::u64(1..=25));
+        timeout_at(self.deadline.min(Instant::now() + left + jitter), waiter.woken()).await.ok()
+    }
+}

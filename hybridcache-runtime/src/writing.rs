@@ -1,0 +1,170 @@
+//! Storing and invalidating over both tiers.
+//!
+//! An invalidation acts in this process at once, and once more when the shared tier has been told: what was read from it
+//! meanwhile may be from before. It is noted in the journal first, so that it happens also where telling fails.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::HybridCache;
+use crate::codec::Kind;
+use crate::envelope::{self, Header, MESSAGE_PACK, UNCOMPRESSED};
+use crate::error::Error;
+use crate::function::Key;
+use crate::journal::{Notice, Pending};
+use crate::outcome::Outcome;
+use crate::reading::Fill;
+use crate::remote::{Invalidation, Published, Remote, RemoteError, Token};
+use crate::settings::Plan;
+use crate::stamps::Stamp;
+use crate::stats::{Counters, count};
+use crate::value::AnyValue;
+
+/// A load that gave a value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) token: Token,
+    pub(crate) took: Duration,
+}
+
+impl HybridCache {
+    /// Invalidates every entry that carries the tag, whatever function it belongs to.
+    ///
+    /// `tag` is the text as the template gives it with its values put in: `"org:9"`.
+    ///
+    /// # Errors
+    /// When the shared tier could not be told: see [`Error::is_pending`].
+    pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
+        let stamp = self.tag_stamp(tag);
+        self.restamp(&stamp, self.counters(), &format!("invalidate tag `{tag}`")).await
+    }
+
+    /// Invalidates every entry of a function, by its name (see [`Self::function_stats`]).
+    ///
+    /// # Errors
+    /// When the shared tier could not be told: see [`Error::is_pending`].
+    pub async fn invalidate_function(&self, name: &str) -> Result<(), Error> {
+        let function = self.function_named(name);
+        let counters = function.as_ref().map_or(self.counters(), |function| &function.counters);
+        let stamp = self.function_stamp(name);
+        self.restamp(&stamp, counters, &format!("invalidate function `{name}`")).await
+    }
+
+    /// Invalidates every entry of the namespace, in all processes.
+    ///
+    /// # Errors
+    /// When the shared tier could not be told: see [`Error::is_pending`].
+    pub async fn clear(&self) -> Result<(), Error> {
+        self.restamp(self.namespace_stamp(), self.counters(), "clear the namespace").await
+    }
+
+    async fn restamp(&self, stamp: &Arc<Stamp>, counters: &Counters, action: &str) -> Result<(), Error> {
+        count(&counters.invalidations);
+        stamp.void();
+        let Some(remote) = self.remote() else { return Ok(()) };
+        let pending = self.local().journal.note(Notice::Group(stamp.name.clone()));
+        let told = remote.restamp(std::slice::from_ref(&stamp.name)).await;
+        stamp.void();
+        settle(pending, told, counters, action)
+    }
+
+    pub(crate) async fn invalidate(&self, key: &Arc<Key>, mode: Invalidation) -> Result<(), Error> {
+        let (local, counters) = (self.local(), &key.function.counters);
+        count(&counters.invalidations);
+        local.invalidate(key, mode);
+        let Some(remote) = self.remote().filter(|_| key.function.is_unambiguous()) else { return Ok(()) };
+        let pending = local.journal.note(Notice::Entry(key.address.clone(), mode));
+        let told = remote.invalidate(&key.address, mode).await;
+        local.invalidate(key, mode);
+        settle(pending, told, counters, &format!("invalidate {key}"))
+    }
+
+    /// Stores a value as if it had just been loaded. It takes the place of whatever is loading: those who join meanwhile
+    /// get it.
+    pub(crate) async fn put(&self, key: &Arc<Key>, plan: &Plan, value: Box<AnyValue>) -> Result<(), Error> {
+        let (local, counters) = (self.local(), &key.function.counters);
+        count(&counters.invalidations);
+        local.invalidate(key, Invalidation::Delete);
+        let seen = self.seen(key, plan);
+        let fill = Fill { key, plan, origin: self.origin(&seen) };
+        let leader = local.flights.supersede(key, seen.clone());
+        let token = self.next_token();
+        let (mut encoded, mut fence) = (None, None);
+        if let Some(remote) = self.remote_for(&key.function, plan) {
+            // Should the value be lost, no older one may come back.
+            let pending = local.journal.note(Notice::Entry(key.address.clone(), Invalidation::Delete));
+            let told = self.put_remote(&**remote, &fill, token, &*value).await;
+            encoded = told.as_ref().ok().copied().flatten();
+            fence = encoded.map(|_| token.to_bytes());
+            settle(pending, told.map(drop), counters, &format!("put {key}"))?;
+        }
+        if let Some(entry) = fill.entry(self.clock().now(), value, encoded, fence) {
+            leader.store(|| local.memory.insert(entry.clone()));
+            leader.finish(|_| Outcome::Value(entry));
+        }
+        Ok(())
+    }
+
+    /// Tells how many bytes the value took there; `None`: it was not sent.
+    async fn put_remote(
+        &self,
+        remote: &dyn Remote,
+        fill: &Fill<'_>,
+        token: Token,
+        value: &AnyValue,
+    ) -> Result<Option<usize>, RemoteError> {
+        let seen = fill.origin.seen;
+        let unknown = seen.unknown();
+        if !unknown.is_empty() {
+            seen.learn(&unknown, remote.create_stamps(&unknown).await?.into_iter().map(Some));
+        }
+        let Some(bytes) = self.encode(remote, fill, value, Load { token, took: Duration::ZERO }) else {
+            // It stays in this process; others must not keep the older one.
+            return remote.invalidate(&fill.key.address, Invalidation::Delete).await.map(|()| None);
+        };
+        let encoded = Some(bytes.len());
+        let ttl = Duration::from_millis(fill.plan.lifetimes.ttl());
+        match remote.put(&fill.key.address, token, bytes, ttl).await? {
+            Published::Stored | Published::Fenced => Ok(encoded),
+            Published::Refused => Err(RemoteError::refused("Redis did not take the value")),
+        }
+    }
+
+    /// The envelope of a value that was loaded just now. `None`: it stays in memory, and that was counted.
+    pub(crate) fn encode(&self, remote: &dyn Remote, fill: &Fill<'_>, value: &AnyValue, load: Load) -> Option<Vec<u8>> {
+        let now = remote.now()?;
+        let lifetimes = fill.plan.lifetimes;
+        let header = Header {
+            expired_by_hand: false,
+            codec: MESSAGE_PACK,
+            compression: UNCOMPRESSED,
+            kind: Kind::Value,
+            flags: 0,
+            cost_ms: u32::try_from(load.took.as_millis()).unwrap_or(u32::MAX),
+            fence: load.token.to_bytes(),
+            loaded_at: now.saturating_sub(load.took.as_millis() as u64),
+            fresh_until: now + lifetimes.fresh_for(),
+            expires_at: now + lifetimes.ttl(),
+            stamps: fill.origin.seen.remote()?,
+        };
+        let bytes = envelope::encode_with(&header, |bytes| fill.plan.value.encode(value, bytes)).ok();
+        let sendable = bytes.filter(|bytes| bytes.len() <= self.limits().value_limit);
+        if sendable.is_none() {
+            count(&fill.key.function.counters.unsendable);
+        }
+        sendable
+    }
+}
+
+fn settle(pending: Pending, told: Result<(), RemoteError>, counters: &Counters, action: &str) -> Result<(), Error> {
+    match told {
+        Ok(()) => {
+            pending.acknowledge();
+            Ok(())
+        }
+        Err(error) => {
+            count(&counters.redis_errors);
+            Err(Error::pending(action, &error))
+        }
+    }
+}
