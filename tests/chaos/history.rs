@@ -122,6 +122,9 @@ pub(crate) struct Counts {
     pub(crate) fenced: u64,
     pub(crate) undecodable: u64,
     pub(crate) redis_errors: u64,
+    pub(crate) degraded: u64,
+    pub(crate) breaker_opened: u64,
+    pub(crate) revalidated: u64,
 }
 
 #[derive(Clone, Debug)]

@@ -60,15 +60,22 @@ impl fmt::Display for Summary<'_> {
         )?;
         writeln!(
             f,
-            "  hits: {} in memory, {} in Redis, {} of them stale; {} joined, {} evicted, {} fenced off, {} undecodable, {} Redis errors",
+            "  hits: {} in memory, {} in Redis, {} of them stale; {} joined, {} evicted, {} revalidated, {} fenced off",
             self.counted(|counts| counts.hits_memory),
             self.counted(|counts| counts.hits_redis),
             self.counted(|counts| counts.stale_hits),
             self.counted(|counts| counts.joined),
             self.counted(|counts| counts.evictions),
+            self.counted(|counts| counts.revalidated),
             self.counted(|counts| counts.fenced),
-            self.counted(|counts| counts.undecodable),
+        )?;
+        writeln!(
+            f,
+            "  Redis: {} errors, breakers opened {} times, {} degraded loads, {} undecodable",
             self.counted(|counts| counts.redis_errors),
+            self.counted(|counts| counts.breaker_opened),
+            self.counted(|counts| counts.degraded),
+            self.counted(|counts| counts.undecodable),
         )?;
         writeln!(
             f,

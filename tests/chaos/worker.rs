@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::time::Duration;
 
 use fastrand::Rng;
-use hybridcache::{HybridCache, Memory};
+use hybridcache::{HybridCache, Memory, Outage};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::task::{JoinSet, spawn};
 use tokio::time::sleep;
@@ -51,6 +51,7 @@ pub(crate) fn run() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let builder = HybridCache::builder().namespace(NAMESPACE).redis(orders.redis.clone());
+        let builder = builder.outage(if orders.is_strict { Outage::Strict } else { Outage::Serve });
         let cache = builder.memory(Memory::entries(orders.entries)).build().await.unwrap();
         let (database, log) = (Database::connect(orders.database).await, Log::create(Path::new(&orders.log)));
         let worker = Worker { shop: Shop { cache, database, log }, pace: Arc::new(AtomicU8::new(Pace::Calm as u8)) };
@@ -262,5 +263,8 @@ fn counts(cache: &HybridCache) -> Counts {
         fenced: stats.fenced_publishes,
         undecodable: stats.undecodable,
         redis_errors: stats.redis_errors,
+        degraded: stats.degraded_loads,
+        breaker_opened: stats.breaker_opened,
+        revalidated: stats.revalidated,
     }
 }
