@@ -96,18 +96,50 @@ pub(crate) enum Told {
 /// A line in a process's log. Numbers are unique in their process, kind by kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Record {
-    Call { number: u64, key: Key, how: How, at: Micros },
-    Answer { number: u64, answer: Answer, at: Micros },
-    Load { number: u64, key: Key, how: How, at: Micros },
-    Loaded { number: u64, end: LoadEnd, at: Micros },
+    Call {
+        number: u64,
+        key: Key,
+        how: How,
+        at: Micros,
+    },
+    Answer {
+        number: u64,
+        answer: Answer,
+        at: Micros,
+    },
+    Load {
+        number: u64,
+        key: Key,
+        how: How,
+        at: Micros,
+    },
+    Loaded {
+        number: u64,
+        end: LoadEnd,
+        at: Micros,
+    },
     /// With the versions that were written before, in the database.
-    Change { number: u64, change: Change, written: Vec<(Key, u64)>, at: Micros },
-    Told { number: u64, told: Told, at: Micros },
+    Change {
+        number: u64,
+        change: Change,
+        written: Vec<(Key, u64)>,
+        at: Micros,
+    },
+    Told {
+        number: u64,
+        told: Told,
+        at: Micros,
+    },
     /// The process did not run for that long.
-    Stall { from: Micros, to: Micros },
+    Stall {
+        from: Micros,
+        to: Micros,
+    },
     Counts(Counts),
     /// Nothing follows: all calls were awaited.
-    End { at: Micros },
+    End {
+        at: Micros,
+    },
 }
 
 /// A process's counters so far.

@@ -159,7 +159,9 @@ impl Round {
             let leases = self.redis.keys("*:l");
             match leases.is_empty() {
                 true => return,
-                false if now() > deadline => return self.leaks.lock().unwrap().push(format!("I11: left over: {leases:?}")),
+                false if now() > deadline => {
+                    return self.leaks.lock().unwrap().push(format!("I11: left over: {leases:?}"));
+                }
                 false => thread::sleep(Duration::from_millis(20)),
             }
         }

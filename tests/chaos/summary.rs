@@ -31,7 +31,11 @@ impl<'a> Summary<'a> {
     fn violations(&self) -> String {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         self.findings.violations.iter().for_each(|violation| *counts.entry(violation.promise).or_default() += 1);
-        if counts.is_empty() { "none".to_owned() } else { format!("{counts:?}") }
+        let began = self.history.processes.iter().map(|process| process.begin).min().unwrap_or_default();
+        match self.findings.violations.first() {
+            None => "none".to_owned(),
+            Some(first) => format!("{counts:?}, the first after {} ms", millis(first.span.end.saturating_sub(began))),
+        }
     }
 
     fn faults(&self, harm: Harm) -> usize {

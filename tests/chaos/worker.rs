@@ -13,9 +13,7 @@ use tokio::task::{JoinSet, spawn};
 use tokio::time::sleep;
 
 use crate::database::Database;
-use crate::history::{
-    Answer, Change, Counts, Function, How, Key, MILLISECOND, Micros, Record, SHELVES, Told, now,
-};
+use crate::history::{Answer, Change, Counts, Function, How, Key, MILLISECOND, Micros, Record, SHELVES, Told, now};
 use crate::log::Log;
 use crate::shop::{Failure, Shop};
 
@@ -128,7 +126,7 @@ impl Worker {
                 4..7 => self.give_up(key, rng.u64(..20)).await,
                 _ => call(self.shop.clone(), key, any_how(&mut rng)).await,
             }
-            sleep(Duration::from_millis(rng.u64(2..30))).await;
+            sleep(Duration::from_millis(rng.u64(1..20))).await;
         }
     }
 

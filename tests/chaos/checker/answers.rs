@@ -29,7 +29,8 @@ pub(super) fn check(history: &History, weather: &Weather, findings: &mut Finding
     for change in &history.changes {
         violations.extend(check_change(history, weather, change));
     }
-    let loads: HashMap<(usize, u64), &Load> = history.loads.iter().map(|load| ((load.process, load.number), load)).collect();
+    let loads: HashMap<(usize, u64), &Load> =
+        history.loads.iter().map(|load| ((load.process, load.number), load)).collect();
     let by_process = by_key(&history.loads, |load| load.key);
     let loading = loading(history);
     for call in &history.calls {
@@ -98,9 +99,9 @@ fn wrong(
         Answer::Foreign(key) => Some(format!("the value of {key}")),
         Answer::Failed(number) => {
             let load = loads.get(&(call.process, number));
-            let failed = load.and_then(|load| load.end.filter(|(at, how)| {
-                load.key == call.key && *how == LoadEnd::Failed && *at >= call.begin
-            }));
+            let failed = load.and_then(|load| {
+                load.end.filter(|(at, how)| load.key == call.key && *how == LoadEnd::Failed && *at >= call.begin)
+            });
             failed.is_none().then(|| format!("the error of load {number}: {load:?}"))
         }
         Answer::TimedOut => (!ended(LoadEnd::Dropped)).then(|| "timed out, and no load did".to_owned()),

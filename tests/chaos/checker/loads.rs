@@ -13,7 +13,8 @@ pub(super) fn check(history: &History, weather: &Weather, findings: &mut Finding
     for (key, mut loads) in by_key(history.loads.iter().filter(|load| load.how == How::Plainly), |load| load.key) {
         loads.sort_by_key(|load| load.begin);
         let changes = history.changes.iter().filter(|change| change.change.covers(key));
-        let changed = changes.map(|change| Span { begin: change.begin, end: change.end.map_or(Micros::MAX, |(end, _)| end) });
+        let changed =
+            changes.map(|change| Span { begin: change.begin, end: change.end.map_or(Micros::MAX, |(end, _)| end) });
         let reloaded = anew.get(&key).into_iter().flatten().map(|call| span(call));
         let changed: Vec<Span> = changed.chain(reloaded).collect();
         for pair in loads.windows(2) {

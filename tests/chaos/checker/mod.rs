@@ -115,7 +115,8 @@ pub(crate) fn tell(history: &History, violation: &Violation) -> String {
     }
     let concerns = |this: Key| Some(this) == *key;
     for load in history.loads.iter().filter(|load| concerns(load.key)) {
-        let what = format!("load {} by {} ({:?}): {:?}", load.number, load.process, load.how, load.end.map(|end| end.1));
+        let what =
+            format!("load {} by {} ({:?}): {:?}", load.number, load.process, load.how, load.end.map(|end| end.1));
         tell(load.begin, load.end.map(|end| end.0), what);
     }
     for change in history.changes.iter().filter(|change| key.is_some_and(|key| change.change.covers(key))) {
@@ -131,7 +132,13 @@ pub(crate) fn tell(history: &History, violation: &Violation) -> String {
     lines.sort();
     let mut told = format!("{violation:?}\n");
     let place = &history.processes[*process];
-    let _ = writeln!(told, "  process {process}: place {}, strict: {}, killed: {:?}", place.place, place.is_strict, place.killed.map(ago));
+    let _ = writeln!(
+        told,
+        "  process {process}: place {}, strict: {}, killed: {:?}",
+        place.place,
+        place.is_strict,
+        place.killed.map(ago)
+    );
     let skipped = lines.len().saturating_sub(120);
     if skipped > 0 {
         let _ = writeln!(told, "  ({skipped} earlier lines)");

@@ -43,7 +43,8 @@ enum Class {
 
 pub(super) fn check(history: &History, weather: &Weather, findings: &mut Findings) {
     let mut loads = by_key(&history.loads, |load| load.key);
-    findings.replays = history.changes.iter().filter(|change| matches!(change.end, Some((_, Told::Pending)))).count() as u64;
+    findings.replays =
+        history.changes.iter().filter(|change| matches!(change.end, Some((_, Told::Pending)))).count() as u64;
     for (key, calls) in by_key(&history.calls, |call| call.key) {
         let changes = history.changes.iter().filter_map(|change| {
             let (_, version) = change.written.iter().find(|(written, _)| *written == key)?;
@@ -167,7 +168,11 @@ impl Story<'_> {
             return findings.violations.push(self.violation("I7", read, read.call.begin, what));
         };
         if read.call.begin > *gone {
-            let what = format!("version {} was to be gone {:.1} ms before", read.version, (read.call.begin - gone) as f64 / 1000.0);
+            let what = format!(
+                "version {} was to be gone {:.1} ms before",
+                read.version,
+                (read.call.begin - gone) as f64 / 1000.0
+            );
             findings.violations.push(self.violation("I9", read, gone.saturating_sub(ttl), what));
         }
     }

@@ -1,9 +1,7 @@
 //! Histories that the checker must accept, and the same with one thing wrong. Times are in milliseconds.
 
 use super::*;
-use crate::history::{
-    Answer, Call, Change, Changed, Fault, Function, Harm, How, Load, LoadEnd, Process, Record, Told,
-};
+use crate::history::{Answer, Call, Change, Changed, Fault, Function, Harm, How, Load, LoadEnd, Process, Record, Told};
 
 const KEY: Key = Key { function: Function::Lasting, id: 1 };
 const BRIEF: Key = Key { function: Function::Brief, id: 1 };
@@ -149,7 +147,11 @@ fn who_puts_an_older_version_meanwhile_may_have_come_last() {
 #[test]
 fn no_value_outlives_its_lifetime_or_comes_from_nowhere() {
     let history = quiet().loaded(0, BRIEF, (100, 1100), LoadEnd::Gave(1));
-    history.called(2, BRIEF, (3399, 3400), Answer::Version(1)).is_fine().called(2, BRIEF, (3401, 3402), Answer::Version(1)).breaks(&["I9"]);
+    history
+        .called(2, BRIEF, (3399, 3400), Answer::Version(1))
+        .is_fine()
+        .called(2, BRIEF, (3401, 3402), Answer::Version(1))
+        .breaks(&["I9"]);
     quiet().called(2, BRIEF, (500, 501), Answer::Version(1)).breaks(&["I7"]);
     let failed = quiet().loaded(0, BRIEF, (100, 110), LoadEnd::Dropped);
     failed.called(2, BRIEF, (500, 501), Answer::Version(1)).breaks(&["I7"]);
@@ -211,9 +213,7 @@ fn an_error_comes_from_a_load() {
     early.called(1, KEY, (500, 501), Answer::Failed(0)).breaks(&["I8"]);
 
     for (answer, end) in [(Answer::TimedOut, LoadEnd::Dropped), (Answer::Panicked, LoadEnd::Panicked)] {
-        let ended = |process, end| {
-            quiet().loaded(process, KEY, (100, 900), end).called(1, KEY, (500, 901), answer)
-        };
+        let ended = |process, end| quiet().loaded(process, KEY, (100, 900), end).called(1, KEY, (500, 901), answer);
         ended(1, end).is_fine();
         ended(2, end).breaks(&["I8"]);
         ended(1, LoadEnd::Failed).breaks(&["I8"]);
