@@ -156,6 +156,7 @@ pub(crate) struct Counts {
     pub(crate) redis_errors: u64,
     pub(crate) degraded: u64,
     pub(crate) breaker_opened: u64,
+    pub(crate) breaker_is_open: bool,
     pub(crate) revalidated: u64,
 }
 
@@ -197,8 +198,8 @@ pub(crate) struct Process {
     pub(crate) begin: Micros,
     /// When it was killed, if it was.
     pub(crate) killed: Option<Micros>,
-    /// Whether it came to the end of its log.
-    pub(crate) has_ended: bool,
+    /// When it came to the end of its log: all its calls were answered.
+    pub(crate) ended: Option<Micros>,
     pub(crate) stalls: Vec<Span>,
     pub(crate) counts: Vec<Counts>,
 }
@@ -261,8 +262,8 @@ impl Function {
 
     pub(crate) fn keys(self) -> u64 {
         match self {
-            Self::Brief | Self::Patient => 6,
-            Self::Lasting => 10,
+            Self::Brief | Self::Lasting => 10,
+            Self::Patient => 6,
             Self::Tagged => 9,
         }
     }
@@ -331,7 +332,7 @@ impl History {
                 Record::Told { number, told, at } => changes[number as usize].end = Some((at, told)),
                 Record::Stall { from, to } => process.stalls.push(Span { begin: from, end: to }),
                 Record::Counts(counts) => process.counts.push(counts),
-                Record::End { .. } => process.has_ended = true,
+                Record::End { at } => process.ended = Some(at),
             }
         }
         self.processes.push(process);

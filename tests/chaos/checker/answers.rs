@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::weather::{Weather, merged, overlap};
 use super::{Findings, Violation, WAIT, by_key};
 use crate::history::{
-    Answer, Call, Changed, Function, History, How, Key, Load, LoadEnd, MILLISECOND, Micros, SECOND, Span, Told,
+    Answer, Call, Changed, Counts, Function, History, How, Key, Load, LoadEnd, MILLISECOND, Micros, SECOND, Span, Told,
 };
 
 /// The longest load of a function without a timeout.
@@ -20,11 +20,14 @@ const SLACK: Micros = 1500 * MILLISECOND;
 pub(super) fn check(history: &History, weather: &Weather, findings: &mut Findings) {
     let violations = &mut findings.violations;
     for (process, ended) in history.processes.iter().enumerate() {
-        if !ended.has_ended && ended.killed.is_none() {
+        if ended.ended.is_none() && ended.killed.is_none() {
             let span = Span { begin: ended.begin, end: ended.begin };
             let what = "the process did not come to an end".to_owned();
             violations.push(Violation { promise: "I4", key: None, process, span, what });
         }
+    }
+    for process in 0..history.processes.len() {
+        violations.extend(check_recovery(history, weather, process));
     }
     for change in &history.changes {
         violations.extend(check_change(history, weather, change));
@@ -109,6 +112,18 @@ fn wrong(
     }
 }
 
+/// In a calm, Redis is in use again: not at every moment (two cores are few), but once it must be seen.
+fn check_recovery(history: &History, weather: &Weather, process: usize) -> Vec<Violation> {
+    let counts = &history.processes[process].counts;
+    let calms = weather.calms().filter(|calm| calm.length() > SECOND);
+    let looks = calms.filter_map(|calm| {
+        let seen: Vec<&Counts> = counts.iter().filter(|counts| (calm.begin..calm.end).contains(&counts.at)).collect();
+        (seen.len() >= 3 && seen.iter().all(|counts| counts.breaker_is_open)).then_some(calm)
+    });
+    let what = "Redis is not in use, in a calm".to_owned();
+    looks.map(|span| Violation { promise: "I8", key: None, process, span, what: what.clone() }).collect()
+}
+
 /// In a calm, service is back.
 fn check_change(history: &History, weather: &Weather, change: &Changed) -> Option<Violation> {
     let (end, promise) = (change.end.map(|(end, _)| end), "I8");
@@ -124,7 +139,7 @@ fn check_change(history: &History, weather: &Weather, change: &Changed) -> Optio
     };
     let span = Span { begin: change.begin, end };
     let is_pending = matches!(change.end, Some((_, Told::Pending)));
-    if is_pending && weather.is_even(span) {
+    if is_pending && weather.is_even(span, &[change.process]) {
         return violation(end, "is not acknowledged, in a calm");
     }
     None

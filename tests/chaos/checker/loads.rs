@@ -1,8 +1,8 @@
 //! How often a key is loaded, in a calm: once for each change, and once for each stale period.
 
 use super::weather::Weather;
-use super::{Findings, MESSAGE, Violation, by_key};
-use crate::history::{Call, Function, History, How, Load, LoadEnd, MILLISECOND, Micros, SECOND, Span};
+use super::{Findings, MESSAGE, RECOVERY, Violation, by_key};
+use crate::history::{Call, Function, History, How, Load, LoadEnd, MILLISECOND, Micros, SECOND, Span, Told};
 
 /// By how much clocks that are read over a network may disagree about when a value is stale.
 const SKEW: Micros = 150 * MILLISECOND;
@@ -13,8 +13,12 @@ pub(super) fn check(history: &History, weather: &Weather, findings: &mut Finding
     for (key, mut loads) in by_key(history.loads.iter().filter(|load| load.how == How::Plainly), |load| load.key) {
         loads.sort_by_key(|load| load.begin);
         let changes = history.changes.iter().filter(|change| change.change.covers(key));
-        let changed =
-            changes.map(|change| Span { begin: change.begin, end: change.end.map_or(Micros::MAX, |(end, _)| end) });
+        // One that is pending is made up for at any time.
+        let changed = changes.map(|change| match change.end {
+            Some((end, Told::Acknowledged)) => Span { begin: change.begin, end },
+            Some((end, Told::Pending)) => Span { begin: change.begin, end: end + 2 * RECOVERY },
+            None => Span { begin: change.begin, end: change.begin + 2 * RECOVERY },
+        });
         let reloaded = anew.get(&key).into_iter().flatten().map(|call| span(call));
         let changed: Vec<Span> = changed.chain(reloaded).collect();
         for pair in loads.windows(2) {
@@ -23,7 +27,10 @@ pub(super) fn check(history: &History, weather: &Weather, findings: &mut Finding
             let span = Span { begin: first.begin, end: end.max(second.begin) };
             // A message may come when the next load has begun.
             let heeds = |change: &Span| Span { end: change.end.saturating_add(MESSAGE), ..*change }.meets(span);
-            if !weather.is_even(span) || changed.iter().any(heeds) || outlasts_patience(&loads, second) {
+            if !weather.is_even(span, &[first.process, second.process])
+                || changed.iter().any(heeds)
+                || outlasts_patience(&loads, second)
+            {
                 continue;
             }
             findings.load_claims += 1;

@@ -1,14 +1,16 @@
 //! Histories that the checker must accept, and the same with one thing wrong. Times are in milliseconds.
 
 use super::*;
-use crate::history::{Answer, Call, Change, Changed, Fault, Function, Harm, How, Load, LoadEnd, Process, Record, Told};
+use crate::history::{
+    Answer, Call, Change, Changed, Counts, Fault, Function, Harm, How, Load, LoadEnd, Process, Record, Told,
+};
 
 const KEY: Key = Key { function: Function::Lasting, id: 1 };
 const BRIEF: Key = Key { function: Function::Brief, id: 1 };
 
 /// A minute in which nothing has happened yet. Even processes serve, odd ones are strict.
 fn quiet() -> History {
-    let process = |place| Process { place, is_strict: place % 2 == 1, has_ended: true, ..Process::default() };
+    let process = |place| Process { place, is_strict: place % 2 == 1, ended: Some(60 * SECOND), ..Process::default() };
     History { processes: (0..4).map(process).collect(), ..History::default() }
 }
 
@@ -186,7 +188,7 @@ fn every_call_is_answered_in_time() {
     slow(7000).harmed(Harm::Stopped, Some(1), (2000, 3000)).is_fine();
 
     let mut hung = quiet();
-    hung.processes[1].has_ended = false;
+    hung.processes[1].ended = None;
     hung.breaks(&["I4"]);
 }
 
@@ -220,6 +222,19 @@ fn an_error_comes_from_a_load() {
     }
     quiet().called(1, KEY, (500, 501), Answer::Nothing).breaks(&["I8"]);
     quiet().called_so(How::Peek, 1, KEY, (500, 501), Answer::Nothing).is_fine();
+}
+
+#[test]
+fn in_a_calm_redis_is_in_use() {
+    let looks = |open: &[u64]| {
+        let mut history = quiet().harmed(Harm::Deaf, Some(2), (1000, 2000));
+        let looks =
+            (2..30).map(|at| Counts { at: at * SECOND, breaker_is_open: open.contains(&at), ..Counts::default() });
+        history.processes[1].counts = looks.collect();
+        history.harmed(Harm::Deaf, Some(2), (10_000, 11_000))
+    };
+    looks(&[5, 6, 7, 8]).is_fine();
+    looks(&[5, 6, 7, 8, 9]).breaks(&["I8"]);
 }
 
 #[test]
@@ -285,7 +300,7 @@ fn a_log_is_read_as_it_was_written() {
     let (log, mut history) = (lines.join("\n"), History::default());
     history.add(Process::default(), &log);
     history.add(Process { killed: Some(9), ..Process::default() }, &log[..log.len() - 5]);
-    assert!(history.processes[0].has_ended && !history.processes[1].has_ended);
+    assert_eq!((history.processes[0].ended, history.processes[1].ended), (Some(6), None));
     for process in 0..2 {
         assert_eq!(history.calls[process].end, Some((5, Answer::Version(1))));
         assert_eq!(history.loads[process].end, Some((4, LoadEnd::Gave(1))));

@@ -16,8 +16,10 @@ pub(super) struct Weather {
     stopped: Vec<Vec<Span>>,
     /// Anybody was in trouble, or died.
     rough: Vec<Span>,
-    /// The same, or Redis had lost data, or somebody went on without it because two cores are few.
+    /// The same, or Redis had lost data a while ago.
     uneven: Vec<Span>,
+    /// The process went on without Redis, which may be because two cores are few.
+    hasty: Vec<Vec<Span>>,
     /// Redis went back to the beginning of the span.
     undone: Vec<Span>,
 }
@@ -42,14 +44,17 @@ impl Weather {
         };
         let stalls = history.processes.iter().flat_map(|process| process.stalls.iter().copied());
         let rough = all(&harms(&[Harm::Deaf, Harm::Slow, Harm::Stopped, Harm::Killed, Harm::Lost, Harm::Undone]), 0);
-        let rough = merged(rough.into_iter().chain(stalls), RECOVERY);
-        let hasty = history.processes.iter().flat_map(|process| hasty(&process.counts));
+        // Loads that are still running in the background when a process ends keep their leases, as if it was killed.
+        let ended = history.processes.iter().filter_map(|process| process.ended).min();
+        let over = ended.map(|begin| Span { begin, end: Micros::MAX / 2 });
+        let rough = merged(rough.into_iter().chain(stalls).chain(over), RECOVERY);
         let lost = all(&harms(&[Harm::Lost, Harm::Undone]), DISAGREEMENT);
         Self {
             deaf: of_each(&harms(&[Harm::Deaf, Harm::Stopped, Harm::Undone]), true, RECOVERY),
             troubled: of_each(&harms(&[Harm::Deaf, Harm::Slow, Harm::Stopped, Harm::Undone]), true, RECOVERY),
             stopped: of_each(&harms(&[Harm::Stopped]), true, 0),
-            uneven: merged(rough.iter().copied().chain(lost).chain(hasty), 0),
+            uneven: merged(rough.iter().copied().chain(lost), 0),
+            hasty: history.processes.iter().map(|process| merged(hasty(&process.counts), 0)).collect(),
             rough,
             undone: all(&harms(&[Harm::Undone]), 0),
         }
@@ -74,9 +79,15 @@ impl Weather {
         last(&self.rough, span).is_none()
     }
 
-    /// Calm enough for loads to be counted.
-    pub(super) fn is_even(&self, span: Span) -> bool {
-        last(&self.uneven, span).is_none()
+    /// The times between the disturbances of anybody.
+    pub(super) fn calms(&self) -> impl Iterator<Item = Span> {
+        self.rough.windows(2).map(|pair| Span { begin: pair[0].end, end: pair[1].begin })
+    }
+
+    /// Calm enough for what these processes load to be counted.
+    pub(super) fn is_even(&self, span: Span, processes: &[usize]) -> bool {
+        let is_hasty = |process: &usize| last(&self.hasty[*process], span).is_some();
+        last(&self.uneven, span).is_none() && !processes.iter().any(is_hasty)
     }
 
     /// When Redis came back that has undone what was done in this span.
