@@ -73,6 +73,8 @@ impl Round {
                 self.redis.start_again();
                 &[Harm::Undone]
             }
+            Global::Refuse => self.set_for_a_while("min-replicas-to-write", ["1", "0"], end),
+            Global::Fill => self.set_for_a_while("maxmemory", ["1", "0"], end),
             Global::Flush => {
                 self.redis.flush();
                 &[Harm::Lost]
@@ -83,6 +85,13 @@ impl Round {
             }
         };
         harms.iter().for_each(|harm| self.note(*harm, None, begin));
+    }
+
+    fn set_for_a_while(&self, setting: &str, [meanwhile, afterwards]: [&str; 2], end: Micros) -> &'static [Harm] {
+        self.redis.config_set(setting, meanwhile);
+        sleep_until(end);
+        self.redis.config_set(setting, afterwards);
+        &[Harm::Slow]
     }
 
     fn note(&self, what: Harm, place: Option<usize>, begin: Micros) {

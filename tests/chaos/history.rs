@@ -225,7 +225,7 @@ pub(crate) struct Fault {
 pub(crate) enum Harm {
     /// Messages are late, or lost together with their connection; commands too.
     Deaf,
-    /// Everything is a little late.
+    /// Everything is a little late, or commands are refused; messages arrive.
     Slow,
     /// The process is stopped.
     Stopped,

@@ -55,6 +55,10 @@ pub(crate) enum Global {
     Crash,
     /// It comes back as it was at the beginning of the span: what was acknowledged since is undone.
     Rollback,
+    /// It takes no writes, as one that lost its replicas. Reads and messages go on.
+    Refuse,
+    /// It is full.
+    Fill,
     Flush,
     ScriptFlush,
 }
@@ -114,12 +118,14 @@ fn to_one(rng: &mut Rng, place: usize) -> (Deed, Micros) {
 }
 
 fn to_redis(rng: &mut Rng, spares_data: bool) -> (Deed, Micros) {
-    let (global, longest) = match rng.u32(..6) {
+    let (global, longest) = match rng.u32(..9) {
         0 | 1 if spares_data => (Global::Stop, 5000),
         0 => (Global::Crash, 2000),
         1 | 2 if !spares_data => (Global::Rollback, 1500),
         3 if !spares_data => (Global::Flush, 1),
         4 => (Global::ScriptFlush, 1),
+        5 | 6 => (Global::Refuse, 3000),
+        7 => (Global::Fill, 2000),
         _ => (Global::Stop, 1000),
     };
     (Deed::Redis(global), rng.u64(1..=longest) * MILLISECOND)

@@ -133,8 +133,8 @@ fn takes(function: Function) -> Duration {
         0..700 => (1, 15),
         700..900 => (15, 150),
         900..985 => (150, 800),
+        985.. if function == Function::Patient => (3200, 4500),
         985..996 => (800, 1500),
-        _ if function == Function::Patient => (3200, 4500),
         _ => (1500, 2500),
     };
     Duration::from_millis(fastrand::u64(least..=most))

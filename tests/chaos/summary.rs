@@ -83,7 +83,7 @@ impl fmt::Display for Summary<'_> {
         )?;
         writeln!(
             f,
-            "  faults: {} messages or connections lost, {} delays, {} stops, {} kills, {} losses of data, {} rollbacks",
+            "  faults: {} messages or connections lost, {} delays or refusals, {} stops, {} kills, {} losses of data, {} rollbacks",
             self.faults(Harm::Deaf),
             self.faults(Harm::Slow),
             self.faults(Harm::Stopped),

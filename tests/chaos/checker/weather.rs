@@ -54,7 +54,7 @@ impl Weather {
             troubled: of_each(&harms(&[Harm::Deaf, Harm::Slow, Harm::Stopped, Harm::Undone]), true, RECOVERY),
             stopped: of_each(&harms(&[Harm::Stopped]), true, 0),
             uneven: merged(rough.iter().copied().chain(lost), 0),
-            hasty: history.processes.iter().map(|process| merged(hasty(&process.counts), 0)).collect(),
+            hasty: history.processes.iter().map(|process| merged(hasty(process).into_iter(), 0)).collect(),
             rough,
             undone: all(&harms(&[Harm::Undone]), 0),
         }
@@ -97,9 +97,11 @@ impl Weather {
 }
 
 /// Where a call to Redis has failed or taken too long, between one count and the next.
-fn hasty(counts: &[Counts]) -> impl Iterator<Item = Span> {
+fn hasty(process: &Process) -> Vec<Span> {
+    let first = Counts { at: process.begin, ..Counts::default() };
+    let counts: Vec<&Counts> = [&first].into_iter().chain(&process.counts).collect();
     let grown = counts.windows(2).filter(|pair| pair[1].redis_errors > pair[0].redis_errors);
-    grown.map(|pair| Span { begin: pair[0].at.saturating_sub(SECOND), end: pair[1].at + SECOND })
+    grown.map(|pair| Span { begin: pair[0].at.saturating_sub(SECOND), end: pair[1].at + SECOND }).collect()
 }
 
 /// Sorted, each with its time of recovery, those that meet made one.
