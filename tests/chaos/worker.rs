@@ -29,6 +29,8 @@ pub(crate) struct Orders {
     pub(crate) seed: u64,
     pub(crate) entries: u64,
     pub(crate) is_strict: bool,
+    /// Whether it makes changes.
+    pub(crate) changes: bool,
 }
 
 /// What the parent says, one word a line.
@@ -53,25 +55,26 @@ pub(crate) fn run() {
         let cache = builder.memory(Memory::entries(orders.entries)).build().await.unwrap();
         let (database, log) = (Database::connect(orders.database).await, Log::create(Path::new(&orders.log)));
         let worker = Worker { shop: Shop { cache, database, log }, pace: Arc::new(AtomicU8::new(Pace::Calm as u8)) };
-        worker.work(orders.seed).await;
+        worker.work(orders.seed, orders.changes).await;
     });
 }
 
 impl Orders {
     pub(crate) fn to_words(&self) -> String {
-        let Self { redis, database, log, seed, entries, is_strict } = self;
-        format!("{redis} {database} {seed} {entries} {is_strict} {log}")
+        let Self { redis, database, log, seed, entries, is_strict, changes } = self;
+        format!("{redis} {database} {seed} {entries} {is_strict} {changes} {log}")
     }
 
     fn from_words(words: &str) -> Self {
-        let words: Vec<&str> = words.splitn(6, ' ').collect();
+        let words: Vec<&str> = words.splitn(7, ' ').collect();
         Self {
             redis: words[0].to_owned(),
             database: words[1].parse().unwrap(),
             seed: words[2].parse().unwrap(),
             entries: words[3].parse().unwrap(),
             is_strict: words[4].parse().unwrap(),
-            log: words[5].to_owned(),
+            changes: words[5].parse().unwrap(),
+            log: words[6].to_owned(),
         }
     }
 }
@@ -91,13 +94,15 @@ struct Worker {
 }
 
 impl Worker {
-    async fn work(self, seed: u64) {
+    async fn work(self, seed: u64, changes: bool) {
         let mut rng = Rng::with_seed(seed);
         let mut tasks = JoinSet::new();
         for _ in 0..CALLERS {
             tasks.spawn(self.clone().call_on(rng.fork()));
         }
-        tasks.spawn(self.clone().change_on(rng.fork()));
+        if changes {
+            tasks.spawn(self.clone().change_on(rng.fork()));
+        }
         let pulse = spawn(pulse(self.shop.clone()));
         let mut lines = BufReader::new(stdin()).lines();
         while let Ok(Some(line)) = lines.next_line().await {
@@ -149,7 +154,7 @@ impl Worker {
     async fn change_on(self, mut rng: Rng) {
         while !self.is(Pace::Over) {
             // In small steps, to hear that the pace has changed.
-            let odds = if self.is(Pace::Storm) { 7 } else { 250 };
+            let odds = if self.is(Pace::Storm) { 10 } else { 250 };
             if rng.u32(..odds) == 0 {
                 change(&self.shop, any_change(&mut rng), &mut rng).await;
             }
@@ -177,11 +182,11 @@ fn any_how(rng: &mut Rng) -> How {
 fn any_change(rng: &mut Rng) -> Change {
     let key = any_key(rng);
     match rng.u32(..100) {
-        0..50 => Change::Invalidate(key),
-        50..65 => Change::Put(key),
-        65..75 => Change::Expire(key),
-        75..92 => Change::Shelf(rng.u64(..SHELVES)),
-        92..97 => Change::Function(key.function),
+        0..60 => Change::Invalidate(key),
+        60..75 => Change::Put(key),
+        75..85 => Change::Expire(key),
+        85..96 => Change::Shelf(rng.u64(..SHELVES)),
+        96..99 => Change::Function(key.function),
         _ => Change::Clear,
     }
 }
