@@ -91,6 +91,8 @@ pub(crate) enum Told {
     Acknowledged,
     /// It was an error: to be made up for once Redis is back.
     Pending,
+    /// Who asked for it did not wait for the outcome: to be made up for, if need be.
+    Unheard,
 }
 
 /// A line in a process's log. Numbers are unique in their process, kind by kind.

@@ -52,7 +52,7 @@ impl fmt::Display for Summary<'_> {
         let Self { history, findings } = self;
         writeln!(
             f,
-            "  {} calls by {} processes ({} failed, {} timed out, {} panicked), {} loads; {} changes acknowledged, {} pending",
+            "  {} calls by {} processes ({} failed, {} timed out, {} panicked), {} loads; changes: {} acknowledged, {} pending, {} unheard",
             history.calls.len(),
             history.processes.len(),
             self.answered(|answer| matches!(answer, Answer::Failed(_))),
@@ -61,6 +61,7 @@ impl fmt::Display for Summary<'_> {
             history.loads.len(),
             self.told(Told::Acknowledged),
             self.told(Told::Pending),
+            self.told(Told::Unheard),
         )?;
         writeln!(
             f,

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use hybridcache::{BreakerState, HybridCache, Memory, Outage};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::task::{JoinSet, spawn};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::database::Database;
 use crate::history::{Answer, Change, Counts, Function, How, Key, MILLISECOND, Micros, Record, SHELVES, Told, now};
@@ -227,15 +227,24 @@ async fn change(shop: &Shop, change: Change, rng: &mut Rng) {
     }
     let version = written.first().map_or(0, |(_, version)| *version);
     let number = shop.log.change(change, written);
-    let told = match change {
+    let patience = if rng.u32(..10) == 0 { Duration::from_millis(rng.u64(..10)) } else { Duration::MAX };
+    let told = match timeout(patience, tell(shop, change, version)).await {
+        Ok(Ok(())) => Told::Acknowledged,
+        Ok(Err(_)) => Told::Pending,
+        Err(_) => Told::Unheard,
+    };
+    shop.log.told(number, told);
+}
+
+async fn tell(shop: &Shop, change: Change, version: u64) -> Result<(), hybridcache::Error> {
+    match change {
         Change::Invalidate(key) => shop.entry(key).invalidate().await,
         Change::Expire(key) => shop.entry(key).expire().await,
         Change::Put(key) => shop.entry(key).put(crate::shop::Item { key, version }).await,
         Change::Shelf(shelf) => shop.cache.invalidate_tag(&format!("shelf:{shelf}")).await,
         Change::Function(function) => shop.cache.invalidate_function(function.name()).await,
         Change::Clear => shop.cache.clear().await,
-    };
-    shop.log.told(number, if told.is_ok() { Told::Acknowledged } else { Told::Pending });
+    }
 }
 
 async fn pulse(shop: Shop) {

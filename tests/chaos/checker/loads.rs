@@ -16,7 +16,7 @@ pub(super) fn check(history: &History, weather: &Weather, findings: &mut Finding
         // One that is pending is made up for at any time.
         let changed = changes.map(|change| match change.end {
             Some((end, Told::Acknowledged)) => Span { begin: change.begin, end },
-            Some((end, Told::Pending)) => Span { begin: change.begin, end: end + 2 * RECOVERY },
+            Some((end, Told::Pending | Told::Unheard)) => Span { begin: change.begin, end: end + 2 * RECOVERY },
             None => Span { begin: change.begin, end: change.begin + 2 * RECOVERY },
         });
         let reloaded = anew.get(&key).into_iter().flatten().map(|call| span(call));

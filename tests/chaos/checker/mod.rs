@@ -5,8 +5,8 @@
 //! | I6 | a value from before a change that this very process made, whatever it was told, in a call that began after it | `reads.rs` |
 //! | I2, undisturbed | a value from before an acknowledged change of another process, in a call that began more than [`MESSAGE`] after it, where the reader was not [deaf](weather) in between | |
 //! | I2, `Outage::Strict` | the same in a call that began more than [`STRICT`] after it, however deaf the reader was | |
-//! | I2, `Outage::Serve` | the same once the reader can hear again, [`RECOVERY`] after the fault's end | |
-//! | I10 | a change that was told to be pending, or that Redis has undone, counts as acknowledged once its process was out of trouble for [`RECOVERY`]; that of a process that died before counts never | |
+//! | I2, `Outage::Serve` | the same once the reader can hear again and Redis answers it in time: [`RECOVERY`] after the faults' end | |
+//! | I10 | a change that was told to be pending, whose outcome nobody waited for, or that Redis has undone, counts as acknowledged once its process was out of trouble for [`RECOVERY`]; that of a process that died before counts never | |
 //! | I9 | a value whose last load, or put, ended more than its `ttl` before the call began | |
 //! | I7 | a value that nobody has loaded or put, or another key's | |
 //! | | a `refresh` or a `bypass` that gives what had changed in the database before the call began | |

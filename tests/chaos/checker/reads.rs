@@ -107,14 +107,14 @@ impl Story<'_> {
                 && matches!(put.change, Change::Put(_))
                 && match put.end {
                     Some((at, Told::Acknowledged)) => at >= change.begin,
-                    Some((_, Told::Pending)) | None => true,
+                    Some((_, Told::Pending | Told::Unheard)) | None => true,
                 }
         })
     }
 
     fn bound(&self, change: &Changed, reader: usize) -> Option<Bound> {
         let (told_at, told) = change.end?;
-        if change.process == reader {
+        if change.process == reader && told != Told::Unheard {
             return Some(Bound { from: told_at, class: Class::Own });
         }
         let acknowledged = self.effective(change, told_at, told)?;
@@ -155,7 +155,7 @@ impl Story<'_> {
         });
         let put = puts.map(|(put, _)| match put.end {
             Some((end, Told::Acknowledged)) => (put.process, end),
-            Some((_, Told::Pending)) | None => (put.process, Micros::MAX),
+            Some((_, Told::Pending | Told::Unheard)) | None => (put.process, Micros::MAX),
         });
         // Until it is stored the process may have been stopped.
         let lives = loaded.chain(put).map(|(process, end)| {

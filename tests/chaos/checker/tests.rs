@@ -101,6 +101,8 @@ fn who_is_deaf_sees_it_once_it_can_hear_again_and_who_is_strict_within_three_sec
     before.reads_one(2, 3499).is_fine().reads_one(2, 3501).breaks(&["I2"]);
     let elsewhere = History::of_two_versions(Told::Acknowledged).harmed(Harm::Deaf, Some(3), (1500, 9000));
     elsewhere.reads_one(2, 2011).breaks(&["I2"]);
+    let slow = history().harmed(Harm::Slow, Some(2), (11_000, 13_000));
+    slow.reads_one(2, 15_999).is_fine().reads_one(2, 16_001).breaks(&["I2"]);
     let after = History::of_two_versions(Told::Acknowledged).harmed(Harm::Deaf, Some(2), (2200, 9000));
     after.reads_one(2, 2011).breaks(&["I2"]);
 }
@@ -111,6 +113,9 @@ fn what_is_pending_is_in_force_once_its_process_is_out_of_trouble() {
     history().reads_one(2, 8999).is_fine().reads_one(2, 9001).breaks(&["I2"]);
     history().killed(0, 7000).reads_one(2, 9001).is_fine();
     history().killed(0, 8100).reads_one(2, 9001).breaks(&["I2"]);
+    let unheard = || History::of_two_versions(Told::Unheard);
+    unheard().reads_one(0, 5009).is_fine().reads_one(0, 5011).breaks(&["I2"]);
+    unheard().reads_one(2, 5009).is_fine().reads_one(2, 5011).breaks(&["I2"]);
 }
 
 #[test]

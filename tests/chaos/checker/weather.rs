@@ -60,9 +60,11 @@ impl Weather {
         }
     }
 
-    /// Until when the process may be ignorant of what was said in a span.
+    /// Until when the process may be ignorant of what was said in a span. As long as Redis does not answer it in time it
+    /// cannot find out what it has missed.
     pub(super) fn deaf_until(&self, process: usize, span: Span) -> Option<Micros> {
-        last(&self.deaf[process], span)
+        let end = last(&self.deaf[process], span)?;
+        last(&self.troubled[process], Span { begin: end, end })
     }
 
     /// Until when a process that had trouble in a span may still have it.
