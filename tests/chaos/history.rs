@@ -50,10 +50,20 @@ pub(crate) enum How {
     Peek,
 }
 
+/// Where a value comes from: the process, and the number of its load or change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Origin {
+    Load(usize, u64),
+    Put(usize, u64),
+}
+
 /// What a call gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Answer {
-    Version(u64),
+    Value {
+        version: u64,
+        origin: Origin,
+    },
     /// A peek found nothing.
     Nothing,
     /// The load of that number failed.
@@ -184,6 +194,7 @@ pub(crate) struct Load {
 #[derive(Clone, Debug)]
 pub(crate) struct Changed {
     pub(crate) process: usize,
+    pub(crate) number: u64,
     pub(crate) change: Change,
     pub(crate) written: Vec<(Key, u64)>,
     pub(crate) begin: Micros,
@@ -193,6 +204,8 @@ pub(crate) struct Changed {
 /// A process, from its start to its end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Process {
+    /// The how manieth process it is.
+    pub(crate) number: usize,
     /// Its place in the fleet: the next one in it is connected through the same network.
     pub(crate) place: usize,
     /// Whether it trusts its memory for three seconds only, without proof.
@@ -308,9 +321,10 @@ impl Span {
 }
 
 impl History {
-    /// Takes in what a process wrote down. What it was writing when it was killed may be cut short.
+    /// Takes in what the next process wrote down. What it was writing when it was killed may be cut short.
     pub(crate) fn add(&mut self, mut process: Process, log: &str) {
         let number = self.processes.len();
+        assert_eq!(process.number, number, "processes are added in their order");
         let (mut calls, mut loads, mut changes) = <(Vec<Call>, Vec<Load>, Vec<Changed>)>::default();
         for line in log.lines() {
             let record = match serde_json::from_str(line) {
@@ -328,8 +342,8 @@ impl History {
                     loads.push(Load { process: number, number: load, key, how, begin: at, end: None });
                 }
                 Record::Loaded { number, end, at } => loads[number as usize].end = Some((at, end)),
-                Record::Change { change, written, at, .. } => {
-                    changes.push(Changed { process: number, change, written, begin: at, end: None });
+                Record::Change { number: this, change, written, at } => {
+                    changes.push(Changed { process: number, number: this, change, written, begin: at, end: None });
                 }
                 Record::Told { number, told, at } => changes[number as usize].end = Some((at, told)),
                 Record::Stall { from, to } => process.stalls.push(Span { begin: from, end: to }),

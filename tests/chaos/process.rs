@@ -30,8 +30,13 @@ impl Worker {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let process = Process { place, is_strict: orders.is_strict, begin, ..Process::default() };
+        let process =
+            Process { number: orders.number, place, is_strict: orders.is_strict, begin, ..Process::default() };
         Self { input: child.stdin.take(), child, process, log: orders.log.clone().into() }
+    }
+
+    pub(crate) fn number(&self) -> usize {
+        self.process.number
     }
 
     pub(crate) fn say(&mut self, word: &str) {

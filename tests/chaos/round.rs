@@ -72,6 +72,7 @@ impl Round {
     fn start(&self, place: usize) -> Worker {
         let number = self.started.fetch_add(1, SeqCst);
         let orders = Orders {
+            number: number as usize,
             redis: self.proxies[place].url(),
             database: self.database.port(),
             log: self.directory.path().join(format!("{number}.log")).to_str().unwrap().to_owned(),
@@ -174,7 +175,9 @@ impl Round {
         let mut history = History::default();
         let workers = std::mem::take(&mut self.workers).into_iter().map(|worker| worker.into_inner().unwrap());
         let ended = std::mem::take(&mut *self.ended.lock().unwrap());
-        ended.into_iter().chain(workers).for_each(|worker| worker.end(&mut history));
+        let mut all: Vec<Worker> = ended.into_iter().chain(workers).collect();
+        all.sort_by_key(Worker::number);
+        all.into_iter().for_each(|worker| worker.end(&mut history));
         self.await_leases();
         self.inspect();
         history.faults = std::mem::take(&mut self.faults.lock().unwrap());

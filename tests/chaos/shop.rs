@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use crate::database::Database;
-use crate::history::{Function, How, Key, LoadEnd, Micros, SECOND};
+use crate::history::{Function, How, Key, LoadEnd, Micros, Origin, SECOND};
 use crate::log::Log;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Shop {
+    /// The process's.
+    pub(crate) number: usize,
     pub(crate) cache: HybridCache,
     pub(crate) database: Database,
     pub(crate) log: Log,
@@ -22,6 +24,7 @@ pub(crate) struct Shop {
 pub(crate) struct Item {
     pub(crate) key: Key,
     pub(crate) version: u64,
+    pub(crate) origin: Origin,
 }
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -120,8 +123,9 @@ impl Shop {
                 std::panic::resume_unwind(Box::new("as a load may"))
             }
             _ => {
+                let origin = Origin::Load(self.number, loading.number);
                 loading.end(LoadEnd::Gave(version));
-                Ok(Item { key, version })
+                Ok(Item { key, version, origin })
             }
         }
     }
@@ -132,8 +136,8 @@ fn takes(function: Function) -> Duration {
     let (least, most) = match fastrand::u32(..1000) {
         0..700 => (1, 15),
         700..900 => (15, 150),
+        940.. if function == Function::Patient => (3200, 4500),
         900..985 => (150, 800),
-        985.. if function == Function::Patient => (3200, 4500),
         985..996 => (800, 1500),
         _ => (1500, 2500),
     };

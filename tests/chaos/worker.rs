@@ -13,9 +13,11 @@ use tokio::task::{JoinSet, spawn};
 use tokio::time::{sleep, timeout};
 
 use crate::database::Database;
-use crate::history::{Answer, Change, Counts, Function, How, Key, MILLISECOND, Micros, Record, SHELVES, Told, now};
+use crate::history::{
+    Answer, Change, Counts, Function, How, Key, MILLISECOND, Micros, Origin, Record, SHELVES, Told, now,
+};
 use crate::log::Log;
-use crate::shop::{Failure, Shop};
+use crate::shop::{Failure, Item, Shop};
 
 /// What a worker has to know, as words in the environment.
 pub(crate) const ORDERS: &str = "HYBRIDCACHE_CHAOS_WORKER";
@@ -23,6 +25,7 @@ pub(crate) const ORDERS: &str = "HYBRIDCACHE_CHAOS_WORKER";
 /// The same, one after the other.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
+    pub(crate) number: usize,
     pub(crate) redis: String,
     pub(crate) database: u16,
     pub(crate) log: String,
@@ -54,27 +57,29 @@ pub(crate) fn run() {
         let builder = builder.outage(if orders.is_strict { Outage::Strict } else { Outage::Serve });
         let cache = builder.memory(Memory::entries(orders.entries)).build().await.unwrap();
         let (database, log) = (Database::connect(orders.database).await, Log::create(Path::new(&orders.log)));
-        let worker = Worker { shop: Shop { cache, database, log }, pace: Arc::new(AtomicU8::new(Pace::Calm as u8)) };
+        let shop = Shop { number: orders.number, cache, database, log };
+        let worker = Worker { shop, pace: Arc::new(AtomicU8::new(Pace::Calm as u8)) };
         worker.work(orders.seed, orders.changes).await;
     });
 }
 
 impl Orders {
     pub(crate) fn to_words(&self) -> String {
-        let Self { redis, database, log, seed, entries, is_strict, changes } = self;
-        format!("{redis} {database} {seed} {entries} {is_strict} {changes} {log}")
+        let Self { number, redis, database, log, seed, entries, is_strict, changes } = self;
+        format!("{number} {redis} {database} {seed} {entries} {is_strict} {changes} {log}")
     }
 
     fn from_words(words: &str) -> Self {
-        let words: Vec<&str> = words.splitn(7, ' ').collect();
+        let words: Vec<&str> = words.splitn(8, ' ').collect();
         Self {
-            redis: words[0].to_owned(),
-            database: words[1].parse().unwrap(),
-            seed: words[2].parse().unwrap(),
-            entries: words[3].parse().unwrap(),
-            is_strict: words[4].parse().unwrap(),
-            changes: words[5].parse().unwrap(),
-            log: words[6].to_owned(),
+            number: words[0].parse().unwrap(),
+            redis: words[1].to_owned(),
+            database: words[2].parse().unwrap(),
+            seed: words[3].parse().unwrap(),
+            entries: words[4].parse().unwrap(),
+            is_strict: words[5].parse().unwrap(),
+            changes: words[6].parse().unwrap(),
+            log: words[7].to_owned(),
         }
     }
 }
@@ -204,7 +209,7 @@ async fn call(shop: Shop, key: Key, how: How) {
         }
     });
     let answer = match called.await {
-        Ok(Ok(Some(item))) if item.key == key => Answer::Version(item.version),
+        Ok(Ok(Some(item))) if item.key == key => Answer::Value { version: item.version, origin: item.origin },
         Ok(Ok(Some(item))) => Answer::Foreign(item.key),
         Ok(Ok(None)) => Answer::Nothing,
         Ok(Err(Failure::Database(load))) => Answer::Failed(load),
@@ -225,10 +230,11 @@ async fn change(shop: &Shop, change: Change, rng: &mut Rng) {
     for key in rng.choose_multiple(keys, 3) {
         written.push((key, shop.database.write(key).await));
     }
-    let version = written.first().map_or(0, |(_, version)| *version);
+    let Some(&(key, version)) = written.first() else { return };
     let number = shop.log.change(change, written);
+    let origin = Origin::Put(shop.number, number);
     let patience = if rng.u32(..10) == 0 { Duration::from_millis(rng.u64(..10)) } else { Duration::MAX };
-    let told = match timeout(patience, tell(shop, change, version)).await {
+    let told = match timeout(patience, tell(shop, change, Item { key, version, origin })).await {
         Ok(Ok(())) => Told::Acknowledged,
         Ok(Err(_)) => Told::Pending,
         Err(_) => Told::Unheard,
@@ -236,11 +242,11 @@ async fn change(shop: &Shop, change: Change, rng: &mut Rng) {
     shop.log.told(number, told);
 }
 
-async fn tell(shop: &Shop, change: Change, version: u64) -> Result<(), hybridcache::Error> {
+async fn tell(shop: &Shop, change: Change, item: Item) -> Result<(), hybridcache::Error> {
     match change {
         Change::Invalidate(key) => shop.entry(key).invalidate().await,
         Change::Expire(key) => shop.entry(key).expire().await,
-        Change::Put(key) => shop.entry(key).put(crate::shop::Item { key, version }).await,
+        Change::Put(key) => shop.entry(key).put(item).await,
         Change::Shelf(shelf) => shop.cache.invalidate_tag(&format!("shelf:{shelf}")).await,
         Change::Function(function) => shop.cache.invalidate_function(function.name()).await,
         Change::Clear => shop.cache.clear().await,

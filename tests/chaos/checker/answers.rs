@@ -97,7 +97,7 @@ fn wrong(
         })
     };
     match answer {
-        Answer::Version(_) | Answer::Cancelled => None,
+        Answer::Value { .. } | Answer::Cancelled => None,
         Answer::Nothing => (call.how != How::Peek).then(|| "no value, and no error".to_owned()),
         Answer::Foreign(key) => Some(format!("the value of {key}")),
         Answer::Failed(number) => {
@@ -116,12 +116,12 @@ fn wrong(
 fn check_recovery(history: &History, weather: &Weather, process: usize) -> Vec<Violation> {
     let counts = &history.processes[process].counts;
     let calms = weather.calms().filter(|calm| calm.length() > SECOND);
-    let looks = calms.filter_map(|calm| {
+    let broken = calms.filter(|calm| {
         let seen: Vec<&Counts> = counts.iter().filter(|counts| (calm.begin..calm.end).contains(&counts.at)).collect();
-        (seen.len() >= 3 && seen.iter().all(|counts| counts.breaker_is_open)).then_some(calm)
+        seen.len() >= 3 && seen.iter().all(|counts| counts.breaker_is_open)
     });
     let what = "Redis is not in use, in a calm".to_owned();
-    looks.map(|span| Violation { promise: "I8", key: None, process, span, what: what.clone() }).collect()
+    broken.map(|span| Violation { promise: "I8", key: None, process, span, what: what.clone() }).collect()
 }
 
 /// In a calm, service is back.

@@ -1,11 +1,14 @@
 //! How often a key is loaded, in a calm: once for each change, and once for each stale period.
 
 use super::weather::Weather;
-use super::{Findings, MESSAGE, RECOVERY, Violation, by_key};
+use super::{Findings, RECOVERY, Violation, by_key};
 use crate::history::{Call, Function, History, How, Load, LoadEnd, MILLISECOND, Micros, SECOND, Span, Told};
 
 /// By how much clocks that are read over a network may disagree about when a value is stale.
 const SKEW: Micros = 150 * MILLISECOND;
+
+/// How late a message may come that makes somebody load once more. (Were it later, a load too many would be found.)
+const LATE: Micros = SECOND;
 
 pub(super) fn check(history: &History, weather: &Weather, findings: &mut Findings) {
     // These load whatever is cached, and end the leases of others.
@@ -26,7 +29,7 @@ pub(super) fn check(history: &History, weather: &Weather, findings: &mut Finding
             let Some((end, how)) = first.end else { continue };
             let span = Span { begin: first.begin, end: end.max(second.begin) };
             // A message may come when the next load has begun.
-            let heeds = |change: &Span| Span { end: change.end.saturating_add(MESSAGE), ..*change }.meets(span);
+            let heeds = |change: &Span| Span { end: change.end.saturating_add(LATE), ..*change }.meets(span);
             if !weather.is_even(span, &[first.process, second.process])
                 || changed.iter().any(heeds)
                 || outlasts_patience(&loads, second)

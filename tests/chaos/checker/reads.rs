@@ -1,36 +1,50 @@
 //! What was read: not too old, and from somewhere.
 
+use std::collections::HashMap;
+
 use super::weather::Weather;
 use super::{Findings, MESSAGE, RECOVERY, STRICT, Violation, by_key};
 use crate::history::{
-    Answer, Call, Change, Changed, History, How, Key, Load, LoadEnd, MILLISECOND, Micros, SECOND, Span, Told,
+    Answer, Call, Change, Changed, History, How, Key, LoadEnd, MILLISECOND, Micros, Origin, SECOND, Span, Told,
 };
 
 /// What clocks that are read over a network, and busy machines, add to a lifetime.
 const AGEING: Micros = 1500 * MILLISECOND;
 
-/// The versions of one key: what was loaded, put and changed.
+/// What was done with one key.
 struct Story<'a> {
     history: &'a History,
     weather: &'a Weather,
     key: Key,
-    loads: Vec<&'a Load>,
-    /// Those that wrote a version of the key, with it.
-    changes: Vec<(&'a Changed, u64)>,
+    /// Those that are about the key.
+    changes: Vec<&'a Changed>,
 }
 
-/// A call that gave a version.
+/// A call that gave a value.
 #[derive(Clone, Copy)]
 struct Read<'a> {
     call: &'a Call,
-    version: u64,
     end: Micros,
+    version: u64,
+    origin: Origin,
+}
+
+/// Where a value came from, when, and with which version.
+struct Birth {
+    process: usize,
+    begin: Micros,
+    /// What is put, and nobody knows how that ended, may come at any time.
+    end: Option<Micros>,
+    version: u64,
+    is_put: bool,
 }
 
 /// Since when a reader must not see what was there before a change, and why.
 struct Bound {
     from: Micros,
     class: Class,
+    /// Since when the change is in force.
+    since: Micros,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,80 +56,95 @@ enum Class {
 }
 
 pub(super) fn check(history: &History, weather: &Weather, findings: &mut Findings) {
-    let mut loads = by_key(&history.loads, |load| load.key);
-    findings.replays =
-        history.changes.iter().filter(|change| matches!(change.end, Some((_, Told::Pending)))).count() as u64;
+    let births = births(history);
     for (key, calls) in by_key(&history.calls, |call| call.key) {
-        let changes = history.changes.iter().filter_map(|change| {
-            let (_, version) = change.written.iter().find(|(written, _)| *written == key)?;
-            Some((change, *version))
-        });
-        let loads = loads.remove(&key).unwrap_or_default();
-        let story = Story { history, weather, key, loads, changes: changes.collect() };
+        let changes = history.changes.iter().filter(|change| change.change.covers(key)).collect();
+        let story = Story { history, weather, key, changes };
         for call in calls {
-            if let Some((end, Answer::Version(version))) = call.end {
-                story.check(Read { call, version, end }, findings);
+            if let Some((end, Answer::Value { version, origin })) = call.end {
+                findings.reads += 1;
+                story.check(Read { call, end, version, origin }, births.get(&(key, origin)), findings);
             }
         }
     }
 }
 
+fn births(history: &History) -> HashMap<(Key, Origin), Birth> {
+    let loaded = history.loads.iter().filter_map(|load| match load.end {
+        Some((end, LoadEnd::Gave(version))) => {
+            let birth = Birth { process: load.process, begin: load.begin, end: Some(end), version, is_put: false };
+            Some(((load.key, Origin::Load(load.process, load.number)), birth))
+        }
+        _ => None,
+    });
+    let put = history.changes.iter().filter_map(|put| match put.change {
+        Change::Put(key) => {
+            let end = put.end.filter(|(_, told)| *told == Told::Acknowledged).map(|(end, _)| end);
+            let (_, version) = *put.written.first()?;
+            let birth = Birth { process: put.process, begin: put.begin, end, version, is_put: true };
+            Some(((key, Origin::Put(put.process, put.number)), birth))
+        }
+        _ => None,
+    });
+    loaded.chain(put).collect()
+}
+
 impl Story<'_> {
-    fn check(&self, read: Read<'_>, findings: &mut Findings) {
-        findings.reads += 1;
-        for (change, version) in &self.changes {
-            if read.version < *version {
-                self.check_against(read, change, *version, findings);
+    fn check(&self, read: Read<'_>, birth: Option<&Birth>, findings: &mut Findings) {
+        let Read { call, version, origin, .. } = read;
+        let Some(birth) = birth.filter(|birth| birth.version == version && birth.begin <= read.end) else {
+            let what = format!("version {version} by {origin:?} is not what that gave");
+            return findings.violations.push(self.violation("I7", read, call.begin, what));
+        };
+        if matches!(call.how, How::Anew | How::Past) && birth.begin < call.begin {
+            let what = format!("{:?} gives {origin:?}, which began before", call.how);
+            findings.violations.push(self.violation("fresh", read, birth.begin, what));
+        }
+        self.check_age(read, birth, findings);
+        for change in &self.changes {
+            if birth.is_before(change) && !matches!(change.change, Change::Expire(_)) {
+                self.check_against(read, change, findings);
             }
         }
-        self.check_origin(read, findings);
     }
 
-    fn check_against(&self, read: Read<'_>, change: &Changed, version: u64, findings: &mut Findings) {
-        let Read { call, .. } = read;
-        // The database had the version before the change began.
-        if matches!(call.how, How::Anew | How::Past) && change.begin < call.begin {
-            let what = format!("loads anew and gets version {}, not {version}", read.version);
-            findings.violations.push(self.violation("fresh", read, change.begin, what));
+    /// I9. Until it is stored the process may have been stopped.
+    fn check_age(&self, read: Read<'_>, birth: &Birth, findings: &mut Findings) {
+        let Some(end) = birth.end else { return };
+        let storing = Span { begin: end.saturating_sub(SECOND), end: end + SECOND };
+        let ttl = self.key.function.ttl();
+        let gone = end + ttl + AGEING + self.weather.stopped_in(birth.process, storing);
+        if read.call.begin > gone {
+            let late = (read.call.begin - gone) as f64 / 1000.0;
+            let what = format!("{:?} was to be gone {late:.1} ms before", read.origin);
+            findings.violations.push(self.violation("I9", read, end, what));
         }
-        if matches!(change.change, Change::Expire(_)) || self.was_put_since(read.version, change) {
+    }
+
+    /// A value that was there before a change.
+    fn check_against(&self, read: Read<'_>, change: &Changed, findings: &mut Findings) {
+        let Read { call, origin, .. } = read;
+        if change.end.is_none_or(|(told_at, _)| told_at >= call.begin) {
             return;
         }
-        let Some((told_at, _)) = change.end.filter(|(at, _)| *at < call.begin) else { return };
         let Some(bound) = self.bound(change, call.process) else { return };
-        let age = call.begin - told_at;
+        let age = call.begin.saturating_sub(bound.since);
         if call.begin <= bound.from {
-            findings.tolerate(bound.class, age);
-        } else {
-            let late = (call.begin - bound.from) as f64 / 1000.0;
-            let what = format!(
-                "version {}, {:.1} ms after {:?} to version {version}; by {late:.1} ms too old ({:?})",
-                read.version,
-                age as f64 / 1000.0,
-                change.change,
-                bound.class,
-            );
-            let promise = if bound.class == Class::Own { "I6" } else { "I2" };
-            findings.violations.push(self.violation(promise, read, change.begin, what));
+            return findings.tolerate(bound.class, age);
         }
-    }
-
-    /// What is put counts as loaded just then. One of which nobody knows how it ended may come at any time.
-    fn was_put_since(&self, version: u64, change: &Changed) -> bool {
-        self.changes.iter().any(|(put, of)| {
-            *of == version
-                && matches!(put.change, Change::Put(_))
-                && match put.end {
-                    Some((at, Told::Acknowledged)) => at >= change.begin,
-                    Some((_, Told::Pending | Told::Unheard)) | None => true,
-                }
-        })
+        let (age, late) = (age as f64 / 1000.0, (call.begin - bound.from) as f64 / 1000.0);
+        let what = format!(
+            "{origin:?}, {age:.1} ms after {:?} by {}; that is {late:.1} ms too late ({:?})",
+            change.change, change.process, bound.class,
+        );
+        let promise = if bound.class == Class::Own { "I6" } else { "I2" };
+        findings.violations.push(self.violation(promise, read, change.begin, what));
     }
 
     fn bound(&self, change: &Changed, reader: usize) -> Option<Bound> {
         let (told_at, told) = change.end?;
         if change.process == reader && told != Told::Unheard {
-            return Some(Bound { from: told_at, class: Class::Own });
+            return Some(Bound { from: told_at, class: Class::Own, since: told_at });
         }
         let acknowledged = self.effective(change, told_at, told)?;
         let heard = acknowledged + MESSAGE;
@@ -127,7 +156,7 @@ impl Story<'_> {
             }
             Some(until) => (until.max(heard), Class::Serving),
         };
-        Some(Bound { from, class })
+        Some(Bound { from, class, since: acknowledged })
     }
 
     /// When a change is in force in Redis for good, if it comes to that.
@@ -143,43 +172,19 @@ impl Story<'_> {
         process.killed.is_none_or(|killed| killed > until).then_some(until)
     }
 
-    /// I7 and I9.
-    fn check_origin(&self, read: Read<'_>, findings: &mut Findings) {
-        let ttl = self.key.function.ttl();
-        let loaded = self.loads.iter().filter_map(|load| match load.end {
-            Some((end, LoadEnd::Gave(version))) if version == read.version => Some((load.process, end)),
-            _ => None,
-        });
-        let puts = self.changes.iter().filter(|(put, version)| {
-            *version == read.version && matches!(put.change, Change::Put(_)) && put.begin < read.end
-        });
-        let put = puts.map(|(put, _)| match put.end {
-            Some((end, Told::Acknowledged)) => (put.process, end),
-            Some((_, Told::Pending | Told::Unheard)) | None => (put.process, Micros::MAX),
-        });
-        // Until it is stored the process may have been stopped.
-        let lives = loaded.chain(put).map(|(process, end)| {
-            let storing = Span { begin: end.saturating_sub(SECOND), end: end.saturating_add(SECOND) };
-            end.saturating_add(ttl + AGEING + self.weather.stopped_in(process, storing))
-        });
-        let lives: Vec<Micros> = lives.collect();
-        let Some(gone) = lives.iter().max() else {
-            let what = format!("version {} comes from nowhere", read.version);
-            return findings.violations.push(self.violation("I7", read, read.call.begin, what));
-        };
-        if read.call.begin > *gone {
-            let what = format!(
-                "version {} was to be gone {:.1} ms before",
-                read.version,
-                (read.call.begin - gone) as f64 / 1000.0
-            );
-            findings.violations.push(self.violation("I9", read, gone.saturating_sub(ttl), what));
-        }
-    }
-
     fn violation(&self, promise: &'static str, read: Read<'_>, begin: Micros, what: String) -> Violation {
         let span = Span { begin, end: read.end };
         Violation { promise, key: Some(self.key), process: read.call.process, span, what }
+    }
+}
+
+impl Birth {
+    /// A load is from before all that was begun after its beginning. What is put takes effect at some time until its end.
+    fn is_before(&self, change: &Changed) -> bool {
+        match self.is_put {
+            false => self.begin < change.begin,
+            true => self.end.is_some_and(|end| end < change.begin),
+        }
     }
 }
 
