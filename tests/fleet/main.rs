@@ -17,6 +17,7 @@ mod envelope;
 mod errors;
 mod expiring;
 mod fleet;
+mod given_up;
 mod groups;
 mod invalidation;
 mod leaks;
