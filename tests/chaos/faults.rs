@@ -29,6 +29,7 @@ impl Round {
             Local::Mute => proxy.set(Direction::ToServer, Flow::Hold),
             Local::Deaf => proxy.set(Direction::ToClient, Flow::Hold),
             Local::Unheard => proxy.set_for_subscribers(Direction::ToClient, Flow::Hold),
+            Local::Missed => proxy.set_for_subscribers(Direction::ToClient, Flow::Swallow),
             Local::Swallow { to_server: true } => proxy.set(Direction::ToServer, Flow::Swallow),
             Local::Swallow { to_server: false } => proxy.set(Direction::ToClient, Flow::Swallow),
         }

@@ -43,6 +43,8 @@ pub(crate) enum Local {
     Deaf,
     /// The same for messages alone: commands are answered.
     Unheard,
+    /// Messages are lost, so that their connection ends with the span.
+    Missed,
     /// Bytes are lost in one direction, so that the connections end with the span.
     Swallow { to_server: bool },
 }
@@ -103,7 +105,7 @@ fn harm(
 }
 
 fn to_one(rng: &mut Rng, place: usize) -> (Deed, Micros) {
-    let (local, longest) = match rng.u32(..14) {
+    let (local, longest) = match rng.u32(..15) {
         0..2 => (Local::Kill, 1000),
         2 => (Local::Pause, 4000),
         3..5 => (Local::Delay(rng.u64(20..300)), 3000),
@@ -111,7 +113,8 @@ fn to_one(rng: &mut Rng, place: usize) -> (Deed, Micros) {
         6 => (Local::Cut, 3000),
         7 => (Local::Mute, 5000),
         8..10 => (Local::Deaf, 5000),
-        10..13 => (Local::Unheard, 5000),
+        10 => (Local::Unheard, 5000),
+        11..14 => (Local::Missed, 3000),
         _ => (Local::Swallow { to_server: rng.bool() }, 5000),
     };
     (Deed::To(place, local), rng.u64(1..=longest) * MILLISECOND)

@@ -17,6 +17,9 @@ const PATIENCE: Micros = 30 * SECOND;
 /// What a busy machine adds to the end of a call.
 const SLACK: Micros = 1500 * MILLISECOND;
 
+/// How long a load that has ended may go on being joined, and how late its end may be written down.
+const ENDING: Micros = SECOND;
+
 pub(super) fn check(history: &History, weather: &Weather, findings: &mut Findings) {
     let violations = &mut findings.violations;
     for (process, ended) in history.processes.iter().enumerate() {
@@ -93,7 +96,9 @@ fn wrong(
     let ended = |how: LoadEnd| {
         of_key.iter().any(|load| {
             load.process == call.process
-                && load.end.is_some_and(|(at, this)| this == how && (call.begin..=end + SECOND).contains(&at))
+                && load.end.is_some_and(|(at, this)| {
+                    this == how && (call.begin.saturating_sub(ENDING)..=end + ENDING).contains(&at)
+                })
         })
     };
     match answer {
@@ -103,7 +108,8 @@ fn wrong(
         Answer::Failed(number) => {
             let load = loads.get(&(call.process, number));
             let failed = load.and_then(|load| {
-                load.end.filter(|(at, how)| load.key == call.key && *how == LoadEnd::Failed && *at >= call.begin)
+                load.end
+                    .filter(|(at, how)| load.key == call.key && *how == LoadEnd::Failed && *at + ENDING >= call.begin)
             });
             failed.is_none().then(|| format!("the error of load {number}: {load:?}"))
         }

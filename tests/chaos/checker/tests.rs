@@ -225,7 +225,7 @@ fn an_error_comes_from_a_load() {
     failed(0).accepted();
     failed(1).breaks(&["I8"]);
     let early = quiet().loaded(1, KEY, (100, 400), LoadEnd::Failed);
-    early.called(1, KEY, (500, 501), Answer::Failed(0)).breaks(&["I8"]);
+    early.called(1, KEY, (1401, 1402), Answer::Failed(0)).breaks(&["I8"]);
 
     for (answer, end) in [(Answer::TimedOut, LoadEnd::Dropped), (Answer::Panicked, LoadEnd::Panicked)] {
         let ended = |process, end| quiet().loaded(process, KEY, (100, 900), end).called(1, KEY, (500, 901), answer);
