@@ -121,15 +121,14 @@ fn to_one(rng: &mut Rng, place: usize) -> (Deed, Micros) {
 }
 
 fn to_redis(rng: &mut Rng, spares_data: bool) -> (Deed, Micros) {
-    let (global, longest) = match rng.u32(..9) {
-        0 | 1 if spares_data => (Global::Stop, 5000),
-        0 => (Global::Crash, 2000),
-        1 | 2 if !spares_data => (Global::Rollback, 1500),
-        3 if !spares_data => (Global::Flush, 1),
-        4 => (Global::ScriptFlush, 1),
-        5 | 6 => (Global::Refuse, 3000),
-        7 => (Global::Fill, 2000),
-        _ => (Global::Stop, 1000),
+    let (global, longest) = match (rng.u32(..10), spares_data) {
+        (0..5, true) => (Global::Stop, 5000),
+        (5..7, true) => (Global::ScriptFlush, 1),
+        (0..2, false) => (Global::Crash, 2000),
+        (2..6, false) => (Global::Rollback, 2500),
+        (6, false) => (Global::Flush, 1),
+        (7..9, _) => (Global::Refuse, 3000),
+        _ => (Global::Fill, 2000),
     };
     (Deed::Redis(global), rng.u64(1..=longest) * MILLISECOND)
 }

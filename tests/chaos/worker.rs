@@ -13,10 +13,9 @@ use tokio::task::{JoinSet, spawn};
 use tokio::time::{sleep, timeout};
 
 use crate::database::Database;
-use crate::history::{
-    Answer, Change, Counts, Function, How, Key, MILLISECOND, Micros, Origin, Record, SHELVES, Told, now,
-};
+use crate::history::{Answer, Change, Counts, Function, How, Key, MILLISECOND, Micros, Origin, SHELVES, Told, now};
 use crate::log::Log;
+use crate::log::Record;
 use crate::shop::{Failure, Item, Shop};
 
 /// What a worker has to know, as words in the environment.

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::history::{
-    Answer, Call, Change, Changed, Counts, Fault, Function, Harm, How, Load, LoadEnd, Origin, Process, Record, Told,
+    Answer, Call, Change, Changed, Counts, Fault, Function, Harm, How, Load, LoadEnd, Origin, Process, Told,
 };
+use crate::log::Record;
 
 const KEY: Key = Key { function: Function::Lasting, id: 1 };
 const BRIEF: Key = Key { function: Function::Brief, id: 1 };
