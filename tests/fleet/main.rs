@@ -15,6 +15,7 @@ mod database;
 mod endings;
 mod envelope;
 mod errors;
+mod evicting;
 mod expiring;
 mod fleet;
 mod given_up;
