@@ -136,7 +136,7 @@ fn takes(function: Function) -> Duration {
     let (least, most) = match fastrand::u32(..1000) {
         0..700 => (1, 15),
         700..900 => (15, 150),
-        940.. if function == Function::Patient => (3200, 4500),
+        900.. if function == Function::Patient => (3200, 4500),
         900..985 => (150, 800),
         985..996 => (800, 1500),
         _ => (1500, 2500),
