@@ -174,11 +174,12 @@ fn any_key(rng: &mut Rng) -> Key {
     Key { function, id }
 }
 
+/// Few begin anew: no load of their key can be counted for a while.
 fn any_how(rng: &mut Rng) -> How {
-    match rng.u32(..100) {
+    match rng.u32(..1000) {
         0..2 => How::Anew,
-        2..4 => How::Past,
-        4..7 => How::Peek,
+        2..20 => How::Past,
+        20..50 => How::Peek,
         _ => How::Plainly,
     }
 }
@@ -186,11 +187,11 @@ fn any_how(rng: &mut Rng) -> How {
 fn any_change(rng: &mut Rng) -> Change {
     let key = any_key(rng);
     match rng.u32(..100) {
-        0..60 => Change::Invalidate(key),
-        60..75 => Change::Put(key),
-        75..85 => Change::Expire(key),
-        85..96 => Change::Shelf(rng.u64(..SHELVES)),
-        96..99 => Change::Function(key.function),
+        0..50 => Change::Invalidate(key),
+        50..63 => Change::Put(key),
+        63..72 => Change::Expire(key),
+        72..92 => Change::Shelf(rng.u64(..SHELVES)),
+        92..98 => Change::Function(key.function),
         _ => Change::Clear,
     }
 }
