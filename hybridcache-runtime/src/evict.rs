@@ -132,7 +132,7 @@ impl<R: 'static> Evictable for CacheEntry<R> {
     }
 }
 
-/// What a function returned. A `Result` is told from everything else by its type, as in [`crate::shape`].
+/// What a function returned. A `Result` is told from everything else by its type, as in `shape.rs`.
 #[derive(Debug)]
 pub struct Written<R>(pub R);
 
