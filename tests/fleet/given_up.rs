@@ -6,7 +6,7 @@ use crate::fleet::{Fleet, item};
 use crate::waiting::{eventually, within};
 
 /// Redis refuses the invalidation, and what is read before anybody knows is from before it. Killed by: forgetting the entry
-/// a second time only where the answer is waited for, or before the breaker is open.
+/// a second time only where the answer is waited for.
 #[tokio::test]
 async fn what_was_read_meanwhile_is_forgotten_too() {
     let fleet = Fleet::start();
