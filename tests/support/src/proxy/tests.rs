@@ -28,7 +28,18 @@ impl World {
 
     fn pair(&self) -> (TcpStream, TcpStream) {
         let client = self.client();
-        let (server, _) = self.server.accept().expect("the proxy connects");
+        let deadline = Instant::now() + PATIENCE;
+        self.server.set_nonblocking(true).expect("an open socket");
+        let server = loop {
+            match self.server.accept() {
+                Ok((server, _)) => break server,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Err(error) => panic!("the proxy does not connect: {error}"),
+            }
+        };
+        server.set_nonblocking(false).expect("an open stream");
         server.set_nodelay(true).expect("an open stream");
         (client, server)
     }
@@ -204,9 +215,13 @@ fn a_dropped_proxy_leaves_nothing() {
     drop(world.proxy);
     expect_end(&mut client);
     expect_end(&mut server);
+    let address = (Ipv4Addr::LOCALHOST, port).into();
     let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-        assert!(Instant::now() < deadline, "the proxy still listens");
+    loop {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return,
+            other => assert!(Instant::now() < deadline, "the proxy still listens: {other:?}"),
+        }
         thread::sleep(Duration::from_millis(1));
     }
 }
