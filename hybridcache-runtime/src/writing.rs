@@ -62,9 +62,9 @@ impl HybridCache {
         count(&counters.invalidations);
         stamp.void();
         let Some(remote) = self.remote() else { return Ok(()) };
+        let _once_more = Finally(|| stamp.void());
         let pending = self.local().journal.note(Notice::Group(stamp.name.clone()));
         let told = remote.restamp(std::slice::from_ref(&stamp.name)).await;
-        stamp.void();
         settle(pending, told, counters, action)
     }
 
@@ -73,9 +73,9 @@ impl HybridCache {
         count(&counters.invalidations);
         local.invalidate(key, mode);
         let Some(remote) = self.remote().filter(|_| key.function.is_unambiguous()) else { return Ok(()) };
+        let _once_more = Finally(|| local.invalidate(key, mode));
         let pending = local.journal.note(Notice::Entry(key.address.clone(), mode));
         let told = remote.invalidate(&key.address, mode).await;
-        local.invalidate(key, mode);
         settle(pending, told, counters, &format!("invalidate {key}"))
     }
 
@@ -153,6 +153,16 @@ impl HybridCache {
             count(&fill.key.function.counters.unsendable);
         }
         sendable
+    }
+}
+
+/// What was read from the shared tier while it was being told may be from before. That is forgotten last: when it has been
+/// told, or the breaker is open, so that nothing from before can be read any more; also where the caller goes away.
+struct Finally<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 

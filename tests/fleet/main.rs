@@ -18,6 +18,7 @@ mod errors;
 mod evicting;
 mod expiring;
 mod fleet;
+mod given_up;
 mod groups;
 mod invalidation;
 mod leaks;

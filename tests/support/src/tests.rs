@@ -28,6 +28,17 @@ fn a_restart_keeps_the_port_and_the_data_only_when_told() {
 }
 
 #[test]
+fn a_server_that_starts_again_has_what_was_saved() {
+    let server = RedisServer::start();
+    server.command(&[b"SET", b"saved", b"v"]);
+    assert_eq!(server.command(&[b"SAVE"]), ok());
+    server.command(&[b"SET", b"lost", b"v"]);
+    server.kill();
+    server.start_again();
+    assert_eq!(server.keys("*"), ["saved"]);
+}
+
+#[test]
 fn a_stopped_server_is_silent_and_goes_on() {
     let server = RedisServer::start();
     server.stop();
