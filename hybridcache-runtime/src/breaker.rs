@@ -57,6 +57,11 @@ impl Breaker {
         }
     }
 
+    /// Changes whenever it opens or closes.
+    pub(crate) fn turn(&self) -> u64 {
+        self.state.load(Ordering::Acquire)
+    }
+
     /// Opens it, or gives one more reason to stay open.
     pub(crate) fn open(&self) {
         let before = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| Some((state + 2) | 1));

@@ -22,6 +22,17 @@ impl Budget {
         Self { left, breaker }
     }
 
+    /// The same for what reads entries. An answer counts only if the breaker has stayed closed: else it may be from before
+    /// something was told that had to be told first.
+    pub(crate) async fn read<T>(&mut self, operation: RemoteFuture<'_, T>) -> Result<T, RemoteError> {
+        let turn = self.breaker.turn();
+        let answer = self.spend(operation).await?;
+        if self.breaker.turn() != turn {
+            return Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: "the breaker has opened".into() });
+        }
+        Ok(answer)
+    }
+
     /// What the call needed came in its time.
     pub(crate) fn sufficed(&self) {
         self.breaker.passed();

@@ -52,7 +52,7 @@ impl HybridCache {
         let seen = fill.origin.seen;
         let mut asked = seen.unknown();
         loop {
-            let fetched = budget.spend(remote.fetch(&fill.key.address, &asked)).await?;
+            let fetched = budget.read(remote.fetch(&fill.key.address, &asked)).await?;
             seen.learn(&asked, fetched.stamps);
             let Some(bytes) = fetched.entry else { return Ok(Read::Absent(Vec::new())) };
             let fence = bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default().to_vec();
@@ -104,10 +104,13 @@ impl HybridCache {
         let (Some(fence), Some(carried)) = (suspect.meta.fence, suspect.meta.seen.remote()) else { return Ok(false) };
         let seen = fill.origin.seen;
         let asked = seen.unknown();
-        let fetched = budget.spend(remote.fetch_head(&fill.key.address, &asked)).await?;
+        let fetched = budget.read(remote.fetch_head(&fill.key.address, &asked)).await?;
         seen.learn(&asked, fetched.stamps);
         let head = fetched.entry.unwrap_or_default();
-        if head.get(FENCE) != Some(&fence) || seen.remote() != Some(carried) {
+        let Some(numbers) = seen.remote() else { return Ok(false) };
+        if head.get(FENCE) != Some(&fence) || numbers != carried {
+            // Should the shared tier fail now, it is not to be served for want of better.
+            suspect.meta.kill();
             return Ok(false);
         }
         let marked = head[MARK] & 1 == 1;
