@@ -11,8 +11,11 @@
 //! assert_eq!(server.command(&[b"GET", b"k"]), Reply::Nil);
 //! ```
 //!
+//! Between a client and the server a [`FaultProxy`] can delay, withhold, lose and cut.
+//!
 //! Everything here panics rather than returning errors: a test cannot go on without its server.
 
+mod proxy;
 mod resp;
 
 use std::collections::hash_map::RandomState;
@@ -26,6 +29,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use proxy::{Direction, FaultProxy, Flow};
 pub use resp::Reply;
 
 /// How long a server may take to answer its first `PING`, and any later command.

@@ -1,0 +1,321 @@
+//! A network that misbehaves on demand, between a client and its server.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A TCP proxy on a loopback port of its own that delays, withholds or loses what passes, each direction by itself, and
+/// breaks or refuses connections. Dropping it breaks all of them.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use hybridcache_test_support::{Direction, FaultProxy, Flow, RedisServer};
+///
+/// let server = RedisServer::start();
+/// let proxy = FaultProxy::start(server.port()); // clients connect to proxy.url()
+/// proxy.set(Direction::ToClient, Flow::Delay(Duration::from_millis(200)));
+/// proxy.set(Direction::ToClient, Flow::Hold); // a black hole: no answer, no message, TCP stays up
+/// proxy.restore(); // what was held arrives now
+/// proxy.cut(); // every open connection breaks; clients may connect again
+/// ```
+///
+/// Where nobody listens at the target, a connection is taken and ends at once: only the server's own port can be refused.
+#[derive(Debug)]
+pub struct FaultProxy {
+    port: u16,
+    network: Arc<Network>,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Commands.
+    ToServer,
+    /// Answers and messages.
+    ToClient,
+}
+
+/// What happens to bytes on their way, and to the end of a connection, which travels like them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// They arrive.
+    Pass,
+    /// They arrive that much later. Whatever is under way waits at the same time, as in a long cable.
+    Delay(Duration),
+    /// They arrive when the flow is another one: packets are lost and TCP sends them again.
+    Hold,
+    /// They never arrive. As TCP skips no bytes, a connection that has lost some stays silent in this direction until it
+    /// is broken: by [`FaultProxy::restore`], [`FaultProxy::cut`], or by one of its ends.
+    Swallow,
+}
+
+#[derive(Debug)]
+struct Network {
+    target: u16,
+    state: Mutex<State>,
+    /// Something in `state` is another than before.
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    /// By direction.
+    flows: [Flow; 2],
+    /// The same, for connections that have subscribed to a channel.
+    subscriber_flows: [Flow; 2],
+    refuses: bool,
+    is_over: bool,
+    connections: Vec<Connection>,
+    count: u64,
+    cuts: u64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    number: u64,
+    ends: [TcpStream; 2],
+    has_subscribed: bool,
+    has_lost_bytes: bool,
+}
+
+/// Bytes that were sent at a time; none are the end of the connection.
+type Sent = (Instant, Vec<u8>);
+
+/// How much may be under way before the sender feels it.
+const UNDER_WAY: usize = 1024;
+
+impl FaultProxy {
+    /// A proxy before a server on a loopback port; everything passes.
+    ///
+    /// # Panics
+    ///
+    /// Where no port can be had.
+    pub fn start(target: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap_or_else(|error| panic!("no port: {error}"));
+        let port = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}")).port();
+        let state = State {
+            flows: [Flow::Pass; 2],
+            subscriber_flows: [Flow::Pass; 2],
+            refuses: false,
+            is_over: false,
+            connections: Vec::new(),
+            count: 0,
+            cuts: 0,
+        };
+        let network = Arc::new(Network { target, state: Mutex::new(state), changed: Condvar::new() });
+        let shared = network.clone();
+        thread::spawn(move || accept(&shared, &listener));
+        Self { port, network }
+    }
+
+    /// `redis://127.0.0.1:<port>`.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The port, the same as long as the proxy lives.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What happens from now on in one direction of all connections, open ones and later ones. Bytes that are under way
+    /// are treated by the new rule.
+    pub fn set(&self, direction: Direction, flow: Flow) {
+        self.network.change(|state| {
+            state.flows[direction as usize] = flow;
+            state.subscriber_flows[direction as usize] = flow;
+        });
+    }
+
+    /// Like [`set`](Self::set), for those connections alone that have sent a `SUBSCRIBE`, in whichever variant.
+    pub fn set_for_subscribers(&self, direction: Direction, flow: Flow) {
+        self.network.change(|state| state.subscriber_flows[direction as usize] = flow);
+    }
+
+    /// Breaks all open connections, at once in both directions. New ones are taken.
+    pub fn cut(&self) {
+        self.network.change(|state| {
+            state.cuts += 1;
+            state.hang_up(|_| true);
+        });
+    }
+
+    /// New connections end at once; open ones go on.
+    pub fn refuse(&self) {
+        self.network.change(|state| state.refuses = true);
+    }
+
+    /// Everything passes, new connections are taken; those that have lost bytes are broken.
+    pub fn restore(&self) {
+        self.network.change(|state| {
+            state.flows = [Flow::Pass; 2];
+            state.subscriber_flows = [Flow::Pass; 2];
+            state.refuses = false;
+            state.hang_up(|connection| connection.has_lost_bytes);
+        });
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.network.state().connections.len()
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.network.change(|state| {
+            state.is_over = true;
+            state.hang_up(|_| true);
+        });
+        // The listener looks up when somebody comes.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+impl Network {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.changed.notify_all();
+    }
+
+    /// Waits until something that was sent at a time has to arrive: `true`; or to be lost: `false`. `None` where the
+    /// connection has been broken.
+    fn transit(&self, number: u64, direction: Direction, sent: Instant) -> Option<bool> {
+        let mut state = self.state();
+        loop {
+            let flow = state.flow(number, direction)?;
+            let due = match flow {
+                Flow::Pass => return Some(true),
+                Flow::Swallow => {
+                    state.connection(number)?.has_lost_bytes = true;
+                    return Some(false);
+                }
+                Flow::Delay(delay) => Some(delay.saturating_sub(sent.elapsed())),
+                Flow::Hold => None,
+            };
+            state = match due {
+                Some(Duration::ZERO) => return Some(true),
+                Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}
+
+impl State {
+    fn connection(&mut self, number: u64) -> Option<&mut Connection> {
+        self.connections.iter_mut().find(|connection| connection.number == number)
+    }
+
+    fn flow(&mut self, number: u64, direction: Direction) -> Option<Flow> {
+        let has_subscribed = self.connection(number)?.has_subscribed;
+        let flows = if has_subscribed { &self.subscriber_flows } else { &self.flows };
+        Some(flows[direction as usize])
+    }
+
+    fn hang_up(&mut self, which: impl Fn(&Connection) -> bool) {
+        for connection in self.connections.extract_if(.., |connection| which(connection)) {
+            for end in connection.ends {
+                // It may be closed already.
+                let _ = end.shutdown(Shutdown::Both);
+            }
+        }
+    }
+}
+
+fn accept(network: &Arc<Network>, listener: &TcpListener) {
+    for client in listener.incoming().map_while(Result::ok) {
+        let (is_over, refuses) = {
+            let state = network.state();
+            (state.is_over, state.refuses)
+        };
+        if is_over {
+            return;
+        }
+        if !refuses {
+            // What cannot be connected ends.
+            let _ = connect(network, client);
+        }
+    }
+}
+
+fn connect(network: &Arc<Network>, client: TcpStream) -> std::io::Result<()> {
+    let cuts = network.state().cuts;
+    let server = TcpStream::connect((Ipv4Addr::LOCALHOST, network.target))?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let ways = [
+        (Direction::ToServer, client.try_clone()?, server.try_clone()?),
+        (Direction::ToClient, server.try_clone()?, client.try_clone()?),
+    ];
+    let mut state = network.state();
+    // The server may have seen it before the cut.
+    if state.is_over || state.cuts != cuts {
+        return Ok(());
+    }
+    state.count += 1;
+    let number = state.count;
+    let ends = [client, server];
+    state.connections.push(Connection { number, ends, has_subscribed: false, has_lost_bytes: false });
+    drop(state);
+    for (direction, from, to) in ways {
+        let (sender, under_way) = sync_channel(UNDER_WAY);
+        let network = network.clone();
+        thread::spawn(move || take(from, &sender));
+        thread::spawn(move || deliver(&network, number, direction, &under_way, to));
+    }
+    Ok(())
+}
+
+fn take(mut from: TcpStream, under_way: &SyncSender<Sent>) {
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let length = from.read(&mut buffer).unwrap_or(0);
+        let is_over = under_way.send((Instant::now(), buffer[..length].to_vec())).is_err();
+        if is_over || length == 0 {
+            return;
+        }
+    }
+}
+
+fn deliver(network: &Network, number: u64, direction: Direction, under_way: &Receiver<Sent>, mut to: TcpStream) {
+    let mut is_silent = false;
+    for (sent, bytes) in under_way {
+        let Some(arrives) = network.transit(number, direction, sent) else { return };
+        is_silent |= !arrives;
+        if is_silent {
+            continue;
+        }
+        if direction == Direction::ToServer && subscribes(&bytes) {
+            network.change(|state| {
+                if let Some(connection) = state.connection(number) {
+                    connection.has_subscribed = true;
+                }
+            });
+        }
+        if bytes.is_empty() || to.write_all(&bytes).is_err() {
+            break;
+        }
+    }
+    if !is_silent {
+        network.change(|state| state.hang_up(|connection| connection.number == number));
+    }
+}
+
+/// `SUBSCRIBE`, `PSUBSCRIBE` or `SSUBSCRIBE`. Small commands arrive whole.
+fn subscribes(bytes: &[u8]) -> bool {
+    const COMMAND: &[u8] = b"SUBSCRIBE\r\n";
+    let is_command = |end: &[u8]| end.eq_ignore_ascii_case(COMMAND);
+    // Not `UNSUBSCRIBE`; something stands before each of them, be it the end of a line.
+    bytes.windows(COMMAND.len() + 1).any(|window| !matches!(window[0], b'n' | b'N') && is_command(&window[1..]))
+}
+
+#[cfg(test)]
+mod tests;
