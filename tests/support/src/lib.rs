@@ -121,6 +121,15 @@ impl RedisServer {
         assert!(self.launch(), "redis-server did not start again on port {}", self.port);
     }
 
+    /// Starts a new process, where none runs, on the same port, with what the last one had saved.
+    ///
+    /// # Panics
+    ///
+    /// Where the server does not come up.
+    pub fn start_again(&self) {
+        assert!(self.launch(), "redis-server did not start again on port {}", self.port);
+    }
+
     /// Stops the process (`SIGSTOP`): connections stay open and nobody answers.
     ///
     /// # Panics
