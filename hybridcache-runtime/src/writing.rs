@@ -1,7 +1,8 @@
 //! Storing and invalidating over both tiers.
 //!
-//! An invalidation acts in this process at once, and once more when the shared tier has been told: what was read from it
-//! meanwhile may be from before. It is noted in the journal first, so that it happens also where telling fails.
+//! An invalidation acts in this process at once, and once more when the shared tier has been told, or was not: what was
+//! read from it meanwhile may be from before. It is noted in the journal first, so that it happens also where telling
+//! fails, or where the caller goes away.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,34 +61,31 @@ impl HybridCache {
 
     async fn restamp(&self, stamp: &Arc<Stamp>, counters: &Counters, action: &str) -> Result<(), Error> {
         count(&counters.invalidations);
-        stamp.void();
+        let _again = Twice::now(|| stamp.void());
         let Some(remote) = self.remote() else { return Ok(()) };
         let pending = self.local().journal.note(Notice::Group(stamp.name.clone()));
         let told = remote.restamp(std::slice::from_ref(&stamp.name)).await;
-        stamp.void();
         settle(pending, told, counters, action)
     }
 
     pub(crate) async fn invalidate(&self, key: &Arc<Key>, mode: Invalidation) -> Result<(), Error> {
         let (local, counters) = (self.local(), &key.function.counters);
         count(&counters.invalidations);
-        local.invalidate(key, mode);
+        let _again = Twice::now(|| local.invalidate(key, mode));
         let Some(remote) = self.remote().filter(|_| key.function.is_unambiguous()) else { return Ok(()) };
         let pending = local.journal.note(Notice::Entry(key.address.clone(), mode));
         let told = remote.invalidate(&key.address, mode).await;
-        local.invalidate(key, mode);
         settle(pending, told, counters, &format!("invalidate {key}"))
     }
 
-    /// Stores a value as if it had just been loaded. It takes the place of whatever is loading: those who join meanwhile
-    /// get it.
+    /// Stores a value as if it had just been loaded, in place of whatever has been loading by then. Nobody waits for it:
+    /// whoever calls meanwhile goes its own way, and stores nothing.
     pub(crate) async fn put(&self, key: &Arc<Key>, plan: &Plan, value: Box<AnyValue>) -> Result<(), Error> {
         let (local, counters) = (self.local(), &key.function.counters);
         count(&counters.invalidations);
-        local.invalidate(key, Invalidation::Delete);
+        let again = Twice::now(|| local.invalidate(key, Invalidation::Delete));
         let seen = self.seen(key, plan);
         let fill = Fill { key, plan, origin: self.origin(&seen) };
-        let leader = local.flights.supersede(key, seen.clone());
         let token = self.next_token();
         let (mut encoded, mut fence) = (None, None);
         if let Some(remote) = self.remote_for(&key.function, plan) {
@@ -98,6 +96,8 @@ impl HybridCache {
             fence = encoded.map(|_| token.to_bytes());
             settle(pending, told.map(drop), counters, &format!("put {key}"))?;
         }
+        drop(again);
+        let leader = local.flights.supersede(key, seen.clone());
         if let Some(entry) = fill.entry(self.clock().now(), value, encoded, fence) {
             leader.store(|| local.memory.insert(entry.clone()));
             leader.finish(|_| Outcome::Value(entry));
@@ -153,6 +153,22 @@ impl HybridCache {
             count(&fill.key.function.counters.unsendable);
         }
         sendable
+    }
+}
+
+/// Does something now, and once more when it is dropped: after [`Pending`], so that nothing is read in between.
+struct Twice<F: Fn()>(F);
+
+impl<F: Fn()> Twice<F> {
+    fn now(action: F) -> Self {
+        action();
+        Self(action)
+    }
+}
+
+impl<F: Fn()> Drop for Twice<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 
