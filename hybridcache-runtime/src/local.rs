@@ -109,6 +109,7 @@ impl Listener for Local {
         self.stamps.forget_all();
         self.trust.begin_epoch();
         if self.journal.is_empty() {
+            self.mended(self.trust.epoch());
             self.breaker.nudge();
         } else {
             // A failover can have undone what was acknowledged: it is sent once more before anything is read.
