@@ -135,8 +135,10 @@ impl Errand {
     async fn load_degraded(self, work: Work, origin: Origin<'_>, budget: Budget) {
         count(&self.leader.key().function.counters.degraded_loads);
         let cache = self.cache.clone();
-        let permit = if self.nested { None } else { self.turn(&cache).await };
-        if permit.is_none() && !self.nested && self.plan.timeout.is_some() && Instant::now() >= self.deadline {
+        // Nobody waits for a refresh, whoever has started it.
+        let is_awaited = self.nested && !matches!(self.goal, Goal::Refresh(_));
+        let permit = if is_awaited { None } else { self.turn(&cache).await };
+        if permit.is_none() && !is_awaited && self.plan.timeout.is_some() && Instant::now() >= self.deadline {
             let counters = &self.leader.key().function.counters;
             count(&counters.load_errors);
             count(&counters.timeouts);
