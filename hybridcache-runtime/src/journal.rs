@@ -148,6 +148,12 @@ impl Notes {
     }
 
     fn forget_old(&mut self) {
+        // A few keys can be invalidated very often.
+        if self.acknowledged.len() > 2 * LIMIT {
+            let Self { by_subject, acknowledged, .. } = self;
+            acknowledged
+                .retain(|(_, subject, number)| by_subject.get(subject).is_some_and(|note| note.number == *number));
+        }
         while self.acknowledged.front().is_some_and(|(since, ..)| since.elapsed() >= KEPT_FOR) {
             self.forget_oldest();
         }
@@ -261,6 +267,18 @@ mod tests {
         assert!(journal.unsent(false).is_empty());
         tokio::time::advance(KEPT_FOR / 2).await;
         assert!(journal.is_empty());
+    }
+
+    /// Killed by: keeping what was renewed until its time is over.
+    #[test]
+    fn a_key_that_is_invalidated_all_the_time_is_noted_once() {
+        let journal = journal();
+        for _ in 0..5 * LIMIT {
+            journal.note(entry("1", Invalidation::Delete)).acknowledge();
+        }
+        assert!(journal.notes().acknowledged.len() <= 2 * LIMIT + 1);
+        assert_eq!(journal.unsent(true).len(), 1);
+        assert_eq!(journal.pending(), 0);
     }
 
     /// Killed by: no bound; forgetting what is pending.

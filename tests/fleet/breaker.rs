@@ -7,7 +7,7 @@ use hybridcache_test_support::{Direction, FaultProxy, Flow};
 use crate::crossing::Commands;
 use crate::fleet::{Fleet, item};
 use crate::invalidation::call;
-use crate::recovery::{is_closed, is_connected, is_open};
+use crate::recovery::{connected_shop, is_closed, is_connected, is_open};
 use crate::shop::Shop;
 use crate::waiting::{eventually, within};
 
@@ -127,7 +127,7 @@ async fn five_unanswered_commands_open_it() {
 async fn refusals_do_not_open_it() {
     for refusing in [["ACL", "SETUSER", "default", "-get"], ["ACL", "SETUSER", "default", "-evalsha"]] {
         let fleet = Fleet::start();
-        let shop = fleet.shop().await;
+        let shop = connected_shop(&fleet).await;
         fleet.redis.command(&refusing.map(str::as_bytes));
         for id in 1..=30 {
             assert_eq!(shop.item(id).await.unwrap(), item(id, 1, 0));
@@ -137,7 +137,7 @@ async fn refusals_do_not_open_it() {
         assert_eq!(stats.breaker_opened, 0, "{refusing:?}");
     }
     let fleet = Fleet::start();
-    let shop = fleet.shop().await;
+    let shop = connected_shop(&fleet).await;
     fleet.redis.config_set("maxmemory", "1");
     for id in 1..=30 {
         assert_eq!(shop.item(id).await.unwrap(), item(id, 1, 0));
@@ -145,11 +145,38 @@ async fn refusals_do_not_open_it() {
     assert_eq!(shop.cache.stats().breaker_opened, 0);
 }
 
+/// Each command is answered within the budget, and no call gets through with all that it needs: each pays, and loads
+/// without a lease. Killed by: any single answer that counts as good health.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "bug: an answer that takes more than half of the budget resets the count, so 30 ms a command never open it"]
+async fn it_opens_where_each_call_runs_out_of_its_budget() {
+    let fleet = Fleet::start();
+    let (network, shop) = shop(&fleet).await;
+    network.set(Direction::ToClient, Flow::Delay(Duration::from_millis(30)));
+    for id in 1..=40 {
+        within("a cold call", shop.item(id)).await.unwrap();
+    }
+    let stats = shop.cache.stats();
+    assert!(stats.breaker_opened > 0, "{stats:?}");
+}
+
+/// Whatever the answer is, it comes in time. Killed by: a probe that has to be allowed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_closes_where_the_probe_is_refused() {
+    let fleet = Fleet::start();
+    let (network, shop) = shop(&fleet).await;
+    fleet.redis.command(&[b"ACL", b"SETUSER", b"default", b"-ping"]);
+    Fault::Slow.begin(&fleet, &network);
+    opens(&shop).await;
+    Fault::Slow.end(&fleet, &network);
+    is_closed(&shop).await;
+}
+
 /// Without a single read. Killed by: a failed invalidation that does not open it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_invalidation_opens_it() {
     let fleet = Fleet::start();
-    let shop = fleet.shop().await;
+    let shop = connected_shop(&fleet).await;
     let mut opened = 0;
     for _ in 0..2 {
         fleet.redis.kill();
@@ -183,11 +210,30 @@ async fn it_opens_and_closes_again_and_again() {
     assert!(shop.cache.stats().breaker_opened >= 4);
 }
 
+/// The task that closes it ends with the runtime on which the cache was built. Killed by: a task that nobody starts anew.
+#[test]
+fn it_closes_on_another_runtime() {
+    let fleet = Fleet::start();
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let first = runtime();
+    let shop = first.block_on(connected_shop(&fleet));
+    drop(first);
+    runtime().block_on(async {
+        fleet.redis.kill();
+        opens(&shop).await;
+        fleet.redis.restart();
+        is_closed(&shop).await;
+        is_connected(&shop).await;
+        shop.item(40).await.unwrap();
+        assert!(fleet.has_entry("item", 40));
+    });
+}
+
 /// A load that began before holds a lease. Killed by: a publish that is sent all the same, and waits for its budget.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_that_ends_while_it_is_open_is_kept_in_memory() {
     let fleet = Fleet::start();
-    let shop = fleet.shop().await;
+    let shop = connected_shop(&fleet).await;
     fleet.database.order(1, &[crate::database::Order::Hold]).await;
     let loading = call(&shop, 1);
     fleet.database.begun(1, 1).await;

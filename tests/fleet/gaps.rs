@@ -7,7 +7,7 @@ use hybridcache_test_support::{Direction, FaultProxy, Flow};
 use crate::crossing::Commands;
 use crate::fleet::{Fleet, GENEROUS, item};
 use crate::invalidation::call;
-use crate::recovery::{GAPS, Gap, cut_off, is_connected, shop_behind};
+use crate::recovery::{GAPS, Gap, connected_shop, cut_off, is_connected, shop_behind};
 use crate::waiting::{eventually, within};
 
 /// Killed by: a suspect that is read again instead of compared; one that stays a suspect after the comparison; a
@@ -84,7 +84,7 @@ async fn suspects_that_nobody_asks_for_cost_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_changed_in_a_gap_is_not_served_after_it() {
     let fleet = Fleet::start();
-    let ((network, shop), other) = (shop_behind(&fleet).await, fleet.shop().await);
+    let ((network, shop), other) = (shop_behind(&fleet).await, connected_shop(&fleet).await);
     for id in 1..=4 {
         shop.item(id).await.unwrap();
     }
@@ -118,7 +118,7 @@ async fn what_others_changed_in_a_gap_is_not_served_after_it() {
 async fn groups_that_others_voided_in_a_gap_are_not_served_after_it() {
     for namespace in [false, true] {
         let fleet = Fleet::start();
-        let ((network, shop), other) = (shop_behind(&fleet).await, fleet.shop().await);
+        let ((network, shop), other) = (shop_behind(&fleet).await, connected_shop(&fleet).await);
         shop.offer(1, 1).await.unwrap();
         cut_off(&network);
         fleet.database.set_version(1, 1).await;
@@ -136,7 +136,7 @@ async fn groups_that_others_voided_in_a_gap_are_not_served_after_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_restart_without_data_each_key_is_loaded_once_in_the_fleet() {
     let fleet = Fleet::start();
-    let shops = [fleet.shop().await, fleet.shop().await, fleet.shop().await];
+    let shops = [connected_shop(&fleet).await, connected_shop(&fleet).await, connected_shop(&fleet).await];
     for shop in &shops {
         for id in 1..=20 {
             shop.item(id).await.unwrap();

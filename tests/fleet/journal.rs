@@ -13,7 +13,7 @@ use crate::crossing::Commands;
 use crate::endings::poll_once;
 use crate::fleet::{Fleet, GENEROUS, item};
 use crate::invalidation::call;
-use crate::recovery::{cut_off, is_closed, is_connected, is_open};
+use crate::recovery::{Gap, connected_shop, cut_off, is_closed, is_connected, is_open, shop_behind};
 use crate::shop::Shop;
 use crate::waiting::{eventually, within};
 
@@ -151,7 +151,7 @@ async fn happened(way: Way, fleet: &Fleet, shop: &Shop, other: &Shop) {
 async fn what_is_invalidated_while_redis_is_down_happens_when_it_is_back() {
     for way in WAYS {
         let fleet = Fleet::start();
-        let (shop, other) = (fleet.shop().await, fleet.shop().await);
+        let (shop, other) = (connected_shop(&fleet).await, connected_shop(&fleet).await);
         outdated(&fleet, &shop, &other).await;
         fleet.redis.kill();
         eventually("the connection is lost", async || {
@@ -175,7 +175,7 @@ async fn what_is_invalidated_while_redis_is_down_happens_when_it_is_back() {
 async fn what_is_invalidated_while_redis_is_silent_happens_when_it_answers() {
     for way in WAYS {
         let fleet = Fleet::start();
-        let (shop, other) = (fleet.hasty_shop().await, fleet.shop().await);
+        let (shop, other) = (fleet.hasty_shop().await, connected_shop(&fleet).await);
         outdated(&fleet, &shop, &other).await;
         fleet.redis.stop();
         let told = within("the invalidation", way.go(&shop)).await;
@@ -196,7 +196,7 @@ async fn an_invalidation_whose_future_is_dropped_happens() {
         let fleet = Fleet::start();
         let network = FaultProxy::start(fleet.redis.port());
         let shop = fleet.shop_at(&network.url(), |builder| builder.redis_budget(GENEROUS)).await;
-        let other = fleet.shop().await;
+        let other = connected_shop(&fleet).await;
         outdated(&fleet, &shop, &other).await;
         // What is sent now is lost.
         network.set(Direction::ToServer, Flow::Swallow);
@@ -217,7 +217,7 @@ async fn an_invalidation_whose_future_is_dropped_happens() {
 async fn what_was_read_during_a_dropped_invalidation_is_not_kept() {
     for way in [Way::Invalidate, Way::Expire] {
         let fleet = Fleet::start();
-        let shop = fleet.shop().await;
+        let shop = connected_shop(&fleet).await;
         shop.offer(1, 1).await.unwrap();
         fleet.database.set_version(1, 1).await;
         fleet.redis.command(&[b"SCRIPT", b"FLUSH"]);
@@ -241,7 +241,7 @@ async fn what_was_read_during_a_dropped_invalidation_is_not_kept() {
 async fn an_acknowledged_invalidation_that_a_failover_undoes_is_repeated() {
     for way in WAYS {
         let fleet = Fleet::start();
-        let (shop, other) = (fleet.shop().await, fleet.shop().await);
+        let (shop, other) = (connected_shop(&fleet).await, connected_shop(&fleet).await);
         outdated(&fleet, &shop, &other).await;
         way.go(&shop).await.unwrap();
         if way == Way::Expire {
@@ -264,28 +264,36 @@ async fn an_acknowledged_invalidation_that_a_failover_undoes_is_repeated() {
     }
 }
 
-/// Redis would lose for nothing what was loaded since. Killed by: repeating all whenever the breaker closes.
+/// Redis would lose for nothing what was loaded since. Killed by: repeating all whenever the breaker closes; a first
+/// connection, or an older gap, that counts as one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_is_not_repeated_without_a_gap() {
-    let fleet = Fleet::start();
-    let shop = fleet.shop().await;
-    shop.item_entry(1).invalidate().await.unwrap();
-    shop.item(1).await.unwrap();
-    let stored = fleet.entry("item", 1);
-    // Dropped half-way: it is repeated, and nothing else.
-    let entry = shop.item_entry(2);
-    assert!(poll_once(&mut pin!(entry.invalidate())).await.is_none());
-    assert!(is_open(&shop));
-    is_closed(&shop).await;
-    assert!(fleet.has_entry("item", 1), "nobody has invalidated it again");
-    assert_eq!(fleet.entry("item", 1), stored);
+    for after_a_gap in [false, true] {
+        let fleet = Fleet::start();
+        let (network, shop) = shop_behind(&fleet).await;
+        shop.item_entry(1).invalidate().await.unwrap();
+        if after_a_gap {
+            Gap::Cut.happen(&fleet, &network, &shop).await;
+            is_closed(&shop).await;
+        }
+        shop.item(1).await.unwrap();
+        let stored = fleet.entry("item", 1);
+        // Dropped half-way: it is repeated, and nothing else.
+        let entry = shop.item_entry(2);
+        let opened = shop.cache.stats().breaker_opened;
+        assert!(poll_once(&mut pin!(entry.invalidate())).await.is_none());
+        assert!(shop.cache.stats().breaker_opened > opened);
+        is_closed(&shop).await;
+        assert!(fleet.has_entry("item", 1), "nobody has invalidated it again");
+        assert_eq!(fleet.entry("item", 1), stored);
+    }
 }
 
 /// One for each key, however often. Killed by: a count that forgets what is renewed, or what is acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pending_ones_are_counted_by_key() {
     let fleet = Fleet::start();
-    let shop = fleet.shop().await;
+    let shop = connected_shop(&fleet).await;
     fleet.redis.kill();
     for round in 0..3 {
         for id in 1..=200 {
@@ -310,7 +318,7 @@ async fn pending_ones_are_counted_by_key() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pending_deletion_is_not_softened() {
     let fleet = Fleet::start();
-    let (shop, other) = (fleet.shop().await, fleet.shop().await);
+    let (shop, other) = (connected_shop(&fleet).await, connected_shop(&fleet).await);
     outdated(&fleet, &shop, &other).await;
     fleet.redis.kill();
     assert!(Way::Invalidate.go(&shop).await.unwrap_err().is_pending());
@@ -325,7 +333,7 @@ async fn a_pending_deletion_is_not_softened() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalidation_that_redis_refuses_is_pending_too() {
     let fleet = Fleet::start();
-    let (shop, other) = (fleet.shop().await, fleet.shop().await);
+    let (shop, other) = (connected_shop(&fleet).await, connected_shop(&fleet).await);
     outdated(&fleet, &shop, &other).await;
     fleet.redis.command(&[b"ACL", b"SETUSER", b"default", b"-eval", b"-evalsha"]);
     let told = within("the invalidation", Way::Invalidate.go(&shop)).await;
@@ -343,7 +351,7 @@ async fn an_invalidation_that_redis_refuses_is_pending_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_put_that_failed_stores_nothing() {
     let fleet = Fleet::start();
-    let shop = fleet.shop().await;
+    let shop = connected_shop(&fleet).await;
     shop.item(1).await.unwrap();
     fleet.redis.kill();
     let error = shop.item_entry(1).put(item(1, 0, 9)).await.unwrap_err();

@@ -33,6 +33,13 @@ pub(crate) async fn is_connected(shop: &Shop) {
     .await;
 }
 
+/// As [`Fleet::shop`], and connected: on a busy machine the cache may be built before it is.
+pub(crate) async fn connected_shop(fleet: &Fleet) -> Shop {
+    let shop = fleet.shop().await;
+    is_connected(&shop).await;
+    shop
+}
+
 /// What can come between a cache and the messages of others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Gap {

@@ -9,7 +9,7 @@ use crate::crossing::Commands;
 use crate::database::Order;
 use crate::fleet::{Fleet, GENEROUS, item};
 use crate::invalidation::{call, hold_outdated_load};
-use crate::recovery::is_connected;
+use crate::recovery::{connected_shop, is_connected};
 use crate::waiting::{eventually, within};
 
 /// The first load outlives the lease's 3 s, so that it has to be renewed. After the invalidation there is a new
@@ -18,7 +18,7 @@ use crate::waiting::{eventually, within};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i01_one_live_lease_holder_per_key_and_generation() {
     let fleet = Fleet::start();
-    let (holder, processes) = (fleet.shop().await, fleet.processes(3));
+    let (holder, processes) = (connected_shop(&fleet).await, fleet.processes(3));
     let outdated = hold_outdated_load(&fleet, &holder).await;
     fleet.database.order(1, &[Order::Hold]).await;
     let waiters: Vec<_> = processes.iter().flat_map(|process| [process.item(1), process.item(1)]).collect();
@@ -45,7 +45,7 @@ async fn i01_one_live_lease_holder_per_key_and_generation() {
 async fn i03_a_publish_with_a_lost_token_changes_nothing() {
     for somebody_loads in [false, true] {
         let fleet = Fleet::start();
-        let (late, other) = (fleet.shop().await, fleet.shop().await);
+        let (late, other) = (connected_shop(&fleet).await, connected_shop(&fleet).await);
         let outdated = hold_outdated_load(&fleet, &late).await;
         fleet.redis.command(&[b"DEL", fleet.redis.keys("*:l")[0].as_bytes()]);
         if somebody_loads {
@@ -70,7 +70,7 @@ fn dump(fleet: &Fleet) -> Vec<(String, Reply)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i04_no_waiter_sleeps_past_its_budget() {
     let fleet = Fleet::start();
-    let (holder, waiter) = (fleet.shop().await, fleet.shop().await);
+    let (holder, waiter) = (connected_shop(&fleet).await, connected_shop(&fleet).await);
     fleet.database.order(1, &[Order::Hold]).await;
     let held = tokio::spawn({
         let holder = holder.clone();
@@ -96,7 +96,7 @@ async fn i04_no_waiter_sleeps_past_its_budget() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i04_no_wake_up_is_lost() {
     let fleet = Fleet::start();
-    let holder = fleet.shop().await;
+    let holder = connected_shop(&fleet).await;
     let network = FaultProxy::start(fleet.redis.port());
     let waiter = fleet.shop_at(&network.url(), |builder| builder.redis_budget(GENEROUS)).await;
     is_connected(&waiter).await;
@@ -125,7 +125,12 @@ async fn i04_no_wake_up_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i05_one_refresh_per_stale_period_in_the_fleet() {
     let fleet = Fleet::start();
-    let shops = [fleet.shop().await, fleet.shop().await, fleet.shop().await, fleet.shop().await];
+    let shops = [
+        connected_shop(&fleet).await,
+        connected_shop(&fleet).await,
+        connected_shop(&fleet).await,
+        connected_shop(&fleet).await,
+    ];
     for shop in &shops {
         shop.item(1).await.unwrap();
     }
@@ -151,7 +156,7 @@ fn i11_nothing_leaks() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let fleet = Fleet::start();
-        let (shop, other) = (fleet.shop().await, fleet.shop().await);
+        let (shop, other) = (connected_shop(&fleet).await, connected_shop(&fleet).await);
         shop.item(100).await.unwrap();
         other.item(100).await.unwrap();
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();

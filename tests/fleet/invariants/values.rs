@@ -10,7 +10,7 @@ use crate::database::{Database, Item, Order};
 use crate::envelope::{EXPIRES_AT, FRESH_UNTIL, with_time};
 use crate::fleet::{Fleet, GENEROUS, item};
 use crate::invalidation::{call, hold_outdated_load};
-use crate::recovery::{Gap, is_connected};
+use crate::recovery::{Gap, connected_shop, is_connected};
 use crate::shop::Failure;
 use crate::strict::{self, BOUND};
 use crate::waiting::{eventually, within};
@@ -20,7 +20,7 @@ use crate::waiting::{eventually, within};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i02_nothing_older_than_an_invalidation_is_kept() {
     let fleet = Fleet::start();
-    let (shop, other) = (fleet.shop().await, fleet.shop().await);
+    let (shop, other) = (connected_shop(&fleet).await, connected_shop(&fleet).await);
     // Item 1 is being loaded, item 2 is in all tiers.
     let outdated = hold_outdated_load(&fleet, &shop).await;
     for shop in [&shop, &other] {
@@ -44,7 +44,7 @@ async fn i02_nothing_older_than_an_invalidation_is_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i02_under_strict_memory_serves_nothing_voided_three_seconds_ago() {
     let fleet = Fleet::start();
-    let ((network, shop), other) = (strict::shop(&fleet, Outage::Strict).await, fleet.shop().await);
+    let ((network, shop), other) = (strict::shop(&fleet, Outage::Strict).await, connected_shop(&fleet).await);
     shop.item(1).await.unwrap();
     shop.offer(1, 2).await.unwrap();
     other.offer(1, 3).await.unwrap();
@@ -77,7 +77,7 @@ async fn i02_under_strict_memory_serves_nothing_voided_three_seconds_ago() {
 async fn i06_no_call_returns_a_load_from_before_an_invalidation() {
     for by_other in [false, true, false, true] {
         let fleet = Fleet::start();
-        let (shop, other) = (fleet.shop().await, fleet.shop().await);
+        let (shop, other) = (connected_shop(&fleet).await, connected_shop(&fleet).await);
         let outdated = hold_outdated_load(&fleet, &shop).await;
         let invalidating = if by_other { &other } else { &shop };
         invalidating.item_entry(1).invalidate().await.unwrap();
@@ -95,7 +95,7 @@ async fn i06_no_call_returns_a_load_from_before_an_invalidation() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i07_what_cannot_be_read_is_a_miss() {
     let fleet = Fleet::start();
-    let first = fleet.shop().await;
+    let first = connected_shop(&fleet).await;
     first.item(1).await.unwrap();
     first.text(1).await;
     first.brief(1).await.unwrap();
@@ -124,7 +124,7 @@ async fn i07_what_cannot_be_read_is_a_miss() {
     for (number, bytes) in foreign.into_iter().enumerate() {
         fleet.set_entry("item", 1, &bytes);
         loads += 1;
-        let shop = fleet.shop().await;
+        let shop = connected_shop(&fleet).await;
         assert_eq!(shop.item(1).await.unwrap(), item(1, loads, 0), "case {number}");
         assert_eq!(fleet.in_redis(1).await, Some(item(1, loads, 0)), "case {number}: overwritten");
     }
@@ -141,7 +141,7 @@ async fn i09_memory_ends_when_the_entry_does() {
     fleet.set_entry("item", 1, &with_time(&envelope, EXPIRES_AT, expires_at));
     // Its refreshes fail, so that only time changes what is seen.
     fleet.database.order(1, &[Order::Fail; 10]).await;
-    let shop = fleet.shop().await;
+    let shop = connected_shop(&fleet).await;
     assert_eq!(shop.item(1).await.unwrap(), item(1, 1, 0));
     assert_eq!(shop.cache.stats().stale_hits, 0);
     eventually("it goes stale", async || fleet.now() > fresh_until + 50).await;
@@ -195,7 +195,7 @@ async fn i09_nothing_ends_later_for_having_been_compared() {
 async fn i12_a_group_hides_what_was_loaded_before() {
     for group in ["tag", "function", "namespace"] {
         let fleet = Fleet::start();
-        let (shop, other) = (fleet.shop().await, fleet.shop().await);
+        let (shop, other) = (connected_shop(&fleet).await, connected_shop(&fleet).await);
         // Offer 1 is being loaded, offer 2 is in all tiers.
         fleet.database.order(1, &[Order::Hold]).await;
         let outdated = tokio::spawn({
