@@ -205,6 +205,8 @@ async fn store(
     took: Duration,
     budget: Budget,
 ) -> bool {
+    // Memory must not outlive the envelope, which is made from here on.
+    let now = cache.clock().now();
     let published = match lease {
         Some(lease) => publish(cache, fill, lease, &*value, took, budget).await,
         None => Stored::InMemoryOnly { encoded: None },
@@ -214,7 +216,7 @@ async fn store(
         Stored::InMemoryOnly { encoded } => (encoded, None),
         Stored::Nowhere => (None, None),
     };
-    let Some(entry) = fill.entry(cache.clock().now(), value, encoded, fence) else { return false };
+    let Some(entry) = fill.entry(now, value, encoded, fence) else { return false };
     if matches!(published, Stored::Nowhere) {
         leader.finish_fenced(Outcome::Value(entry));
         return false;

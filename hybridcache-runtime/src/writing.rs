@@ -86,6 +86,8 @@ impl HybridCache {
         let again = Twice::now(|| local.invalidate(key, Invalidation::Delete));
         let seen = self.seen(key, plan);
         let fill = Fill { key, plan, origin: self.origin(&seen) };
+        // Memory must not outlive the envelope, which is made from here on.
+        let now = self.clock().now();
         let token = self.next_token();
         let (mut encoded, mut fence) = (None, None);
         if let Some(remote) = self.remote_for(&key.function, plan) {
@@ -98,7 +100,7 @@ impl HybridCache {
         }
         drop(again);
         let leader = local.flights.supersede(key, seen.clone());
-        if let Some(entry) = fill.entry(self.clock().now(), value, encoded, fence) {
+        if let Some(entry) = fill.entry(now, value, encoded, fence) {
             leader.store(|| local.memory.insert(entry.clone()));
             leader.finish(|_| Outcome::Value(entry));
         }
