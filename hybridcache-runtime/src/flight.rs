@@ -409,4 +409,18 @@ mod tests {
         leader.finish(|_| Outcome::TimedOut);
         assert!(ended(stays).is_some());
     }
+
+    /// Killed by: a hurry that only wakes who waits for it by then.
+    #[test]
+    fn a_hurry_counts_before_and_after_somebody_waits_for_it() {
+        let flights = Arc::new(Flights::new());
+        let key = key("1");
+        let leader = lead(&flights, &key);
+        let joiner = join(&flights, &key);
+        let mut waiting = Box::pin(leader.hurried());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        joiner.hurry();
+        assert!(waiting.as_mut().now_or_never().is_some());
+        assert!(leader.hurried().now_or_never().is_some());
+    }
 }

@@ -281,6 +281,18 @@ mod tests {
         assert_eq!(journal.pending(), 0);
     }
 
+    /// Killed by: giving up the namespace first.
+    #[test]
+    fn what_is_acknowledged_makes_room_first() {
+        let journal = journal();
+        for args in 0..LIMIT {
+            journal.note(entry(&args.to_string(), Invalidation::Delete)).acknowledge();
+        }
+        drop(journal.note(entry("new", Invalidation::Delete)));
+        assert_eq!(notices(&journal, false), [entry("new", Invalidation::Delete)]);
+        assert_eq!(journal.unsent(true).len(), LIMIT);
+    }
+
     /// Killed by: no bound; forgetting what is pending.
     #[test]
     fn too_many_pending_ones_become_one_for_everything() {

@@ -89,16 +89,16 @@ impl Warehouse {
         id
     }
 
-    #[hybrid_cached(name = "parcel", ttl = 1h, key = "{id}", skip(self), cache = self.cache)]
-    async fn parcel(&self, id: u64) -> u64 {
-        10 * id
+    #[hybrid_cached(name = "parcel", timeout = 30s, ttl = 1h, key = "{id}", skip(self), cache = self.cache)]
+    async fn parcel(&self, id: u64) -> Result<u64, Failure> {
+        Ok(10 * id)
     }
 
     /// First the gate, then a parcel.
     #[hybrid_cached(name = "pallet", ttl = 1h, key = "{id}-{parcel}", skip(self), cache = self.cache)]
     async fn pallet(&self, id: u64, parcel: u64) -> u64 {
         self.pass().await;
-        id + self.parcel(parcel).await
+        id + self.parcel(parcel).await.unwrap()
     }
 
     /// Looks at so many labels, stale or not.
@@ -123,7 +123,7 @@ impl Warehouse {
 
     fn spawn_parcel(&self, id: u64) -> JoinHandle<u64> {
         let warehouse = self.clone();
-        tokio::spawn(async move { warehouse.parcel(id).await })
+        tokio::spawn(async move { warehouse.parcel(id).await.unwrap() })
     }
 }
 

@@ -1,13 +1,15 @@
 //! After a gap in the messages: what memory holds is compared with Redis before it is trusted, when somebody asks for it,
 //! and not loaded again.
 
+use std::time::Duration;
+
 use hybridcache::Outage;
 use hybridcache_test_support::{Direction, FaultProxy, Flow};
 
 use crate::crossing::Commands;
 use crate::fleet::{Fleet, GENEROUS, item};
 use crate::invalidation::call;
-use crate::recovery::{GAPS, Gap, connected_shop, cut_off, is_connected, shop_behind};
+use crate::recovery::{GAPS, Gap, connected_shop, cut_off, is_connected, is_open, shop_behind};
 use crate::waiting::{eventually, within};
 
 /// Killed by: a suspect that is read again instead of compared; one that stays a suspect after the comparison; a
@@ -76,7 +78,8 @@ async fn suspects_that_nobody_asks_for_cost_nothing() {
         eventually("two heartbeats pass", async || fleet.redis.command_calls("publish") >= beats + 2).await;
         assert_eq!(shop.item(50).await.unwrap(), item(50, 1, 0));
     });
-    assert_eq!(asked.await, Commands::only("getrange", 1));
+    let asked = asked.await;
+    assert_eq!((asked.of("getrange"), asked.of("get")), (1, 0), "{asked:?}");
 }
 
 /// Each in its own way: gone, another value, marked stale, of a voided tag, evicted by Redis. Killed by: trusting memory
@@ -105,6 +108,7 @@ async fn what_others_changed_in_a_gap_is_not_served_after_it() {
     assert_eq!(shop.item(1).await.unwrap(), item(1, 2, 1));
     assert_eq!(shop.item(2).await.unwrap(), item(2, 0, 9));
     assert_eq!(shop.item(3).await.unwrap(), item(3, 1, 0), "stale, and returned at once");
+    fleet.database.begun(3, 2).await;
     eventually("it is refreshed", async || shop.item(3).await.unwrap() == item(3, 2, 1)).await;
     assert_eq!(shop.item(4).await.unwrap(), item(4, 2, 1));
     assert_eq!(shop.offer(1, 5).await.unwrap(), item(5, 2, 1));
@@ -179,6 +183,16 @@ async fn suspects_are_served_in_an_outage_unless_strict() {
             let found = within("a call", shop.item(1)).await.unwrap();
             assert_eq!(found, item(1, if is_strict { 2 } else { 1 }, 0), "{outage:?}");
         }
+        for id in 50..60 {
+            within("a cold call", shop.item(id)).await.unwrap();
+        }
+        assert!(is_open(&shop));
+        let errors = shop.cache.stats().redis_errors;
+        let found = within("a call", shop.item(2)).await.unwrap();
+        assert_eq!(found, item(2, if is_strict { 2 } else { 1 }, 0), "{outage:?}");
+        if !is_strict {
+            assert_eq!(shop.cache.stats().redis_errors, errors, "nobody tried to ask");
+        }
         network.restore();
         is_connected(&shop).await;
         let asked = Commands::during(&fleet.redis, async {
@@ -187,7 +201,29 @@ async fn suspects_are_served_in_an_outage_unless_strict() {
         });
         let asked = asked.await;
         // What was loaded in the outage is not in Redis and has nothing to compare.
-        let (compared, read) = if is_strict { (1, 1) } else { (2, 0) };
+        let (compared, read) = if is_strict { (0, 2) } else { (2, 0) };
         assert_eq!((asked.of("getrange"), asked.of("get")), (compared, read), "{outage:?} {asked:?}");
     }
+}
+
+/// Redis is silent for a moment, on the connection that it answers on later. Killed by: trusting what was served because
+/// nobody could be asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_could_not_be_compared_is_compared_later() {
+    let fleet = Fleet::start();
+    let network = FaultProxy::start(fleet.redis.port());
+    let budget = Duration::from_millis(400);
+    let shop = fleet.shop_at(&network.url(), |builder| builder.redis_budget(budget)).await;
+    is_connected(&shop).await;
+    shop.item(1).await.unwrap();
+    assert!(fleet.has_entry("item", 1));
+    Gap::Cut.happen(&fleet, &network, &shop).await;
+    network.set(Direction::ToClient, Flow::Hold);
+    assert_eq!(within("a call", shop.item(1)).await.unwrap(), item(1, 1, 0));
+    network.restore();
+    is_connected(&shop).await;
+    let asked = Commands::during(&fleet.redis, async {
+        assert_eq!(shop.item(1).await.unwrap(), item(1, 1, 0));
+    });
+    assert_eq!(asked.await, Commands::only("getrange", 1));
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::crossing::Commands;
 use crate::endings::poll_once;
 use crate::fleet::{Fleet, GENEROUS, item};
-use crate::invalidation::call;
+use crate::invalidation::{call, hold_outdated_load};
 use crate::recovery::{Gap, connected_shop, cut_off, is_closed, is_connected, is_open, shop_behind};
 use crate::shop::Shop;
 use crate::waiting::{eventually, within};
@@ -211,28 +211,59 @@ async fn an_invalidation_whose_future_is_dropped_happens() {
     }
 }
 
-/// Redis has lost the script, so that the first attempt does nothing, and the caller goes away before the second. What was
-/// read meanwhile is from before. Killed by: forgetting in this process only at the beginning and where the caller stays.
+/// Redis refuses at first, and the caller goes away before it can hear of it. What was read meanwhile is from before. Killed
+/// by: forgetting in this process only at the beginning and where the caller stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_read_during_a_dropped_invalidation_is_not_kept() {
-    for way in [Way::Invalidate, Way::Expire] {
+    for way in [Way::Invalidate, Way::Expire, Way::Tag] {
         let fleet = Fleet::start();
         let shop = connected_shop(&fleet).await;
         shop.offer(1, 1).await.unwrap();
         fleet.database.set_version(1, 1).await;
         fleet.redis.command(&[b"SCRIPT", b"FLUSH"]);
+        fleet.redis.command(&[b"ACL", b"SETUSER", b"default", b"-unlink", b"-set"]);
         {
             let mut invalidating = pin!(way.go(&shop));
             assert!(poll_once(&mut invalidating).await.is_none());
             // Nothing is acknowledged yet: the old value is as good as the new one.
             within("a call", shop.offer(1, 1)).await.unwrap();
         }
+        fleet.redis.command(&[b"ACL", b"SETUSER", b"default", b"+@all"]);
         is_closed(&shop).await;
         if way == Way::Expire {
             eventually("it is refreshed", async || shop.offer(1, 1).await.unwrap().version == 1).await;
         }
         assert_eq!(shop.offer(1, 1).await.unwrap().version, 1, "{way:?}");
     }
+}
+
+/// Redis is silent. Killed by: forgetting in this process only when Redis has been told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_is_cleared_before_redis_is_told() {
+    for way in [Way::Invalidate, Way::Tag, Way::Function, Way::Namespace] {
+        let fleet = Fleet::start();
+        let shop = connected_shop(&fleet).await;
+        shop.offer(1, 1).await.unwrap();
+        fleet.redis.stop();
+        let mut invalidating = pin!(way.go(&shop));
+        assert!(poll_once(&mut invalidating).await.is_none());
+        assert_eq!(within("a look", shop.offer_entry(1, 1).get()).await, None, "{way:?}");
+        fleet.redis.resume();
+    }
+}
+
+/// No fence keeps it from being stored. Killed by: a flight that stays when its key is invalidated.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_without_a_lease_from_before_an_invalidation_is_not_kept() {
+    let fleet = Fleet::start();
+    let shop = connected_shop(&fleet).await;
+    fleet.redis.kill();
+    let outdated = hold_outdated_load(&fleet, &shop).await;
+    assert!(shop.item_entry(1).invalidate().await.unwrap_err().is_pending());
+    assert_eq!(within("a call after it", shop.item(1)).await.unwrap(), item(1, 2, 1));
+    fleet.database.release(1, 1).await;
+    assert_eq!(within("the outdated call", outdated).await.unwrap(), item(1, 1, 0));
+    assert_eq!(shop.item(1).await.unwrap(), item(1, 2, 1));
 }
 
 /// A replica that takes over without having seen it. Killed by: forgetting what was acknowledged; reading before it is

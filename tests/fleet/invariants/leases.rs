@@ -9,7 +9,7 @@ use crate::crossing::Commands;
 use crate::database::Order;
 use crate::fleet::{Fleet, GENEROUS, item};
 use crate::invalidation::{call, hold_outdated_load};
-use crate::recovery::{connected_shop, is_connected};
+use crate::recovery::{connected_shop, is_connected, shop_behind};
 use crate::waiting::{eventually, within};
 
 /// The first load outlives the lease's 3 s, so that it has to be renewed. After the invalidation there is a new
@@ -77,6 +77,8 @@ async fn i04_no_waiter_sleeps_past_its_budget() {
         async move { holder.patient(1).await.unwrap() }
     });
     fleet.database.begun(1, 1).await;
+    // No message, and no end of the lease, would come in time.
+    fleet.prolong_lease();
     let callers: Vec<_> = (0..10)
         .map(|_| {
             let waiter = waiter.clone();
@@ -147,6 +149,34 @@ async fn i05_one_refresh_per_stale_period_in_the_fleet() {
         .await;
         assert_eq!(fleet.database.loads(1).await, load);
     }
+}
+
+/// One that has read the stale entry, and asks for the lease when another process's refresh is over. Killed by: an
+/// `acquire.lua` that does not compare the fence.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i05_a_refresh_that_comes_late_adopts() {
+    let fleet = Fleet::start();
+    let ((network, late), other) = (shop_behind(&fleet).await, connected_shop(&fleet).await);
+    for shop in [&late, &other] {
+        assert_eq!(shop.item(1).await.unwrap(), item(1, 1, 0));
+    }
+    network.set(Direction::ToClient, Flow::Hold);
+    network.set_for_subscribers(Direction::ToClient, Flow::Pass);
+    fleet.database.order(1, &[Order::Hold]).await;
+    other.item_entry(1).expire().await.unwrap();
+    let asked = Commands::so_far(&fleet.redis).of("get");
+    eventually("the late one has asked", async || {
+        assert_eq!(late.item(1).await.unwrap(), item(1, 1, 0));
+        Commands::so_far(&fleet.redis).of("get") > asked
+    })
+    .await;
+    other.item(1).await.unwrap();
+    fleet.database.begun(1, 2).await;
+    fleet.database.release(1, 2).await;
+    eventually("it is refreshed", async || other.item(1).await.unwrap() == item(1, 2, 0)).await;
+    network.restore();
+    eventually("the late one has it, too", async || late.item(1).await.unwrap() == item(1, 2, 0)).await;
+    assert_eq!(fleet.database.loads(1).await, 2);
 }
 
 /// Every way a load or its caller can end, over a healthy Redis, a lost connection and a refusing server. Killed by: a
