@@ -224,7 +224,8 @@ async fn what_was_read_during_a_dropped_invalidation_is_not_kept() {
         fleet.redis.command(&[b"ACL", b"SETUSER", b"default", b"-unlink", b"-set"]);
         {
             let mut invalidating = pin!(way.go(&shop));
-            assert!(poll_once(&mut invalidating).await.is_none());
+            // A busy machine may have the refusal here already.
+            assert!(!matches!(poll_once(&mut invalidating).await, Some(Ok(()))));
             // Nothing is acknowledged yet: the old value is as good as the new one.
             within("a call", shop.offer(1, 1)).await.unwrap();
         }
@@ -312,7 +313,9 @@ async fn what_was_acknowledged_is_not_repeated_without_a_gap() {
         // Dropped half-way: it is repeated, and nothing else.
         let entry = shop.item_entry(2);
         let opened = shop.cache.stats().breaker_opened;
+        network.set(Direction::ToClient, Flow::Hold);
         assert!(poll_once(&mut pin!(entry.invalidate())).await.is_none());
+        network.restore();
         assert!(shop.cache.stats().breaker_opened > opened);
         is_closed(&shop).await;
         assert!(fleet.has_entry("item", 1), "nobody has invalidated it again");
