@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use hybridcache::{HybridCache, bypass, hybrid_cached, refresh};
+use hybridcache::{HybridCache, bypass, hybrid_cached, hybrid_evict, refresh};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio::time::{sleep, timeout};
 
@@ -51,6 +51,12 @@ impl Shop {
         self.db.price(book.id).await
     }
 
+    /// Says itself what it makes out of date. The target takes the arguments of `price_entry`.
+    #[hybrid_evict(self.price(book))]
+    async fn set_price(&self, book: Book, cents: u64) {
+        self.db.set(book, cents);
+    }
+
     /// Calls until the price is this.
     async fn wait_for(&self, book: Book, price: u64) {
         let deadline = Instant::now() + PATIENCE;
@@ -82,6 +88,10 @@ async fn main() -> anyhow::Result<()> {
     title("invalidate(): everybody forgets it, the next call loads");
     shop.price_entry(RUST).invalidate().await?;
     readers.see("after invalidate()", RUST, 110).await.with_queries(1);
+
+    title("#[hybrid_evict] on the function that writes: the same, and nobody can forget it");
+    shop.set_price(RUST, 115).await;
+    readers.see("after set_price(115)", RUST, 115).await.with_queries(1);
 
     title("put(): write-through, nobody has to load");
     db.set(RUST, 120);

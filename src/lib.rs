@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-pub use hybridcache_macros::{CacheKey, hybrid_cached};
+pub use hybridcache_macros::{CacheKey, hybrid_cached, hybrid_evict};
 pub use hybridcache_runtime::{
     BreakerState, Builder, CacheEntry, CacheKey, Error, HybridCache, KeyBuf, LoadError, Memory, NoCache, Outage,
     PlainEntry, Stats, bypass, invalidate_tag, no_cache, refresh,

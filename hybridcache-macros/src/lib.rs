@@ -1,16 +1,20 @@
 //! The attribute and the derive of [hybridcache](https://docs.rs/hybridcache). Use them through that crate.
 
 mod argument;
+mod body;
 mod consumed;
 mod derive;
 mod duration;
 mod errors;
+mod evict;
 mod expand;
 mod form;
 mod key;
+mod list;
 mod mentions;
 mod no_cache;
 mod options;
+mod place;
 mod receiver;
 mod signature;
 mod site;
@@ -118,6 +122,92 @@ pub fn hybrid_cached(options: TokenStream, item: TokenStream) -> TokenStream {
     cached(options.into(), item.into(), EXPANSIONS.fetch_add(1, Ordering::Relaxed)).into()
 }
 
+/// Makes an `async fn` that writes invalidate what is cached of what it wrote.
+///
+/// The cached functions are named as they are called, with the arguments of their entry handle: those that their `key`,
+/// `tags` and `cache` use, in their order. That they are cached, and take these arguments, is checked by the compiler.
+/// When the function returns, their entries are gone from memory and from Redis, and other processes drop theirs within
+/// the time that a message takes. What a load read before that is stored nowhere after it.
+///
+/// ```
+/// use hybridcache::{hybrid_cached, hybrid_evict};
+///
+/// #[hybrid_cached(ttl = 1h, key = "user:{id}", tags = ["org:{org}"])]
+/// async fn user(id: u64, org: &str) -> String {
+///     format!("user {id} of {org}")
+/// }
+///
+/// #[hybrid_cached(ttl = 1h)]
+/// async fn orders(user: u64) -> Vec<u64> {
+///     vec![user]
+/// }
+///
+/// struct Order {
+///     user: u64,
+///     org: String,
+/// }
+///
+/// #[hybrid_evict(orders(order.user), tags = ["org:{order.org}"])]
+/// async fn place(order: Order) -> Result<u64, std::io::Error> {
+///     Ok(order.user) // or what the database says
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), std::io::Error> {
+/// orders(7).await;
+/// user(7, "acme").await;
+/// place(Order { user: 7, org: "acme".to_owned() }).await?;
+/// assert_eq!(orders_entry(7).get().await, None);
+/// assert_eq!(user_entry(7, "acme").get().await, None);
+/// # Ok(()) }
+/// ```
+///
+/// | in the attribute | form | meaning |
+/// |---|---|---|
+/// | targets | `user(order.user, &order.org)` or `user_entry(..)`, `users::user(..)`, `Self::user(..)`, `self.user(..)`, `users.user(..)` | the entries of cached functions; any number |
+/// | `tags` | `["org:{order.org}", ..]` | groups: templates over the arguments, as `#[hybrid_cached]` takes them |
+/// | `when` | `ok` or `always` | `ok`, which is the default: unless the function returned `Err`, under any alias of `Result`. `always`: after an `Err` too |
+/// | `cache` | expression | which `HybridCache` has the tags: an argument, a field of `self`, a static; else the installed one. Targets know their own |
+/// | `crate` | path | where the facade crate is, if not at `::hybridcache` |
+///
+/// A target in another module is named by a path, or its handle imported too. A cached function whose own name ends in
+/// `_entry` is named by its handle, `.._entry_entry(..)`; one with `entry = false` has none, and is evicted by a tag.
+///
+/// **Arguments** are evaluated before the body runs, which may consume them. A target that takes an argument by value takes
+/// it from the body: pass a clone. What is known only after the write, such as a new row's number, is evicted in the body,
+/// by the handle itself: `user_entry(id, org).invalidate().await`.
+///
+/// **When it evicts.** Too many evictions cost loads, too few leave old values until their `ttl`. So only an `Err` is
+/// taken to say that nothing was written: `None` is not, since a function may return what was there before. A body that
+/// panics, or whose caller goes away while it runs, may have written, and evicts too; this is the best that can be done,
+/// but a write that the database has not carried out by then can still be overtaken by a reader. A call that was never
+/// polled evicts nothing. Put the attribute on the function that commits: what is evicted before the commit can be read
+/// and cached again from before it.
+///
+/// **What the caller waits for.** All targets and tags are told at once, and the function returns when that is done, so
+/// its caller reads what it wrote. A Redis that does not answer holds it up for about a second at most. A caller who goes
+/// away meanwhile stops nothing: what is left to do runs in a task. Failures never show in the function's result: they are
+/// logged, as warnings once a second, and counted in `Stats::redis_errors`. This process has forgotten the entries all
+/// the same, and tells the others when Redis answers again, as after any invalidation.
+///
+/// # Functions
+///
+/// `async fn` of any kind: free functions, methods, whatever their `self` is, associated functions, generic ones; in
+/// implementations of traits, natively or under `#[async_trait]`; beside `#[instrument]`. Signatures stay as they are, and
+/// what they return may borrow. What the function returned (of a `Result` the value of its `Ok`) is held while it
+/// evicts, so its future is `Send` where that is.
+///
+/// A function that is cached itself and writes in its loads has this attribute *above* `#[hybrid_cached]`: then its loads
+/// evict, and its hits do not.
+///
+/// # Panics
+///
+/// As the body does, and as the evaluation of the arguments does.
+#[proc_macro_attribute]
+pub fn hybrid_evict(options: TokenStream, item: TokenStream) -> TokenStream {
+    evicting(options.into(), item.into()).into()
+}
+
 /// Lets the values of a struct or an enum be parts of keys.
 ///
 /// Every field counts, and must be `CacheKey` itself. A struct is written as `(a,b)`, a variant as `Variant` or
@@ -165,7 +255,7 @@ fn cached(options: Tokens, item: Tokens, nth: u32) -> Tokens {
     let parsed: ItemFn = match syn::parse2(item.clone()) {
         Ok(parsed) => parsed,
         Err(error) => {
-            errors.push(not_a_function(&item, error));
+            errors.push(not_a_function(&item, error, "hybrid_cached", "a cached"));
             let errors = errors.into_compile_errors();
             return quote!(#errors #item);
         }
@@ -186,15 +276,31 @@ fn cached(options: Tokens, item: Tokens, nth: u32) -> Tokens {
     }
 }
 
-fn not_a_function(item: &Tokens, error: syn::Error) -> syn::Error {
+/// The same for functions that write. With a mistake they stay as they are.
+fn evicting(options: Tokens, item: Tokens) -> Tokens {
+    let mut errors = Errors::default();
+    let options = evict::options::Options::parse(options, &mut errors);
+    let function: Option<ItemFn> = errors
+        .keep(syn::parse2(item.clone()).map_err(|error| not_a_function(&item, error, "hybrid_evict", "an evicting")));
+    let expanded = function.and_then(|function| evict::expand(function, &options, &mut errors));
+    match expanded {
+        Some(expanded) if errors.is_empty() => expanded,
+        _ => {
+            let errors = errors.into_compile_errors();
+            quote!(#errors #item)
+        }
+    }
+}
+
+fn not_a_function(item: &Tokens, error: syn::Error, attribute: &str, kind: &str) -> syn::Error {
     if let Ok(function) = syn::parse2::<TraitItemFn>(item.clone()) {
         return syn::Error::new(
             function.sig.ident.span(),
-            "a cached function has a body: put the attribute on the implementations",
+            format!("{kind} function has a body: put the attribute on the implementations"),
         );
     }
     match syn::parse2::<Item>(item.clone()) {
-        Ok(_) => syn::Error::new(error.span(), "`#[hybrid_cached]` goes on an `async fn`"),
+        Ok(_) => syn::Error::new(error.span(), format!("`#[{attribute}]` goes on an `async fn`")),
         Err(_) => error,
     }
 }

@@ -18,6 +18,9 @@ use crate::site::{Facade, hidden};
 
 const NAME: &str = "NoCache";
 
+/// What `#[hybrid_evict]` calls that which the body returned.
+pub(crate) const EVICTING: &str = "__hybrid_evict_returned";
+
 /// Rewrites what the function returns. A [`NAME`] that stays is a mistake, unless the function declares it as its
 /// error.
 pub(crate) fn rewrite(body: &mut Block, declared: &Type, facade: &Facade) -> Result<()> {
@@ -223,17 +226,17 @@ fn binds(pattern: &Pat, name: &Ident) -> bool {
     }
 }
 
-/// `#[instrument]` above our attribute has put the body into a future of its own.
+/// An attribute above ours, `#[instrument]` or `#[hybrid_evict]`, has put the body into a future of its own.
 fn in_users_block(body: &mut Block, rewrite: impl FnOnce(&mut Block)) {
     let future = body.stmts.iter_mut().find_map(|stmt| match stmt {
-        Stmt::Local(Local { pat: Pat::Ident(name), init: Some(init), .. })
-            if name.ident == "__tracing_instrument_future" =>
-        {
-            match &mut *init.expr {
+        Stmt::Local(Local { pat: Pat::Ident(name), init: Some(init), .. }) => match &mut *init.expr {
+            Expr::Async(future) if name.ident == "__tracing_instrument_future" => Some(&mut future.block),
+            Expr::Await(awaited) if name.ident == EVICTING => match &mut *awaited.base {
                 Expr::Async(future) => Some(&mut future.block),
                 _ => None,
-            }
-        }
+            },
+            _ => None,
+        },
         _ => None,
     });
     match future {

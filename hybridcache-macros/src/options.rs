@@ -3,14 +3,13 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt;
-use syn::parse::{ParseStream, Parser};
-use syn::{
-    Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, bracketed, parenthesized, parse_quote, token,
-};
+use syn::parse::ParseStream;
+use syn::{Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, parse_quote, token};
 
 use crate::errors::Errors;
+use crate::list::{each, ends_here, tags};
 use crate::suggest::{instead, listed};
 use crate::time::Time;
 
@@ -79,22 +78,7 @@ impl Options {
             entry: true,
         };
         let mut given = HashSet::new();
-        let all = |input: ParseStream| {
-            let mut mistakes = Errors::default();
-            while !input.is_empty() {
-                if mistakes.keep(options.parse_one(input, &mut given)).is_none() {
-                    skip_to_comma(input);
-                } else if !input.is_empty() && !input.peek(Token![,]) {
-                    mistakes.push(input.error("expected a `,` between options"));
-                    skip_to_comma(input);
-                }
-                input.parse::<Option<Token![,]>>()?;
-            }
-            // Only without a mistake does syn ask whether every token was parsed.
-            mistakes.into_result()
-        };
-        let parsed = all.parse2(tokens);
-        errors.keep(parsed);
+        each(tokens, errors, |input| options.parse_one(input, &mut given));
         options.check_times(!given.contains("ttl"), errors);
         options
     }
@@ -177,15 +161,6 @@ fn example(name: &str) -> &'static str {
     }
 }
 
-/// So that a mistake in one option leaves the others readable. The closing `)` ends it too.
-fn skip_to_comma(input: ParseStream) {
-    while !input.is_empty() && !input.peek(Token![,]) {
-        if input.parse::<TokenTree>().is_err() {
-            return;
-        }
-    }
-}
-
 fn skipped(input: ParseStream, option: &Ident) -> Result<Vec<Ident>> {
     if !input.peek(token::Paren) {
         return Err(Error::new(option.span(), "`skip` takes a list of arguments: write `skip(db, client)`"));
@@ -216,10 +191,6 @@ fn key(input: ParseStream) -> Result<Key> {
     }
 }
 
-pub(crate) fn ends_here(input: ParseStream) -> bool {
-    input.is_empty() || input.peek(Token![,])
-}
-
 fn function_name(input: ParseStream) -> Result<LitStr> {
     let name: LitStr = input
         .parse()
@@ -237,24 +208,6 @@ fn version(input: ParseStream) -> Result<u32> {
         Ok(version) if literal.suffix().is_empty() => Ok(version),
         _ => Err(Error::new(literal.span(), expected)),
     }
-}
-
-fn tags(input: ParseStream) -> Result<Vec<LitStr>> {
-    if !input.peek(token::Bracket) {
-        return Err(input.error("`tags` is a list: write `tags = [\"org:{org}\"]`"));
-    }
-    let content;
-    bracketed!(content in input);
-    let tags = content.parse_terminated(
-        |input: ParseStream| {
-            let tag: LitStr = input.parse().map_err(|error| {
-                Error::new(error.span(), "a tag is a template: write a string literal, as in `\"org:{org}\"`")
-            })?;
-            if tag.value().is_empty() { Err(Error::new(tag.span(), "the tag is empty")) } else { Ok(tag) }
-        },
-        Token![,],
-    )?;
-    Ok(tags.into_iter().collect())
 }
 
 fn tier(input: ParseStream) -> Result<Tier> {

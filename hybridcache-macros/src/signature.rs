@@ -43,6 +43,7 @@ impl CachedFn {
     pub(crate) fn check(item: ItemFn, options: Options, errors: &mut Errors) -> Option<Self> {
         let ItemFn { attrs, vis, mut sig, block, .. } = item;
         errors.keep(check_qualifiers(&sig))?;
+        errors.keep(check_order(&attrs));
         let (form, returns, body) = errors.keep(Form::find(&mut sig, *block))?;
         let returns_fit = errors.keep(check_return_type(&returns, options.tier)).is_some();
 
@@ -90,6 +91,20 @@ fn check_qualifiers(sig: &Signature) -> Result<()> {
         return Err(Error::new_spanned(variadic, "a cached function cannot take a variable number of arguments"));
     }
     Ok(())
+}
+
+/// What stands below this attribute is expanded after it, and so runs around the cached call.
+fn check_order(attrs: &[Attribute]) -> Result<()> {
+    let evicting =
+        attrs.iter().find(|attr| attr.path().segments.last().is_some_and(|last| last.ident == "hybrid_evict"));
+    match evicting {
+        Some(attr) => Err(Error::new_spanned(
+            attr.path(),
+            "here it would evict after every call, also where nothing was loaded: put `#[hybrid_evict]` above \
+             `#[hybrid_cached]`, and it evicts after the loads",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn check_return_type(ty: &Type, tier: Tier) -> Result<()> {

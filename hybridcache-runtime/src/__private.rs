@@ -1,6 +1,7 @@
 //! All that an expansion of the attribute may name. Not for people: it changes without notice.
 #![allow(missing_docs, reason = "for expansions only")]
 
+pub use crate::evict::{Eviction, Verdict, Written};
 pub use crate::function::{Instance, Site, TypeTag};
 pub use crate::global::installed;
 pub use crate::handle::entry;
@@ -13,6 +14,7 @@ pub use crate::shape::{Probe, Unchecked};
 
 /// The method calls by which the compiler is asked what a type can do.
 pub mod ladder {
+    pub use crate::evict::WrittenPlain as _;
     pub use crate::key::ladder::{WriteDisplayed as _, WritePlain as _};
     pub use crate::settings::Exact as _;
     pub use crate::shape::{

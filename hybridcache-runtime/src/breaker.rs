@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::remote::{RemoteError, RemoteErrorKind};
 
-/// How many answers in a row must fail or stay out.
+/// How many calls in a row must fail to get from the tier what they need, in their time.
 const FAILURES: u32 = 5;
 
 #[derive(Debug, Default)]
@@ -37,12 +37,17 @@ impl Breaker {
         self.openings.load(Ordering::Relaxed)
     }
 
-    /// Takes note of an answer. A refusal is one too: the tier is there, and quick.
-    pub(crate) fn record<T>(&self, answer: &Result<T, RemoteError>) {
-        use RemoteErrorKind::{Refused, Timeout, Unavailable};
-        match answer.as_ref().map_err(|error| error.kind) {
-            Ok(_) | Err(Refused) => self.failures.store(0, Ordering::Relaxed),
-            Err(Timeout | Unavailable) => {
+    /// A call got all it needed, in its time. (One answer in time says little: of a tier that takes half the budget for
+    /// each, no call would get a second one.) A refusal is an answer too: the tier is there, and quick.
+    pub(crate) fn passed(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+    }
+
+    /// A call did not.
+    pub(crate) fn failed(&self, error: &RemoteError) {
+        match error.kind {
+            RemoteErrorKind::Refused => self.passed(),
+            RemoteErrorKind::Timeout | RemoteErrorKind::Unavailable => {
                 let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
                 if failures >= FAILURES && !self.is_open() {
                     self.open();
@@ -89,8 +94,8 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    fn failed(kind: RemoteErrorKind) -> Result<(), RemoteError> {
-        Err(RemoteError { kind, message: String::new() })
+    fn failed(kind: RemoteErrorKind) -> RemoteError {
+        RemoteError { kind, message: String::new() }
     }
 
     /// Killed by: counting all failures, not those in a row; counting refusals.
@@ -98,13 +103,13 @@ mod tests {
     fn only_failures_in_a_row_open_it() {
         let breaker = Breaker::default();
         for _ in 0..10 {
-            (1..FAILURES).for_each(|_| breaker.record(&failed(RemoteErrorKind::Timeout)));
-            breaker.record(&Ok(()));
-            (1..FAILURES).for_each(|_| breaker.record(&failed(RemoteErrorKind::Unavailable)));
-            breaker.record(&failed(RemoteErrorKind::Refused));
+            (1..FAILURES).for_each(|_| breaker.failed(&failed(RemoteErrorKind::Timeout)));
+            breaker.passed();
+            (1..FAILURES).for_each(|_| breaker.failed(&failed(RemoteErrorKind::Unavailable)));
+            breaker.failed(&failed(RemoteErrorKind::Refused));
         }
         assert!(!breaker.is_open());
-        (0..FAILURES).for_each(|_| breaker.record(&failed(RemoteErrorKind::Timeout)));
+        (0..FAILURES).for_each(|_| breaker.failed(&failed(RemoteErrorKind::Timeout)));
         assert!(breaker.is_open());
         assert_eq!(breaker.openings(), 1);
     }
@@ -127,9 +132,9 @@ mod tests {
     #[test]
     fn it_closes_with_a_clean_slate() {
         let breaker = Breaker::default();
-        (0..2 * FAILURES).for_each(|_| breaker.record(&failed(RemoteErrorKind::Timeout)));
+        (0..2 * FAILURES).for_each(|_| breaker.failed(&failed(RemoteErrorKind::Timeout)));
         breaker.close(breaker.reasons().unwrap());
-        breaker.record(&failed(RemoteErrorKind::Timeout));
+        breaker.failed(&failed(RemoteErrorKind::Timeout));
         assert!(!breaker.is_open());
     }
 }

@@ -22,6 +22,11 @@ impl Budget {
         Self { left, breaker }
     }
 
+    /// What the call needed came in its time.
+    pub(crate) fn sufficed(&self) {
+        self.breaker.passed();
+    }
+
     /// Two who waited side by side have spent what the longer wait took.
     pub(crate) fn spent_beside(&mut self, other: &Self) {
         self.left = self.left.min(other.left);
@@ -37,7 +42,9 @@ impl Budget {
             Ok(answer) => answer,
             Err(_) => late_answer(operation).await,
         };
-        self.breaker.record(&answer);
+        if let Err(error) = &answer {
+            self.breaker.failed(error);
+        }
         self.left = self.left.saturating_sub(began.elapsed());
         answer
     }

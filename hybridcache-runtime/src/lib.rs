@@ -20,6 +20,7 @@ mod codec;
 mod entry;
 mod envelope;
 mod error;
+mod evict;
 mod flight;
 mod function;
 mod global;

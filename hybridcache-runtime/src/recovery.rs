@@ -21,6 +21,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 /// How many notices are sent at once.
 const AT_ONCE: usize = 128;
 
+/// How many answers one call may need, one after the other: a miss reads, asks for the lease, and publishes.
+const ANSWERS: u32 = 3;
+
 /// The task. Dropping this ends it.
 #[derive(Debug)]
 pub(crate) struct Recovery {
@@ -28,22 +31,22 @@ pub(crate) struct Recovery {
 }
 
 impl Recovery {
-    /// `patience`: within this time a healthy tier answers.
+    /// `budget`: within this time a healthy tier answers all that one call needs.
     ///
     /// # Panics
     /// Outside of a runtime, where no tier can have been connected either.
-    pub(crate) fn start(local: Arc<Local>, remote: Arc<dyn Remote>, patience: Duration) -> Self {
-        Self { task: Mutex::new(tokio::spawn(recover(local, remote, patience))) }
+    pub(crate) fn start(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) -> Self {
+        Self { task: Mutex::new(tokio::spawn(recover(local, remote, budget))) }
     }
 
     /// A cache in a static outlives the runtime it was built on: the task then starts anew on the caller's.
-    pub(crate) fn revive(&self, local: &Arc<Local>, remote: &Arc<dyn Remote>, patience: Duration) {
+    pub(crate) fn revive(&self, local: &Arc<Local>, remote: &Arc<dyn Remote>, budget: Duration) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if task.is_finished()
             && let Ok(runtime) = Handle::try_current()
         {
             local.breaker.nudge();
-            *task = runtime.spawn(recover(local.clone(), remote.clone(), patience));
+            *task = runtime.spawn(recover(local.clone(), remote.clone(), budget));
         }
     }
 }
@@ -55,12 +58,12 @@ impl Drop for Recovery {
 }
 
 /// Runs until it is aborted.
-async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, patience: Duration) {
+async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) {
     loop {
         local.breaker.news().await;
         let mut pause = FIRST_PAUSE;
         while let Some(reasons) = local.breaker.reasons() {
-            match attempt(&local, &*remote, patience).await {
+            match attempt(&local, &*remote, budget).await {
                 Ok(()) => {
                     local.breaker.close(reasons);
                     info!("Redis is in use again");
@@ -78,7 +81,7 @@ async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, patience: Duration)
 }
 
 /// What is pending goes first, also to a tier that is too slow to be read: other processes wait for it.
-async fn attempt(local: &Local, remote: &dyn Remote, patience: Duration) -> Result<(), RemoteError> {
+async fn attempt(local: &Local, remote: &dyn Remote, budget: Duration) -> Result<(), RemoteError> {
     let gap = local.gap();
     for unsent in local.journal.unsent(gap.is_some()).chunks(AT_ONCE) {
         let sending = unsent.iter().map(|unsent| send(local, remote, unsent));
@@ -87,11 +90,14 @@ async fn attempt(local: &Local, remote: &dyn Remote, patience: Duration) -> Resu
     if let Some(gap) = gap {
         local.mended(gap);
     }
-    match timeout(patience, remote.probe()).await {
+    match timeout(budget / ANSWERS, remote.probe()).await {
         // Whatever it says, it says it in time.
         Ok(Ok(()) | Err(RemoteError { kind: RemoteErrorKind::Refused, .. })) => Ok(()),
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(RemoteError { kind: RemoteErrorKind::Timeout, message: "too slow".into() }),
+        Err(_) => Err(RemoteError {
+            kind: RemoteErrorKind::Timeout,
+            message: "it answers, but too slowly for `redis_budget`".into(),
+        }),
     }
 }
 

@@ -71,7 +71,11 @@ impl Errand {
             Goal::Value => self.cache.suspect(key, &self.plan),
             Goal::Refresh(_) | Goal::Anew | Goal::Alone | Goal::Overdue => None,
         };
-        match self.seek_proven(remote, &fill, suspect.as_deref(), budget).await {
+        let sought = self.seek_proven(remote, &fill, suspect.as_deref(), budget).await;
+        if sought.is_ok() {
+            budget.sufficed();
+        }
+        match sought {
             Ok(Known::Still) => suspect.map_or(Found::Degraded, |entry| self.held(entry, Source::Memory)),
             Ok(Known::Found(found)) => found,
             Err(error) => {

@@ -10,6 +10,7 @@ mod circles;
 mod config;
 mod control_flow;
 mod errors;
+mod evict;
 mod functions;
 mod groups;
 mod growth;

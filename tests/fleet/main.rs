@@ -17,6 +17,7 @@ mod degraded;
 mod endings;
 mod envelope;
 mod errors;
+mod evicting;
 mod expiring;
 mod fleet;
 mod gaps;

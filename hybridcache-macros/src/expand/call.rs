@@ -6,9 +6,10 @@ use syn::ext::IdentExt;
 use syn::{ConstParam, GenericParam, Type};
 
 use super::{Emitter, seen};
-use crate::key::{Part, Value, ValueKind};
+use crate::key::Part;
+use crate::place;
 use crate::signature::CachedFn;
-use crate::site::{ends, hidden};
+use crate::site::hidden;
 
 impl Emitter<'_> {
     /// The kind of return type, found by the type and not by its spelling.
@@ -52,44 +53,12 @@ impl Emitter<'_> {
         self.key_buffer(&self.function.key)
     }
 
-    // Output:
-    //     let mut __key = KeyBuf::new();
-    //     __key.literal("user:");
-    //     { use ladder::*; (&&Placeholder(&id)).write(&mut __key); }
     pub(super) fn key_buffer(&self, parts: &[Part]) -> TokenStream {
-        let at = hidden(self.return_span());
-        let private = self.facade.private_at(self.return_span());
-        let parts = parts.iter().map(|part| match part {
-            Part::Text(text) => quote_spanned!(at=> __key.literal(#text);),
-            Part::Value(value) => self.key_value(value),
-        });
-        quote_spanned!(at=> let mut __key = #private::KeyBuf::new(); #(#parts)*)
+        place::key_buffer(parts, self.return_span(), self.facade)
     }
 
-    fn key_value(&self, Value { reference, kind, blamed, cfgs }: &Value) -> TokenStream {
-        let at = hidden(*blamed);
-        let private = self.facade.private_at(*blamed);
-        let write = match kind {
-            ValueKind::CacheKey => quote_spanned!(at=> { #private::key_part(#reference, &mut __key); }),
-            ValueKind::Placeholder => quote_spanned!(at=> {
-                use #private::ladder::*;
-                (&&#private::Placeholder(#reference)).write(&mut __key);
-            }),
-        };
-        quote!(#(#cfgs)* #write)
-    }
-
-    // Output:
-    //     let __cache: &HybridCache = &(self.cache);
     pub(super) fn cache(&self) -> TokenStream {
-        let Some(cache) = &self.function.options.cache else {
-            let private = self.facade.private_at(self.return_span());
-            return quote_spanned!(hidden(self.return_span())=> let __cache = #private::installed(););
-        };
-        let (start, end) = ends(cache);
-        let (at, facade) = (hidden(start), self.facade.at(start));
-        let parenthesized = quote_spanned!(hidden(end)=> (#cache));
-        quote_spanned!(at=> let __cache: &#facade::HybridCache = &#parenthesized;)
+        place::cache(self.function.options.cache.as_ref(), self.return_span(), self.facade)
     }
 
     // Output:

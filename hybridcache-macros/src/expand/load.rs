@@ -7,6 +7,7 @@ use syn::ext::IdentExt;
 
 use super::{Emitter, seen};
 use crate::argument::{Argument, LOCAL_SELF, Passing};
+use crate::body;
 use crate::mentions::may_mention;
 use crate::signature::CachedFn;
 use crate::site::{ends, hidden};
@@ -48,28 +49,14 @@ impl Emitter<'_> {
     //     move || async move {
     //         let db: &Db = __owned_0.get();
     //         let (a, b) = __a_b;
-    //         if let Some(__result) = None::<Result<User, AppError>> { return __result; }
-    //         let __result: Result<User, AppError> = { BODY };
-    //         __result
+    //         BODY
     //     }
-    //
-    // The type of the body is fixed as async-trait does it, so that `?`, `return` and coercions mean what they meant.
     pub(super) fn load(&self) -> TokenStream {
         let CachedFn { sig, body, returns, arguments, .. } = self.function;
         let bindings = arguments.iter().enumerate().map(|(nth, argument)| self.binding(nth, argument));
         let at = hidden(sig.ident.span());
-        quote_spanned! {at=>
-            move || async move {
-                #(#bindings)*
-                if let ::core::option::Option::Some(__result) = ::core::option::Option::None::<#returns> {
-                    return __result;
-                }
-                #[allow(clippy::diverging_sub_expression)]
-                let __result: #returns = #body;
-                #[allow(unreachable_code)]
-                __result
-            }
-        }
+        let body = body::typed(body, returns, sig.ident.span());
+        quote_spanned!(at=> move || async move { #(#bindings)* #body })
     }
 
     /// How the body comes to see an argument as it was written. One that is owned and has a plain name is seen as it

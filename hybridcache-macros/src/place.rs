@@ -1,0 +1,46 @@
+//! Where something is cached: the cache, and the text of a key or a tag.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::Expr;
+
+use crate::key::{Part, Value, ValueKind};
+use crate::site::{Facade, ends, hidden};
+
+// Output:
+//     let mut __key = KeyBuf::new();
+//     __key.literal("user:");
+//     { use ladder::*; (&&Placeholder(&id)).write(&mut __key); }
+pub(crate) fn key_buffer(parts: &[Part], location: Span, facade: &Facade) -> TokenStream {
+    let (at, private) = (hidden(location), facade.private_at(location));
+    let parts = parts.iter().map(|part| match part {
+        Part::Text(text) => quote_spanned!(at=> __key.literal(#text);),
+        Part::Value(value) => key_value(value, facade),
+    });
+    quote_spanned!(at=> let mut __key = #private::KeyBuf::new(); #(#parts)*)
+}
+
+fn key_value(Value { reference, kind, blamed, cfgs }: &Value, facade: &Facade) -> TokenStream {
+    let (at, private) = (hidden(*blamed), facade.private_at(*blamed));
+    let write = match kind {
+        ValueKind::CacheKey => quote_spanned!(at=> { #private::key_part(#reference, &mut __key); }),
+        ValueKind::Placeholder => quote_spanned!(at=> {
+            use #private::ladder::*;
+            (&&#private::Placeholder(#reference)).write(&mut __key);
+        }),
+    };
+    quote!(#(#cfgs)* #write)
+}
+
+// Output:
+//     let __cache: &HybridCache = &(self.cache);
+pub(crate) fn cache(named: Option<&Expr>, location: Span, facade: &Facade) -> TokenStream {
+    let Some(cache) = named else {
+        let private = facade.private_at(location);
+        return quote_spanned!(hidden(location)=> let __cache = #private::installed(););
+    };
+    let (start, end) = ends(cache);
+    let (at, facade) = (hidden(start), facade.at(start));
+    let parenthesized = quote_spanned!(hidden(end)=> (#cache));
+    quote_spanned!(at=> let __cache: &#facade::HybridCache = &#parenthesized;)
+}
