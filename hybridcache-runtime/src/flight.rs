@@ -414,13 +414,16 @@ mod tests {
     #[test]
     fn a_hurry_counts_before_and_after_somebody_waits_for_it() {
         let flights = Arc::new(Flights::new());
-        let key = key("1");
-        let leader = lead(&flights, &key);
-        let joiner = join(&flights, &key);
+        let (early, late) = (key("1"), key("2"));
+        let leader = lead(&flights, &early);
+        join(&flights, &early).hurry();
+        assert!(leader.hurried().now_or_never().is_some());
+
+        let leader = lead(&flights, &late);
+        let joiner = join(&flights, &late);
         let mut waiting = Box::pin(leader.hurried());
         assert!(waiting.as_mut().now_or_never().is_none());
         joiner.hurry();
         assert!(waiting.as_mut().now_or_never().is_some());
-        assert!(leader.hurried().now_or_never().is_some());
     }
 }

@@ -148,7 +148,6 @@ async fn refusals_do_not_open_it() {
 /// Each command is answered within the budget, and no call gets through with all that it needs: each pays, and loads
 /// without a lease. Killed by: any single answer that counts as good health.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "bug: an answer that takes more than half of the budget resets the count, so 30 ms a command never open it"]
 async fn it_opens_where_each_call_runs_out_of_its_budget() {
     let fleet = Fleet::start();
     let (network, shop) = shop(&fleet).await;
