@@ -68,3 +68,29 @@ async fn late_answer<T>(operation: RemoteFuture<'_, T>) -> Result<T, RemoteError
         Err(RemoteError { kind: RemoteErrorKind::Timeout, message: "no answer within the budget".into() })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    fn answer_after(time: Duration) -> RemoteFuture<'static, ()> {
+        Box::pin(async move {
+            sleep(time).await;
+            Ok(())
+        })
+    }
+
+    /// Killed by: a budget for each command; one that what was answered does not use up.
+    #[tokio::test(start_paused = true)]
+    async fn all_commands_of_a_call_share_one_budget() {
+        let mut budget = Budget::new(Duration::from_millis(50), Arc::default());
+        let began = Instant::now();
+        assert!(budget.spend(answer_after(Duration::from_millis(30))).await.is_ok());
+        assert!(budget.spend(answer_after(Duration::from_millis(30))).await.is_err());
+        assert!(budget.spend(answer_after(Duration::from_millis(1))).await.is_err());
+        assert!(budget.spend(Box::pin(async { Ok(()) })).await.is_ok(), "what is there needs no time");
+        assert!(began.elapsed() <= Duration::from_millis(52), "{:?}", began.elapsed());
+    }
+}

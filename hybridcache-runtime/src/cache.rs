@@ -198,7 +198,12 @@ impl HybridCache {
     /// them.
     pub(crate) fn seen(&self, key: &Key, plan: &Plan) -> Seen {
         let tags: Vec<_> = plan.tags.iter().map(|tag| self.tag_stamp(&tag.unescaped())).collect();
-        Seen::capture([&self.inner.namespace_stamp, &key.function.stamp].into_iter().chain(&tags))
+        let seen = Seen::capture([&self.inner.namespace_stamp, &key.function.stamp].into_iter().chain(&tags));
+        // What is read under a number is trusted for as long as if the number had been read with it.
+        if self.inner.local.trust.asks_for_proof() {
+            seen.doubt();
+        }
+        seen
     }
 
     /// What may be done with an entry in memory now. One that may have missed its invalidation is served while nobody can

@@ -67,7 +67,10 @@ impl Error {
             RemoteErrorKind::Timeout => Kind::Timeout,
             RemoteErrorKind::Unavailable | RemoteErrorKind::PartDown | RemoteErrorKind::Refused => Kind::Unavailable,
         };
-        let message = format!("{action}: {error}; done in this process, pending for others until Redis answers");
+        let message = format!(
+            "{action}: {error}; what was cached is void in this process, and will be for others when Redis answers \
+             (pending)"
+        );
         Self { kind, pending: true, message }
     }
 }

@@ -65,13 +65,20 @@ impl Flights {
         self.start(key, seen, &mut stripe)
     }
 
+    /// Holds the place of a value that is stored by hand, beside whatever is under way. Nobody can join it.
+    pub(crate) fn reserve(self: &Arc<Self>, key: &Arc<Key>, seen: Seen) -> Leader {
+        let flight = Arc::new(Flight { key: key.clone(), seen, joinable: false, progress: Mutex::default() });
+        self.stripe(key.id()).push(flight.clone());
+        Leader { flights: self.clone(), flight }
+    }
+
     /// A flight that nobody can join and that stores nothing.
     pub(crate) fn solo(self: &Arc<Self>, key: &Arc<Key>) -> Leader {
         self.start(key, Seen::default(), &mut Vec::new())
     }
 
     fn start(self: &Arc<Self>, key: &Arc<Key>, seen: Seen, stripe: &mut Vec<Arc<Flight>>) -> Leader {
-        let flight = Arc::new(Flight { key: key.clone(), seen, progress: Mutex::default() });
+        let flight = Arc::new(Flight { key: key.clone(), seen, joinable: true, progress: Mutex::default() });
         stripe.push(flight.clone());
         Leader { flights: self.clone(), flight }
     }
@@ -99,7 +106,7 @@ impl Flights {
 /// The key's flight. One whose stamps were voided since it began is detached.
 fn current<'a>(stripe: &'a mut Vec<Arc<Flight>>, key: &Key) -> Option<&'a Arc<Flight>> {
     stripe.retain(|flight| *flight.key != *key || flight.seen.is_current());
-    stripe.iter().find(|flight| *flight.key == *key)
+    stripe.iter().find(|flight| flight.joinable && *flight.key == *key)
 }
 
 #[derive(Debug)]
@@ -107,6 +114,7 @@ struct Flight {
     key: Arc<Key>,
     /// The stamps that stood when it began.
     seen: Seen,
+    joinable: bool,
     progress: Mutex<Progress>,
 }
 
@@ -186,6 +194,17 @@ impl Leader {
         let stripe = self.flights.stripe(self.flight.key.id());
         let attached = stripe.iter().any(|flight| Arc::ptr_eq(flight, &self.flight));
         if attached {
+            store();
+        }
+        attached
+    }
+
+    /// Stores, unless it was detached, and detaches whatever else is under way: that may have read what this replaces.
+    pub(crate) fn replace(self, store: impl FnOnce()) -> bool {
+        let mut stripe = self.flights.stripe(self.flight.key.id());
+        let attached = stripe.iter().any(|flight| Arc::ptr_eq(flight, &self.flight));
+        if attached {
+            stripe.retain(|flight| flight.key.id() != self.flight.key.id());
             store();
         }
         attached
@@ -418,6 +437,24 @@ mod tests {
         assert!(!alone.store(|| ()));
     }
 
+    /// What is stored by hand. Killed by: a reserved flight that can be joined; `replace` leaving others attached, or storing
+    /// after an invalidation.
+    #[test]
+    fn a_reserved_place_is_not_joined_and_goes_with_an_invalidation() {
+        let (flights, key) = (Arc::new(Flights::new()), key("7"));
+        let place = flights.reserve(&key, Seen::default());
+        let other = lead(&flights, &key);
+        let mut stored = false;
+        assert!(place.replace(|| stored = true) && stored);
+        assert!(!other.store(|| panic!("it may have read what was replaced")));
+        let place = flights.reserve(&key, Seen::default());
+        let other = lead(&flights, &key);
+        flights.detach(key.id(), || {});
+        assert!(!place.replace(|| panic!("it is older than the invalidation")));
+        drop(other);
+        lead(&flights, &key);
+    }
+
     #[test]
     fn wakers_are_kept_for_those_who_still_wait() {
         let (flights, key) = (Arc::new(Flights::new()), key("6"));
@@ -429,5 +466,22 @@ mod tests {
         assert_eq!(leader.flight.progress().wakers.iter().flatten().count(), 1);
         leader.finish(|_| Outcome::TimedOut);
         assert!(ended(stays).is_some());
+    }
+
+    /// Killed by: a hurry that only wakes who waits for it by then.
+    #[test]
+    fn a_hurry_counts_before_and_after_somebody_waits_for_it() {
+        let flights = Arc::new(Flights::new());
+        let (early, late) = (key("1"), key("2"));
+        let leader = lead(&flights, &early);
+        join(&flights, &early).hurry();
+        assert!(leader.hurried().now_or_never().is_some());
+
+        let leader = lead(&flights, &late);
+        let joiner = join(&flights, &late);
+        let mut waiting = Box::pin(leader.hurried());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        joiner.hurry();
+        assert!(waiting.as_mut().now_or_never().is_some());
     }
 }

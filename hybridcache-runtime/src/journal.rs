@@ -149,6 +149,12 @@ impl Notes {
     }
 
     fn forget_old(&mut self) {
+        // A few keys can be invalidated very often.
+        if self.acknowledged.len() > 2 * LIMIT {
+            let Self { by_subject, acknowledged, .. } = self;
+            acknowledged
+                .retain(|(_, subject, number)| by_subject.get(subject).is_some_and(|note| note.number == *number));
+        }
         while self.acknowledged.front().is_some_and(|(since, ..)| since.elapsed() >= KEPT_FOR) {
             self.forget_oldest();
         }
@@ -262,6 +268,30 @@ mod tests {
         assert!(journal.unsent(false).is_empty());
         tokio::time::advance(KEPT_FOR / 2).await;
         assert!(journal.is_empty());
+    }
+
+    /// Killed by: keeping what was renewed until its time is over.
+    #[test]
+    fn a_key_that_is_invalidated_all_the_time_is_noted_once() {
+        let journal = journal();
+        for _ in 0..5 * LIMIT {
+            journal.note(entry("1", Invalidation::Delete)).acknowledge();
+        }
+        assert!(journal.notes().acknowledged.len() <= 2 * LIMIT + 1);
+        assert_eq!(journal.unsent(true).len(), 1);
+        assert_eq!(journal.pending(), 0);
+    }
+
+    /// Killed by: giving up the namespace first.
+    #[test]
+    fn what_is_acknowledged_makes_room_first() {
+        let journal = journal();
+        for args in 0..LIMIT {
+            journal.note(entry(&args.to_string(), Invalidation::Delete)).acknowledge();
+        }
+        drop(journal.note(entry("new", Invalidation::Delete)));
+        assert_eq!(notices(&journal, false), [entry("new", Invalidation::Delete)]);
+        assert_eq!(journal.unsent(true).len(), LIMIT);
     }
 
     /// Killed by: no bound; forgetting what is pending.

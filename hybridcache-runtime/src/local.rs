@@ -111,6 +111,7 @@ impl Listener for Local {
         // What has begun before may have missed an invalidation, too: it is not for those who call from now on.
         self.flights.detach_all();
         if self.journal.is_empty() {
+            self.mended(self.trust.epoch());
             self.breaker.nudge();
         } else {
             // A failover can have undone what was acknowledged: it is sent once more before anything is read.

@@ -135,8 +135,10 @@ impl Errand {
     async fn load_degraded(self, work: Work, origin: Origin<'_>, budget: Budget) {
         count(&self.leader.key().function.counters.degraded_loads);
         let cache = self.cache.clone();
-        let permit = if self.nested { None } else { self.turn(&cache).await };
-        if permit.is_none() && !self.nested && self.plan.timeout.is_some() && Instant::now() >= self.deadline {
+        // Nobody waits for a refresh, whoever has started it.
+        let is_awaited = self.nested && !matches!(self.goal, Goal::Refresh(_));
+        let permit = if is_awaited { None } else { self.turn(&cache).await };
+        if permit.is_none() && !is_awaited && self.plan.timeout.is_some() && Instant::now() >= self.deadline {
             let counters = &self.leader.key().function.counters;
             count(&counters.load_errors);
             count(&counters.timeouts);
@@ -203,6 +205,8 @@ async fn store(
     took: Duration,
     budget: Budget,
 ) -> bool {
+    // Memory must not outlive the envelope, which is made from here on.
+    let now = cache.clock().now();
     let published = match lease {
         Some(lease) => publish(cache, fill, lease, &*value, took, budget).await,
         None => Stored::InMemoryOnly { encoded: None },
@@ -212,7 +216,7 @@ async fn store(
         Stored::InMemoryOnly { encoded } => (encoded, None),
         Stored::Nowhere => (None, None),
     };
-    let Some(entry) = fill.entry(cache.clock().now(), value, encoded, fence) else { return false };
+    let Some(entry) = fill.entry(now, value, encoded, fence) else { return false };
     if matches!(published, Stored::Nowhere) {
         leader.finish_fenced(Outcome::Value(entry));
         return false;

@@ -90,8 +90,10 @@ impl Errand {
     /// What memory has.
     fn held(&self, entry: Arc<Entry>, source: Source) -> Found {
         match entry.meta.unproven_state(self.cache.clock().now()) {
+            State::Fresh | State::Suspect => Found::Fresh(entry, source),
             State::Stale => Found::Stale(entry, source),
-            _ => Found::Fresh(entry, source),
+            // It has ended while Redis was asked.
+            State::Gone => Found::Degraded,
         }
     }
 

@@ -98,6 +98,11 @@ impl Seen {
         self.0.iter().filter(|seen| predicate(seen)).map(|seen| seen.stamp.name.clone()).collect()
     }
 
+    /// Has all of them read again, whatever is known: nothing tells whether a message about one was lost.
+    pub(crate) fn doubt(&self) {
+        self.0.iter().for_each(|seen| seen.value.store(0, Ordering::Release));
+    }
+
     /// Takes in what was read for `names`, unless it was voided since this was captured.
     pub(crate) fn learn(&self, names: &[StampName], values: impl IntoIterator<Item = Option<u64>>) {
         for (name, value) in names.iter().zip(values) {

@@ -58,6 +58,11 @@ impl Trust {
         }
     }
 
+    /// Whether silence says nothing.
+    pub(crate) fn asks_for_proof(&self) -> bool {
+        self.outage == Outage::Strict
+    }
+
     /// Whether entries that may have missed their invalidation are served as long as nobody can be asked.
     pub(crate) fn serves_suspects(&self) -> bool {
         self.outage == Outage::Serve

@@ -1,7 +1,8 @@
 //! Storing and invalidating over both tiers.
 //!
-//! An invalidation acts in this process at once, and once more when the shared tier has been told: what was read from it
-//! meanwhile may be from before. It is noted in the journal first, so that it happens also where telling fails.
+//! An invalidation acts in this process at once, and once more when the shared tier has been told, or was not: what was
+//! read from it meanwhile may be from before. It is noted in the journal first, so that it happens also where telling
+//! fails, or where the caller goes away.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,6 @@ use crate::envelope::{self, Header, MESSAGE_PACK, UNCOMPRESSED};
 use crate::error::Error;
 use crate::function::Key;
 use crate::journal::{Notice, Pending};
-use crate::outcome::Outcome;
 use crate::reading::Fill;
 use crate::remote::{Invalidation, Published, Remote, RemoteError, Token};
 use crate::settings::Plan;
@@ -62,7 +62,7 @@ impl HybridCache {
         count(&counters.invalidations);
         stamp.void();
         let Some(remote) = self.remote() else { return Ok(()) };
-        let _once_more = Finally(|| stamp.void());
+        let _once_more = Finally::new(|| stamp.void());
         let pending = self.local().journal.note(Notice::Group(stamp.name.clone()));
         let told = remote.restamp(std::slice::from_ref(&stamp.name)).await;
         settle(pending, told, counters, action)
@@ -73,21 +73,25 @@ impl HybridCache {
         count(&counters.invalidations);
         local.invalidate(key, mode);
         let Some(remote) = self.remote().filter(|_| key.function.is_unambiguous()) else { return Ok(()) };
-        let _once_more = Finally(|| local.invalidate(key, mode));
+        let _once_more = Finally::new(|| local.invalidate(key, mode));
         let pending = local.journal.note(Notice::Entry(key.address.clone(), mode));
         let told = remote.invalidate(&key.address, mode).await;
         settle(pending, told, counters, &format!("invalidate {key}"))
     }
 
-    /// Stores a value as if it had just been loaded. It takes the place of whatever is loading: those who join meanwhile
-    /// get it.
+    /// Stores a value as if it had just been loaded. Nobody waits for it: whoever calls meanwhile goes its own way, and what
+    /// is found there is forgotten when this ends.
     pub(crate) async fn put(&self, key: &Arc<Key>, plan: &Plan, value: Box<AnyValue>) -> Result<(), Error> {
         let (local, counters) = (self.local(), &key.function.counters);
         count(&counters.invalidations);
         local.invalidate(key, Invalidation::Delete);
+        let mut once_more = Finally::new(|| local.invalidate(key, Invalidation::Delete));
         let seen = self.seen(key, plan);
         let fill = Fill { key, plan, origin: self.origin(&seen) };
-        let leader = local.flights.supersede(key, seen.clone());
+        // Detached by whatever invalidates the key from here on.
+        let place = local.flights.reserve(key, seen.clone());
+        // Memory must not outlive the envelope, which is made from here on.
+        let now = self.clock().now();
         let token = self.next_token();
         let (mut encoded, mut fence) = (None, None);
         if let Some(remote) = self.remote_for(&key.function, plan) {
@@ -98,9 +102,8 @@ impl HybridCache {
             fence = encoded.map(|_| token.to_bytes());
             settle(pending, told.map(drop), counters, &format!("put {key}"))?;
         }
-        if let Some(entry) = fill.entry(self.clock().now(), value, encoded, fence) {
-            leader.store(|| local.memory.insert(entry.clone()));
-            leader.finish(|_| Outcome::Value(entry));
+        if let Some(entry) = fill.entry(now, value, encoded, fence) {
+            once_more.due = !place.replace(|| local.memory.insert(entry));
         }
         Ok(())
     }
@@ -158,11 +161,22 @@ impl HybridCache {
 
 /// What was read from the shared tier while it was being told may be from before. That is forgotten last: when it has been
 /// told, or the breaker is open, so that nothing from before can be read any more; also where the caller goes away.
-struct Finally<F: Fn()>(F);
+struct Finally<F: Fn()> {
+    act: F,
+    due: bool,
+}
+
+impl<F: Fn()> Finally<F> {
+    fn new(act: F) -> Self {
+        Self { act, due: true }
+    }
+}
 
 impl<F: Fn()> Drop for Finally<F> {
     fn drop(&mut self) {
-        (self.0)();
+        if self.due {
+            (self.act)();
+        }
     }
 }
 

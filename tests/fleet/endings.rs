@@ -12,7 +12,7 @@ use crate::shop::{Failure, Shop};
 use crate::waiting::{eventually, within};
 
 /// Polls a future once, and leaves it.
-async fn poll_once<F: Future>(future: &mut Pin<&mut F>) -> Option<F::Output> {
+pub(crate) async fn poll_once<F: Future>(future: &mut Pin<&mut F>) -> Option<F::Output> {
     poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
         Poll::Pending => Poll::Ready(None),

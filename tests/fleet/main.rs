@@ -8,30 +8,37 @@
 #![allow(clippy::unwrap_used, reason = "a test panics to fail")]
 
 mod bad_bytes;
+mod breaker;
 mod coalescing;
 mod commands;
 mod crossing;
 mod database;
+mod degraded;
 mod endings;
 mod envelope;
 mod errors;
 mod evicting;
 mod expiring;
 mod fleet;
+mod gaps;
 mod given_up;
 mod groups;
 mod invalidation;
+mod invariants;
+mod journal;
 mod leaks;
 mod limits;
 mod names;
 mod outage;
 mod process;
 mod proxy;
+mod recovery;
 mod refusals;
 mod shop;
 mod slow;
 mod stale;
 mod stamps;
+mod strict;
 mod takeover;
 mod values;
 mod versions;

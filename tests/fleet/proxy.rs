@@ -56,6 +56,11 @@ impl Proxy {
         lock(&self.network).is_cut = false;
     }
 
+    /// The same, to be seen again.
+    pub(crate) fn round_trips(&self) -> Vec<Vec<String>> {
+        lock(&self.network).writes.clone()
+    }
+
     /// What was sent since the last look, one list for each round trip: a caller sends again only when it was answered.
     pub(crate) fn take_round_trips(&self) -> Vec<Vec<String>> {
         std::mem::take(&mut lock(&self.network).writes)
