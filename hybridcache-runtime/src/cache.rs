@@ -151,13 +151,18 @@ impl HybridCache {
 
     /// What one call may spend on waiting for the shared tier.
     pub(crate) fn budget(&self) -> Budget {
-        let (local, limits) = (&self.inner.local, &self.inner.limits);
+        self.revive();
+        Budget::new(self.inner.limits.redis_budget, self.inner.local.breaker.clone())
+    }
+
+    /// Where the way back has ended with the runtime it was on, it goes on, on the caller's.
+    pub(crate) fn revive(&self) {
+        let local = &self.inner.local;
         if local.breaker.is_open()
             && let Some(Shared { remote, recovery }) = &self.inner.shared
         {
-            recovery.revive(local, remote, limits.redis_budget);
+            recovery.revive(local, remote, self.inner.limits.redis_budget);
         }
-        Budget::new(limits.redis_budget, local.breaker.clone())
     }
 
     /// Bounds loads that no lease bounds.

@@ -73,6 +73,12 @@ impl Error {
         );
         Self { kind, pending: true, message }
     }
+
+    /// The shared tier answered, and has no room for a value. The older one is gone.
+    pub(crate) fn refused(action: &str) -> Self {
+        let message = format!("{action}: Redis did not take the value; what was cached is gone everywhere");
+        Self { kind: Kind::Unavailable, pending: false, message }
+    }
 }
 
 impl fmt::Display for Error {

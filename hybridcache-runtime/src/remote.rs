@@ -172,11 +172,6 @@ impl RemoteError {
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self { kind: RemoteErrorKind::Unavailable, message: message.into() }
     }
-
-    /// The server answered, and said no.
-    pub(crate) fn refused(message: impl Into<String>) -> Self {
-        Self { kind: RemoteErrorKind::Refused, message: message.into() }
-    }
 }
 
 impl fmt::Display for RemoteError {

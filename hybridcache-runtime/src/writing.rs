@@ -27,6 +27,16 @@ pub(crate) struct Load {
     pub(crate) took: Duration,
 }
 
+/// What became of a value that was put. In each case others no longer have the older one.
+enum Put {
+    /// With the bytes that it takes.
+    Stored(usize),
+    /// It stays in this process, and that was counted.
+    Unsent,
+    /// The shared tier has no room.
+    Refused,
+}
+
 impl HybridCache {
     /// Invalidates every entry that carries the tag, whatever function it belongs to.
     ///
@@ -62,6 +72,7 @@ impl HybridCache {
         count(&counters.invalidations);
         stamp.void();
         let Some(remote) = self.remote() else { return Ok(()) };
+        self.revive();
         let _once_more = Finally::new(|| stamp.void());
         let pending = self.local().journal.note(Notice::Group(stamp.name.clone()));
         let told = remote.restamp(std::slice::from_ref(&stamp.name)).await;
@@ -73,6 +84,7 @@ impl HybridCache {
         count(&counters.invalidations);
         local.invalidate(key, mode);
         let Some(remote) = self.remote().filter(|_| key.function.is_unambiguous()) else { return Ok(()) };
+        self.revive();
         let _once_more = Finally::new(|| local.invalidate(key, mode));
         let pending = local.journal.note(Notice::Entry(key.address.clone(), mode));
         let told = remote.invalidate(&key.address, mode).await;
@@ -95,12 +107,18 @@ impl HybridCache {
         let token = self.next_token();
         let (mut encoded, mut fence) = (None, None);
         if let Some(remote) = self.remote_for(&key.function, plan) {
+            self.revive();
             // Should the value be lost, no older one may come back.
             let pending = local.journal.note(Notice::Entry(key.address.clone(), Invalidation::Delete));
             let told = self.put_remote(&**remote, &fill, token, &*value).await;
-            encoded = told.as_ref().ok().copied().flatten();
-            fence = encoded.map(|_| token.to_bytes());
-            settle(pending, told.map(drop), counters, &format!("put {key}"))?;
+            match settle(pending, told, counters, &format!("put {key}"))? {
+                Put::Stored(bytes) => (encoded, fence) = (Some(bytes), Some(token.to_bytes())),
+                Put::Unsent => {}
+                Put::Refused => {
+                    count(&counters.redis_errors);
+                    return Err(Error::refused(&format!("put {key}")));
+                }
+            }
         }
         if let Some(entry) = fill.entry(now, value, encoded, fence) {
             once_more.due = !place.replace(|| local.memory.insert(entry));
@@ -108,14 +126,13 @@ impl HybridCache {
         Ok(())
     }
 
-    /// Tells how many bytes the value took there; `None`: it was not sent.
     async fn put_remote(
         &self,
         remote: &dyn Remote,
         fill: &Fill<'_>,
         token: Token,
         value: &AnyValue,
-    ) -> Result<Option<usize>, RemoteError> {
+    ) -> Result<Put, RemoteError> {
         let seen = fill.origin.seen;
         let unknown = seen.unknown();
         if !unknown.is_empty() {
@@ -123,13 +140,13 @@ impl HybridCache {
         }
         let Some(bytes) = self.encode(remote, fill, value, Load { token, took: Duration::ZERO }) else {
             // It stays in this process; others must not keep the older one.
-            return remote.invalidate(&fill.key.address, Invalidation::Delete).await.map(|()| None);
+            return remote.invalidate(&fill.key.address, Invalidation::Delete).await.map(|()| Put::Unsent);
         };
-        let encoded = Some(bytes.len());
+        let encoded = bytes.len();
         let ttl = Duration::from_millis(fill.plan.lifetimes.ttl());
         match remote.put(&fill.key.address, token, bytes, ttl).await? {
-            Published::Stored | Published::Fenced => Ok(encoded),
-            Published::Refused => Err(RemoteError::refused("Redis did not take the value")),
+            Published::Stored | Published::Fenced => Ok(Put::Stored(encoded)),
+            Published::Refused => Ok(Put::Refused),
         }
     }
 
@@ -180,11 +197,11 @@ impl<F: Fn()> Drop for Finally<F> {
     }
 }
 
-fn settle(pending: Pending, told: Result<(), RemoteError>, counters: &Counters, action: &str) -> Result<(), Error> {
+fn settle<T>(pending: Pending, told: Result<T, RemoteError>, counters: &Counters, action: &str) -> Result<T, Error> {
     match told {
-        Ok(()) => {
+        Ok(answer) => {
             pending.acknowledge();
-            Ok(())
+            Ok(answer)
         }
         Err(error) => {
             count(&counters.redis_errors);

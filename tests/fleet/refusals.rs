@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 
+use hybridcache::BreakerState;
 use hybridcache_test_support::Reply;
 
 use crate::crossing::Commands;
@@ -40,7 +41,8 @@ async fn redis_that_is_full() {
     is_used_again(&fleet, &shop).await;
 }
 
-/// Killed by: an `expire`, or a change of a stamp, that needs room; a refused put that leaves the older value.
+/// Killed by: an `expire`, or a change of a stamp, that needs room; a refused put that leaves the older value, or that
+/// counts as pending.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_that_is_full_still_invalidates() {
     let fleet = Fleet::start();
@@ -59,6 +61,8 @@ async fn redis_that_is_full_still_invalidates() {
     // It cannot store, but it must not leave the older value.
     let error = shop.item_entry(3).put(item(3, 0, 9)).await.unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
+    // There is nothing to be repeated: the older value is gone.
+    assert!(!error.is_pending() && shop.cache.stats().breaker == BreakerState::Closed, "{error:?}");
     shop.cache.invalidate_tag("shelf:1").await.unwrap();
     for id in 1..=3 {
         eventually("the other's memory follows", async || other.item(id).await.unwrap().version == 1).await;
