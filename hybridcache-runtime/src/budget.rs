@@ -9,17 +9,23 @@ use tokio::time::{Instant, timeout};
 use crate::breaker::Breaker;
 use crate::remote::{RemoteError, RemoteErrorKind, RemoteFuture};
 
+/// How many answers one call may need, one after the other: a miss reads, asks for the lease, and publishes.
+pub(crate) const ANSWERS: u32 = 3;
+
 /// What is left of the time that one call may spend on answers of the shared tier. Where the breaker is open it spends
 /// nothing, and asks nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
+    whole: Duration,
     left: Duration,
+    /// How long the slowest answer took.
+    slowest: Duration,
     breaker: Arc<Breaker>,
 }
 
 impl Budget {
     pub(crate) fn new(left: Duration, breaker: Arc<Breaker>) -> Self {
-        Self { left, breaker }
+        Self { whole: left, left, slowest: Duration::ZERO, breaker }
     }
 
     /// The same for what reads entries. An answer counts only if the breaker has stayed closed: else it may be from before
@@ -33,9 +39,12 @@ impl Budget {
         Ok(answer)
     }
 
-    /// What the call needed came in its time.
+    /// What the call needed came in its time. Where it needed one answer only, and that one so late that three would have been
+    /// too much, this says nothing of the tier.
     pub(crate) fn sufficed(&self) {
-        self.breaker.passed();
+        if self.slowest <= self.whole / ANSWERS {
+            self.breaker.passed();
+        }
     }
 
     /// Two who waited side by side have spent what the longer wait took.
@@ -56,7 +65,9 @@ impl Budget {
         if let Err(error) = &answer {
             self.breaker.failed(error);
         }
-        self.left = self.left.saturating_sub(began.elapsed());
+        let took = began.elapsed();
+        self.slowest = self.slowest.max(took);
+        self.left = self.left.saturating_sub(took);
         answer
     }
 }
@@ -80,6 +91,25 @@ mod tests {
             sleep(time).await;
             Ok(())
         })
+    }
+
+    /// A tier that is slow for all, and in time for those who need one answer. Killed by: counting whatever came in time.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_took_most_of_the_budget_does_not_count_for_the_tier() {
+        let whole = Duration::from_millis(50);
+        for (took, opens) in [(20, true), (10, false)] {
+            let breaker = Arc::new(Breaker::default());
+            for _ in 0..10 {
+                if breaker.is_open() {
+                    break;
+                }
+                let mut budget = Budget::new(whole, breaker.clone());
+                assert!(budget.spend(answer_after(Duration::from_millis(took))).await.is_ok());
+                budget.sufficed();
+                assert!(budget.spend(answer_after(whole)).await.is_err());
+            }
+            assert_eq!(breaker.is_open(), opens, "{took} ms");
+        }
     }
 
     /// Killed by: a budget for each command; one that what was answered does not use up.

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{debug, info};
 
+use crate::budget::ANSWERS;
 use crate::journal::{Notice, Unsent};
 use crate::local::Local;
 use crate::remote::{Remote, RemoteError, RemoteErrorKind};
@@ -20,9 +21,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 /// How many notices are sent at once.
 const AT_ONCE: usize = 128;
-
-/// How many answers one call may need, one after the other: a miss reads, asks for the lease, and publishes.
-const ANSWERS: u32 = 3;
 
 /// The task. Dropping this ends it.
 #[derive(Debug)]
