@@ -1,6 +1,6 @@
 //! Whether the shared tier is asked at all: a circuit breaker (Nygard, "Release It!", 2007).
 //!
-//! It opens when answers fail or stay out several times in a row, and whenever this process has invalidated something
+//! It opens when several calls in a row fail to get what they need in their time, and whenever this process has invalidated something
 //! that the shared tier may not know: reading on could bring back what was invalidated. While it is open no caller asks,
 //! and no caller tries whether it may: [`crate::recovery`] does, and closes it.
 

@@ -14,18 +14,20 @@ pub(crate) const ANSWERS: u32 = 3;
 
 /// What is left of the time that one call may spend on answers of the shared tier. Where the breaker is open it spends
 /// nothing, and asks nothing.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Budget {
     whole: Duration,
     left: Duration,
     /// How long the slowest answer took.
     slowest: Duration,
+    /// What fails is another's to count.
+    beside: bool,
     breaker: Arc<Breaker>,
 }
 
 impl Budget {
     pub(crate) fn new(left: Duration, breaker: Arc<Breaker>) -> Self {
-        Self { whole: left, left, slowest: Duration::ZERO, breaker }
+        Self { whole: left, left, slowest: Duration::ZERO, beside: false, breaker }
     }
 
     /// The same for what reads entries. An answer counts only if the breaker has stayed closed: else it may be from before
@@ -47,6 +49,16 @@ impl Budget {
         }
     }
 
+    /// For what is asked at the same time.
+    pub(crate) fn beside(&self) -> Self {
+        Self { beside: true, ..self.clone() }
+    }
+
+    /// The call has waited for another process, which costs nothing.
+    pub(crate) fn renew(&mut self) {
+        self.left = self.whole;
+    }
+
     /// Two who waited side by side have spent what the longer wait took.
     pub(crate) fn spent_beside(&mut self, other: &Self) {
         self.left = self.left.min(other.left);
@@ -62,7 +74,7 @@ impl Budget {
             Ok(answer) => answer,
             Err(_) => late_answer(operation).await,
         };
-        if let Err(error) = &answer {
+        if let (Err(error), false) = (&answer, self.beside) {
             self.breaker.failed(error);
         }
         let took = began.elapsed();

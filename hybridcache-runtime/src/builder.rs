@@ -153,7 +153,8 @@ impl Builder {
 
     /// How many keys may be loaded at once without a lease while Redis cannot give one: what stands between the database
     /// and all processes of a fleet at once. Loads for other loads do not count. Whoever has to wait does so within its
-    /// `timeout`, and then fails as if its load had taken too long. At least 1. Default: 256.
+    /// `timeout`, and then fails as if its load had taken too long; without a `timeout` for thirty seconds, and then loads. At
+    /// least 1. Default: 256.
     pub fn degraded_loads(mut self, keys: usize) -> Self {
         self.limits.degraded_loads = keys;
         self

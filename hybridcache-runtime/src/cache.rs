@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tracing::{debug, warn};
 
 use crate::address::Address;
 use crate::budget::Budget;
@@ -15,7 +16,7 @@ use crate::entry::{Entry, State};
 use crate::function::{Function, Functions, Instance, Key, Lookup};
 use crate::local::Local;
 use crate::recovery::Recovery;
-use crate::remote::{Remote, StampName, Token};
+use crate::remote::{Remote, RemoteError, RemoteErrorKind, StampName, Token};
 use crate::settings::Plan;
 use crate::stamps::{Seen, Stamp};
 use crate::stats::{BreakerState, Counters, Stats};
@@ -52,6 +53,8 @@ struct Inner {
     process: u64,
     attempts: AtomicU64,
     limits: Limits,
+    /// When it was last told that the shared tier refuses; zero: never.
+    complained_at: AtomicU64,
     /// For loads that no lease bounds.
     degraded: Semaphore,
 }
@@ -70,6 +73,9 @@ pub(crate) struct Limits {
     pub(crate) value_limit: usize,
     pub(crate) degraded_loads: usize,
 }
+
+/// How long after a warning the next ones are only debug messages, in milliseconds.
+const COMPLAINT_PAUSE: Millis = 60_000;
 
 impl HybridCache {
     pub(crate) fn assemble(
@@ -93,6 +99,7 @@ impl HybridCache {
             shared,
             process,
             attempts: AtomicU64::new(0),
+            complained_at: AtomicU64::new(0),
             degraded: Semaphore::new(limits.degraded_loads.min(Semaphore::MAX_PERMITS)),
             limits,
         };
@@ -176,6 +183,19 @@ impl HybridCache {
 
     pub(crate) fn lookup<'a>(&self, instance: Instance<'a>, args: &'a [u8]) -> Lookup<'a> {
         Lookup::new(instance, args, &self.inner.hashing)
+    }
+
+    /// That the shared tier refuses what a call needs is told once a minute. All else its connection tells, and the way back.
+    pub(crate) fn complain(&self, error: &RemoteError) {
+        let now = self.clock().now();
+        let told = &self.inner.complained_at;
+        let last = told.load(Ordering::Relaxed);
+        let is_due = error.kind == RemoteErrorKind::Refused && (last == 0 || now >= last + COMPLAINT_PAUSE);
+        if is_due && told.compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            warn!(%error, "Redis refuses; going on without it");
+        } else {
+            debug!(%error, "going on without Redis");
+        }
     }
 
     /// The key that a look-up did not find.

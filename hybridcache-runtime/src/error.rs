@@ -45,7 +45,7 @@ impl Error {
     }
 
     /// What was to be invalidated is gone in this process, and other processes will hear of it as soon as Redis answers
-    /// again: this process repeats it by itself, and reads nothing from Redis before. Until then others may serve what
+    /// again: this process repeats it by itself, and reads nothing before from the server it is for. Until then others may serve what
     /// they have, and the repetition is lost if this process ends first.
     pub fn is_pending(&self) -> bool {
         self.pending
@@ -67,10 +67,7 @@ impl Error {
             RemoteErrorKind::Timeout => Kind::Timeout,
             RemoteErrorKind::Unavailable | RemoteErrorKind::PartDown | RemoteErrorKind::Refused => Kind::Unavailable,
         };
-        let message = format!(
-            "{action}: {error}; what was cached is void in this process, and will be for others when Redis answers \
-             (pending)"
-        );
+        let message = format!("{action}: {error}; other processes will be told when Redis answers (pending)");
         Self { kind, pending: true, message }
     }
 

@@ -63,6 +63,8 @@ struct Notes {
     /// in here with their older number.
     acknowledged: VecDeque<(Instant, String, u64)>,
     pending: usize,
+    /// Nothing is forgotten before this epoch is mended: the tier is away, and may come back as it was before.
+    held: Option<u64>,
     /// Counts notes.
     written: u64,
 }
@@ -115,6 +117,20 @@ impl Journal {
         }
     }
 
+    /// Keeps what was acknowledged of late until it was sent once more in this epoch or a later one: an outage may be longer
+    /// than the time for which it is kept.
+    pub(crate) fn hold(&self, epoch: u64) {
+        let mut notes = self.notes();
+        notes.forget_old();
+        notes.held = Some(epoch);
+    }
+
+    /// It was, in this epoch.
+    pub(crate) fn let_go(&self, epoch: u64) {
+        let mut notes = self.notes();
+        notes.held = notes.held.filter(|held| *held > epoch);
+    }
+
     /// How many have not been acknowledged.
     pub(crate) fn pending(&self) -> usize {
         self.notes().pending
@@ -149,6 +165,9 @@ impl Notes {
     }
 
     fn forget_old(&mut self) {
+        if self.held.is_some() {
+            return;
+        }
         // A few keys can be invalidated very often.
         if self.acknowledged.len() > 2 * LIMIT {
             let Self { by_subject, acknowledged, .. } = self;
@@ -174,7 +193,7 @@ impl Notes {
         }
         if self.by_subject.len() >= LIMIT {
             tracing::warn!("too many invalidations wait for Redis: the whole namespace will be invalidated");
-            *self = Self { written: self.written, ..Self::default() };
+            *self = Self { written: self.written, held: self.held, ..Self::default() };
             self.write(Notice::Group(everything.clone()));
         }
     }
@@ -190,6 +209,11 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
+    /// What is to be sent: no less than what was to be told of the same before.
+    pub(crate) fn notice(&self) -> Option<&Notice> {
+        self.unsent.as_ref().map(|unsent| &unsent.notice)
+    }
+
     pub(crate) fn acknowledge(mut self) {
         if let Some(sent) = self.unsent.take() {
             self.journal.acknowledge(&sent);
@@ -292,6 +316,32 @@ mod tests {
         drop(journal.note(entry("new", Invalidation::Delete)));
         assert_eq!(notices(&journal, false), [entry("new", Invalidation::Delete)]);
         assert_eq!(journal.unsent(true).len(), LIMIT);
+    }
+
+    /// Killed by: a minute that goes on while the tier is away.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_held_is_not_forgotten() {
+        let journal = journal();
+        journal.note(entry("1", Invalidation::Delete)).acknowledge();
+        tokio::time::advance(KEPT_FOR / 2).await;
+        journal.hold(3);
+        tokio::time::advance(KEPT_FOR * 2).await;
+        assert_eq!(journal.unsent(true).len(), 1);
+        journal.let_go(2);
+        assert_eq!(journal.unsent(true).len(), 1, "the tier has gone away again since");
+        journal.let_go(3);
+        assert!(journal.is_empty());
+    }
+
+    /// Killed by: sending what the caller says.
+    #[test]
+    fn a_pending_deletion_is_sent_with_the_expiration_that_follows() {
+        let journal = journal();
+        drop(journal.note(entry("1", Invalidation::Delete)));
+        let pending = journal.note(entry("1", Invalidation::Expire));
+        assert_eq!(pending.notice(), Some(&entry("1", Invalidation::Delete)));
+        pending.acknowledge();
+        assert_eq!(journal.pending(), 0);
     }
 
     /// Killed by: no bound; forgetting what is pending.

@@ -58,6 +58,7 @@ impl Local {
     /// It has been sent once more.
     pub(crate) fn mended(&self, gap: u64) {
         self.mended.fetch_max(gap, Ordering::AcqRel);
+        self.journal.let_go(gap);
     }
 
     /// Takes an entry into memory, or trusts it again where it is there already.
@@ -125,6 +126,7 @@ impl Listener for Local {
     }
 
     fn disconnected(&self) {
+        self.journal.hold(self.trust.epoch() + 1);
         self.waiters.wake_all(Wake::Released);
     }
 }

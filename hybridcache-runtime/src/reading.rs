@@ -128,11 +128,17 @@ impl HybridCache {
         let remote = self.remote_for(&key.function, plan)?;
         let seen = self.seen(key, plan);
         let fill = Fill { key, plan, origin: self.origin(&seen) };
-        match self.read(&**remote, &fill, &mut self.budget()).await {
+        let mut budget = self.budget();
+        let read = self.read(&**remote, &fill, &mut budget).await;
+        if read.is_ok() {
+            budget.sufficed();
+        }
+        match read {
             Ok(Read::Fresh(entry, _) | Read::Stale(entry, _)) => Some(entry),
             Ok(Read::Absent(_)) => None,
-            Err(_) => {
+            Err(error) => {
                 count(&key.function.counters.redis_errors);
+                self.complain(&error);
                 self.suspect(key, plan).filter(|_| self.local().trust.serves_suspects())
             }
         }

@@ -15,7 +15,7 @@ use crate::flight::Leader;
 use crate::lease::Lease;
 use crate::outcome::Outcome;
 use crate::reading::Fill;
-use crate::remote::Published;
+use crate::remote::{Published, RemoteError, RemoteErrorKind};
 use crate::seek::{Found, Source};
 use crate::settings::Plan;
 use crate::stats::count;
@@ -82,6 +82,7 @@ pub(crate) fn lead(errand: Errand, work: Work) -> BoxFuture<'static, ()> {
             Found::Stale(entry, source) => errand.serve_stale(entry, source, origin, work).await,
             Found::Leased(lease) => errand.load(work, Some(lease), origin, budget).await,
             Found::Unshared => errand.load(work, None, origin, budget).await,
+            Found::Elsewhere => errand.leave(),
             Found::Degraded => errand.load_degraded(work, origin, budget).await,
         }
     })
@@ -112,6 +113,13 @@ impl Errand {
         count(&counters.refreshes);
         let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
         lead(Errand { cache, plan, leader, goal: Goal::Refresh(claim), deadline, nested, span }, work).await;
+    }
+
+    /// Another process is at it. Whoever has joined meanwhile looks for itself.
+    fn leave(self) {
+        if let Goal::Refresh(claim) = self.goal {
+            claim.done();
+        }
     }
 
     /// Into memory, or trusted again, unless the key was invalidated meanwhile.
@@ -149,11 +157,15 @@ impl Errand {
         drop(permit);
     }
 
-    /// Waits among all that load without a lease. One that others wait for who have had their turn does not: they would
+    /// Waits among all that load without a lease, until the deadline, or for a while where there is none. One that others wait for who have had their turn does not: they would
     /// wait for each other.
     async fn turn<'a>(&self, cache: &'a HybridCache) -> Option<SemaphorePermit<'a>> {
         let (turn, hurried) = (std::pin::pin!(cache.degraded().acquire()), std::pin::pin!(self.leader.hurried()));
-        match timeout_at(self.deadline, select(turn, hurried)).await {
+        let until = match self.plan.timeout {
+            Some(_) => self.deadline,
+            None => Instant::now() + WAIT,
+        };
+        match timeout_at(until, select(turn, hurried)).await {
             Ok(Either::Left((permit, _))) => permit.ok(),
             Ok(Either::Right(_)) | Err(_) => None,
         }
@@ -222,7 +234,11 @@ async fn store(
         return false;
     }
     let stored = fill.origin.seen.is_current() && leader.store(|| cache.local().memory.insert(entry.clone()));
-    leader.finish(|_| Outcome::Value(entry));
+    if stored {
+        leader.finish(|_| Outcome::Value(entry));
+    } else {
+        leader.finish_fenced(Outcome::Value(entry));
+    }
     stored
 }
 
@@ -242,10 +258,19 @@ async fn publish(
     let encoded = bytes.len();
     let ttl = Duration::from_millis(fill.plan.lifetimes.ttl());
     match lease.publish(bytes, ttl, &mut budget).await {
-        Ok(Published::Stored) => Stored::InBothTiers { encoded, fence: load.token.to_bytes() },
+        Ok(Published::Stored) => {
+            budget.sufficed();
+            Stored::InBothTiers { encoded, fence: load.token.to_bytes() }
+        }
         Ok(Published::Fenced) => Stored::Nowhere,
-        Ok(Published::Refused) | Err(_) => {
+        Ok(Published::Refused) => {
             count(&fill.key.function.counters.redis_errors);
+            cache.complain(&RemoteError { kind: RemoteErrorKind::Refused, message: "no room for a value".into() });
+            Stored::InMemoryOnly { encoded: Some(encoded) }
+        }
+        Err(error) => {
+            count(&fill.key.function.counters.redis_errors);
+            cache.complain(&error);
             Stored::InMemoryOnly { encoded: Some(encoded) }
         }
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use tokio::time::{Instant, timeout_at};
-use tracing::debug;
 
 use crate::budget::Budget;
 use crate::entry::{Entry, Origin, State};
@@ -24,6 +23,8 @@ pub(crate) enum Found {
     Leased(Lease),
     /// To be loaded without a lease: there is no shared tier, or this load is none of its business.
     Unshared,
+    /// Another process loads it, and nobody here waits for that.
+    Elsewhere,
     /// To be loaded without a lease: the shared tier does not answer, or the wait was too long.
     Degraded,
 }
@@ -72,7 +73,8 @@ impl Errand {
             Goal::Refresh(_) | Goal::Anew | Goal::Alone | Goal::Overdue => None,
         };
         let sought = self.seek_proven(remote, &fill, suspect.as_deref(), budget).await;
-        if sought.is_ok() {
+        // Who has the lease still needs an answer to what it will publish.
+        if !matches!(sought, Err(_) | Ok(Known::Found(Found::Leased(_)))) {
             budget.sufficed();
         }
         match sought {
@@ -80,7 +82,7 @@ impl Errand {
             Ok(Known::Found(found)) => found,
             Err(error) => {
                 count(&key.function.counters.redis_errors);
-                debug!(key = key.address.readable(), %error, "going on without Redis");
+                self.cache.complain(&error);
                 let serves = self.cache.local().trust.serves_suspects();
                 suspect.filter(|_| serves).map_or(Found::Degraded, |entry| self.held(entry, Source::Unproven))
             }
@@ -146,18 +148,22 @@ impl Errand {
                 Acquired::Held(left) => left,
             };
             if Instant::now() >= self.deadline {
-                return Ok(Round::Found(Found::Degraded));
+                let nobody_waits = matches!(self.goal, Goal::Refresh(_));
+                return found(if nobody_waits { Found::Elsewhere } else { Found::Degraded });
             }
             match (&self.goal, remote.is_subscribed()) {
                 (Goal::Anew, _) => self.end_older_load(&**remote, budget).await?,
                 // Released, or not renewed: ask again.
                 (_, true) => {
-                    if let Some(Wake::Published) = self.wait(&waiter, left).await {
+                    let woken = self.wait(&waiter, left).await;
+                    budget.renew();
+                    if let Some(Wake::Published) = woken {
                         return Ok(Round::Waited);
                     }
                 }
                 (_, false) => {
                     self.wait(&waiter, pause).await;
+                    budget.renew();
                     return Ok(Round::Waited);
                 }
             }
@@ -178,7 +184,7 @@ impl Errand {
         if unknown.is_empty() {
             return lease.acquire(fence, budget).await;
         }
-        let mut beside = budget.clone();
+        let mut beside = budget.beside();
         let creating = beside.spend(remote.create_stamps(&unknown));
         let (created, acquired) = join(creating, lease.acquire(fence, budget)).await;
         budget.spent_beside(&beside);

@@ -87,6 +87,10 @@ impl HybridCache {
         self.revive();
         let _once_more = Finally::new(|| local.invalidate(key, mode));
         let pending = local.journal.note(Notice::Entry(key.address.clone(), mode));
+        let mode = match pending.notice() {
+            Some(Notice::Entry(_, mode)) => *mode,
+            _ => mode,
+        };
         let told = remote.invalidate(&key.address, mode).await;
         settle(pending, told, counters, &format!("invalidate {key}"))
     }
@@ -150,7 +154,8 @@ impl HybridCache {
         }
     }
 
-    /// The envelope of a value that was loaded just now. `None`: it stays in memory, and that was counted.
+    /// The envelope of a value that was loaded just now. `None`: it stays in memory; that it is too large, or cannot be
+    /// encoded, was counted.
     pub(crate) fn encode(&self, remote: &dyn Remote, fill: &Fill<'_>, value: &AnyValue, load: Load) -> Option<Vec<u8>> {
         let now = remote.now()?;
         let lifetimes = fill.plan.lifetimes;

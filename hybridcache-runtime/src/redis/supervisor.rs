@@ -67,6 +67,8 @@ impl Uplink {
     async fn open(&self) -> Result<Arc<Links>, String> {
         let links = Links::open(&self.purpose).await?;
         self.sample_time(&links).await.map_err(|error| error.to_string())?;
+        // The older links may still be good, if not right: nobody may read by them what the new epoch would trust.
+        self.set_state(State::Disconnected("connecting anew".to_owned()));
         self.purpose.listener.resubscribed();
         if links.is_complete() {
             self.purpose.listener.proven(links.began);
