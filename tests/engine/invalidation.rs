@@ -278,3 +278,21 @@ async fn a_load_may_use_the_handle_of_its_own_entry() {
     assert_eq!(at_once(with_its_own_handle(&world, 2, "put")), 99, "the put came later");
     assert_eq!(with_its_own_handle(&world, 3, "expire").await, 3);
 }
+
+/// Its call may have begun after an invalidation in another process, whose message came later. Killed by: a flight that was
+/// detached ending as others do.
+#[tokio::test(start_paused = true)]
+async fn who_joined_a_load_after_it_began_does_not_get_what_was_invalidated_meanwhile() {
+    let world = World::new().await;
+    world.hold();
+    let first = world.call(|world| async move { value(&world, 7).await });
+    world.until_loads(1).await;
+    let late = world.call(|world| async move { value(&world, 7).await });
+    settle().await;
+    value_entry(&world, 7).invalidate().await.unwrap();
+    world.let_go(1);
+    assert_eq!(first.await.unwrap(), 1);
+    world.until_loads(2).await;
+    world.let_go(2);
+    assert_eq!(late.await.unwrap(), 2);
+}
