@@ -127,7 +127,9 @@ impl Builder {
         self
     }
 
-    /// How long one call may wait for Redis in all before it goes on without. At least 1 ms. Default: 50 ms.
+    /// How long one call may wait for Redis in all before it goes on without. A miss needs three answers one after the other: a
+    /// Redis that takes longer than a third of this for one is not used (the breaker stays open, with a warning). At least
+    /// 1 ms. Default: 50 ms.
     pub fn redis_budget(mut self, budget: Duration) -> Self {
         self.limits.redis_budget = bounded(budget);
         self
