@@ -18,6 +18,7 @@ use crate::reading::Fill;
 use crate::remote::{Published, RemoteError, RemoteErrorKind};
 use crate::seek::{Found, Source};
 use crate::settings::Plan;
+use crate::stamps::Seen;
 use crate::stats::count;
 use crate::value::AnyValue;
 use crate::work::{Loaded, WAIT, Work};
@@ -65,10 +66,15 @@ enum Stored {
     Nowhere,
 }
 
-/// Runs a flight to its end. (Boxed by hand: a stale find runs a second flight from within.)
+/// Runs a flight to its end.
 pub(crate) fn lead(errand: Errand, work: Work) -> BoxFuture<'static, ()> {
+    let seen = errand.leader.seen().clone();
+    lead_under(seen, errand, work)
+}
+
+/// The same under these stamps. (Boxed by hand: a stale find runs a second flight from within.)
+fn lead_under(seen: Seen, errand: Errand, work: Work) -> BoxFuture<'static, ()> {
     Box::pin(async move {
-        let seen = errand.leader.seen().clone();
         let origin = errand.cache.origin(&seen);
         let mut budget = errand.cache.budget();
         let remote = errand.cache.remote_for(&errand.leader.key().function, &errand.plan).cloned();
@@ -82,6 +88,10 @@ pub(crate) fn lead(errand: Errand, work: Work) -> BoxFuture<'static, ()> {
             Found::Stale(entry, source) => errand.serve_stale(entry, source, origin, work).await,
             Found::Leased(lease) => errand.load(work, Some(lease), origin, budget).await,
             Found::Unshared => errand.load(work, None, origin, budget).await,
+            Found::Outdated => {
+                let seen = errand.cache.seen(errand.leader.key(), &errand.plan);
+                lead_under(seen, errand, work).await;
+            }
             Found::Elsewhere => errand.leave(),
             Found::Degraded => errand.load_degraded(work, origin, budget).await,
         }

@@ -23,6 +23,8 @@ pub(crate) enum Found {
     Leased(Lease),
     /// To be loaded without a lease: there is no shared tier, or this load is none of its business.
     Unshared,
+    /// Nothing yet, and what is found or loaded under these stamps is void: a group was while another process was waited for.
+    Outdated,
     /// Another process loads it, and nobody here waits for that.
     Elsewhere,
     /// To be loaded without a lease: the shared tier does not answer, or the wait was too long.
@@ -142,7 +144,7 @@ impl Errand {
         let waiter = self.cache.local().waiters.register(self.leader.key().id());
         let mut lease = Lease::new(remote.clone(), self.leader.key().clone(), self.cache.next_token());
         loop {
-            let left = match self.acquire(&mut lease, &**remote, &fence, budget).await? {
+            let left = match self.acquire(&mut lease, &**remote, fill, &fence, budget).await? {
                 Acquired::Granted => return Ok(Round::Found(Found::Leased(lease))),
                 Acquired::Changed => return Ok(Round::Changed),
                 Acquired::Held(left) => left,
@@ -157,6 +159,9 @@ impl Errand {
                 (_, true) => {
                     let woken = self.wait(&waiter, left).await;
                     budget.renew();
+                    if !fill.origin.seen.is_current() {
+                        return found(Found::Outdated);
+                    }
                     if let Some(Wake::Published) = woken {
                         return Ok(Round::Waited);
                     }
@@ -164,7 +169,8 @@ impl Errand {
                 (_, false) => {
                     self.wait(&waiter, pause).await;
                     budget.renew();
-                    return Ok(Round::Waited);
+                    let is_current = fill.origin.seen.is_current();
+                    return if is_current { Ok(Round::Waited) } else { found(Found::Outdated) };
                 }
             }
         }
@@ -176,10 +182,11 @@ impl Errand {
         &self,
         lease: &mut Lease,
         remote: &dyn Remote,
+        fill: &Fill<'_>,
         fence: &[u8],
         budget: &mut Budget,
     ) -> Result<Acquired, RemoteError> {
-        let seen = self.leader.seen();
+        let seen = fill.origin.seen;
         let unknown = seen.unknown();
         if unknown.is_empty() {
             return lease.acquire(fence, budget).await;

@@ -139,3 +139,23 @@ async fn who_has_waited_as_long_as_its_timeout_loads_for_itself() {
     holder = fleet.shop().await;
     assert_eq!(holder.patient(1).await.unwrap(), item(1, 1, 0));
 }
+
+/// What it knew when it began to wait is void by then. Killed by: loading under the stamps from before the wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_over_after_its_group_was_voided_stores_what_it_loads() {
+    let fleet = Fleet::start();
+    let mut holder = fleet.process();
+    let shop = fleet.shop().await;
+    fleet.database.order(1, &[Order::Hold]).await;
+    let _lost = holder.item(1);
+    fleet.database.begun(1, 1).await;
+    let waiter = shop.clone();
+    let waiting = tokio::spawn(async move { waiter.item(1).await });
+    fleet.waiting(1).await;
+    shop.cache.clear().await.unwrap();
+    holder.kill();
+    assert_eq!(within("the call that waited", waiting).await.unwrap().unwrap(), item(1, 2, 0));
+    assert_eq!(fleet.in_redis(1).await, Some(item(1, 2, 0)));
+    assert_eq!(within("a hit", shop.item(1)).await.unwrap(), item(1, 2, 0));
+    assert_eq!(fleet.database.loads(1).await, 2);
+}
