@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use crate::address::Address;
 use crate::budget::Budget;
 use crate::clock::{Clock, Millis};
+use crate::complaints::{Complaints, MINUTE};
 use crate::entry::{Entry, State};
 use crate::function::{Function, Functions, Instance, Key, Lookup};
 use crate::local::Local;
@@ -53,8 +54,8 @@ struct Inner {
     process: u64,
     attempts: AtomicU64,
     limits: Limits,
-    /// When it was last told that the shared tier refuses; zero: never.
-    complained_at: AtomicU64,
+    /// Of a shared tier that refuses.
+    complaints: Complaints,
     /// For loads that no lease bounds.
     degraded: Semaphore,
 }
@@ -73,9 +74,6 @@ pub(crate) struct Limits {
     pub(crate) value_limit: usize,
     pub(crate) degraded_loads: usize,
 }
-
-/// How long after a warning the next ones are only debug messages, in milliseconds.
-const COMPLAINT_PAUSE: Millis = 60_000;
 
 impl HybridCache {
     pub(crate) fn assemble(
@@ -99,7 +97,7 @@ impl HybridCache {
             shared,
             process,
             attempts: AtomicU64::new(0),
-            complained_at: AtomicU64::new(0),
+            complaints: Complaints::every(MINUTE),
             degraded: Semaphore::new(limits.degraded_loads.min(Semaphore::MAX_PERMITS)),
             limits,
         };
@@ -187,11 +185,7 @@ impl HybridCache {
 
     /// That the shared tier refuses what a call needs is told once a minute. All else its connection tells, and the way back.
     pub(crate) fn complain(&self, error: &RemoteError) {
-        let now = self.clock().now();
-        let told = &self.inner.complained_at;
-        let last = told.load(Ordering::Relaxed);
-        let is_due = error.kind == RemoteErrorKind::Refused && (last == 0 || now >= last + COMPLAINT_PAUSE);
-        if is_due && told.compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if error.kind == RemoteErrorKind::Refused && self.inner.complaints.is_due() {
             warn!(%error, "Redis refuses; going on without it");
         } else {
             debug!(%error, "going on without Redis");

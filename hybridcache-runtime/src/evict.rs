@@ -6,8 +6,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, poll_immediate};
@@ -15,6 +14,7 @@ use tokio::runtime::Handle;
 use tracing::{Instrument, debug, warn};
 
 use crate::cache::HybridCache;
+use crate::complaints::Complaints;
 use crate::error::Error;
 use crate::handle::CacheEntry;
 use crate::key::KeyBuf;
@@ -70,7 +70,7 @@ impl Eviction {
         self.targets.push(Box::pin(async move {
             // It was counted where it failed.
             match told.await {
-                Err(error) if may_warn() => warn!(%error, "a write is not evicted everywhere"),
+                Err(error) if COMPLAINTS.is_due() => warn!(%error, "a write is not evicted everywhere"),
                 Err(error) => debug!(%error, "a write is not evicted everywhere"),
                 Ok(()) => {}
             }
@@ -83,15 +83,7 @@ impl Eviction {
 }
 
 /// Once a second: while Redis is down every write has something to say.
-fn may_warn() -> bool {
-    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_due = last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
-    if is_due {
-        *last = Some(Instant::now());
-    }
-    is_due
-}
+static COMPLAINTS: Complaints = Complaints::every(Duration::from_secs(1));
 
 impl Drop for Eviction {
     fn drop(&mut self) {
@@ -176,7 +168,7 @@ mod tests {
     /// Killed by: a warning for each.
     #[test]
     fn many_failures_have_few_warnings() {
-        let warned = (0..10_000).filter(|_| may_warn()).count();
+        let warned = (0..10_000).filter(|_| COMPLAINTS.is_due()).count();
         assert!((1..1_000).contains(&warned), "{warned}");
     }
 }

@@ -17,6 +17,7 @@ mod builder;
 mod cache;
 mod clock;
 mod codec;
+mod complaints;
 mod entry;
 mod envelope;
 mod error;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use crate::budget::ANSWERS;
+use crate::complaints::{Complaints, MINUTE};
 use crate::journal::{Notice, Unsent};
 use crate::local::Local;
 use crate::remote::{Remote, RemoteError, RemoteErrorKind};
@@ -18,9 +19,6 @@ use crate::remote::{Remote, RemoteError, RemoteErrorKind};
 /// The pause after the first attempt; it doubles with each further one. A tier that is back is noticed within the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
-
-/// How long after a warning the next ones are only debug messages.
-const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
 
 /// How many notices are sent at once.
 const AT_ONCE: usize = 128;
@@ -60,7 +58,7 @@ impl Drop for Recovery {
 
 /// Runs until it is aborted.
 async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) {
-    let mut next_warning = Instant::now();
+    let complaints = Complaints::every(MINUTE);
     loop {
         local.breaker.news().await;
         let mut pause = FIRST_PAUSE;
@@ -71,11 +69,10 @@ async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) {
                     info!("Redis is in use again");
                 }
                 Err(error) => {
-                    if Instant::now() < next_warning {
-                        debug!(%error, "Redis is not in use");
-                    } else {
-                        next_warning = Instant::now() + COMPLAINT_PAUSE;
+                    if complaints.is_due() {
                         warn!(%error, "Redis is not in use; trying on in the background");
+                    } else {
+                        debug!(%error, "Redis is not in use");
                     }
                     let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
                     // Only a sign that the tier may be back shortens the pause.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::clock::ServerClock;
 use super::links::{Links, Purpose};
+use crate::complaints::{Complaints, MINUTE};
 use crate::remote::RemoteError;
 
 /// How often a heartbeat is sent.
@@ -30,9 +31,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// A server that comes back is noticed within this time.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-
-/// How long after a warning the next ones are only debug messages.
-const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
 
 /// What a tier's callers and the task that keeps its links share.
 pub(crate) struct Uplink {
@@ -134,19 +132,19 @@ impl Uplink {
 pub(crate) async fn supervise(uplink: Arc<Uplink>) {
     // Also when the runtime ends: the drivers of the connections end with it.
     let _departure = Departure(&uplink);
-    let mut complaints = Complaints { next: Instant::now() };
+    let complaints = Complaints::every(MINUTE);
     let mut failures = 0;
     loop {
         let began = Instant::now();
         match uplink.open().await {
             Ok(links) => {
                 failures = 0;
-                complaints.tell("lost a connection to Redis", &uplink.serve(links).await);
+                tell(&complaints, "lost a connection to Redis", &uplink.serve(links).await);
                 // Lost at once: a replica, or a server that takes connections only to drop them.
                 sleep_until(began + LONGEST_PAUSE).await;
             }
             Err(reason) => {
-                complaints.tell("cannot connect to Redis; trying on in the background", &reason);
+                tell(&complaints, "cannot connect to Redis; trying on in the background", &reason);
                 uplink.set_state(State::Disconnected(reason));
                 uplink.attempted.notify_one();
                 sleep(pause(failures)).await;
@@ -163,19 +161,11 @@ fn pause(failures: u32) -> Duration {
 }
 
 /// An outage of hours is told every minute, not with each attempt.
-struct Complaints {
-    next: Instant,
-}
-
-impl Complaints {
-    fn tell(&mut self, what: &str, reason: &str) {
-        let now = Instant::now();
-        if now < self.next {
-            tracing::debug!(reason, "{what}");
-            return;
-        }
-        self.next = now + COMPLAINT_PAUSE;
+fn tell(complaints: &Complaints, what: &str, reason: &str) {
+    if complaints.is_due() {
         tracing::warn!(reason, "{what}");
+    } else {
+        tracing::debug!(reason, "{what}");
     }
 }
 
