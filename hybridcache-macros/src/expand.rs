@@ -47,7 +47,7 @@ impl Emitter<'_> {
     //     async fn user(db: &Db, id: u64, __a_b: (u8, u8)) -> Result<User, AppError> {
     //         let __joined = {
     //             let __shape = PROBE;
-    //             let __begun = { KEY begin(CACHE, INSTANCE, __key, __shape) };
+    //             let __begun = { KEY begin(CACHE, INSTANCE, &__key, __shape) };
     //             let __cold = match __begun { Begin::Hit(hit) => return hit, Begin::Cold(cold) => cold };
     //             __cold.join(SETTINGS)
     //         };

@@ -39,7 +39,7 @@ pub(crate) struct Address {
 impl Address {
     /// `args` is the canonical text of the arguments; the others are as the user wrote them.
     pub(crate) fn new(namespace: &str, function: &str, version: u32, args: &str) -> Self {
-        let id = hash_of([function, args]);
+        let id = id(function, args);
         let before = format!("hc1:{{{}:{}}}:{}@", readable(namespace, NAMESPACE), bucket(id), readable(function, NAME));
         let number = version.to_string();
         let version_at = before.len()..before.len() + number.len();
@@ -195,6 +195,11 @@ fn hashed(text: &str) -> String {
 }
 
 /// xxh3-64 of the parts, each behind its length: 4 bytes, little endian.
+/// What messages call the key of a function with these arguments.
+pub(crate) fn id(function: &str, args: &str) -> u64 {
+    hash_of([function, args])
+}
+
 fn hash_of(parts: [&str; 2]) -> u64 {
     let mut bytes = Vec::with_capacity(parts[0].len() + parts[1].len() + 8);
     for part in parts {

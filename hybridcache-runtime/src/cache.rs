@@ -14,7 +14,8 @@ use crate::budget::Budget;
 use crate::clock::{Clock, Millis};
 use crate::complaints::{Complaints, MINUTE};
 use crate::entry::{Entry, State};
-use crate::function::{Function, Functions, Instance, Key, Lookup};
+use crate::function::{Function, Functions, Instance, Key, Lookup, PlainKey};
+use crate::key::KeyBuf;
 use crate::local::Local;
 use crate::recovery::Recovery;
 use crate::remote::{Remote, RemoteError, RemoteErrorKind, StampName, Token};
@@ -133,6 +134,7 @@ impl HybridCache {
         self.inner.local.memory.entry_count()
     }
 
+    #[inline]
     pub(crate) fn clock(&self) -> Clock {
         self.inner.local.clock
     }
@@ -146,6 +148,7 @@ impl HybridCache {
         &self.inner.counters
     }
 
+    #[inline]
     pub(crate) fn local(&self) -> &Arc<Local> {
         &self.inner.local
     }
@@ -179,7 +182,8 @@ impl HybridCache {
         Token { process: self.inner.process, attempt: self.inner.attempts.fetch_add(1, Ordering::Relaxed) }
     }
 
-    pub(crate) fn lookup<'a>(&self, instance: Instance<'a>, args: &'a [u8]) -> Lookup<'a> {
+    #[inline]
+    pub(crate) fn lookup<'a>(&self, instance: &'a Instance<'a>, args: &'a KeyBuf) -> Lookup<'a> {
         Lookup::new(instance, args, &self.inner.hashing)
     }
 
@@ -193,12 +197,11 @@ impl HybridCache {
     }
 
     /// The key that a look-up did not find.
-    pub(crate) fn key(&self, lookup: Lookup<'_>) -> Arc<Key> {
+    pub(crate) fn key(&self, lookup: &Lookup<'_>) -> Arc<Key> {
         let function = self.inner.functions.resolve(lookup.instance(), |name| self.function_stamp(name));
-        // Keys are printable ASCII.
-        let args = String::from_utf8_lossy(lookup.args());
-        let address = Address::new(&self.inner.namespace, function.name(), function.version(), &args);
-        Arc::new(lookup.to_key(function, address))
+        let args = lookup.args().as_str();
+        let address = Address::new(&self.inner.namespace, function.name(), function.version(), args);
+        Arc::new(Key { plain: PlainKey::new(lookup, function), address })
     }
 
     pub(crate) fn function_stamp(&self, name: &str) -> Arc<Stamp> {
@@ -227,7 +230,6 @@ impl HybridCache {
 
     /// What may be done with an entry in memory now. One that may have missed its invalidation is served while nobody can
     /// be asked.
-    #[inline]
     pub(crate) fn state(&self, entry: &Entry, now: Millis) -> State {
         let local = &self.inner.local;
         match entry.meta.state(now, local.trust.now()) {
@@ -240,13 +242,13 @@ impl HybridCache {
 
     /// What memory has of a key, fresh or stale.
     pub(crate) fn in_memory(&self, key: &Arc<Key>) -> Option<Arc<Entry>> {
-        let entry = self.inner.local.memory.find_key(key)?;
+        let entry = self.inner.local.memory.find(key)?;
         matches!(self.state(&entry, self.clock().now()), State::Fresh | State::Stale).then_some(entry)
     }
 
     /// What memory has of a key that may have missed its invalidation.
     pub(crate) fn suspect(&self, key: &Arc<Key>, plan: &Plan) -> Option<Arc<Entry>> {
-        let entry = self.inner.local.memory.find_key(key)?;
+        let entry = self.inner.local.memory.find(key)?;
         let is_suspect = entry.meta.state(self.clock().now(), self.inner.local.trust.now()) == State::Suspect;
         (is_suspect && entry.value.type_id() == plan.value.value_type()).then_some(entry)
     }

@@ -3,8 +3,10 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use once_cell::race::OnceBox;
+
 use crate::clock::{Clock, Millis};
-use crate::function::Key;
+use crate::function::PlainKey;
 use crate::stamps::Seen;
 use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::trust::{Proof, Trusted};
@@ -20,20 +22,25 @@ pub(crate) struct Entry<V: ?Sized = dyn Any + Send + Sync> {
     pub(crate) value: V,
 }
 
-/// All of an entry but its value.
+/// All of an entry but its value. There may be millions: each word counts.
 #[derive(Debug)]
 pub(crate) struct Meta {
-    pub(crate) key: Arc<Key>,
+    pub(crate) key: PlainKey,
     pub(crate) fresh_until: Millis,
     pub(crate) expires_at: Millis,
-    /// Bytes, for the budget of memory.
-    pub(crate) weight: u32,
     /// The stamps that stood when the load began.
     pub(crate) seen: Seen,
-    /// What the shared tier tells it from others by; `None` where the shared tier does not have it.
-    pub(crate) fence: Option<Fence>,
     pub(crate) proof: Proof,
+    /// Bytes, for the budget of memory.
+    pub(crate) weight: u32,
     life: Life,
+    seldom: OnceBox<Seldom>,
+}
+
+/// What entries that came from nowhere and are never stale have no use for.
+#[derive(Debug, Default)]
+struct Seldom {
+    fence: Option<Fence>,
     refresh: Refresh,
 }
 
@@ -69,20 +76,42 @@ pub(crate) enum State {
 
 impl Meta {
     /// Nothing of it is older than `origin`.
-    pub(crate) fn new(key: Arc<Key>, times: Times, origin: Origin<'_>, fence: Option<Fence>) -> Self {
-        let (life, refresh) = Default::default();
-        let Times { fresh_until, expires_at } = times;
-        let (seen, proof) = (origin.seen.clone(), Proof::new(origin.epoch, origin.began));
-        Self { key, fresh_until, expires_at, weight: 0, seen, fence, proof, life, refresh }
+    pub(crate) fn new(key: &PlainKey, times: Times, origin: Origin<'_>, fence: Option<Fence>) -> Self {
+        Self {
+            key: key.clone(),
+            fresh_until: times.fresh_until.min(times.expires_at),
+            expires_at: times.expires_at,
+            seen: key.function.settled(origin.seen),
+            proof: Proof::new(origin.epoch, origin.began),
+            weight: 0,
+            life: Life::default(),
+            seldom: match fence {
+                None => OnceBox::new(),
+                fence => OnceBox::with_value(Box::new(Seldom { fence, refresh: Refresh::default() })),
+            },
+        }
+    }
+
+    /// What the shared tier tells it from others by; `None` where the shared tier does not have it.
+    pub(crate) fn fence(&self) -> Option<Fence> {
+        self.seldom.get()?.fence
     }
 
     /// `value` bytes beside the key and the bookkeeping.
     pub(crate) fn weigh(&mut self, value: usize) {
-        let bytes = value.saturating_add(self.key.size()).saturating_add(OVERHEAD);
+        let bytes = value.saturating_add(self.key.args().len()).saturating_add(OVERHEAD);
         self.weight = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
+    /// As [`Self::state`] says it; for hits, which nearly always find it so.
     #[inline]
+    pub(crate) fn is_fresh(&self, now: Millis, trusted: Trusted) -> bool {
+        self.life.0.load(Ordering::Acquire) == ALIVE
+            && now < self.fresh_until
+            && self.seen.is_current()
+            && self.proof.holds(now, trusted)
+    }
+
     pub(crate) fn state(&self, now: Millis, trusted: Trusted) -> State {
         match self.unproven_state(now) {
             State::Fresh | State::Stale if !self.proof.holds(now, trusted) => State::Suspect,
@@ -91,7 +120,6 @@ impl Meta {
     }
 
     /// As if no message could have been missed.
-    #[inline]
     pub(crate) fn unproven_state(&self, now: Millis) -> State {
         let life = self.life.0.load(Ordering::Acquire);
         if life == DEAD || now >= self.expires_at || !self.seen.is_current() {
@@ -112,7 +140,14 @@ impl Meta {
     pub(crate) fn expire(&self) {
         // A dead entry stays dead.
         let _ = self.life.0.compare_exchange(ALIVE, EXPIRED_BY_HAND, Ordering::AcqRel, Ordering::Acquire);
-        self.refresh.begin_anew();
+        // A refresh that begins from here on is one of the stale entry.
+        if let Some(seldom) = self.seldom.get() {
+            seldom.refresh.begin_anew();
+        }
+    }
+
+    fn refresh(&self) -> &Refresh {
+        &self.seldom.get_or_init(Box::default).refresh
     }
 }
 
@@ -164,9 +199,17 @@ pub(crate) struct RefreshClaim {
 }
 
 impl RefreshClaim {
+    /// Whether [`Self::take`] would give one now.
+    pub(crate) fn is_due(entry: &Entry, now: Millis) -> bool {
+        entry.meta.seldom.get().is_none_or(|seldom| {
+            let attempt = seldom.refresh.attempt.load(Ordering::Acquire);
+            attempt % 2 == 0 && now >= seldom.refresh.not_before.load(Ordering::Acquire)
+        })
+    }
+
     /// `None` while somebody else holds the claim, or the last attempt failed a short while ago.
     pub(crate) fn take(entry: &Arc<Entry>, clock: Clock, now: Millis) -> Option<Self> {
-        let refresh = &entry.meta.refresh;
+        let refresh = entry.meta.refresh();
         let attempt = refresh.attempt.load(Ordering::Acquire);
         // The time is read after the number: a claim that ends in between changes the number.
         if attempt % 2 == 1 || now < refresh.not_before.load(Ordering::Acquire) {
@@ -184,7 +227,7 @@ impl RefreshClaim {
 
 impl Drop for RefreshClaim {
     fn drop(&mut self) {
-        let refresh = &self.entry.meta.refresh;
+        let refresh = self.entry.meta.refresh();
         if self.failed && refresh.attempt.load(Ordering::Acquire) == self.attempt {
             let failures = refresh.failures.fetch_add(1, Ordering::AcqRel);
             let pause = (FIRST_PAUSE << failures.min(5)).min(LONGEST_PAUSE);

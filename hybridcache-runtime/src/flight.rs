@@ -329,6 +329,7 @@ mod tests {
     use super::*;
     use crate::cache::HybridCache;
     use crate::function::{Instance, Site};
+    use crate::key::KeyBuf;
 
     static SITE: Site = Site::named("flight", 0);
 
@@ -337,7 +338,9 @@ mod tests {
             static CACHE: HybridCache = HybridCache::fallback();
         }
         let instance = Instance { site: &SITE, receiver: None, generics: &[] };
-        CACHE.with(|cache| cache.key(cache.lookup(instance, args.as_bytes())))
+        let mut key = KeyBuf::new();
+        key.text(args);
+        CACHE.with(|cache| cache.key(&cache.lookup(&instance, &key)))
     }
 
     fn lead(flights: &Arc<Flights>, key: &Arc<Key>) -> Leader {

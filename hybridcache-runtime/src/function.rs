@@ -4,13 +4,14 @@ use std::any::{TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use equivalent::Equivalent;
 use tracing::warn;
 
-use crate::address::Address;
-use crate::stamps::Stamp;
+use crate::address::{self, Address};
+use crate::key::{KeyBuf, SHORT};
+use crate::stamps::{Seen, Settled, Stamp};
 use crate::stats::Counters;
 
 /// Where an annotated function stands: constant data that its expansion embeds.
@@ -67,11 +68,19 @@ const fn fnv(mut hash: u64, text: &str) -> u64 {
 /// A type that tells instantiations apart: by identity here, by name in the shared tier. (Types in two blocks of one
 /// function can have the same name.)
 #[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct TypeTag {
     id: TypeId,
     name: &'static str,
 }
+
+impl PartialEq for TypeTag {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for TypeTag {}
 
 impl TypeTag {
     pub fn of<T: ?Sized>() -> Self {
@@ -123,6 +132,7 @@ pub(crate) struct Function {
     unambiguous: bool,
     /// Changes when the whole function is invalidated.
     pub(crate) stamp: Arc<Stamp>,
+    settled: Settled,
     pub(crate) counters: Counters,
 }
 
@@ -139,6 +149,12 @@ impl Function {
         self.unambiguous
     }
 
+    /// Stamps that a load began under, for its entry to keep.
+    pub(crate) fn settled(&self, seen: &Seen) -> Seen {
+        self.settled.share(seen)
+    }
+
+    #[inline]
     fn is(&self, instance: &Instance<'_>) -> bool {
         self.site.id == instance.site.id && self.receiver == instance.receiver && *self.generics == *instance.generics
     }
@@ -182,6 +198,7 @@ fn new_function(instance: &Instance<'_>, stamp: impl FnOnce(&str) -> Arc<Stamp>)
         unambiguous: is_first_of_its_name(&name, instance),
         stamp: stamp(&name),
         name,
+        settled: Settled::default(),
         counters: Counters::default(),
     }
 }
@@ -207,19 +224,20 @@ fn is_first_of_its_name(name: &Arc<str>, instance: &Instance<'_>) -> bool {
 /// The key of one call in one cache object: the function and the canonical text of its arguments.
 #[derive(Debug)]
 pub(crate) struct Key {
-    hash: u64,
-    pub(crate) function: Arc<Function>,
-    args: Box<[u8]>,
+    pub(crate) plain: PlainKey,
     /// Where it stands in a shared tier.
     pub(crate) address: Address,
 }
 
-impl Key {
-    /// Bytes that its arguments take.
-    pub(crate) fn size(&self) -> usize {
-        self.args.len()
-    }
+impl Deref for Key {
+    type Target = PlainKey;
 
+    fn deref(&self) -> &PlainKey {
+        &self.plain
+    }
+}
+
+impl Key {
     /// What messages call it, the same for all versions of the function.
     pub(crate) fn id(&self) -> u64 {
         self.address.id()
@@ -234,61 +252,125 @@ impl fmt::Display for Key {
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.hash == other.hash && Arc::ptr_eq(&self.function, &other.function) && self.args == other.args
+        self.plain == other.plain
     }
 }
 
 impl Eq for Key {}
 
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
+/// All of a [`Key`] that an entry in memory needs: there may be millions.
+#[derive(Clone, Debug)]
+pub(crate) struct PlainKey {
+    hash: u64,
+    pub(crate) function: Arc<Function>,
+    args: Args,
+}
+
+impl PlainKey {
+    /// `function` is what the lookup's instance resolved to.
+    pub(crate) fn new(lookup: &Lookup<'_>, function: Arc<Function>) -> Self {
+        Self { hash: lookup.hash, function, args: Args::new(lookup.args) }
+    }
+
+    pub(crate) fn args(&self) -> &[u8] {
+        self.args.as_bytes()
+    }
+
+    /// The seeded hash of all of it.
+    #[inline]
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// As [`Key::id`], computed.
+    pub(crate) fn id(&self) -> u64 {
+        // Keys are printable ASCII.
+        address::id(self.function.name(), &String::from_utf8_lossy(self.args()))
+    }
+
+    /// Whether this is the key that is looked for.
+    #[inline]
+    pub(crate) fn is(&self, lookup: &Lookup<'_>) -> bool {
+        self.args.are(lookup.args) && self.function.is(lookup.instance)
     }
 }
 
-/// A [`Key`] that borrows everything: what a hit looks up with.
+impl PartialEq for PlainKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && Arc::ptr_eq(&self.function, &other.function) && self.args() == other.args()
+    }
+}
+
+impl Eq for PlainKey {}
+
+/// Most texts are short: those allocate nothing.
+#[derive(Clone, Debug)]
+enum Args {
+    Short { len: u8, padded: [u8; SHORT] },
+    Long(Box<[u8]>),
+}
+
+impl Args {
+    fn new(key: &KeyBuf) -> Self {
+        match u8::try_from(key.as_bytes().len()) {
+            Ok(len) if usize::from(len) <= SHORT => Self::Short { len, padded: *key.padded() },
+            _ => Self::Long(key.as_bytes().into()),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            // Never longer than what there is.
+            Self::Short { len, padded } => padded.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
+
+    #[inline]
+    fn are(&self, key: &KeyBuf) -> bool {
+        match self {
+            // A text of a known size is compared in place, without a call.
+            Self::Short { len, padded } => usize::from(*len) == key.len_on_stack() && padded == key.padded(),
+            Self::Long(bytes) => **bytes == *key.as_bytes(),
+        }
+    }
+}
+
+/// A [`PlainKey`] that borrows everything: what a hit looks up with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lookup<'a> {
     hash: u64,
-    instance: Instance<'a>,
-    args: &'a [u8],
+    instance: &'a Instance<'a>,
+    args: &'a KeyBuf,
 }
 
 impl<'a> Lookup<'a> {
     /// The hasher is seeded: users choose the arguments, and must not be able to make keys collide.
-    pub(crate) fn new(instance: Instance<'a>, args: &'a [u8], hashing: &foldhash::fast::RandomState) -> Self {
+    #[inline]
+    pub(crate) fn new(instance: &'a Instance<'a>, args: &'a KeyBuf, hashing: &foldhash::fast::RandomState) -> Self {
         let mut hasher = hashing.build_hasher();
         hasher.write_u64(instance.site.id);
-        for tag in instance.receiver.iter().chain(instance.generics) {
-            tag.id.hash(&mut hasher);
+        if let Some(receiver) = &instance.receiver {
+            receiver.id.hash(&mut hasher);
         }
-        hasher.write(args);
+        for generic in instance.generics {
+            generic.id.hash(&mut hasher);
+        }
+        hasher.write(args.as_bytes());
         Self { hash: hasher.finish(), instance, args }
     }
 
-    /// The key that this looks for; `function` is what the instance resolved to.
-    pub(crate) fn to_key(self, function: Arc<Function>, address: Address) -> Key {
-        Key { hash: self.hash, function, args: self.args.into(), address }
+    pub(crate) fn instance(&self) -> &'a Instance<'a> {
+        self.instance
     }
 
-    pub(crate) fn instance(&self) -> &Instance<'a> {
-        &self.instance
-    }
-
-    pub(crate) fn args(&self) -> &'a [u8] {
+    pub(crate) fn args(&self) -> &'a KeyBuf {
         self.args
     }
-}
 
-impl Hash for Lookup<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-impl Equivalent<Arc<Key>> for Lookup<'_> {
-    fn equivalent(&self, key: &Arc<Key>) -> bool {
-        self.hash == key.hash && *self.args == *key.args && key.function.is(&self.instance)
+    #[inline]
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
     }
 }
 

@@ -50,7 +50,7 @@ pub fn entry<S: Shape>(
     key: KeyBuf,
     settings: Settings<S>,
 ) -> CacheEntry<S::Return> {
-    let key = cache.key(cache.lookup(instance, key.as_bytes()));
+    let key = cache.key(&cache.lookup(&instance, &key));
     CacheEntry { plain: PlainEntry { cache: cache.clone(), key, plan: settings.plan, returns: PhantomData } }
 }
 

@@ -33,6 +33,25 @@ const fn shown() -> [bool; 256] {
 /// Texts up to this length are built without allocating. Longer than any key that is readable in a shared tier.
 const ON_STACK: usize = 96;
 
+/// What fits into three words beside a discriminant and the length.
+pub(crate) const SHORT: usize = 22;
+
+/// Digits of the largest number.
+const LONGEST_NUMBER: usize = 20;
+
+/// `00` to `99`.
+static PAIRS: [[u8; 2]; 100] = pairs();
+
+const fn pairs() -> [[u8; 2]; 100] {
+    let mut pairs = [[0; 2]; 100];
+    let mut pair = 0;
+    while pair < 100 {
+        pairs[pair as usize] = [b'0' + pair / 10, b'0' + pair % 10];
+        pair += 1;
+    }
+    pairs
+}
+
 /// The text of one call's arguments, while it is built and after.
 ///
 /// It is what an implementation of [`CacheKey`] writes to. All that is written through the methods shown here is
@@ -52,6 +71,7 @@ const ON_STACK: usize = 96;
 pub struct KeyBuf {
     /// Bytes used of `stack`; all of them once the text outgrew it, so that nothing more is written there.
     len: usize,
+    /// Zeros behind what is used.
     stack: [u8; ON_STACK],
     /// The whole text once it outgrew the stack, until then empty.
     heap: Vec<u8>,
@@ -116,6 +136,44 @@ impl KeyBuf {
     #[doc(hidden)]
     pub fn unescaped(&self) -> String {
         percent_decode_str(self.as_str()).decode_utf8_lossy().into_owned()
+    }
+
+    /// The text, if it is no longer than this, and zeros behind it.
+    #[inline]
+    pub(crate) fn padded(&self) -> &[u8; SHORT] {
+        // There is always as much.
+        self.stack.first_chunk().unwrap_or(&[0; SHORT])
+    }
+
+    /// Bytes of the text, as long as it stays on the stack.
+    #[inline]
+    pub(crate) fn len_on_stack(&self) -> usize {
+        self.len
+    }
+
+    /// Writes a number.
+    #[inline]
+    fn digits(&mut self, mut number: u64) {
+        // The digits end in the middle and zeros follow, so that equally many bytes are copied for every number: a copy of a
+        // known size is no call.
+        let mut digits = [0; 2 * LONGEST_NUMBER];
+        let mut at = LONGEST_NUMBER;
+        while number >= 10 {
+            at -= 2;
+            digits[at..at + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
+            number /= 100;
+        }
+        if number > 0 || at == LONGEST_NUMBER {
+            at -= 1;
+            digits[at] = b'0' + number as u8;
+        }
+        match (self.stack.get_mut(self.len..self.len + LONGEST_NUMBER), digits[at..].first_chunk::<LONGEST_NUMBER>()) {
+            (Some(room), Some(digits)) => {
+                room.copy_from_slice(digits);
+                self.len += LONGEST_NUMBER - at;
+            }
+            _ => self.push(&digits[at..LONGEST_NUMBER]),
+        }
     }
 
     #[inline]

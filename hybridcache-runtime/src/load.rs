@@ -20,9 +20,10 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
 use crate::cache::HybridCache;
+use crate::clock::Millis;
 use crate::entry::{Entry, RefreshClaim, State};
 use crate::flight::{Claim, Flights, Joined, Joiner, Leader};
-use crate::function::{Instance, Key};
+use crate::function::{Instance, Key, Lookup};
 use crate::key::KeyBuf;
 use crate::outcome::Outcome;
 use crate::refresh::{Errand, Goal, lead};
@@ -94,36 +95,65 @@ enum Next {
 
 /// Looks in memory: all that a hit costs.
 #[inline]
-pub fn begin<S: Shape>(cache: &HybridCache, instance: Instance<'_>, key: KeyBuf, _: S) -> Begin<S> {
-    let lookup = cache.lookup(instance, key.as_bytes());
+pub fn begin<S: Shape>(cache: &HybridCache, instance: Instance<'_>, key: &KeyBuf, _: S) -> Begin<S> {
+    let lookup = cache.lookup(&instance, key);
     let mode = scope::mode();
+    if mode == Mode::Normal
+        && let Some(value) = hit(cache, &lookup)
+    {
+        return Begin::Hit(S::give(value));
+    }
+    begin_cold(cache, &lookup, mode)
+}
+
+/// A copy of what memory has, unless a refresh of it is due.
+#[inline]
+fn hit<V: Clone + 'static>(cache: &HybridCache, lookup: &Lookup<'_>) -> Option<V> {
+    let local = cache.local();
+    local.memory.look(lookup, |entry| {
+        let value = entry.value.downcast_ref::<V>()?;
+        let now = local.clock.now();
+        let is_hit = entry.meta.is_fresh(now, local.trust.now()) || is_refreshed_by_another(cache, entry, now);
+        is_hit.then(|| {
+            local.memory.count_hit(&entry.meta.key);
+            value.clone()
+        })
+    })?
+}
+
+/// Whether it is stale, and this call has nothing to do about that.
+#[cold]
+#[inline(never)]
+fn is_refreshed_by_another(cache: &HybridCache, entry: &Arc<Entry>, now: Millis) -> bool {
+    let is_hit = cache.state(entry, now) == State::Stale && !RefreshClaim::is_due(entry, now);
+    if is_hit {
+        entry.meta.key.function.counters.stale_hits.count();
+    }
+    is_hit
+}
+
+#[cold]
+#[inline(never)]
+fn begin_cold<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) -> Begin<S> {
+    let key = cache.key(lookup);
+    let held = || cache.in_memory(&key).filter(|entry| entry.value.is::<S::Value>());
     let mut stale = None;
     if mode == Mode::Normal
-        && let Some(entry) = cache.local().memory.find(&lookup)
-        && let Some(value) = entry.value.downcast_ref::<S::Value>()
+        && let Some(entry) = held()
     {
+        cache.local().memory.count_hit(&entry.meta.key);
         let now = cache.clock().now();
-        let counters = &entry.meta.key.function.counters;
-        match cache.state(&entry, now) {
-            State::Fresh => {
-                counters.hits_memory.count();
-                return Begin::Hit(S::give(value.clone()));
-            }
-            State::Stale => {
-                counters.hits_memory.count();
-                counters.stale_hits.count();
-                match RefreshClaim::take(&entry, cache.clock(), now) {
-                    None => return Begin::Hit(S::give(value.clone())),
-                    Some(claim) => stale = Some((entry, claim)),
-                }
-            }
-            State::Suspect | State::Gone => {}
+        if cache.state(&entry, now) == State::Stale {
+            key.function.counters.stale_hits.count();
+            stale = RefreshClaim::take(&entry, cache.clock(), now).map(|claim| (entry.clone(), claim));
+        }
+        // Somebody has come first, or it has been loaded meanwhile.
+        if stale.is_none()
+            && let Some(value) = entry.value.downcast_ref::<S::Value>()
+        {
+            return Begin::Hit(S::give(value.clone()));
         }
     }
-    let key = match &stale {
-        Some((entry, _)) => entry.meta.key.clone(),
-        None => cache.key(lookup),
-    };
     Begin::Cold(Cold { call: Call { cache: cache.clone(), key, mode, stale }, shape: PhantomData })
 }
 
@@ -261,6 +291,7 @@ impl Caller {
             leader.finish(|_| outcome.clone());
             return Next::Answered(outcome);
         }
+        self.cache.local().memory.missed(&self.key);
         Next::Load(Duty { caller: self, leader, goal: Goal::Value, stale: None })
     }
 

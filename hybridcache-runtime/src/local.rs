@@ -63,7 +63,7 @@ impl Local {
 
     /// Takes an entry into memory, or trusts it again where it is there already.
     pub(crate) fn admit(&self, entry: &Arc<Entry>, epoch: u64, proven_at: Millis) {
-        match self.memory.find_key(&entry.meta.key) {
+        match self.memory.find(&entry.meta.key) {
             Some(held) if Arc::ptr_eq(&held, entry) => entry.meta.proof.renew(epoch, proven_at),
             _ => self.memory.insert(entry.clone()),
         }
@@ -74,7 +74,7 @@ impl Local {
         self.flights.detach(key.id(), || {
             match mode {
                 Invalidation::Delete => self.memory.remove(key),
-                Invalidation::Expire => self.memory.find_key(key).iter().for_each(|entry| entry.meta.expire()),
+                Invalidation::Expire => self.memory.find(key).iter().for_each(|entry| entry.meta.expire()),
             }
             self.invalidate_held(key.id(), mode);
         });

@@ -1,14 +1,23 @@
-//! The memory tier: moka for bounds and eviction, and a register by which messages from other processes find entries.
+//! The memory tier: an index that answers, and moka, which says what has to go.
+//!
+//! moka's own read costs more than all the rest of a hit, so it does not stand on its path. It knows the hashes of keys and
+//! what their entries weigh, hears of reads when something is to be loaded, and tells by its eviction listener what it
+//! gives up. Why nothing wrong can come of that: ARCHITECTURE.md, "In front of moka".
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod held;
+mod index;
+mod reads;
+
+use std::sync::Arc;
 
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
 use crate::entry::Entry;
-use crate::function::{AlreadyHashed, Key, Lookup};
-use crate::stats::count;
+use crate::function::{AlreadyHashed, Lookup, PlainKey};
+use crate::stats::{count, stripe};
+use index::Index;
+use reads::Reads;
 
 /// How much a cache object keeps in memory, over all functions together.
 ///
@@ -45,105 +54,84 @@ impl Memory {
 /// The entries of one cache object.
 #[derive(Debug)]
 pub(crate) struct MemoryTier {
-    store: Cache<Arc<Key>, Arc<Entry>, AlreadyHashed>,
-    held: Option<Arc<Held>>,
+    index: Arc<Index>,
+    /// What each entry weighs, by the hash of its key.
+    bounds: Cache<u64, u32, AlreadyHashed>,
+    reads: Reads,
 }
 
 impl MemoryTier {
     /// `shared`: whether other processes will send messages about entries.
     pub(crate) fn new(memory: Memory, shared: bool) -> Self {
-        let held = shared.then(|| Arc::new(Held::new()));
-        let register = held.clone();
-        let builder = Cache::builder().eviction_listener(move |_: Arc<Arc<Key>>, entry: Arc<Entry>, cause| {
-            removed(&entry, cause);
-            if let Some(held) = &register {
-                held.remove(&entry);
-            }
-        });
+        let index = Arc::new(Index::new(shared));
+        let listening = index.clone();
+        let builder = Cache::builder().eviction_listener(move |hash, _, cause| given_up(&listening, *hash, cause));
         let builder = match memory.bound {
             Bound::Entries(entries) => builder.max_capacity(entries),
-            Bound::Bytes(bytes) => builder.max_capacity(bytes).weigher(|_, entry: &Arc<Entry>| entry.meta.weight),
+            Bound::Bytes(bytes) => builder.max_capacity(bytes).weigher(|_, weight| *weight),
         };
-        Self { store: builder.build_with_hasher(AlreadyHashed::default()), held }
+        Self { index, bounds: builder.build_with_hasher(AlreadyHashed::default()), reads: Reads::default() }
     }
 
-    pub(crate) fn find(&self, lookup: &Lookup<'_>) -> Option<Arc<Entry>> {
-        self.store.get(lookup)
+    /// Hands what is held of a key to `read`.
+    #[inline]
+    pub(crate) fn look<R>(&self, lookup: &Lookup<'_>, read: impl FnOnce(&Arc<Entry>) -> R) -> Option<R> {
+        self.index.look(lookup.hash(), |entry| entry.meta.key.is(lookup).then(|| read(entry))).flatten()
     }
 
-    pub(crate) fn find_key(&self, key: &Arc<Key>) -> Option<Arc<Entry>> {
-        self.store.get(key)
+    pub(crate) fn find(&self, key: &PlainKey) -> Option<Arc<Entry>> {
+        self.index.look(key.hash(), |entry| (entry.meta.key == *key).then(|| entry.clone())).flatten()
+    }
+
+    /// Counts a hit, and notes it for moka.
+    #[inline]
+    pub(crate) fn count_hit(&self, key: &PlainKey) {
+        let stripe = stripe();
+        key.function.counters.hits_memory.count_at(stripe);
+        self.reads.hit(stripe, key.hash());
+    }
+
+    /// A key is to be loaded. moka must hear of it once: it reckons what a key is worth by how often it was asked for.
+    pub(crate) fn missed(&self, key: &PlainKey) {
+        let is_told = self.reads.tell(|hash| {
+            self.bounds.get(&hash);
+        });
+        if is_told {
+            self.bounds.get(&key.hash());
+        }
     }
 
     pub(crate) fn insert(&self, entry: Arc<Entry>) {
-        if let Some(held) = &self.held {
-            held.add(entry.clone());
-        }
-        self.store.insert(entry.meta.key.clone(), entry);
+        let (hash, weight) = (entry.meta.key.hash(), entry.meta.weight);
+        // The index first: what moka gives up before it is there would stay in the index for ever.
+        self.index.insert(entry);
+        self.bounds.insert(hash, weight);
     }
 
-    pub(crate) fn remove(&self, key: &Arc<Key>) {
-        if let Some(entry) = self.store.remove(key) {
-            entry.meta.kill();
-        }
+    pub(crate) fn remove(&self, key: &PlainKey) {
+        self.index.remove(key.hash());
+        self.bounds.invalidate(&key.hash());
     }
 
     /// The entries that messages call by this id: all versions of a function's entry.
     pub(crate) fn with_id(&self, id: u64) -> Vec<Arc<Entry>> {
-        self.held.as_ref().map(|held| held.with_id(id)).unwrap_or_default()
+        self.index.with_id(id)
     }
 
     pub(crate) fn entry_count(&self) -> u64 {
-        self.store.run_pending_tasks();
-        self.store.entry_count()
+        self.bounds.run_pending_tasks();
+        self.index.len() as u64
     }
 }
 
-/// Whatever still refers to the entry must not serve it.
-fn removed(entry: &Entry, cause: RemovalCause) {
-    entry.meta.kill();
-    if cause == RemovalCause::Size {
+/// moka has no room for a key any more.
+fn given_up(index: &Index, hash: u64, cause: RemovalCause) {
+    if cause == RemovalCause::Replaced {
+        return;
+    }
+    if let Some(entry) = index.remove(hash)
+        && cause == RemovalCause::Size
+    {
         count(&entry.meta.key.function.counters.evictions);
-    }
-}
-
-const SHARDS: usize = 64;
-
-type Shard = Mutex<HashMap<u64, Vec<Arc<Entry>>, AlreadyHashed>>;
-
-/// Entries by the id that messages carry.
-#[derive(Debug)]
-struct Held {
-    shards: Box<[Shard]>,
-}
-
-impl Held {
-    fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
-    }
-
-    fn add(&self, entry: Arc<Entry>) {
-        let id = entry.meta.key.id();
-        self.shard(id).lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().push(entry);
-    }
-
-    /// Only this very entry: another may have taken its place under the same key.
-    fn remove(&self, entry: &Arc<Entry>) {
-        let id = entry.meta.key.id();
-        let mut shard = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entries) = shard.get_mut(&id) {
-            entries.retain(|other| !Arc::ptr_eq(other, entry));
-            if entries.is_empty() {
-                shard.remove(&id);
-            }
-        }
-    }
-
-    fn with_id(&self, id: u64) -> Vec<Arc<Entry>> {
-        self.shard(id).lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned().unwrap_or_default()
-    }
-
-    fn shard(&self, id: u64) -> &Shard {
-        &self.shards[(id >> 32) as usize % SHARDS]
     }
 }

@@ -80,7 +80,7 @@ impl HybridCache {
         let is_stale = header.expired_by_hand || there >= header.fresh_until;
         let fresh_until = if is_stale { here } else { here + header.fresh_until.saturating_sub(there) };
         let times = Times { fresh_until, expires_at: here + header.expires_at.saturating_sub(there) };
-        let meta = Meta::new(fill.key.clone(), times, fill.origin, Some(header.fence));
+        let meta = Meta::new(fill.key, times, fill.origin, Some(header.fence));
         match fill.plan.value.decode(header.kind, payload, meta) {
             _ if there >= header.expires_at => Read::Absent(fence),
             Ok(entry) if is_stale => Read::Stale(fill.weighed(entry, Some(payload.len())), fence),
@@ -101,7 +101,7 @@ impl HybridCache {
         suspect: &Entry,
         budget: &mut Budget,
     ) -> Result<bool, RemoteError> {
-        let (Some(fence), Some(carried)) = (suspect.meta.fence, suspect.meta.seen.remote()) else { return Ok(false) };
+        let (Some(fence), Some(carried)) = (suspect.meta.fence(), suspect.meta.seen.remote()) else { return Ok(false) };
         let seen = fill.origin.seen;
         let asked = seen.unknown();
         let fetched = budget.read(remote.fetch_head(&fill.key.address, &asked)).await?;
@@ -156,7 +156,7 @@ impl Fill<'_> {
     ) -> Option<Arc<Entry>> {
         let lifetimes = self.plan.lifetimes;
         let times = Times { fresh_until: now + lifetimes.fresh_for(), expires_at: now + lifetimes.ttl() };
-        let meta = Meta::new(self.key.clone(), times, self.origin, fence);
+        let meta = Meta::new(self.key, times, self.origin, fence);
         self.plan.value.seal(value, meta).map(|entry| self.weighed(entry, encoded))
     }
 

@@ -20,6 +20,7 @@ use crate::cache::{HybridCache, Limits};
 use crate::entry::{Entry, Meta, Origin, State, Times};
 use crate::flight::{Claim, Joined, Leader};
 use crate::function::{Instance, Key, Site};
+use crate::key::KeyBuf;
 use crate::local::Local;
 use crate::memory::{Memory, MemoryTier};
 use crate::outcome::Outcome;
@@ -57,7 +58,8 @@ impl World {
         let limits =
             Limits { redis_budget: Duration::ZERO, lease_limit: Duration::ZERO, value_limit: 0, degraded_loads: 1 };
         let cache = HybridCache::assemble("test", local.clone(), None, 0, limits);
-        let key = cache.key(cache.lookup(Instance { site: &SITE, receiver: None, generics: &[] }, b"1"));
+        let instance = Instance { site: &SITE, receiver: None, generics: &[] };
+        let key = cache.key(&cache.lookup(&instance, &KeyBuf::new()));
         let stamp = local.stamps.named(stamp_name());
         Arc::new(Self { local, key, stamp, database: AtomicU64::new(0) })
     }
@@ -68,13 +70,13 @@ impl World {
 
     fn entry(&self, version: u64, seen: &Seen, epoch: u64) -> Arc<Entry> {
         let times = Times { fresh_until: u64::MAX, expires_at: u64::MAX };
-        let meta = Meta::new(self.key.clone(), times, Origin { seen, epoch, began: NOW }, None);
+        let meta = Meta::new(&self.key, times, Origin { seen, epoch, began: NOW }, None);
         Arc::new(Entry { meta, value: version })
     }
 
     /// What a call finds in memory.
     fn hit(&self) -> Option<u64> {
-        let entry = self.local.memory.find_key(&self.key)?;
+        let entry = self.local.memory.find(&self.key)?;
         let is_fresh = entry.meta.state(NOW, self.local.trust.now()) == State::Fresh;
         is_fresh.then(|| version(&entry))
     }

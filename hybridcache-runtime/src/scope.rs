@@ -1,6 +1,8 @@
 //! What a call inherits from the task it runs on: a `refresh` or `bypass` around it, and the load it is part of.
 
-use std::future::Future;
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -42,21 +44,16 @@ pub fn bypass<F: Future>(future: F) -> impl Future<Output = F::Output> {
 /// The way for functions that return `Option<T>` or a plain `T`. Outside a load, and in tasks that a load has spawned,
 /// it does nothing.
 pub fn no_cache() {
-    let _ = SCOPE.try_with(|scope| {
-        if let Some(frame) = &scope.frame {
-            frame.no_cache.store(true, Relaxed);
-        }
-    });
+    let _ = FRAME.try_with(|frame| frame.no_cache.store(true, Relaxed));
 }
 
 tokio::task_local! {
-    static SCOPE: Scope;
+    static FRAME: Arc<Frame>;
 }
 
-#[derive(Clone)]
-struct Scope {
-    mode: Mode,
-    frame: Option<Arc<Frame>>,
+thread_local! {
+    /// The mode of what is being polled. Apart from the frame, since every hit reads it.
+    static MODE: Cell<Mode> = const { Cell::new(Mode::Normal) };
 }
 
 /// How the calls of a task treat what is cached.
@@ -98,20 +95,43 @@ impl Frame {
 }
 
 /// The mode that holds for a call made now.
+#[inline]
 pub(crate) fn mode() -> Mode {
-    SCOPE.try_with(|scope| scope.mode).unwrap_or(Mode::Normal)
+    MODE.get()
 }
 
 /// The innermost load that a call made now is part of.
 pub(crate) fn frame() -> Option<Arc<Frame>> {
-    SCOPE.try_with(|scope| scope.frame.clone()).ok().flatten()
+    FRAME.try_with(Arc::clone).ok()
 }
 
 /// Runs a load: [`no_cache`] marks it, and an outer `refresh` or `bypass` does not reach the calls that it makes.
 pub(crate) fn loading<F: Future>(frame: Arc<Frame>, load: F) -> impl Future<Output = F::Output> {
-    SCOPE.scope(Scope { mode: Mode::Normal, frame: Some(frame) }, load)
+    FRAME.scope(frame, within(Mode::Normal, load))
 }
 
-fn within<F: Future>(mode: Mode, future: F) -> impl Future<Output = F::Output> {
-    SCOPE.scope(Scope { mode, frame: frame() }, future)
+async fn within<F: Future>(mode: Mode, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let _outer = Entered::into(mode);
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
+/// While it lives, the mode holds; then the one before. Also where the future panics.
+struct Entered {
+    outer: Mode,
+}
+
+impl Entered {
+    fn into(mode: Mode) -> Self {
+        Self { outer: MODE.replace(mode) }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        MODE.set(self.outer);
+    }
 }

@@ -55,9 +55,9 @@ impl Stamp {
     }
 }
 
-/// The stamps that stood when something began. Clones are the same.
+/// The stamps that stood when something began. Clones are the same. (Behind a thin pointer, since each entry has one.)
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen(Arc<[SeenStamp]>);
+pub(crate) struct Seen(Arc<Vec<SeenStamp>>);
 
 #[derive(Debug)]
 struct SeenStamp {
@@ -71,7 +71,17 @@ struct SeenStamp {
 
 impl Seen {
     pub(crate) fn capture<'a>(stamps: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
-        Self(stamps.map(SeenStamp::capture).collect())
+        Self(Arc::new(stamps.map(SeenStamp::capture).collect()))
+    }
+
+    /// As they are known now: what is learnt from here on is not taken in.
+    fn settled(&self) -> Self {
+        Self(Arc::new(self.0.iter().map(SeenStamp::settled).collect()))
+    }
+
+    /// Whether the same stamps stood, under the same numbers.
+    fn is_like(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.0.iter().zip(&*other.0).all(|(one, other)| one.is_like(other))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -131,6 +141,21 @@ impl SeenStamp {
         Self { stamp: stamp.clone(), generation, reading, value }
     }
 
+    fn settled(&self) -> Self {
+        let Self { stamp, generation, reading, value } = self;
+        Self {
+            stamp: stamp.clone(),
+            generation: *generation,
+            reading: *reading,
+            value: value.load(Ordering::Acquire).into(),
+        }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        let numbers = (self.value.load(Ordering::Acquire), other.value.load(Ordering::Acquire));
+        Arc::ptr_eq(&self.stamp, &other.stamp) && self.generation == other.generation && numbers.0 == numbers.1
+    }
+
     fn learn(&self, value: Option<u64>) {
         let mut remote = self.stamp.remote.lock().unwrap_or_else(PoisonError::into_inner);
         if remote.readings_void_before == self.reading {
@@ -142,6 +167,28 @@ impl SeenStamp {
             remote.read_at = Some(Instant::now());
             self.value.store(value.unwrap_or(0), Ordering::Release);
         }
+    }
+}
+
+/// What the entries of one function share as long as nothing is voided: all that have no tags were loaded under the same
+/// stamps.
+#[derive(Debug, Default)]
+pub(crate) struct Settled(Mutex<Seen>);
+
+/// The namespace's stamp and the function's.
+const WITHOUT_TAGS: usize = 2;
+
+impl Settled {
+    /// The same stamps, for an entry to keep.
+    pub(crate) fn share(&self, seen: &Seen) -> Seen {
+        if seen.len() != WITHOUT_TAGS {
+            return seen.clone();
+        }
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !last.is_like(seen) {
+            *last = seen.settled();
+        }
+        last.clone()
     }
 }
 

@@ -157,7 +157,8 @@ pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
 }
 
-const STRIPES: usize = 8;
+/// Of what threads must not fight over.
+pub(crate) const STRIPES: usize = 8;
 
 /// A counter that threads do not fight over: hits are counted on every call.
 #[derive(Debug, Default)]
@@ -170,7 +171,13 @@ struct Stripe(AtomicU64);
 
 impl Striped {
     pub(crate) fn count(&self) {
-        self.0[stripe()].0.fetch_add(1, Relaxed);
+        self.count_at(stripe());
+    }
+
+    /// The same in a known stripe.
+    #[inline]
+    pub(crate) fn count_at(&self, stripe: usize) {
+        self.0[stripe % STRIPES].0.fetch_add(1, Relaxed);
     }
 
     fn sum(&self) -> u64 {
@@ -179,18 +186,24 @@ impl Striped {
 }
 
 /// Threads take the stripes in turn.
-fn stripe() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
+#[inline]
+pub(crate) fn stripe() -> usize {
     thread_local! {
-        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+        static MINE: Cell<usize> = const { Cell::new(NONE) };
     }
-    MINE.with(|mine| {
-        if mine.get() == usize::MAX {
-            mine.set(NEXT.fetch_add(1, Relaxed) % STRIPES);
-        }
-        mine.get() % STRIPES
-    })
+    #[cold]
+    fn next() -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        MINE.set(NEXT.fetch_add(1, Relaxed) % STRIPES);
+        MINE.get()
+    }
+    match MINE.get() {
+        NONE => next(),
+        mine => mine,
+    }
 }
+
+const NONE: usize = usize::MAX;
 
 #[cfg(test)]
 mod tests {

@@ -33,7 +33,7 @@ impl Emitter<'_> {
             #patterns
             #key
             #cache
-            #private::begin(__cache, #instance, __key, __shape)
+            #private::begin(__cache, #instance, &__key, __shape)
         })
     }
 

@@ -111,7 +111,20 @@ macro_rules! integers {
         }
     )*};
 }
-integers!(u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
+integers!(u128 i8 i16 i32 i64 i128 isize);
+
+macro_rules! unsigned {
+    ($($integer:ty)*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl CacheKey for $integer {
+            #[inline]
+            fn write_key(&self, key: &mut KeyBuf) {
+                key.digits(*self as u64);
+            }
+        }
+    )*};
+}
+unsigned!(u16 u32 u64 usize);
 
 #[diagnostic::do_not_recommend]
 impl CacheKey for u8 {

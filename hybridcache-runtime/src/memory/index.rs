@@ -1,0 +1,68 @@
+//! Which entry a key has: read by every hit, without a lock.
+
+use std::sync::Arc;
+
+use papaya::HashMap;
+use seize::Collector;
+
+use super::held::Held;
+use crate::entry::Entry;
+use crate::function::AlreadyHashed;
+
+/// How many removed entries a thread may keep before it frees them. A reader may still be copying the value of one, so they
+/// cannot be freed as they are removed.
+pub(crate) const KEPT_BY_A_THREAD: usize = 8;
+
+/// Entries by the hash of their key: of two keys with the same hash, the later one. (The hash is seeded, so nobody can look
+/// for two.) An entry that is not in it any more is dead.
+#[derive(Debug)]
+pub(crate) struct Index {
+    entries: HashMap<u64, Arc<Entry>, AlreadyHashed>,
+    held: Option<Held>,
+}
+
+impl Index {
+    pub(crate) fn new(shared: bool) -> Self {
+        let collector = Collector::new().batch_size(KEPT_BY_A_THREAD);
+        let entries = HashMap::builder().hasher(AlreadyHashed::default()).collector(collector).build();
+        Self { entries, held: shared.then(Held::new) }
+    }
+
+    #[inline]
+    pub(crate) fn look<R>(&self, hash: u64, read: impl FnOnce(&Arc<Entry>) -> R) -> Option<R> {
+        self.entries.pin().get(&hash).map(read)
+    }
+
+    pub(crate) fn insert(&self, entry: Arc<Entry>) {
+        // A message that comes in between finds it.
+        if let Some(held) = &self.held {
+            held.add(entry.clone());
+        }
+        if let Some(replaced) = self.entries.pin().insert(entry.meta.key.hash(), entry) {
+            self.forget(replaced);
+        }
+    }
+
+    pub(crate) fn remove(&self, hash: u64) -> Option<Arc<Entry>> {
+        let entries = self.entries.pin();
+        let removed = entries.remove(&hash)?;
+        self.forget(removed);
+        Some(removed.clone())
+    }
+
+    /// Whoever still has it must not serve it.
+    fn forget(&self, entry: &Arc<Entry>) {
+        entry.meta.kill();
+        if let Some(held) = &self.held {
+            held.remove(entry);
+        }
+    }
+
+    pub(crate) fn with_id(&self, id: u64) -> Vec<Arc<Entry>> {
+        self.held.as_ref().map(|held| held.with_id(id)).unwrap_or_default()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}

@@ -1,0 +1,105 @@
+//! What was read of late.
+//!
+//! What moka keeps depends on what is read, but a read that it hears of costs more than all the rest of a hit. So hits leave
+//! the hash of their key in a ring, and who has to load tells moka of some: where nothing is loaded, nothing has to go. A
+//! long run of hits overwrites what nobody has told yet. So that misses do not count for more than hits, then, as many of
+//! them are left out. (To tell moka of one hit in so many costs hits: it comes to know too few keys well.)
+//!
+//! How near that comes to a moka that hears of everything: `benches/README.md`, "Hit ratio".
+
+use std::ops::Range;
+use std::sync::PoisonError;
+
+use crate::stats::{STRIPES, stripe};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Mutex, MutexGuard};
+
+/// Hits that a ring remembers.
+const REMEMBERED: u64 = 256;
+
+/// Hits that a load tells moka of.
+const TOLD_AT_ONCE: u64 = 16;
+
+/// Over how many hits it is reckoned how many were lost.
+const MEMORY: u64 = 65_536;
+
+/// The hits of a cache object, by threads.
+#[derive(Debug, Default)]
+pub(crate) struct Reads([Ring; STRIPES]);
+
+/// Alone on its cache lines, as threads write to it on every hit. Where two threads share one, some hits are lost.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Ring {
+    written: AtomicU64,
+    hashes: [AtomicU64; REMEMBERED as usize],
+    heard: Mutex<Heard>,
+}
+
+/// What became of the hits.
+#[derive(Debug, Default)]
+struct Heard {
+    /// Up to which one is known.
+    up_to: u64,
+    told: u64,
+    lost: u64,
+}
+
+impl Reads {
+    #[inline]
+    pub(crate) fn hit(&self, stripe: usize, hash: u64) {
+        let ring = &self.0[stripe % STRIPES];
+        let nth = ring.written.load(Relaxed);
+        ring.written.store(nth + 1, Relaxed);
+        ring.hashes[(nth % REMEMBERED) as usize].store(hash, Relaxed);
+    }
+
+    /// Something is to be loaded: tells of what this thread has read, or another one if this has read nothing. Says whether
+    /// the miss is to be told, too.
+    pub(crate) fn tell(&self, tell: impl FnMut(u64)) -> bool {
+        let mine = stripe();
+        let another = (mine + 1 + fastrand::usize(..STRIPES - 1)) % STRIPES;
+        let ring = if self.0[mine].has_news() { mine } else { another };
+        self.0[ring].tell(tell)
+    }
+}
+
+impl Ring {
+    fn has_news(&self) -> bool {
+        self.written.load(Relaxed) > self.heard().up_to
+    }
+
+    fn tell(&self, tell: impl FnMut(u64)) -> bool {
+        let (hits, is_miss_told) = self.heard().next(self.written.load(Relaxed));
+        hits.map(|nth| self.hashes[(nth % REMEMBERED) as usize].load(Relaxed)).for_each(tell);
+        is_miss_told
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Heard {
+    /// Which hits are to be told, where so many were written; and whether a miss is.
+    fn next(&mut self, written: u64) -> (Range<u64>, bool) {
+        // Threads that share a ring can put its count back.
+        let known = self.up_to.min(written);
+        let first = known.max(written.saturating_sub(REMEMBERED));
+        let end = written.min(first + TOLD_AT_ONCE);
+        self.lost += first - known;
+        self.told += end - first;
+        self.up_to = end;
+        if self.told + self.lost > MEMORY {
+            self.told /= 2;
+            self.lost /= 2;
+        }
+        (first..end, fastrand::u64(..=self.told + self.lost) <= self.told)
+    }
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self { written: AtomicU64::new(0), hashes: std::array::from_fn(|_| AtomicU64::new(0)), heard: Mutex::default() }
+    }
+}
