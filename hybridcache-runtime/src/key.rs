@@ -138,11 +138,11 @@ impl KeyBuf {
         percent_decode_str(self.as_str()).decode_utf8_lossy().into_owned()
     }
 
-    /// The text, if it is no longer than this, and zeros behind it.
+    /// The beginning of the text, with zeros behind it if it is shorter. (Texts have none.)
     #[inline]
-    pub(crate) fn padded(&self) -> &[u8; SHORT] {
-        // There is always as much.
-        self.stack.first_chunk().unwrap_or(&[0; SHORT])
+    pub(crate) fn padded<const LEN: usize>(&self) -> &[u8; LEN] {
+        const { assert!(LEN <= ON_STACK) };
+        self.stack.first_chunk().unwrap_or(&[0; LEN])
     }
 
     /// Bytes of the text, as long as it stays on the stack.

@@ -50,6 +50,7 @@ mod settings;
 mod shape;
 mod stamps;
 mod stats;
+mod stripe;
 mod sync;
 mod trust;
 mod value;

@@ -15,7 +15,8 @@ use moka::sync::Cache;
 
 use crate::entry::Entry;
 use crate::function::{AlreadyHashed, Lookup, PlainKey};
-use crate::stats::{count, stripe};
+use crate::stats::count;
+use crate::stripe::Stripe;
 use index::Index;
 use reads::Reads;
 
@@ -86,7 +87,7 @@ impl MemoryTier {
     /// Counts a hit, and notes it for moka.
     #[inline]
     pub(crate) fn count_hit(&self, key: &PlainKey) {
-        let stripe = stripe();
+        let stripe = Stripe::mine();
         key.function.counters.hits_memory.count_at(stripe);
         self.reads.hit(stripe, key.hash());
     }

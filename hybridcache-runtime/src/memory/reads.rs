@@ -10,7 +10,7 @@
 use std::ops::Range;
 use std::sync::PoisonError;
 
-use crate::stats::{STRIPES, stripe};
+use crate::stripe::{STRIPES, Stripe};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -47,8 +47,8 @@ struct Heard {
 
 impl Reads {
     #[inline]
-    pub(crate) fn hit(&self, stripe: usize, hash: u64) {
-        let ring = &self.0[stripe % STRIPES];
+    pub(crate) fn hit(&self, stripe: Stripe, hash: u64) {
+        let ring = &self.0[stripe.index()];
         let nth = ring.written.load(Relaxed);
         ring.written.store(nth + 1, Relaxed);
         ring.hashes[(nth % REMEMBERED) as usize].store(hash, Relaxed);
@@ -57,10 +57,9 @@ impl Reads {
     /// Something is to be loaded: tells of what this thread has read, or another one if this has read nothing. Says whether
     /// the miss is to be told, too.
     pub(crate) fn tell(&self, tell: impl FnMut(u64)) -> bool {
-        let mine = stripe();
-        let another = (mine + 1 + fastrand::usize(..STRIPES - 1)) % STRIPES;
-        let ring = if self.0[mine].has_news() { mine } else { another };
-        self.0[ring].tell(tell)
+        let mine = Stripe::mine();
+        let told = if self.0[mine.index()].has_news() { mine } else { mine.another() };
+        self.0[told.index()].tell(tell)
     }
 }
 

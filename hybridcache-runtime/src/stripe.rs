@@ -1,0 +1,81 @@
+//! Which part of what all threads write to is a thread's own.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Of whatever threads must not fight over.
+pub(crate) const STRIPES: usize = 16;
+
+/// A thread's part. All but one belong to one thread at a time; the threads for which there is none left share that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stripe(u8);
+
+const SHARED: Stripe = Stripe(0);
+const UNDECIDED: Stripe = Stripe(u8::MAX);
+
+/// One bit for each that has an owner; the shared one counts as taken.
+static TAKEN: AtomicU32 = AtomicU32::new(1);
+
+thread_local! {
+    static MINE: Cell<Stripe> = const { Cell::new(UNDECIDED) };
+    /// Apart, since what has to be dropped costs each access a look whether it was.
+    static LEASE: Lease = Lease::take();
+}
+
+impl Stripe {
+    #[inline]
+    pub(crate) fn mine() -> Self {
+        match MINE.get() {
+            UNDECIDED => Self::decide(),
+            mine => mine,
+        }
+    }
+
+    /// Some other.
+    pub(crate) fn another(self) -> Self {
+        let further = fastrand::usize(1..STRIPES);
+        Self(((self.index() + further) % STRIPES) as u8)
+    }
+
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0) % STRIPES
+    }
+
+    #[inline]
+    pub(crate) fn is_shared(self) -> bool {
+        self == SHARED
+    }
+
+    #[cold]
+    fn decide() -> Self {
+        // A thread that is ending owns nothing any more.
+        let mine = LEASE.try_with(|lease| lease.stripe).unwrap_or(SHARED);
+        MINE.set(mine);
+        mine
+    }
+}
+
+/// Held by a thread as long as it runs.
+struct Lease {
+    stripe: Stripe,
+}
+
+impl Lease {
+    fn take() -> Self {
+        let take = |taken: u32| (taken.trailing_ones() < STRIPES as u32).then(|| taken | (taken + 1));
+        // Who owned it before has written all that it had.
+        let before = TAKEN.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+        Self { stripe: before.map_or(SHARED, |taken| Stripe(taken.trailing_ones() as u8)) }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // What the thread does from here on, in other destructors, is done in the shared one.
+        MINE.set(SHARED);
+        if !self.stripe.is_shared() {
+            TAKEN.fetch_and(!(1 << self.stripe.0), Ordering::AcqRel);
+        }
+    }
+}
