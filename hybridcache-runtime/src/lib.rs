@@ -35,6 +35,7 @@ mod local;
 mod memory;
 mod no_cache;
 mod outcome;
+mod pilot;
 mod policy;
 mod reading;
 mod recovery;

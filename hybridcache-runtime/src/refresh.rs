@@ -85,7 +85,7 @@ fn lead_under(seen: Seen, errand: Errand, work: Work) -> BoxFuture<'static, ()> 
         };
         match found {
             Found::Fresh(entry, source) => errand.adopt(&entry, source, origin),
-            Found::Stale(entry, source) => errand.serve_stale(entry, source, origin, work).await,
+            Found::Stale(entry, source) => errand.serve_stale(entry, source, origin, work),
             Found::Leased(lease) => errand.load(work, Some(lease), origin, budget).await,
             Found::Unshared => errand.load(work, None, origin, budget).await,
             Found::Outdated => {
@@ -99,6 +99,11 @@ fn lead_under(seen: Seen, errand: Errand, work: Work) -> BoxFuture<'static, ()> 
 }
 
 impl Errand {
+    /// Whether somebody waits for it who will look into the shared tier before anything is loaded.
+    pub(crate) fn looks_first(&self) -> bool {
+        matches!(self.goal, Goal::Value) && self.cache.remote_for(&self.leader.key().function, &self.plan).is_some()
+    }
+
     /// There is a value already.
     fn adopt(self, entry: &Arc<Entry>, source: Source, origin: Origin<'_>) {
         self.take_in(entry, source, origin);
@@ -109,7 +114,7 @@ impl Errand {
     }
 
     /// Answers with a stale entry, and goes on to refresh it.
-    async fn serve_stale(self, entry: Arc<Entry>, source: Source, origin: Origin<'_>, work: Work) {
+    fn serve_stale(self, entry: Arc<Entry>, source: Source, origin: Origin<'_>, work: Work) {
         self.take_in(&entry, source, origin);
         let Self { cache, plan, leader, nested, span, .. } = self;
         let key = leader.key().clone();
@@ -122,7 +127,8 @@ impl Errand {
         let Some(leader) = cache.local().flights.lead(&key, cache.seen(&key, &plan)) else { return claim.done() };
         count(&counters.refreshes);
         let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
-        lead(Errand { cache, plan, leader, goal: Goal::Refresh(claim), deadline, nested, span }, work).await;
+        // A task of its own: this one may be the caller's.
+        tokio::spawn(lead(Errand { cache, plan, leader, goal: Goal::Refresh(claim), deadline, nested, span }, work));
     }
 
     /// Another process is at it. Whoever has joined meanwhile looks for itself.
@@ -151,6 +157,7 @@ impl Errand {
 
     /// Loads without a lease, when it is its turn.
     async fn load_degraded(self, work: Work, origin: Origin<'_>, budget: Budget) {
+        self.leader.in_a_task().await;
         count(&self.leader.key().function.counters.degraded_loads);
         let cache = self.cache.clone();
         // Nobody waits for a refresh, whoever has started it.

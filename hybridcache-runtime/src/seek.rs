@@ -140,6 +140,8 @@ impl Errand {
             (Read::Stale(entry, _), Goal::Value) => return found(Found::Stale(entry, Source::Redis)),
             (Read::Fresh(_, fence) | Read::Stale(_, fence) | Read::Absent(fence), _) => fence,
         };
+        // A lease must not be held by a caller whom nobody polls.
+        self.leader.in_a_task().await;
         // Before the lease is asked for: the wake-up may overtake the answer.
         let waiter = self.cache.local().waiters.register(self.leader.key().id());
         let mut lease = Lease::new(remote.clone(), self.leader.key().clone(), self.cache.next_token());
