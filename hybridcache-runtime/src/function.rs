@@ -10,6 +10,7 @@ use equivalent::Equivalent;
 use tracing::warn;
 
 use crate::address::Address;
+use crate::forecast::Forecast;
 use crate::stamps::Stamp;
 use crate::stats::Counters;
 
@@ -124,6 +125,8 @@ pub(crate) struct Function {
     /// Changes when the whole function is invalidated.
     pub(crate) stamp: Arc<Stamp>,
     pub(crate) counters: Counters,
+    /// Whether the shared tier is likely to have nothing of it.
+    pub(crate) forecast: Forecast,
 }
 
 impl Function {
@@ -183,6 +186,7 @@ fn new_function(instance: &Instance<'_>, stamp: impl FnOnce(&str) -> Arc<Stamp>)
         stamp: stamp(&name),
         name,
         counters: Counters::default(),
+        forecast: Forecast::default(),
     }
 }
 

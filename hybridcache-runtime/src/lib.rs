@@ -23,6 +23,7 @@ mod envelope;
 mod error;
 mod evict;
 mod flight;
+mod forecast;
 mod function;
 mod global;
 mod handle;

@@ -222,7 +222,9 @@ async fn join_or_lead(caller: Caller) -> Next {
 async fn fly(duty: Duty, work: Work) -> Outcome {
     let Duty { caller: Caller { cache, key, plan, deadline, frame }, leader, goal, stale } = duty;
     let joiner = leader.caller();
-    let errand = Errand { cache, plan, leader, goal, deadline, nested: frame.is_some(), span: Span::current() };
+    let expects_a_miss = matches!(goal, Goal::Value) && cache.expects_a_miss(&key);
+    let (nested, span) = (frame.is_some(), Span::current());
+    let errand = Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span };
     let looks_first = errand.looks_first();
     let course = lead(errand, work.within(frame));
     if looks_first {

@@ -34,6 +34,8 @@ pub(crate) struct Errand {
     pub(crate) deadline: Instant,
     /// It is part of another load.
     pub(crate) nested: bool,
+    /// The shared tier is likely to have nothing.
+    pub(crate) expects_a_miss: bool,
     /// Where the load's own spans and events belong.
     pub(crate) span: Span,
 }
@@ -99,9 +101,10 @@ fn lead_under(seen: Seen, errand: Errand, work: Work) -> BoxFuture<'static, ()> 
 }
 
 impl Errand {
-    /// Whether somebody waits for it who will look into the shared tier before anything is loaded.
+    /// Whether somebody waits for it who may get it from the shared tier.
     pub(crate) fn looks_first(&self) -> bool {
-        matches!(self.goal, Goal::Value) && self.cache.remote_for(&self.leader.key().function, &self.plan).is_some()
+        let may_find = matches!(self.goal, Goal::Value) && !self.expects_a_miss;
+        may_find && self.cache.remote_for(&self.leader.key().function, &self.plan).is_some()
     }
 
     /// There is a value already.
@@ -128,7 +131,8 @@ impl Errand {
         count(&counters.refreshes);
         let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
         // A task of its own: this one may be the caller's.
-        tokio::spawn(lead(Errand { cache, plan, leader, goal: Goal::Refresh(claim), deadline, nested, span }, work));
+        let (goal, expects_a_miss) = (Goal::Refresh(claim), false);
+        tokio::spawn(lead(Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span }, work));
     }
 
     /// Another process is at it. Whoever has joined meanwhile looks for itself.
