@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -40,25 +41,28 @@ impl Address {
     /// `args` is the canonical text of the arguments; the others are as the user wrote them.
     pub(crate) fn new(namespace: &str, function: &str, version: u32, args: &str) -> Self {
         let id = id(function, args);
-        let before = format!("hc1:{{{}:{}}}:{}@", readable(namespace, NAMESPACE), bucket(id), readable(function, NAME));
-        let number = version.to_string();
-        let version_at = before.len()..before.len() + number.len();
-        Self { base: before + &number + ":" + &readable_args(args), version_at, version, id }
+        let (namespace, function) = (readable(namespace, NAMESPACE), readable(function, NAME));
+        let (mut number, args) = (itoa::Buffer::new(), readable_args(args));
+        let number = number.format(version);
+        let group = group(&namespace, "", id);
+        let version_at = group.len() + function.len() + 2;
+        let base = [&group, ":", &function, "@", number, ":", &args].concat();
+        Self { base, version_at: version_at..version_at + number.len(), version, id }
     }
 
     /// The key of the entry.
     pub(crate) fn entry(&self) -> String {
-        format!("{}:e", self.base)
+        [&self.base, ":e"].concat()
     }
 
     /// The key of the lease.
     pub(crate) fn lease(&self) -> String {
-        format!("{}:l", self.base)
+        [&self.base, ":l"].concat()
     }
 
     /// The key at which the holder of `token` puts a value before it becomes the entry.
     pub(crate) fn stage(&self, token: &Token) -> String {
-        format!("{}:s:{}", self.base, HEXLOWER.encode(&token.to_bytes()))
+        [&self.base, ":s:", &HEXLOWER.encode(&token.to_bytes())].concat()
     }
 
     /// The part of the names that decides where a cluster keeps them.
@@ -139,8 +143,8 @@ impl StampName {
 /// `hc1:{<namespace>:t:<bucket>}:` and `n`, `f:<function>` or `t:<tag>`.
 fn stamp(namespace: &str, kind: &str, name: &str) -> StampName {
     let hash = hash_of([kind, name]);
-    let group = format!("hc1:{{{}:t:{}}}:{kind}", readable(namespace, NAMESPACE), bucket(hash));
-    let key = if kind == "n" { group } else { format!("{group}:{}", readable(name, NAME)) };
+    let group = group(&readable(namespace, NAMESPACE), "t:", hash);
+    let key = if kind == "n" { format!("{group}:n") } else { format!("{group}:{kind}:{}", readable(name, NAME)) };
     StampName { key: key.into(), hash }
 }
 
@@ -153,11 +157,16 @@ pub(crate) fn group_of(name: &str) -> &str {
 /// The groups of all keys and stamps of a namespace: 256 of each.
 pub(crate) fn groups(namespace: &str) -> Vec<String> {
     let namespace = readable(namespace, NAMESPACE);
-    let group = |kind| {
+    let groups = |kind| {
         let namespace = &namespace;
-        (0..=255).map(move |id| format!("hc1:{{{namespace}:{kind}{}}}", bucket(id)))
+        (0..=255).map(move |id| group(namespace, kind, id))
     };
-    group("").chain(group("t:")).collect()
+    groups("").chain(groups("t:")).collect()
+}
+
+/// Of keys, or of stamps (`t:`): those whose hash has this lowest byte.
+fn group(namespace: &str, kind: &str, hash: u64) -> String {
+    ["hc1:{", namespace, ":", kind, &bucket(hash), "}"].concat()
 }
 
 /// What the names of a namespace's channels begin with on a single server. In a cluster each group has channels of its
@@ -176,15 +185,15 @@ pub(crate) fn wake_prefix(of: &str) -> String {
     format!("{of}:w:")
 }
 
-fn readable(text: &str, escaped: &'static AsciiSet) -> String {
-    let readable = utf8_percent_encode(text, escaped).to_string();
-    if readable.len() <= READABLE { readable } else { hashed(text) }
+fn readable<'a>(text: &'a str, escaped: &'static AsciiSet) -> Cow<'a, str> {
+    let readable = Cow::from(utf8_percent_encode(text, escaped));
+    if readable.len() <= READABLE { readable } else { hashed(text).into() }
 }
 
 /// Arguments come escaped. Should some not be, they are hashed: whatever a name shows is safe there.
-fn readable_args(args: &str) -> String {
+fn readable_args(args: &str) -> Cow<'_, str> {
     let is_safe = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'#');
-    if args.len() <= READABLE && args.bytes().all(is_safe) { args.to_owned() } else { hashed(args) }
+    if args.len() <= READABLE && args.bytes().all(is_safe) { args.into() } else { hashed(args).into() }
 }
 
 fn hashed(text: &str) -> String {
@@ -213,5 +222,5 @@ fn hash_of(parts: [&str; 2]) -> u64 {
 /// One of 256 groups of keys: the lowest byte of the id, in hex. All names of one key share it, so that a cluster
 /// keeps them together.
 fn bucket(id: u64) -> String {
-    format!("{:02x}", id & 0xff)
+    HEXLOWER.encode(&[id as u8])
 }

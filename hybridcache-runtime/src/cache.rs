@@ -246,6 +246,12 @@ impl HybridCache {
         matches!(self.state(&entry, self.clock().now()), State::Fresh | State::Stale).then_some(entry)
     }
 
+    /// Whether the shared tier is likely to have nothing of a key that memory has not: this process has just deleted it, or
+    /// the function's latest readings found nothing.
+    pub(crate) fn expects_a_miss(&self, key: &Key) -> bool {
+        self.inner.local.deleted.take(key.id()) || key.function.forecast.is_miss()
+    }
+
     /// What memory has of a key that may have missed its invalidation.
     pub(crate) fn suspect(&self, key: &Arc<Key>, plan: &Plan) -> Option<Arc<Entry>> {
         let entry = self.inner.local.memory.find(key)?;

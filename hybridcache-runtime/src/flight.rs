@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::function::Key;
@@ -126,8 +127,24 @@ struct Progress {
     /// Somebody waits for this flight who holds what it may itself be waiting for.
     hurried: bool,
     leader: Option<Waker>,
+    driver: Driver,
     ended: Option<Ended>,
     wakers: Vec<Option<Waker>>,
+}
+
+/// What a flight does, as a future.
+pub(crate) type Course = BoxFuture<'static, ()>;
+
+/// Who polls a flight's course.
+#[derive(Default)]
+enum Driver {
+    /// A task.
+    #[default]
+    Task,
+    /// The caller who started it; the course is here between two polls.
+    Caller(Option<Course>),
+    /// The caller until this poll ends: the course wants a task.
+    Leaving,
 }
 
 #[derive(Clone)]
@@ -167,6 +184,20 @@ impl Leader {
     /// The wait of the caller who started the flight.
     pub(crate) fn caller(&self) -> Joiner {
         Joiner { flight: self.flight.clone(), late: false, started: true, waker: None }
+    }
+
+    /// Waits until a task drives the flight: what follows must go on whatever becomes of the caller.
+    pub(crate) async fn in_a_task(&self) {
+        poll_fn(|_| {
+            let mut progress = self.flight.progress();
+            if matches!(progress.driver, Driver::Task) {
+                return Poll::Ready(());
+            }
+            // The caller sees to it when this poll has ended.
+            progress.driver = Driver::Leaving;
+            Poll::Pending
+        })
+        .await;
     }
 
     /// From here on the load may see less than what is invalidated meanwhile. `timeout`: it will end by then.
@@ -279,6 +310,48 @@ impl Joiner {
             progress.leader.take()
         };
         leader.into_iter().for_each(Waker::wake);
+    }
+
+    /// For the caller who started the flight: `course` is what it does, for [`Self::drive`].
+    pub(crate) fn embark(&self, course: Course) {
+        self.flight.progress().driver = Driver::Caller(Some(course));
+    }
+
+    /// For the same caller, before each [poll](Future::poll): drives the flight as long as nobody else waits for it. What it
+    /// returns is for a task.
+    pub(crate) fn drive(&self, context: &mut Context<'_>) -> Option<Course> {
+        let mut course = self.take_course()?;
+        if course.as_mut().poll(context).is_ready() {
+            return None;
+        }
+        let mut progress = self.flight.progress();
+        if matches!(progress.driver, Driver::Caller(_)) && !progress.others {
+            progress.driver = Driver::Caller(Some(course));
+            return None;
+        }
+        progress.driver = Driver::Task;
+        Some(course)
+    }
+
+    fn take_course(&self) -> Option<Course> {
+        let mut progress = self.flight.progress();
+        let Driver::Caller(course) = &mut progress.driver else { return None };
+        let course = course.take();
+        if let Some(place) = self.waker {
+            // Whoever ends the flight need not wake itself.
+            progress.wakers[place] = None;
+        }
+        course
+    }
+
+    /// Takes the flight from a caller who may never drive it again. What it returns is for a task.
+    pub(crate) fn take_over(&self) -> Option<Course> {
+        let mut progress = self.flight.progress();
+        let Driver::Caller(course) = &mut progress.driver else { return None };
+        // Where it is being polled, the caller sees in a moment that there are others.
+        let course = course.take()?;
+        progress.driver = Driver::Task;
+        Some(course)
     }
 
     /// When the load that is running will have ended, if that is known.

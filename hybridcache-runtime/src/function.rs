@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tracing::warn;
 
 use crate::address::{self, Address};
+use crate::forecast::Forecast;
 use crate::key::{KeyBuf, SHORT};
 use crate::stamps::{Seen, Settled, Stamp};
 use crate::stats::Counters;
@@ -134,6 +135,8 @@ pub(crate) struct Function {
     pub(crate) stamp: Arc<Stamp>,
     settled: Settled,
     pub(crate) counters: Counters,
+    /// Whether the shared tier is likely to have nothing of it.
+    pub(crate) forecast: Forecast,
 }
 
 impl Function {
@@ -200,6 +203,7 @@ fn new_function(instance: &Instance<'_>, stamp: impl FnOnce(&str) -> Arc<Stamp>)
         name,
         settled: Settled::default(),
         counters: Counters::default(),
+        forecast: Forecast::default(),
     }
 }
 

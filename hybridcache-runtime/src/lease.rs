@@ -43,6 +43,18 @@ impl Lease {
         Ok(answer)
     }
 
+    /// Reads the entry first, in the same round trip.
+    pub(crate) async fn read_and_acquire(
+        &mut self,
+        budget: &mut Budget,
+    ) -> Result<(Option<Vec<u8>>, Acquired), RemoteError> {
+        self.maybe_held = true;
+        let asked = self.remote.fetch_and_acquire(&self.key.address, self.token, LEASE);
+        let (entry, answer) = budget.read(asked).await?;
+        self.maybe_held = answer == Acquired::Granted;
+        Ok((entry, answer))
+    }
+
     /// Runs a load, renewing the lease meanwhile for at most `limit`. After that, or once the lease is lost, the load
     /// goes on alone: its result will be fenced off if anybody else has loaded.
     pub(crate) async fn hold_while<F: Future>(&self, limit: Duration, load: F) -> F::Output {

@@ -26,6 +26,7 @@ use crate::flight::{Claim, Flights, Joined, Joiner, Leader};
 use crate::function::{Instance, Key, Lookup};
 use crate::key::KeyBuf;
 use crate::outcome::Outcome;
+use crate::pilot::Pilot;
 use crate::refresh::{Errand, Goal, lead};
 use crate::scope::{self, Frame, Mode};
 use crate::settings::{Plan, Settings};
@@ -247,17 +248,29 @@ async fn join_or_lead(caller: Caller) -> Next {
     }
 }
 
-/// Starts a flight's task.
+/// Starts a flight: in this caller where it has to look into the shared tier first, else in a task.
 async fn fly(duty: Duty, work: Work) -> Outcome {
     let Duty { caller: Caller { cache, key, plan, deadline, frame }, leader, goal, stale } = duty;
     let joiner = leader.caller();
-    let errand = Errand { cache, plan, leader, goal, deadline, nested: frame.is_some(), span: Span::current() };
-    tokio::spawn(lead(errand, work.within(frame)));
+    let expects_a_miss = matches!(goal, Goal::Value) && cache.expects_a_miss(&key);
+    let (nested, span) = (frame.is_some(), Span::current());
+    let errand = Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span };
+    let looks_first = errand.looks_first();
+    let course = lead(errand, work.within(frame));
+    if looks_first {
+        return outcome(Pilot::new(joiner, course).await);
+    }
+    tokio::spawn(course);
     if let Some(stale) = stale {
         count(&key.function.counters.refreshes);
         return Outcome::Value(stale);
     }
-    match joiner.await {
+    outcome(joiner.await)
+}
+
+/// What the caller who started a flight gets of it.
+fn outcome(joined: Joined) -> Outcome {
+    match joined {
         Joined::Outcome(outcome) => outcome,
         Joined::Retry => Outcome::Abandoned,
     }
@@ -299,6 +312,9 @@ impl Caller {
     /// caller's would have passed once more is waited for: if it hangs, another one by each of its waiters would only hang
     /// too.
     async fn wait(&self, mut joiner: Joiner) -> Option<Joined> {
+        if let Some(course) = joiner.take_over() {
+            tokio::spawn(course);
+        }
         if let Ok(joined) = timeout_at(self.deadline, &mut joiner).await {
             return Some(joined);
         }

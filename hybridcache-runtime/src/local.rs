@@ -8,6 +8,7 @@ use crate::breaker::Breaker;
 use crate::clock::{Clock, Millis};
 use crate::entry::Entry;
 use crate::flight::Flights;
+use crate::forecast::Deleted;
 use crate::function::Key;
 use crate::journal::Journal;
 use crate::memory::MemoryTier;
@@ -26,6 +27,7 @@ pub(crate) struct Local {
     pub(crate) flights: Arc<Flights>,
     pub(crate) stamps: Stamps,
     pub(crate) waiters: Arc<Waiters>,
+    pub(crate) deleted: Deleted,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) trust: Trust,
@@ -42,6 +44,7 @@ impl Local {
             flights: Arc::new(Flights::new()),
             stamps: Stamps::default(),
             waiters: Arc::default(),
+            deleted: Deleted::default(),
             journal: Arc::new(Journal::new(StampName::of_namespace(namespace), breaker.clone())),
             breaker,
             trust: Trust::new(outage),

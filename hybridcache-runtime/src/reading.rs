@@ -8,7 +8,7 @@ use crate::clock::Millis;
 use crate::entry::{Entry, Fence, Meta, Origin, State, Times};
 use crate::envelope::{self, Header};
 use crate::function::Key;
-use crate::remote::{Remote, RemoteError};
+use crate::remote::{Remote, RemoteError, StampName};
 use crate::settings::Plan;
 use crate::stamps::Seen;
 use crate::stats::count;
@@ -22,6 +22,14 @@ pub(crate) enum Read {
     Stale(Arc<Entry>, Vec<u8>),
     /// Nothing that can be used; with the bytes that stand where a fence would.
     Absent(Vec<u8>),
+}
+
+/// What the bytes at a key mean.
+pub(crate) enum Interpreted {
+    Read(Read),
+    /// Void, unless this process is the one that is wrong about these: the shared tier may have lost a stamp, and another
+    /// process have created it anew.
+    InDoubt(Vec<StampName>),
 }
 
 /// What is to be filled, and under what.
@@ -54,24 +62,34 @@ impl HybridCache {
         loop {
             let fetched = budget.read(remote.fetch(&fill.key.address, &asked)).await?;
             seen.learn(&asked, fetched.stamps);
-            let Some(bytes) = fetched.entry else { return Ok(Read::Absent(Vec::new())) };
-            let fence = bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default().to_vec();
-            let Ok((header, payload)) = envelope::decode(&bytes) else {
-                count(&fill.key.function.counters.undecodable);
-                return Ok(Read::Absent(fence));
-            };
-            let others = seen.other_than(&header.stamps);
-            if others.is_empty() && header.stamps.len() == seen.len() {
-                return Ok(self.decode(remote, fill, &header, payload, fence));
+            match self.interpret(remote, fill, fetched.entry, &asked) {
+                Interpreted::Read(read) => return Ok(read),
+                Interpreted::InDoubt(stamps) => asked.extend(stamps),
             }
-            // Void, unless this process is the one that is wrong: the shared tier may have lost a stamp, and another
-            // process have created it anew.
-            let in_doubt: Vec<_> = others.into_iter().filter(|name| !asked.contains(name)).collect();
-            if in_doubt.is_empty() {
-                return Ok(Read::Absent(fence));
-            }
-            asked.extend(in_doubt);
         }
+    }
+
+    /// What stands at the key means, where the stamps that were `asked` for came with it.
+    pub(crate) fn interpret(
+        &self,
+        remote: &dyn Remote,
+        fill: &Fill<'_>,
+        entry: Option<Vec<u8>>,
+        asked: &[StampName],
+    ) -> Interpreted {
+        let seen = fill.origin.seen;
+        let Some(bytes) = entry else { return Interpreted::Read(Read::Absent(Vec::new())) };
+        let fence = bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default().to_vec();
+        let Ok((header, payload)) = envelope::decode(&bytes) else {
+            count(&fill.key.function.counters.undecodable);
+            return Interpreted::Read(Read::Absent(fence));
+        };
+        let others = seen.other_than(&header.stamps);
+        if others.is_empty() && header.stamps.len() == seen.len() {
+            return Interpreted::Read(self.decode(remote, fill, &header, payload, fence));
+        }
+        let in_doubt: Vec<_> = others.into_iter().filter(|name| !asked.contains(name)).collect();
+        if in_doubt.is_empty() { Interpreted::Read(Read::Absent(fence)) } else { Interpreted::InDoubt(in_doubt) }
     }
 
     /// An entry of what was read, with the lifetimes that remain.

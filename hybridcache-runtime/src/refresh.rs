@@ -34,6 +34,8 @@ pub(crate) struct Errand {
     pub(crate) deadline: Instant,
     /// It is part of another load.
     pub(crate) nested: bool,
+    /// The shared tier is likely to have nothing.
+    pub(crate) expects_a_miss: bool,
     /// Where the load's own spans and events belong.
     pub(crate) span: Span,
 }
@@ -85,7 +87,7 @@ fn lead_under(seen: Seen, errand: Errand, work: Work) -> BoxFuture<'static, ()> 
         };
         match found {
             Found::Fresh(entry, source) => errand.adopt(&entry, source, origin),
-            Found::Stale(entry, source) => errand.serve_stale(entry, source, origin, work).await,
+            Found::Stale(entry, source) => errand.serve_stale(entry, source, origin, work),
             Found::Leased(lease) => errand.load(work, Some(lease), origin, budget).await,
             Found::Unshared => errand.load(work, None, origin, budget).await,
             Found::Outdated => {
@@ -99,6 +101,12 @@ fn lead_under(seen: Seen, errand: Errand, work: Work) -> BoxFuture<'static, ()> 
 }
 
 impl Errand {
+    /// Whether somebody waits for it who may get it from the shared tier.
+    pub(crate) fn looks_first(&self) -> bool {
+        let may_find = matches!(self.goal, Goal::Value) && !self.expects_a_miss;
+        may_find && self.cache.remote_for(&self.leader.key().function, &self.plan).is_some()
+    }
+
     /// There is a value already.
     fn adopt(self, entry: &Arc<Entry>, source: Source, origin: Origin<'_>) {
         self.take_in(entry, source, origin);
@@ -109,7 +117,7 @@ impl Errand {
     }
 
     /// Answers with a stale entry, and goes on to refresh it.
-    async fn serve_stale(self, entry: Arc<Entry>, source: Source, origin: Origin<'_>, work: Work) {
+    fn serve_stale(self, entry: Arc<Entry>, source: Source, origin: Origin<'_>, work: Work) {
         self.take_in(&entry, source, origin);
         let Self { cache, plan, leader, nested, span, .. } = self;
         let key = leader.key().clone();
@@ -122,7 +130,9 @@ impl Errand {
         let Some(leader) = cache.local().flights.lead(&key, cache.seen(&key, &plan)) else { return claim.done() };
         count(&counters.refreshes);
         let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
-        lead(Errand { cache, plan, leader, goal: Goal::Refresh(claim), deadline, nested, span }, work).await;
+        // A task of its own: this one may be the caller's.
+        let (goal, expects_a_miss) = (Goal::Refresh(claim), false);
+        tokio::spawn(lead(Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span }, work));
     }
 
     /// Another process is at it. Whoever has joined meanwhile looks for itself.
@@ -151,6 +161,7 @@ impl Errand {
 
     /// Loads without a lease, when it is its turn.
     async fn load_degraded(self, work: Work, origin: Origin<'_>, budget: Budget) {
+        self.leader.in_a_task().await;
         count(&self.leader.key().function.counters.degraded_loads);
         let cache = self.cache.clone();
         // Nobody waits for a refresh, whoever has started it.

@@ -42,6 +42,15 @@ pub(crate) trait Remote: Send + Sync + 'static {
         seen: &'a [u8],
     ) -> RemoteFuture<'a, Acquired>;
 
+    /// Reads the entry's bytes and takes the lease, in one round trip. The lease is as for one who has read nothing: where
+    /// there is an entry, the answer is [`Acquired::Changed`], unless it went in between.
+    fn fetch_and_acquire<'a>(
+        &'a self,
+        key: &'a Address,
+        token: Token,
+        lease: Duration,
+    ) -> RemoteFuture<'a, (Option<Vec<u8>>, Acquired)>;
+
     /// Prolongs a lease; `false`: it is lost.
     fn renew<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, bool>;
 

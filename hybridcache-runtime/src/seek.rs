@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::budget::Budget;
 use crate::entry::{Entry, Origin, State};
 use crate::lease::Lease;
-use crate::reading::{Fill, Read};
+use crate::reading::{Fill, Interpreted, Read};
 use crate::refresh::{Errand, Goal};
 use crate::remote::{Acquired, Invalidation, Remote, RemoteError, Wake};
 use crate::stats::count;
@@ -56,6 +56,14 @@ enum Round {
     Changed,
     /// Another process loads, or did.
     Waited,
+}
+
+/// The lease was asked for.
+struct Asked {
+    lease: Lease,
+    /// Registered before: the wake-up may overtake the answer.
+    waiter: Waiter,
+    answer: Acquired,
 }
 
 /// How often an entry may change in a row before the load goes on without a lease.
@@ -115,8 +123,10 @@ impl Errand {
         }
         let mut pause = FIRST_PAUSE;
         let mut changes = 0;
+        let mut expects_a_miss = self.expects_a_miss;
         loop {
-            match self.seek_once(remote, fill, budget, pause).await? {
+            let expects_a_miss = std::mem::take(&mut expects_a_miss);
+            match self.seek_once(remote, fill, budget, pause, expects_a_miss).await? {
                 Round::Found(found) => return Ok(Known::Found(found)),
                 Round::Changed if changes == CHANGES => return Ok(Known::Found(Found::Degraded)),
                 Round::Changed => changes += 1,
@@ -131,20 +141,30 @@ impl Errand {
         fill: &Fill<'_>,
         budget: &mut Budget,
         pause: Duration,
+        expects_a_miss: bool,
     ) -> Result<Round, RemoteError> {
         let found = |found| Ok(Round::Found(found));
-        let fence = match (self.cache.read(&**remote, fill, budget).await?, &self.goal) {
+        let (read, asked) = if expects_a_miss {
+            let (read, asked) = self.read_and_ask(remote, fill, budget).await?;
+            (read, Some(asked))
+        } else {
+            (self.cache.read(&**remote, fill, budget).await?, None)
+        };
+        fill.key.function.forecast.learn(!matches!(read, Read::Absent(_)));
+        let fence = match (read, &self.goal) {
             (Read::Fresh(entry, _), Goal::Value | Goal::Refresh(_)) => {
                 return found(Found::Fresh(entry, Source::Redis));
             }
             (Read::Stale(entry, _), Goal::Value) => return found(Found::Stale(entry, Source::Redis)),
             (Read::Fresh(_, fence) | Read::Stale(_, fence) | Read::Absent(fence), _) => fence,
         };
-        // Before the lease is asked for: the wake-up may overtake the answer.
-        let waiter = self.cache.local().waiters.register(self.leader.key().id());
-        let mut lease = Lease::new(remote.clone(), self.leader.key().clone(), self.cache.next_token());
+        let Asked { mut lease, waiter, mut answer } = match asked {
+            // It was asked for as if nothing stood there. What does is of no use.
+            None | Some(Asked { answer: Acquired::Changed, .. }) => self.ask(remote, fill, &fence, budget).await?,
+            Some(asked) => asked,
+        };
         loop {
-            let left = match self.acquire(&mut lease, &**remote, fill, &fence, budget).await? {
+            let left = match answer {
                 Acquired::Granted => return Ok(Round::Found(Found::Leased(lease))),
                 Acquired::Changed => return Ok(Round::Changed),
                 Acquired::Held(left) => left,
@@ -173,11 +193,49 @@ impl Errand {
                     return if is_current { Ok(Round::Waited) } else { found(Found::Outdated) };
                 }
             }
+            answer = self.acquire(&mut lease, &**remote, fill, &fence, budget).await?;
         }
     }
 
-    /// Asks for the lease, and for stamps that do not exist yet: what is loaded from now on will carry them. Both are sent
-    /// before either is answered.
+    /// Reads, and asks for the lease in the same round trip.
+    async fn read_and_ask(
+        &self,
+        remote: &Arc<dyn Remote>,
+        fill: &Fill<'_>,
+        budget: &mut Budget,
+    ) -> Result<(Read, Asked), RemoteError> {
+        let (waiter, mut lease) = self.prepare(remote).await;
+        let mut beside = budget.beside();
+        let asking = lease.read_and_acquire(budget);
+        let (entry, answer) = creating_stamps(&**remote, fill, &mut beside, asking).await?;
+        budget.spent_beside(&beside);
+        let read = match self.cache.interpret(&**remote, fill, entry, &[]) {
+            Interpreted::Read(read) => read,
+            Interpreted::InDoubt(_) => self.cache.read(&**remote, fill, budget).await?,
+        };
+        Ok((read, Asked { lease, waiter, answer }))
+    }
+
+    async fn ask(
+        &self,
+        remote: &Arc<dyn Remote>,
+        fill: &Fill<'_>,
+        fence: &[u8],
+        budget: &mut Budget,
+    ) -> Result<Asked, RemoteError> {
+        let (waiter, mut lease) = self.prepare(remote).await;
+        let answer = self.acquire(&mut lease, &**remote, fill, fence, budget).await?;
+        Ok(Asked { lease, waiter, answer })
+    }
+
+    /// A lease must not be held by a caller whom nobody polls.
+    async fn prepare(&self, remote: &Arc<dyn Remote>) -> (Waiter, Lease) {
+        self.leader.in_a_task().await;
+        let key = self.leader.key();
+        let waiter = self.cache.local().waiters.register(key.id());
+        (waiter, Lease::new(remote.clone(), key.clone(), self.cache.next_token()))
+    }
+
     async fn acquire(
         &self,
         lease: &mut Lease,
@@ -186,16 +244,9 @@ impl Errand {
         fence: &[u8],
         budget: &mut Budget,
     ) -> Result<Acquired, RemoteError> {
-        let seen = fill.origin.seen;
-        let unknown = seen.unknown();
-        if unknown.is_empty() {
-            return lease.acquire(fence, budget).await;
-        }
         let mut beside = budget.beside();
-        let creating = beside.spend(remote.create_stamps(&unknown));
-        let (created, acquired) = join(creating, lease.acquire(fence, budget)).await;
+        let acquired = creating_stamps(remote, fill, &mut beside, lease.acquire(fence, budget)).await;
         budget.spent_beside(&beside);
-        seen.learn(&unknown, created?.into_iter().map(Some));
         acquired
     }
 
@@ -209,4 +260,22 @@ impl Errand {
         let jitter = Duration::from_millis(fastrand::u64(1..=25));
         timeout_at(self.deadline.min(Instant::now() + left + jitter), waiter.woken()).await.ok()
     }
+}
+
+/// Asks for the lease, and for stamps that do not exist yet: what is loaded from now on will carry them. Both are sent
+/// before either is answered.
+async fn creating_stamps<T>(
+    remote: &dyn Remote,
+    fill: &Fill<'_>,
+    beside: &mut Budget,
+    asking: impl Future<Output = Result<T, RemoteError>>,
+) -> Result<T, RemoteError> {
+    let seen = fill.origin.seen;
+    let unknown = seen.unknown();
+    if unknown.is_empty() {
+        return asking.await;
+    }
+    let (created, asked) = join(beside.spend(remote.create_stamps(&unknown)), asking).await;
+    seen.learn(&unknown, created?.into_iter().map(Some));
+    asked
 }

@@ -91,6 +91,9 @@ impl HybridCache {
             Some(Notice::Entry(_, mode)) => *mode,
             _ => mode,
         };
+        if mode == Invalidation::Delete {
+            local.deleted.note(key.id());
+        }
         let told = remote.invalidate(&key.address, mode).await;
         settle(pending, told, counters, &format!("invalidate {key}"))
     }

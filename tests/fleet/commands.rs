@@ -57,6 +57,86 @@ async fn a_cold_miss_takes_three_round_trips() {
     assert_eq!((stats.misses, stats.loads, stats.redis_errors), (2, 2, 0));
 }
 
+/// What a miss costs where it was expected: the lease is asked for with the reading.
+const EXPECTED_MISS: [&[&str]; 2] = [&["GET", "EVALSHA"], &["SET", "EVALSHA"]];
+
+/// Killed by: no forecast; one that the function's own readings do not make.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_miss_after_misses_takes_two_round_trips() {
+    let fleet = Fleet::start();
+    let proxy = Proxy::before(fleet.redis.port());
+    let shop = fleet.shop_at(&proxy.url(), |builder| builder.redis_budget(crate::fleet::GENEROUS)).await;
+    for id in 1..=4 {
+        shop.item(id).await.unwrap();
+    }
+    for id in 5..=8 {
+        proxy.take_round_trips();
+        assert_eq!(shop.item(id).await.unwrap(), item(id, 1, 0));
+        assert_eq!(proxy.take_round_trips(), EXPECTED_MISS);
+    }
+    assert_eq!(fleet.in_redis(8).await, Some(item(8, 1, 0)));
+    let stats = shop.cache.stats();
+    assert_eq!((stats.misses, stats.loads, stats.redis_errors, stats.degraded_loads), (8, 8, 0, 0));
+    fleet.leaves_no_trace().await;
+}
+
+/// Killed by: not noting what was deleted; noting it for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_miss_after_the_keys_invalidation_takes_two_round_trips() {
+    let fleet = Fleet::start();
+    let proxy = Proxy::before(fleet.redis.port());
+    let shop = fleet.shop_at(&proxy.url(), |builder| builder.redis_budget(crate::fleet::GENEROUS)).await;
+    shop.item(1).await.unwrap();
+    shop.item_entry(1).invalidate().await.unwrap();
+    proxy.take_round_trips();
+    assert_eq!(shop.item(1).await.unwrap(), item(1, 2, 0));
+    assert_eq!(proxy.take_round_trips(), EXPECTED_MISS);
+    shop.item(2).await.unwrap();
+    assert_eq!(proxy.take_round_trips(), [vec!["GET"], vec!["EVALSHA"], vec!["SET", "EVALSHA"]]);
+}
+
+/// Killed by: a load of what was found; a lease that is kept, or granted, beside an entry; a forecast that a hit leaves as it
+/// was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hit_where_a_miss_was_expected_is_a_hit_in_one_round_trip() {
+    let fleet = Fleet::start();
+    let first = fleet.shop().await;
+    let proxy = Proxy::before(fleet.redis.port());
+    let shop = fleet.shop_at(&proxy.url(), |builder| builder.redis_budget(crate::fleet::GENEROUS)).await;
+    for id in 1..=4 {
+        shop.item(id).await.unwrap();
+    }
+    first.item(5).await.unwrap();
+    first.item(6).await.unwrap();
+    proxy.take_round_trips();
+    assert_eq!(shop.item(5).await.unwrap(), item(5, 1, 0));
+    assert_eq!(proxy.take_round_trips(), [["GET", "EVALSHA"]]);
+    assert_eq!(shop.item(6).await.unwrap(), item(6, 1, 0));
+    assert_eq!(proxy.take_round_trips(), [["GET"]]);
+    assert_eq!((fleet.database.loads(5).await, shop.cache.stats().hits_redis), (1, 2));
+    fleet.leaves_no_trace().await;
+}
+
+/// The lease that is asked for with the reading is one like any other. Killed by: registering for the wake-up behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_expected_a_miss_waits_for_another_process_as_everybody() {
+    let fleet = Fleet::start();
+    let (first, shop) = (fleet.shop().await, fleet.shop().await);
+    for id in 1..=4 {
+        shop.item(id).await.unwrap();
+    }
+    fleet.database.order(5, &[Order::Hold]).await;
+    let holder = tokio::spawn(async move { first.item(5).await.unwrap() });
+    fleet.database.begun(5, 1).await;
+    let waiting = tokio::spawn(async move { shop.item(5).await.unwrap() });
+    fleet.waiting(1).await;
+    fleet.database.release(5, 1).await;
+    assert_eq!(within("the holder", holder).await.unwrap(), item(5, 1, 0));
+    assert_eq!(within("who waits", waiting).await.unwrap(), item(5, 1, 0));
+    assert_eq!(fleet.database.loads(5).await, 1);
+    fleet.leaves_no_trace().await;
+}
+
 /// A tag per entry is the usual case, so most cold misses meet a tag that nobody has seen.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cold_miss_with_a_new_tag_takes_three_round_trips() {

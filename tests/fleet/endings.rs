@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
@@ -46,7 +47,8 @@ async fn a_load_whose_caller_was_dropped_goes_on() {
     fleet.leaves_no_trace().await;
 }
 
-/// Polled once, then neither polled again nor dropped. Killed by: the same.
+/// Polled once, then neither polled again nor dropped. Killed by: a joiner that leaves the flight with whoever started it; a
+/// lease taken in that caller's task.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_is_held_holds_nobody_up() {
     let fleet = Fleet::start();
@@ -54,8 +56,8 @@ async fn a_caller_that_is_held_holds_nobody_up() {
     fleet.database.order(1, &[Order::Hold]).await;
     let mut held = pin!(shop.item(1));
     assert!(poll_once(&mut held).await.is_none());
-    fleet.database.begun(1, 1).await;
     let callers = [call(&shop, 1), call(&other, 1)];
+    fleet.database.begun(1, 1).await;
     fleet.waiting(1).await;
     fleet.database.release(1, 1).await;
     for caller in callers {
@@ -63,6 +65,39 @@ async fn a_caller_that_is_held_holds_nobody_up() {
     }
     fleet.leaves_no_trace().await;
     assert_eq!(within("the held caller", held).await.unwrap(), item(1, 1, 0));
+    assert_eq!(fleet.database.loads(1).await, 1);
+}
+
+/// Nobody joins it, and nobody else has the key's lease meanwhile. Killed by: taking the lease for a caller who is not
+/// polled; charging the wait to the tier's budget.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_caller_that_nobody_joins_goes_on_where_it_was() {
+    let fleet = Fleet::start();
+    let (shop, other) = (fleet.shop().await, fleet.shop().await);
+    let (mut alone, mut overtaken) = (pin!(shop.item(1)), pin!(shop.item(2)));
+    assert!(poll_once(&mut alone).await.is_none());
+    assert!(poll_once(&mut overtaken).await.is_none());
+    assert_eq!(within("another process", call(&other, 2)).await.unwrap().unwrap(), item(2, 1, 0));
+    // Far longer than the tier's budget.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(within("the held caller", alone).await.unwrap(), item(1, 1, 0));
+    assert_eq!(within("the one overtaken", overtaken).await.unwrap(), item(2, 1, 0));
+    let stats = shop.cache.stats();
+    assert_eq!((stats.loads, stats.degraded_loads, stats.redis_errors), (1, 0, 0));
+    fleet.leaves_no_trace().await;
+}
+
+/// Given up while it looks into Redis. Killed by: dropping the flight with its caller.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_looked_and_went_away_has_its_load_done() {
+    let fleet = Fleet::start();
+    let shop = fleet.shop().await;
+    {
+        let mut caller = pin!(shop.item(1));
+        assert!(poll_once(&mut caller).await.is_none());
+    }
+    eventually("its value is stored", async || fleet.has_entry("item", 1)).await;
+    assert_eq!(shop.item(1).await.unwrap(), item(1, 1, 0));
     assert_eq!(fleet.database.loads(1).await, 1);
 }
 

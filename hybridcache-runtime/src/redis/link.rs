@@ -168,11 +168,21 @@ impl Link {
     /// Runs a step right behind the staging of a value, in one round trip. Where the value was refused, the step finds
     /// none and says so.
     pub(crate) async fn run_staged(&self, stage: Cmd, invocation: &Invocation) -> Result<Value, RemoteError> {
-        let mut pipeline = redis::pipe();
-        pipeline.add_command(stage).add_command(invocation.by_hash());
-        let replies = self.pipeline(&pipeline).await?;
-        let reply = replies.into_iter().nth(1).unwrap_or_else(|| Err(unexpected("a pipeline")));
-        self.or_by_source(reply, invocation).await
+        self.run_behind(stage, invocation).await?.1
+    }
+
+    /// Runs a step right behind a command, in one round trip: the answers to both.
+    pub(crate) async fn run_behind(
+        &self,
+        command: Cmd,
+        invocation: &Invocation,
+    ) -> Result<(Result<Value, RemoteError>, Result<Value, RemoteError>), RemoteError> {
+        let mut pipeline = Pipeline::with_capacity(2);
+        pipeline.add_command(command).add_command(invocation.by_hash());
+        let mut replies = self.pipeline(&pipeline).await?.into_iter();
+        let mut next = || replies.next().unwrap_or_else(|| Err(unexpected("a pipeline")));
+        let (first, second) = (next(), next());
+        Ok((first, self.or_by_source(second, invocation).await))
     }
 
     /// Runs a step behind everything that was sent before; nobody waits for it.

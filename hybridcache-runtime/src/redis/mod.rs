@@ -119,6 +119,16 @@ impl RedisTier {
     fn origin(&self) -> [u8; 8] {
         self.uplink.purpose.process.to_le_bytes()
     }
+
+    fn acquisition(&self, key: &Address, token: Token, lease: Duration, seen: &[u8]) -> Invocation {
+        Invocation::new(Step::Acquire)
+            .key(key.entry())
+            .key(key.lease())
+            .argument(token.to_bytes())
+            .argument(millis(lease))
+            .argument(seen)
+            .argument(self.origin())
+    }
 }
 
 impl Drop for RedisTier {
@@ -129,8 +139,7 @@ impl Drop for RedisTier {
 
 impl Remote for RedisTier {
     fn fetch<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
-        let mut get = cmd("GET");
-        get.arg(key.entry());
+        let get = get(key);
         Box::pin(async move { stamps::fetch(&*self.links()?, key.group(), get, stamps).await })
     }
 
@@ -151,14 +160,21 @@ impl Remote for RedisTier {
         lease: Duration,
         seen: &'a [u8],
     ) -> RemoteFuture<'a, Acquired> {
-        let step = Invocation::new(Step::Acquire)
-            .key(key.entry())
-            .key(key.lease())
-            .argument(token.to_bytes())
-            .argument(millis(lease))
-            .argument(seen)
-            .argument(self.origin());
+        let step = self.acquisition(key, token, lease, seen);
         Box::pin(async move { acquired(&self.link(key)?.run(&step).await?) })
+    }
+
+    fn fetch_and_acquire<'a>(
+        &'a self,
+        key: &'a Address,
+        token: Token,
+        lease: Duration,
+    ) -> RemoteFuture<'a, (Option<Vec<u8>>, Acquired)> {
+        let (get, step) = (get(key), self.acquisition(key, token, lease, &[]));
+        Box::pin(async move {
+            let (entry, lease) = self.link(key)?.run_behind(get, &step).await?;
+            Ok((stamps::entry_bytes(entry)?, acquired(&lease?)?))
+        })
     }
 
     fn renew<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, bool> {
@@ -255,9 +271,16 @@ impl Remote for RedisTier {
     }
 }
 
+fn get(key: &Address) -> Cmd {
+    let entry = key.entry();
+    let mut get = Cmd::with_capacity(2, 3 + entry.len());
+    get.arg("GET").arg(entry);
+    get
+}
+
 fn set_stage(key: &str, entry: &[u8]) -> Cmd {
-    let mut set = cmd("SET");
-    set.arg(key).arg(entry).arg("PX").arg(millis(STAGE));
+    let mut set = Cmd::with_capacity(5, key.len() + entry.len() + 16);
+    set.arg("SET").arg(key).arg(entry).arg("PX").arg(millis(STAGE));
     set
 }
 

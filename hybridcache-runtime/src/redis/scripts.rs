@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use redis::{Cmd, Pipeline, Script, cmd};
+use redis::{Cmd, Pipeline, Script};
 
 /// One atomic step of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,25 +43,31 @@ impl Step {
 pub(crate) struct Invocation {
     step: Step,
     keys: usize,
-    /// Keys, then arguments.
-    words: Vec<Vec<u8>>,
+    /// Keys, then arguments, one behind the other.
+    words: Vec<u8>,
+    /// Where each word ends.
+    ends: Vec<usize>,
 }
+
+/// What most words take, and how many there are.
+const BYTES: usize = 512;
+const WORDS: usize = 12;
 
 impl Invocation {
     pub(crate) fn new(step: Step) -> Self {
-        Self { step, keys: 0, words: Vec::with_capacity(9) }
+        Self { step, keys: 0, words: Vec::with_capacity(BYTES), ends: Vec::with_capacity(WORDS) }
     }
 
     /// Adds a key. All keys come before the first argument.
-    pub(crate) fn key(mut self, key: impl Into<Vec<u8>>) -> Self {
-        debug_assert_eq!(self.keys, self.words.len(), "a key after an argument");
-        self.words.push(key.into());
+    pub(crate) fn key(mut self, key: impl AsRef<[u8]>) -> Self {
+        debug_assert_eq!(self.keys, self.ends.len(), "a key after an argument");
         self.keys += 1;
-        self
+        self.argument(key)
     }
 
-    pub(crate) fn argument(mut self, argument: impl Into<Vec<u8>>) -> Self {
-        self.words.push(argument.into());
+    pub(crate) fn argument(mut self, argument: impl AsRef<[u8]>) -> Self {
+        self.words.extend_from_slice(argument.as_ref());
+        self.ends.push(self.words.len());
         self
     }
 
@@ -76,8 +82,13 @@ impl Invocation {
     }
 
     fn command(&self, name: &str, script: &str) -> Cmd {
-        let mut command = cmd(name);
-        command.arg(script).arg(self.keys).arg(&self.words);
+        let mut command = Cmd::with_capacity(self.ends.len() + 3, self.words.len() + script.len() + 16);
+        command.arg(name).arg(script).arg(self.keys);
+        let mut start = 0;
+        for &end in &self.ends {
+            command.arg(&self.words[start..end]);
+            start = end;
+        }
         command
     }
 }

@@ -90,7 +90,8 @@ fn write(name: &StampName) -> Cmd {
     set
 }
 
-fn entry_bytes(reply: Result<Value, RemoteError>) -> Result<Option<Vec<u8>>, RemoteError> {
+/// The answer to reading an entry.
+pub(crate) fn entry_bytes(reply: Result<Value, RemoteError>) -> Result<Option<Vec<u8>>, RemoteError> {
     match reply {
         Ok(Value::BulkString(bytes)) => Ok(Some(bytes)),
         Ok(Value::Nil) => Ok(None),

@@ -1,13 +1,15 @@
 //! Loads against invalidations, joiners and each other.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use shuttle::future::block_on;
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread::spawn;
 
 use super::{World, explore, version};
-use crate::flight::{Claim, Joined};
+use crate::flight::{Claim, Course, Joined, Leader};
 use crate::outcome::Outcome;
 use crate::remote::{Invalidation, Listener};
 
@@ -144,4 +146,50 @@ fn what_supersedes_a_flight_has_the_last_word() {
         loading.join().unwrap();
         assert_eq!(world.hit(), Some(1));
     });
+}
+
+/// The caller drives the flight, somebody joins, and the load wants a task. Killed by: `drive` putting a course back that
+/// others wait for, or that wants a task; `take_over` leaving what it took; a caller that is not among those who are woken.
+#[test]
+fn a_flight_that_changes_hands_ends_for_everybody() {
+    explore(|| {
+        let world = World::new();
+        let callers: Vec<_> = (0..2).map(|_| world.clone()).map(|world| spawn(move || drive_or_join(&world))).collect();
+        callers.into_iter().for_each(|caller| assert_eq!(caller.join().unwrap(), 0));
+    });
+}
+
+/// As `pilot.rs` and `load.rs` have it.
+fn drive_or_join(world: &Arc<World>) -> u64 {
+    let joined = match world.local.flights.claim(&world.key, &world.seen()) {
+        Claim::Lead(leader) => {
+            let mut joiner = leader.caller();
+            joiner.embark(course(world.clone(), leader));
+            block_on(poll_fn(|context| {
+                joiner.drive(context).into_iter().for_each(task);
+                joiner.poll_unpin(context)
+            }))
+        }
+        Claim::Join(joiner) => {
+            joiner.take_over().into_iter().for_each(task);
+            block_on(joiner)
+        }
+    };
+    match joined {
+        Joined::Outcome(Outcome::Value(entry)) => version(&entry),
+        Joined::Outcome(_) | Joined::Retry => panic!("no load fails"),
+    }
+}
+
+fn course(world: Arc<World>, leader: Leader) -> Course {
+    Box::pin(async move {
+        shuttle::future::yield_now().await;
+        leader.in_a_task().await;
+        let seen = leader.seen().clone();
+        world.load(leader, &seen);
+    })
+}
+
+fn task(course: Course) {
+    spawn(move || block_on(course));
 }
