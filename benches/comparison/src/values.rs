@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hitbox_fn::CacheableResponse;
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 /// How often something was loaded: a measurement of hits holds nothing else.
 pub(crate) static LOADS: AtomicU64 = AtomicU64::new(0);
+
+/// In nanoseconds, by the loads' own clocks: a sleep takes longer than it was asked to.
+pub(crate) static LONGEST_LOAD: AtomicU64 = AtomicU64::new(0);
 
 /// Of the loads that take a while.
 pub(crate) const LOAD: Duration = Duration::from_millis(5);
@@ -34,7 +38,7 @@ pub(crate) struct Item {
 
 pub(crate) fn user(id: u64) -> User {
     LOADS.fetch_add(1, Ordering::Relaxed);
-    User { id, score: id.wrapping_mul(31), level: id as u32 % 100, is_active: id % 2 == 0 }
+    User { id, score: id.wrapping_mul(31), level: id as u32 % 100, is_active: id.is_multiple_of(2) }
 }
 
 pub(crate) fn shared_user(id: u64) -> Arc<User> {
@@ -53,11 +57,17 @@ pub(crate) fn item(id: u64) -> Item {
 }
 
 pub(crate) async fn slow_user(id: u64) -> User {
-    tokio::time::sleep(LOAD).await;
+    take_a_while().await;
     user(id)
 }
 
 pub(crate) async fn slow_item(id: u64) -> Item {
-    tokio::time::sleep(LOAD).await;
+    take_a_while().await;
     item(id)
+}
+
+async fn take_a_while() {
+    let begun = Instant::now();
+    sleep(LOAD).await;
+    LONGEST_LOAD.fetch_max(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
 }

@@ -1,5 +1,6 @@
 //! `hybridcache`.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -9,6 +10,7 @@ use tokio::sync::Notify;
 use super::{ENTRIES, MANY_ENTRIES};
 use crate::values::{Item, User, item as load_item, shared_user, slow_item, slow_user};
 
+static INSTALLED: OnceLock<HybridCache> = OnceLock::new();
 static MANY: OnceLock<HybridCache> = OnceLock::new();
 
 /// While it is set, loads do not end.
@@ -57,12 +59,17 @@ pub(crate) async fn item_loaded_slowly(cache: &HybridCache, id: u64) -> Item {
 /// Before any function above is called, and once.
 pub(crate) async fn install() {
     let memory_only = |entries| HybridCache::builder().memory(Memory::entries(entries)).build();
-    memory_only(ENTRIES as u64).await.unwrap().install().unwrap();
+    let installed = memory_only(ENTRIES as u64).await.unwrap();
+    INSTALLED.get_or_init(|| installed).install().unwrap();
     assert!(MANY.set(memory_only(MANY_ENTRIES as u64).await.unwrap()).is_ok());
 }
 
 fn many() -> &'static HybridCache {
     MANY.get().unwrap()
+}
+
+pub(crate) fn stale_hits() -> u64 {
+    INSTALLED.get().unwrap().stats().stale_hits
 }
 
 /// A process's cache with a Redis that others use too.
@@ -71,7 +78,7 @@ pub(crate) async fn shared(url: &str) -> HybridCache {
 }
 
 /// Marks them stale, and lets each be refreshed without an end.
-pub(crate) async fn make_stale(ids: impl Iterator<Item = u64>) {
+pub(crate) async fn make_stale(ids: Range<u64>) {
     ARE_LOADS_HELD.store(true, Ordering::Release);
     for id in ids {
         refreshed_entry(id).expire().await.unwrap();

@@ -23,11 +23,14 @@ const MILLION: u64 = 1_000_000;
 /// How long the timed calls of one round take at least, unless there are not so many ids.
 const ROUND: Duration = Duration::from_millis(20);
 
+/// Calls for these ids, waits until all who share the barrier are there, and calls for the others: when these calls began, and
+/// when they ended.
+type Run = dyn Fn(&[u64], &[u64], &Barrier) -> (Instant, Instant) + Sync;
+
 /// Makes one call after the other in a future that one thread polls.
-struct Caller {
+pub(super) struct Caller {
     peer: Peer,
-    /// Returns when the timed calls began, which is when all who share the barrier were ready, and when they ended.
-    run: Box<dyn Fn(&[u64], &[u64], &Barrier) -> (Instant, Instant) + Sync>,
+    run: Box<Run>,
     calls: usize,
 }
 
@@ -93,7 +96,7 @@ fn of_maps(capacity: usize, entries: u64) -> Vec<Caller> {
 }
 
 /// All entries are loaded; then it is seen how many calls make a round.
-fn fill(callers: &mut [Caller], entries: u64) {
+pub(super) fn fill(callers: &mut [Caller], entries: u64) {
     let all: Vec<u64> = (0..entries).collect();
     let sample = ids::uniform(entries as usize);
     for caller in callers {
@@ -109,17 +112,16 @@ fn measure(callers: &[Caller], ids: &[u64], threads: &[usize]) -> (Samples, Samp
     let mut candidates: Vec<_> = threads
         .iter()
         .flat_map(|&threads| {
-            callers.iter().map(move |caller| {
-                let ids = &ids[..caller.calls.clamp(1_024, ids.len())];
-                Candidate::new(caller.peer, move || caller.hits(ids, threads))
-            })
+            callers
+                .iter()
+                .map(move |caller| Candidate::new(caller.peer, move || caller.hits(caller.some_of(ids), threads)))
         })
         .collect();
     by_turns(ROUNDS, &mut candidates).split_at(callers.len())
 }
 
 impl Caller {
-    fn new(peer: Peer, call: impl AsyncFn(u64) + Sync + 'static) -> Self {
+    pub(super) fn new(peer: Peer, call: impl AsyncFn(u64) + Sync + 'static) -> Self {
         let run = move |before: &[u64], timed: &[u64], barrier: &Barrier| {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -137,8 +139,13 @@ impl Caller {
         Self { peer, run: Box::new(run), calls: 0 }
     }
 
+    /// As many as make a round.
+    pub(super) fn some_of<'a>(&self, ids: &'a [u64]) -> &'a [u64] {
+        &ids[..self.calls.clamp(1_024, ids.len())]
+    }
+
     /// The processor's caches hold another candidate's entries: a quarter as many calls before bring its own back.
-    fn hits(&self, ids: &[u64], threads: usize) -> f64 {
+    pub(super) fn hits(&self, ids: &[u64], threads: usize) -> f64 {
         let loads = LOADS.load(Ordering::Relaxed);
         let each = self.time(&ids[..ids.len() / 4], ids, threads);
         assert_eq!(LOADS.load(Ordering::Relaxed), loads, "{} loads what it was to have in memory", self.peer);

@@ -34,7 +34,7 @@ const NAMES: [(&str, Peer); 8] = [
 
 pub(super) fn measure(table: &mut Table) {
     let moka = grown("moka");
-    let mut row = Row::new(format!("memory per entry, 1 million entries"), format!("`moka::sync`: {moka:.0} bytes"));
+    let mut row = Row::new("memory per entry, 1 million entries", format!("`moka::sync`: {moka:.0} bytes"));
     let mut ratio_of_ours = f64::NAN;
     for (name, peer) in NAMES {
         let bytes = grown(name);

@@ -6,12 +6,12 @@ mod hits;
 pub(crate) mod memory;
 mod miss;
 mod redis;
+mod shared;
 mod stale;
+mod traffic;
 
-use std::ops::Range;
 use std::str::FromStr;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -81,26 +81,4 @@ impl FromStr for Group {
 /// Once, before anything is called.
 pub(crate) fn install() {
     RUNTIME.block_on(crate::peers::ours::install());
-}
-
-/// Calls once for each id, in so many tasks of which each makes one call after the other. Until all are answered.
-async fn all_of<F>(ids: Range<u64>, tasks: u64, call: impl Fn(u64) -> F + Clone + Send + 'static) -> Duration
-where
-    F: Future<Output = ()> + Send,
-{
-    let begun = Instant::now();
-    let tasks: Vec<_> = (0..tasks)
-        .map(|task| {
-            let (call, ids) = (call.clone(), ids.clone());
-            tokio::spawn(async move {
-                for id in ids.skip(task as usize).step_by(tasks as usize) {
-                    call(id).await;
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    begun.elapsed()
 }
