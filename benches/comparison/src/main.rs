@@ -10,8 +10,10 @@ mod table;
 mod values;
 mod versions;
 
+use std::cell::LazyCell;
 use std::process::ExitCode;
 
+use hybridcache_test_support::RedisServer;
 use rows::Group;
 use table::Table;
 
@@ -33,7 +35,9 @@ fn main() -> ExitCode {
         }
     };
     let mut table = Table::default();
-    groups.into_iter().for_each(|group| group.measure(&mut table));
+    // One for all groups: what has a static connects once.
+    let server = LazyCell::new(RedisServer::start as fn() -> RedisServer);
+    groups.into_iter().for_each(|group| group.measure(&mut table, &server));
     println!("{}\n\n{table}", versions::line());
     if table.passes() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

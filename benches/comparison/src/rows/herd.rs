@@ -23,8 +23,7 @@ const CALLERS_OF_ONE: u64 = 1_000;
 
 static NEXT: AtomicU64 = AtomicU64::new(1 << 33);
 
-pub(super) fn measure(table: &mut Table) {
-    let server = RedisServer::start();
+pub(super) fn measure(table: &mut Table, server: &RedisServer) {
     let url = server.url();
     let memory = in_memory();
     let shared: Vec<_> =

@@ -31,17 +31,16 @@ const CONCURRENCY: [(u64, u64); 2] = [(1, 200), (64, 2_560)];
 /// Nothing has these ids but misses, and each once.
 static NEXT: AtomicU64 = AtomicU64::new(1 << 32);
 
-pub(super) fn measure(table: &mut Table) {
-    let server = RedisServer::start();
-    unexpected(table, &server);
-    expected(table, &server);
+pub(super) fn measure(table: &mut Table, server: &RedisServer) {
+    unexpected(table, server);
+    expected(table, server);
     table.note("Misses: round trips are batches of commands that the server has read, in the median of 40 misses. By hand is `GET`, the load, `SET` with `PX`, without any coordination.");
 }
 
 fn unexpected(table: &mut Table, server: &RedisServer) {
     let url = &server.url();
     PEERS.iter().for_each(|&peer| RUNTIME.block_on(store(peer, url, Load::Quick, STORED)));
-    let candidate = |&peer| Candidate::new(peer, move || RUNTIME.block_on(misses_among_hits(peer, url)));
+    let candidate = |&peer| Candidate::new(peer, move || on_a_worker(misses_among_hits(peer, url.to_owned())));
     let samples = by_turns(ROUNDS, &mut PEERS.iter().map(candidate).collect::<Vec<_>>());
     let traffic = RUNTIME.block_on(async {
         let call = start(Peer::Hybridcache, url, Load::Quick).await;
@@ -84,9 +83,14 @@ fn expected(table: &mut Table, server: &RedisServer) {
     }
 }
 
+/// As a server's task. What polls `block_on` is no worker: each answer would have to wake another thread.
+fn on_a_worker(figure: impl Future<Output = f64> + Send + 'static) -> f64 {
+    RUNTIME.block_on(async { tokio::spawn(figure).await.unwrap() })
+}
+
 /// In a process that has just been started. The hits are not timed.
-async fn misses_among_hits(peer: Peer, url: &str) -> f64 {
-    let call = start(peer, url, Load::Quick).await;
+async fn misses_among_hits(peer: Peer, url: String) -> f64 {
+    let call = start(peer, &url, Load::Quick).await;
     let mut hits = STORED;
     let mut took = Duration::ZERO;
     for miss in next(MISSES) {

@@ -23,8 +23,7 @@ const CONCURRENCY: [(u64, u64); 3] = [(1, 400), (64, 6_400), (256, 12_800)];
 const WARM_UP: Range<u64> = 0..256;
 const STORED: Range<u64> = 0..WARM_UP.end + 12_800;
 
-pub(super) fn measure(table: &mut Table) {
-    let server = RedisServer::start();
+pub(super) fn measure(table: &mut Table, server: &RedisServer) {
     let url = &server.url();
     PEERS.iter().for_each(|&peer| RUNTIME.block_on(store(peer, url, Load::Quick, STORED)));
     for (callers, calls) in CONCURRENCY {
