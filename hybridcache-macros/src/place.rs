@@ -9,12 +9,12 @@ use crate::site::{Facade, ends, hidden};
 
 // Output:
 //     let mut __key = KeyBuf::new();
-//     __key.literal("user:");
+//     __key.template("user:");
 //     { use ladder::*; (&&Placeholder(&id)).write(&mut __key); }
 pub(crate) fn key_buffer(parts: &[Part], location: Span, facade: &Facade) -> TokenStream {
     let (at, private) = (hidden(location), facade.private_at(location));
     let parts = parts.iter().map(|part| match part {
-        Part::Text(text) => quote_spanned!(at=> __key.literal(#text);),
+        Part::Text(text) => quote_spanned!(at=> __key.template(#text);),
         Part::Value(value) => key_value(value, facade),
     });
     quote_spanned!(at=> let mut __key = #private::KeyBuf::new(); #(#parts)*)

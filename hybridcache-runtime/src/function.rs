@@ -307,9 +307,6 @@ impl PartialEq for PlainKey {
 
 impl Eq for PlainKey {}
 
-/// Room for them in whole words.
-const WORDS: usize = SHORT.next_multiple_of(8);
-
 /// Most texts are short: those allocate nothing.
 #[derive(Clone, Debug)]
 enum Args {
@@ -363,12 +360,10 @@ impl<'a> Lookup<'a> {
         for generic in instance.generics {
             generic.id.hash(&mut hasher);
         }
-        // A text of a known size is hashed in place.
-        if args.len_on_stack() <= SHORT {
-            let (words, _) = args.padded::<WORDS>().as_chunks();
-            words.iter().for_each(|word| hasher.write_u64(u64::from_le_bytes(*word)));
-        } else {
-            hasher.write(args.as_bytes());
+        match args.numbers() {
+            // Functions of one explicit name may write the same text by other means.
+            Some(numbers) if !instance.site.explicit => numbers.iter().for_each(|number| hasher.write_u64(*number)),
+            _ => hasher.write(args.as_bytes()),
         }
         Self { hash: hasher.finish(), instance, args }
     }

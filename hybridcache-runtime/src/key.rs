@@ -10,7 +10,10 @@ pub mod ladder;
 mod tests;
 
 use std::fmt::{self, Write as _};
+use std::hash::Hasher;
 
+use foldhash::SharedSeed;
+use foldhash::fast::FoldHasher;
 use percent_encoding::{percent_decode_str, percent_encode_byte};
 
 pub use cache_key::{CacheKey, key_part};
@@ -38,6 +41,12 @@ pub(crate) const SHORT: usize = 22;
 
 /// Digits of the largest number.
 const LONGEST_NUMBER: usize = 20;
+
+/// How many numbers are noted.
+const NUMBERS: usize = 3;
+
+/// Says that there is something else in the text.
+const UNNOTED: usize = usize::MAX;
 
 /// `00` to `99`.
 static PAIRS: [[u8; 2]; 100] = pairs();
@@ -75,13 +84,18 @@ pub struct KeyBuf {
     stack: [u8; ON_STACK],
     /// The whole text once it outgrew the stack, until then empty.
     heap: Vec<u8>,
+    /// What is hashed instead of the text while that is made of a template, of numbers and of strings, of which the hash
+    /// stands here.
+    numbers: [u64; NUMBERS],
+    /// How many; [`UNNOTED`] once there is anything else in the text.
+    noted: usize,
 }
 
 impl KeyBuf {
     /// An empty text.
     #[inline]
     pub const fn new() -> Self {
-        Self { len: 0, stack: [0; ON_STACK], heap: Vec::new() }
+        Self { len: 0, stack: [0; ON_STACK], heap: Vec::new(), numbers: [0; NUMBERS], noted: 0 }
     }
 
     /// Writes a value, escaped.
@@ -90,13 +104,8 @@ impl KeyBuf {
     /// write the same. Where a key has several variable parts, write a tuple of them.
     #[inline]
     pub fn text(&mut self, text: &str) -> &mut Self {
-        let mut rest = text.as_bytes();
-        while let Some(at) = rest.iter().position(|byte| !SHOWN[usize::from(*byte)]) {
-            self.push(&rest[..at]);
-            self.push(percent_encode_byte(rest[at]).as_bytes());
-            rest = &rest[at + 1..];
-        }
-        self.push(rest);
+        self.noted = UNNOTED;
+        self.escaped(text);
         self
     }
 
@@ -111,12 +120,20 @@ impl KeyBuf {
         self
     }
 
-    /// Writes text of a template, which the macro has escaped, or a mark between values: it is taken as it is.
+    /// Writes the name of a variant, or a mark between values: it is taken as it is.
     #[doc(hidden)]
     #[inline]
     pub fn literal(&mut self, text: &'static str) {
         debug_assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{text:?} is not escaped");
         self.push(text.as_bytes());
+    }
+
+    /// Writes text of a template, which the macro has escaped: each call of the function writes it.
+    #[doc(hidden)]
+    #[inline]
+    pub fn template(&mut self, text: &'static str) {
+        debug_assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{text:?} is not escaped");
+        self.append(text.as_bytes());
     }
 
     /// The text as bytes, printable ASCII all of them.
@@ -151,7 +168,54 @@ impl KeyBuf {
         self.len
     }
 
-    /// Writes a number.
+    /// What can be hashed instead of the text. It is at hand; to read a text that has only just been written takes half as long as
+    /// all the rest of a hit.
+    #[inline]
+    pub(crate) fn numbers(&self) -> Option<&[u64]> {
+        self.numbers.get(..self.noted)
+    }
+
+    #[inline]
+    fn note(&mut self, number: u64) {
+        match self.numbers.get_mut(self.noted) {
+            Some(room) => {
+                *room = number;
+                self.noted += 1;
+            }
+            None => self.noted = UNNOTED,
+        }
+    }
+
+    /// Writes a string that stands in the same place of each key of the function, and notes its hash.
+    #[inline]
+    fn string(&mut self, text: &str) {
+        let mut hasher = FoldHasher::with_seed(0, SharedSeed::global_random());
+        hasher.write(text.as_bytes());
+        self.note(hasher.finish());
+        self.escaped(text);
+    }
+
+    #[inline]
+    fn escaped(&mut self, text: &str) {
+        let mut rest = text.as_bytes();
+        while let Some(at) = rest.iter().position(|byte| !SHOWN[usize::from(*byte)]) {
+            self.append(&rest[..at]);
+            self.append(percent_encode_byte(rest[at]).as_bytes());
+            rest = &rest[at + 1..];
+        }
+        self.append(rest);
+    }
+
+    /// Writes a number that stands in the same place of each key of the function.
+    #[inline]
+    fn number(&mut self, number: u64, is_negative: bool) {
+        self.note(number);
+        if is_negative {
+            self.append(b"-");
+        }
+        self.digits(if is_negative { number.wrapping_neg() } else { number });
+    }
+
     #[inline]
     fn digits(&mut self, mut number: u64) {
         // The digits end in the middle and zeros follow, so that equally many bytes are copied for every number: a copy of a
@@ -172,12 +236,18 @@ impl KeyBuf {
                 room.copy_from_slice(digits);
                 self.len += LONGEST_NUMBER - at;
             }
-            _ => self.push(&digits[at..LONGEST_NUMBER]),
+            _ => self.append(&digits[at..LONGEST_NUMBER]),
         }
     }
 
     #[inline]
     fn push(&mut self, ascii: &[u8]) {
+        self.noted = UNNOTED;
+        self.append(ascii);
+    }
+
+    #[inline]
+    fn append(&mut self, ascii: &[u8]) {
         let end = self.len + ascii.len();
         match self.stack.get_mut(self.len..end) {
             Some(free) => {

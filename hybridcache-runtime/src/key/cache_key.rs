@@ -75,6 +75,13 @@ pub trait CacheKey {
     /// Writes the text of this value.
     fn write_key(&self, key: &mut KeyBuf);
 
+    /// Writes the text of an argument, or of a placeholder, which is of this type in each key of the function.
+    #[doc(hidden)]
+    #[inline]
+    fn write_part(&self, key: &mut KeyBuf) {
+        self.write_key(key);
+    }
+
     /// Writes the text of several. Lets bytes be shorter than a list of numbers.
     #[doc(hidden)]
     fn write_slice_key(items: &[Self], key: &mut KeyBuf)
@@ -97,7 +104,7 @@ pub trait CacheKey {
 #[doc(hidden)]
 #[inline]
 pub fn key_part<T: CacheKey + ?Sized>(part: &T, key: &mut KeyBuf) {
-    part.write_key(key);
+    part.write_part(key);
 }
 
 macro_rules! integers {
@@ -108,23 +115,28 @@ macro_rules! integers {
             fn write_key(&self, key: &mut KeyBuf) {
                 key.push(itoa::Buffer::new().format(*self).as_bytes());
             }
-        }
-    )*};
-}
-integers!(u128 i8 i16 i32 i64 i128 isize);
 
-macro_rules! unsigned {
-    ($($integer:ty)*) => {$(
-        #[diagnostic::do_not_recommend]
-        impl CacheKey for $integer {
             #[inline]
-            fn write_key(&self, key: &mut KeyBuf) {
-                key.digits(*self as u64);
+            fn write_part(&self, key: &mut KeyBuf) {
+                #[allow(unused_comparisons, reason = "for the types that have a sign")]
+                key.number(*self as u64, *self < 0);
             }
         }
     )*};
 }
-unsigned!(u16 u32 u64 usize);
+integers!(u16 u32 u64 usize i8 i16 i32 i64 isize);
+
+macro_rules! long_integers {
+    ($($integer:ty)*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl CacheKey for $integer {
+            fn write_key(&self, key: &mut KeyBuf) {
+                key.push(itoa::Buffer::new().format(*self).as_bytes());
+            }
+        }
+    )*};
+}
+long_integers!(u128 i128);
 
 #[diagnostic::do_not_recommend]
 impl CacheKey for u8 {
@@ -168,6 +180,11 @@ impl CacheKey for str {
     fn write_key(&self, key: &mut KeyBuf) {
         key.text(self);
     }
+
+    #[inline]
+    fn write_part(&self, key: &mut KeyBuf) {
+        key.string(self);
+    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -175,6 +192,11 @@ impl CacheKey for String {
     #[inline]
     fn write_key(&self, key: &mut KeyBuf) {
         key.text(self);
+    }
+
+    #[inline]
+    fn write_part(&self, key: &mut KeyBuf) {
+        key.string(self);
     }
 }
 
@@ -228,6 +250,11 @@ macro_rules! pointers {
             fn write_key(&self, key: &mut KeyBuf) {
                 (**self).write_key(key);
             }
+
+            #[inline]
+            fn write_part(&self, key: &mut KeyBuf) {
+                (**self).write_part(key);
+            }
         }
     )*};
 }
@@ -257,6 +284,21 @@ macro_rules! tuples {
                     )*
                 )?
                 key.push(b")");
+            }
+
+            #[inline]
+            #[allow(non_snake_case, reason = "one name for a part's type and the part")]
+            fn write_part(&self, key: &mut KeyBuf) {
+                let ($($first, $($other,)*)?) = self;
+                key.template("(");
+                $(
+                    $first.write_part(key);
+                    $(
+                        key.template(",");
+                        $other.write_part(key);
+                    )*
+                )?
+                key.template(")");
             }
         }
     )*};

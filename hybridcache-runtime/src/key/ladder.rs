@@ -23,7 +23,7 @@ pub trait WritePlain {
 impl<T: Plain + ?Sized> WritePlain for &Placeholder<'_, T> {
     #[inline]
     fn write(&self, key: &mut KeyBuf) {
-        self.0.write_key(key);
+        self.0.write_part(key);
     }
 }
 

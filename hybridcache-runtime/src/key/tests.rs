@@ -388,3 +388,52 @@ proptest! {
         prop_assert!(key_of(&value).bytes().all(is_safe));
     }
 }
+
+/// Killed by: a part that writes another text than the value does, or that is noted although it is not the same for each
+/// value of its type.
+#[test]
+fn parts_write_what_values_write() {
+    fn check<T: CacheKey>(value: T) {
+        let (mut whole, mut part) = (KeyBuf::new(), KeyBuf::new());
+        value.write_key(&mut whole);
+        key_part(&value, &mut part);
+        assert_eq!(part, whole);
+        assert_eq!(whole.numbers(), None);
+        let room = ON_STACK - 5;
+        let (mut whole, mut part) = (KeyBuf::new(), KeyBuf::new());
+        (0..room).for_each(|_| whole.template("x"));
+        (0..room).for_each(|_| part.template("x"));
+        value.write_key(&mut whole);
+        key_part(&value, &mut part);
+        assert_eq!(part, whole, "where it no longer fits the stack");
+    }
+    for number in [0, 1, 9, 10, 11, 99, 100, 101, 12_345, u64::MAX / 10, u64::MAX] {
+        check(number);
+        check(number as u32);
+        check(number as u16);
+        check(number as usize);
+        check(number as i64);
+        check(-(number as i64 / 2));
+    }
+    check((i8::MIN, i16::MIN, i32::MIN, i64::MIN, isize::MIN));
+    check(("a b", String::from("c:d"), &7_u64, 'x', Some(1)));
+    check(());
+}
+
+#[test]
+fn numbers_and_strings_are_noted_and_nothing_else() {
+    fn noted<T: CacheKey>(value: T) -> Option<Vec<u64>> {
+        let mut key = KeyBuf::new();
+        key.template("x:");
+        key_part(&value, &mut key);
+        key.numbers().map(<[u64]>::to_vec)
+    }
+    assert_eq!(noted((7_u64, &8_u32)), Some(vec![7, 8]));
+    assert_ne!(noted(7_i32), noted(-7_i32));
+    assert_ne!(noted("a"), noted("b"));
+    assert_eq!(noted((1_u64, 2_u64, 3_u64, 4_u64)), None, "there is no room for so many");
+    assert_eq!(noted((1_u64, 2_u64, 3_u64, 4_u64, 5_u64)), None);
+    assert_eq!(noted(Some(7_u64)), None);
+    assert_eq!(noted((7_u64, true)), None);
+    assert_eq!(noted(Shape::One("a".into())), None);
+}
