@@ -47,6 +47,9 @@ const LENGTH_AT: usize = 56;
 const CHECKSUM_AT: usize = 60;
 const STAMPS_AT: usize = 64;
 
+/// What is set aside for a payload whose length is not known.
+const USUAL_PAYLOAD: usize = 1024;
+
 /// All of an envelope but the payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -115,7 +118,7 @@ pub fn encode(header: &Header, payload: &[u8]) -> Vec<u8> {
 /// An envelope whose payload `write` appends to the bytes it is given. The kind is what `write` returns, not that of
 /// `header`.
 pub fn encode_with<E>(header: &Header, write: impl FnOnce(&mut Vec<u8>) -> Result<Kind, E>) -> Result<Vec<u8>, E> {
-    let mut envelope = start(header, 0);
+    let mut envelope = start(header, USUAL_PAYLOAD);
     let kind = write(&mut envelope)?;
     finish(&mut envelope, header, kind);
     Ok(envelope)

@@ -74,7 +74,8 @@ pub(crate) fn lead(errand: Errand, work: Work) -> BoxFuture<'static, ()> {
     lead_under(seen, errand, work)
 }
 
-/// The same under these stamps. (Boxed by hand: a stale find runs a second flight from within.)
+/// The same under these stamps. Each part has its own box: most flights need one only, and a box of a kilobyte or more is
+/// dear.
 fn lead_under(seen: Seen, errand: Errand, work: Work) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let origin = errand.cache.origin(&seen);
@@ -83,19 +84,19 @@ fn lead_under(seen: Seen, errand: Errand, work: Work) -> BoxFuture<'static, ()> 
         let found = match (&errand.goal, remote) {
             (Goal::Alone, _) | (_, None) => Found::Unshared,
             (Goal::Overdue, Some(_)) => Found::Degraded,
-            (_, Some(remote)) => errand.seek(&remote, origin, &mut budget).await,
+            (_, Some(remote)) => Box::pin(errand.seek(&remote, origin, &mut budget)).await,
         };
         match found {
             Found::Fresh(entry, source) => errand.adopt(&entry, source, origin),
             Found::Stale(entry, source) => errand.serve_stale(entry, source, origin, work),
-            Found::Leased(lease) => errand.load(work, Some(lease), origin, budget).await,
-            Found::Unshared => errand.load(work, None, origin, budget).await,
+            Found::Leased(lease) => Box::pin(errand.load(work, Some(lease), origin, budget)).await,
+            Found::Unshared => Box::pin(errand.load(work, None, origin, budget)).await,
             Found::Outdated => {
                 let seen = errand.cache.seen(errand.leader.key(), &errand.plan);
                 lead_under(seen, errand, work).await;
             }
             Found::Elsewhere => errand.leave(),
-            Found::Degraded => errand.load_degraded(work, origin, budget).await,
+            Found::Degraded => Box::pin(errand.load_degraded(work, origin, budget)).await,
         }
     })
 }
@@ -212,7 +213,7 @@ impl Errand {
             Loaded::Value(value) => {
                 // Nobody waits for a refresh: the tier may take its time.
                 let budget = if matches!(goal, Goal::Refresh(_)) { cache.budget() } else { budget };
-                let stored = store(&cache, &fill, leader, lease, value, began.elapsed(), budget).await;
+                let stored = Box::pin(store(&cache, &fill, leader, lease, value, began.elapsed(), budget)).await;
                 match goal {
                     Goal::Refresh(claim) if stored => claim.done(),
                     Goal::Value | Goal::Refresh(_) | Goal::Anew if !stored => count(&counters.fenced_publishes),

@@ -145,7 +145,7 @@ impl Errand {
     ) -> Result<Round, RemoteError> {
         let found = |found| Ok(Round::Found(found));
         let (read, asked) = if expects_a_miss {
-            let (read, asked) = self.read_and_ask(remote, fill, budget).await?;
+            let (read, asked) = Box::pin(self.read_and_ask(remote, fill, budget)).await?;
             (read, Some(asked))
         } else {
             (self.cache.read(&**remote, fill, budget).await?, None)
@@ -158,9 +158,24 @@ impl Errand {
             (Read::Stale(entry, _), Goal::Value) => return found(Found::Stale(entry, Source::Redis)),
             (Read::Fresh(_, fence) | Read::Stale(_, fence) | Read::Absent(fence), _) => fence,
         };
+        // In its own box, which a hit does not pay for.
+        Box::pin(self.obtain(remote, fill, budget, pause, &fence, asked)).await
+    }
+
+    /// Gets the lease, or waits for who has it.
+    async fn obtain(
+        &self,
+        remote: &Arc<dyn Remote>,
+        fill: &Fill<'_>,
+        budget: &mut Budget,
+        pause: Duration,
+        fence: &[u8],
+        asked: Option<Asked>,
+    ) -> Result<Round, RemoteError> {
+        let found = |found| Ok(Round::Found(found));
         let Asked { mut lease, waiter, mut answer } = match asked {
             // It was asked for as if nothing stood there. What does is of no use.
-            None | Some(Asked { answer: Acquired::Changed, .. }) => self.ask(remote, fill, &fence, budget).await?,
+            None | Some(Asked { answer: Acquired::Changed, .. }) => self.ask(remote, fill, fence, budget).await?,
             Some(asked) => asked,
         };
         loop {
@@ -193,7 +208,7 @@ impl Errand {
                     return if is_current { Ok(Round::Waited) } else { found(Found::Outdated) };
                 }
             }
-            answer = self.acquire(&mut lease, &**remote, fill, &fence, budget).await?;
+            answer = self.acquire(&mut lease, &**remote, fill, fence, budget).await?;
         }
     }
 

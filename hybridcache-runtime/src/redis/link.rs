@@ -12,18 +12,18 @@ use futures_util::future::try_join;
 #[cfg(any(feature = "sentinel", feature = "cluster"))]
 use redis::ConnectionAddr;
 use redis::aio::{MultiplexedConnection, SendError};
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, Pipeline, PushInfo, RedisError, ServerError, Value, cmd,
-};
+use redis::{AsyncConnectionConfig, Client, Cmd, ConnectionInfo, Pipeline, PushInfo, RedisError, Value, cmd};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::batches::{Batches, Commands};
 #[cfg(feature = "cluster")]
 use super::channels::Channels;
 use super::clock::Sample;
 use super::health::Health;
 use super::messages::{Inbox, Message};
 use super::scripts::{self, Invocation};
+use super::wire::{Wire, unexpected};
 use crate::remote::{RemoteError, RemoteErrorKind};
 
 /// How long connecting may take, the handshake included.
@@ -45,10 +45,10 @@ pub(crate) struct Subscriptions {
 
 /// An open link. It closes when the last handle is dropped.
 pub(crate) struct Link {
-    commands: MultiplexedConnection,
+    wire: Arc<Wire>,
+    batches: Batches,
     /// Only held: its messages go to the inbox.
     _messages: MultiplexedConnection,
-    health: Arc<Health>,
     publish: &'static str,
     beat: Vec<u8>,
     #[cfg(any(feature = "sentinel", feature = "cluster"))]
@@ -68,15 +68,16 @@ impl Link {
         let connect = || client.get_multiplexed_async_connection_with_config(&config);
         let (commands, mut messages) = try_join(connect(), connect()).await.map_err(|error| error.to_string())?;
         listened.subscribe(&mut messages).await.map_err(|error| format!("cannot subscribe: {error}"))?;
+        let (wire, runtime) = (Arc::new(Wire { commands, health }), Handle::current());
         let link = Self {
-            commands,
+            batches: Batches::start(wire.clone(), &runtime),
+            wire,
             _messages: messages,
-            health,
             publish: if listened.is_sharded { "SPUBLISH" } else { "PUBLISH" },
             beat: listened.beat,
             #[cfg(any(feature = "sentinel", feature = "cluster"))]
             address: server.addr().clone(),
-            runtime: Handle::current(),
+            runtime,
         };
         link.load_scripts().await.map_err(|error| error.to_string())?;
         Ok(link)
@@ -90,7 +91,7 @@ impl Link {
     }
 
     pub(crate) fn health(&self) -> &Health {
-        &self.health
+        &self.wire.health
     }
 
     #[cfg(any(feature = "sentinel", feature = "cluster"))]
@@ -112,7 +113,7 @@ impl Link {
     /// Teaches the server the scripts. It may refuse (they then travel with each call), unless it serves nothing now.
     async fn load_scripts(&self) -> Result<(), RemoteError> {
         self.pipeline(&scripts::load()).await?;
-        match self.health.trouble() {
+        match self.wire.health.trouble() {
             Some(trouble) => Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: trouble.to_owned() }),
             None => Ok(()),
         }
@@ -131,37 +132,33 @@ impl Link {
     /// nothing yet. A refusal (no permission, another node's slot) will not change.
     pub(crate) async fn beat(&self) {
         let mut publish = cmd(self.publish);
-        publish.arg(&self.beat).arg(&Message::beat(self.health.next_nonce()));
+        publish.arg(&self.beat).arg(&Message::beat(self.wire.health.next_nonce()));
         match self.call(&publish).await {
-            Err(error) if error.kind == RemoteErrorKind::Refused => self.health.report(error.message),
+            Err(error) if error.kind == RemoteErrorKind::Refused => self.wire.health.report(error.message),
             _ => {}
         }
     }
 
     pub(crate) async fn call(&self, command: &Cmd) -> Result<Value, RemoteError> {
-        match self.commands.clone().send_packed_command(command).await {
-            Ok(Value::ServerError(error)) => Err(self.refused(&error)),
-            Ok(value) => Ok(value),
-            Err(error) => Err(self.broken(&error)),
-        }
+        self.wire.call(command).await
     }
 
-    /// The answers of all commands; that one was refused says nothing about the others.
     pub(crate) async fn pipeline(&self, commands: &Pipeline) -> Result<Vec<Result<Value, RemoteError>>, RemoteError> {
-        let sent = self.commands.clone().send_packed_commands(commands, 0, commands.len()).await;
-        let replies = sent.map_err(|error| self.broken(&error))?;
-        if replies.len() != commands.len() {
-            return Err(unexpected("a pipeline"));
+        self.wire.pipeline(commands).await
+    }
+
+    /// As [`Self::call`], for what many callers do at once.
+    pub(crate) async fn ask(&self, command: Cmd) -> Result<Value, RemoteError> {
+        let place = self.batches.enter();
+        if place.is_alone {
+            // In its own box, which others do not pay for.
+            return Box::pin(self.wire.call(&command)).await;
         }
-        let replies = replies.into_iter().map(|reply| match reply {
-            Value::ServerError(error) => Err(self.refused(&error)),
-            value => Ok(value),
-        });
-        Ok(replies.collect())
+        answered(self.batches.send(Commands(command, None)).await?.0)
     }
 
     pub(crate) async fn run(&self, invocation: &Invocation) -> Result<Value, RemoteError> {
-        let reply = self.call(&invocation.by_hash()).await;
+        let reply = self.ask(invocation.by_hash()).await;
         self.or_by_source(reply, invocation).await
     }
 
@@ -177,18 +174,26 @@ impl Link {
         command: Cmd,
         invocation: &Invocation,
     ) -> Result<(Result<Value, RemoteError>, Result<Value, RemoteError>), RemoteError> {
-        let mut pipeline = Pipeline::with_capacity(2);
-        pipeline.add_command(command).add_command(invocation.by_hash());
-        let mut replies = self.pipeline(&pipeline).await?.into_iter();
-        let mut next = || replies.next().unwrap_or_else(|| Err(unexpected("a pipeline")));
-        let (first, second) = (next(), next());
-        Ok((first, self.or_by_source(second, invocation).await))
+        let place = self.batches.enter();
+        let (first, second) = if place.is_alone {
+            let mut pipeline = Pipeline::with_capacity(2);
+            pipeline.add_command(command).add_command(invocation.by_hash());
+            let mut replies = Box::pin(self.wire.pipeline(&pipeline)).await?.into_iter();
+            (replies.next(), replies.next())
+        } else {
+            self.batches.send(Commands(command, Some(invocation.by_hash()))).await?
+        };
+        Ok((answered(first), self.or_by_source(answered(second), invocation).await))
     }
 
     /// Runs a step behind everything that was sent before; nobody waits for it.
     pub(crate) fn run_detached(self: &Arc<Self>, invocation: Invocation) {
         let link = self.clone();
-        self.runtime.spawn(async move { link.run(&invocation).await });
+        self.runtime.spawn(async move {
+            // Not past what waits to be sent: it may be what this takes back.
+            let reply = link.batches.send(Commands(invocation.by_hash(), None)).await?.0;
+            link.or_by_source(answered(reply), &invocation).await
+        });
     }
 
     async fn or_by_source(
@@ -197,28 +202,9 @@ impl Link {
         invocation: &Invocation,
     ) -> Result<Value, RemoteError> {
         match reply {
-            Err(error) if error.message.starts_with("NOSCRIPT") => self.call(&invocation.by_source()).await,
+            Err(error) if error.message.starts_with("NOSCRIPT") => Box::pin(self.call(&invocation.by_source())).await,
             reply => reply,
         }
-    }
-
-    /// The server said no. Some answers mean that another server is the right one by now.
-    fn refused(&self, error: &ServerError) -> RemoteError {
-        let message = [error.code(), error.details().unwrap_or_default()].join(" ");
-        if matches!(error.code(), "READONLY" | "LOADING" | "MASTERDOWN" | "MOVED") {
-            self.health.report(message.as_str());
-        }
-        RemoteError { kind: RemoteErrorKind::Refused, message }
-    }
-
-    fn broken(&self, error: &RedisError) -> RemoteError {
-        let message = error.to_string();
-        if error.is_timeout() {
-            // The heartbeat decides whether the link has to go.
-            return RemoteError { kind: RemoteErrorKind::Timeout, message };
-        }
-        self.health.report(message.as_str());
-        RemoteError { kind: RemoteErrorKind::Unavailable, message }
     }
 }
 
@@ -253,9 +239,8 @@ fn config() -> AsyncConnectionConfig {
         .set_pipeline_buffer_size(PIPELINE_BUFFER)
 }
 
-/// A reply of a form that no server gives.
-pub(crate) fn unexpected(to: &str) -> RemoteError {
-    RemoteError { kind: RemoteErrorKind::Refused, message: format!("unexpected answer to {to}") }
+fn answered(reply: Option<Result<Value, RemoteError>>) -> Result<Value, RemoteError> {
+    reply.unwrap_or_else(|| Err(unexpected("a pipeline")))
 }
 
 fn time(reply: &Value) -> Option<Duration> {

@@ -10,9 +10,10 @@ use super::channels::Channels;
 #[cfg(feature = "cluster")]
 use super::cluster::{Cluster, Topology};
 use super::health::{Health, Proofs};
-use super::link::{Link, Subscriptions, unexpected};
+use super::link::{Link, Subscriptions};
 use super::messages::Inbox;
 use super::target::Target;
+use super::wire::unexpected;
 use crate::remote::{Listeners, RemoteError, RemoteErrorKind};
 
 /// What a tier's links are opened for.

@@ -3,6 +3,7 @@
 //! Each atomic step of the protocol is a Lua script (`*.lua`); values never pass through one, they are staged under a
 //! name of their own and renamed. Reading is a plain `GET`.
 
+mod batches;
 mod channels;
 mod clock;
 #[cfg(feature = "cluster")]
@@ -20,6 +21,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod wire;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -32,11 +34,12 @@ use tokio::time::timeout;
 
 use self::channels::Channels;
 use self::clock::ServerClock;
-use self::link::{Link, unexpected};
+use self::link::Link;
 use self::links::{Links, Purpose};
 use self::scripts::{Invocation, Step};
 use self::supervisor::{State, Uplink, supervise};
 use self::target::Target;
+use self::wire::unexpected;
 use crate::address::{Address, groups};
 use crate::remote::{
     Acquired, Fetched, HEAD, Invalidation, Listeners, Published, Remote, RemoteError, RemoteFuture, StampName, Token,
@@ -140,6 +143,9 @@ impl Drop for RedisTier {
 impl Remote for RedisTier {
     fn fetch<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
         let get = get(key);
+        if stamps.is_empty() {
+            return Box::pin(async move { stamps::fetch_alone(self.link(key)?.ask(get).await) });
+        }
         Box::pin(async move { stamps::fetch(&*self.links()?, key.group(), get, stamps).await })
     }
 

@@ -4,22 +4,27 @@
 use redis::{Cmd, Value, cmd};
 
 use super::channels::Channels;
-use super::link::unexpected;
 use super::links::Links;
 use super::messages::Message;
+use super::wire::unexpected;
 use crate::address::group_of;
 use crate::remote::{Fetched, RemoteError, StampName};
 
 /// Reads an entry (`get` is how, `key` where) and the stamps beside it.
 pub(crate) async fn fetch(links: &Links, key: &str, get: Cmd, names: &[StampName]) -> Result<Fetched, RemoteError> {
     if names.is_empty() {
-        return Ok(Fetched { entry: entry_bytes(links.at(key)?.call(&get).await)?, stamps: Vec::new() });
+        return fetch_alone(links.at(key)?.ask(get).await);
     }
     // Whichever is read first: the call began before both.
     let commands = [(key, get)].into_iter().chain(readings(links, names)).collect();
     let mut replies = links.scatter(commands).await.into_iter();
     let entry = entry_bytes(replies.next().unwrap_or_else(|| Err(unexpected("a pipeline"))))?;
     Ok(Fetched { entry, stamps: values(replies, names.len())? })
+}
+
+/// The entry that was read without stamps.
+pub(crate) fn fetch_alone(reply: Result<Value, RemoteError>) -> Result<Fetched, RemoteError> {
+    Ok(Fetched { entry: entry_bytes(reply)?, stamps: Vec::new() })
 }
 
 /// Gives each stamp a new value and tells every process.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics to fail")]
 
+mod batches;
 #[cfg(feature = "cluster")]
 mod clusters;
 mod counts;

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use futures_util::FutureExt;
 use shuttle::future::block_on;
@@ -9,7 +10,7 @@ use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread::spawn;
 
 use super::{World, explore, version};
-use crate::flight::{Claim, Course, Joined, Leader};
+use crate::flight::{Claim, Course, Joined, Joiner, Leader};
 use crate::outcome::Outcome;
 use crate::remote::{Invalidation, Listener};
 
@@ -148,14 +149,32 @@ fn what_supersedes_a_flight_has_the_last_word() {
     });
 }
 
-/// The caller drives the flight, somebody joins, and the load wants a task. Killed by: `drive` putting a course back that
-/// others wait for, or that wants a task; `take_over` leaving what it took; a caller that is not among those who are woken.
+/// The caller drives the flight, the load wants a task, and somebody may join. Killed by: `in_a_task` not saying what it wants;
+/// a caller that is not among those who are woken.
 #[test]
 fn a_flight_that_changes_hands_ends_for_everybody() {
     explore(|| {
+        assert_eq!(drive_or_join(&World::new()), 0, "alone");
         let world = World::new();
         let callers: Vec<_> = (0..2).map(|_| world.clone()).map(|world| spawn(move || drive_or_join(&world))).collect();
         callers.into_iter().for_each(|caller| assert_eq!(caller.join().unwrap(), 0));
+    });
+}
+
+/// The caller is polled once, and then not before somebody else has the outcome. Killed by: `drive` putting back what others
+/// wait for; not taking it over.
+#[test]
+fn who_joins_does_not_depend_on_the_caller() {
+    explore(|| {
+        let world = World::new();
+        let Claim::Lead(leader) = world.local.flights.claim(&world.key, &world.seen()) else { panic!("nobody leads") };
+        let joiner = leader.caller();
+        joiner.embark(course(world.clone(), leader));
+        let other = world.clone();
+        let other = spawn(move || drive_or_join(&other));
+        block_on(poll_fn(|context| Poll::Ready(joiner.drive(context).into_iter().for_each(task))));
+        assert_eq!(other.join().unwrap(), 0);
+        assert_eq!(outcome(drive(joiner)), 0);
     });
 }
 
@@ -163,18 +182,26 @@ fn a_flight_that_changes_hands_ends_for_everybody() {
 fn drive_or_join(world: &Arc<World>) -> u64 {
     let joined = match world.local.flights.claim(&world.key, &world.seen()) {
         Claim::Lead(leader) => {
-            let mut joiner = leader.caller();
+            let joiner = leader.caller();
             joiner.embark(course(world.clone(), leader));
-            block_on(poll_fn(|context| {
-                joiner.drive(context).into_iter().for_each(task);
-                joiner.poll_unpin(context)
-            }))
+            drive(joiner)
         }
         Claim::Join(joiner) => {
             joiner.take_over().into_iter().for_each(task);
             block_on(joiner)
         }
     };
+    outcome(joined)
+}
+
+fn drive(mut joiner: Joiner) -> Joined {
+    block_on(poll_fn(|context| {
+        joiner.drive(context).into_iter().for_each(task);
+        joiner.poll_unpin(context)
+    }))
+}
+
+fn outcome(joined: Joined) -> u64 {
     match joined {
         Joined::Outcome(Outcome::Value(entry)) => version(&entry),
         Joined::Outcome(_) | Joined::Retry => panic!("no load fails"),

@@ -1,0 +1,67 @@
+//! What many callers ask at once.
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+
+use super::*;
+
+fn numbered(id: u64) -> Address {
+    Address::new("test", "shop::user", 1, &format!("id:{id}"))
+}
+
+/// Whoever found others under way was sent with them. Some give up, one is refused, and some ask two things at once. Killed
+/// by: a pair that takes one answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_gets_the_answer_to_what_was_asked() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    for id in 0..500 {
+        server.command(&[b"SET", numbered(id).entry().as_bytes(), id.to_string().as_bytes()]);
+    }
+    plant_garbage(&server, &numbered(7).entry(), 0);
+    for _ in 0..4 {
+        let given_up: Vec<_> = (0..100).map(numbered).collect();
+        let mut leaving: Vec<_> = given_up.iter().map(|key| process.tier.fetch(key, &[])).collect();
+        leaving.iter_mut().for_each(|asked| drop(asked.now_or_never()));
+        let asking = (0..500).map(|id| {
+            let (tier, token) = (process.tier.clone(), process.token(id));
+            async move {
+                let key = numbered(id);
+                match id % 3 {
+                    0 => tier.fetch_and_acquire(&key, token, LEASE).await.unwrap().0,
+                    _ => tier.fetch(&key, &[]).await.unwrap().entry,
+                }
+            }
+        });
+        let asking: Vec<_> = asking.map(tokio::spawn).collect();
+        drop(leaving);
+        let found = join_all(asking).await;
+        for (id, found) in found.into_iter().enumerate() {
+            let expected = if id == 7 { Vec::new() } else { id.to_string().into_bytes() };
+            assert_eq!(found.unwrap(), Some(expected), "{id}");
+        }
+    }
+}
+
+/// The answer to an `acquire` that was given up is not known: what takes it back must come behind it, or it must not be sent.
+/// Killed by: sending it all the same, and its release past what waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_does_not_overtake_what_it_takes_back() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    for round in 0..20 {
+        let keys: Vec<_> = (0..50).map(numbered).collect();
+        // With these under way, what follows waits to be sent.
+        let mut others: Vec<_> = keys.iter().map(|key| process.tier.fetch(key, &[])).collect();
+        others.iter_mut().for_each(|asked| drop(asked.now_or_never()));
+        for (attempt, key) in keys.iter().enumerate() {
+            let token = process.token(round * 100 + attempt as u64);
+            drop(process.tier.acquire(key, token, LEASE, b"").now_or_never());
+            process.tier.release(key, token);
+        }
+        eventually("no lease is left", || server.keys("*:l").is_empty()).await;
+    }
+    // Behind everything: nothing comes after its release.
+    assert_eq!(process.fetch(&key()).await, None);
+    assert_eq!(server.keys("*"), Vec::<String>::new());
+}
