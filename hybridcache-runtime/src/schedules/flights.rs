@@ -174,7 +174,10 @@ fn who_joins_does_not_depend_on_the_caller() {
         joiner.embark(course(world.clone(), leader));
         let other = world.clone();
         let other = spawn(move || drive_or_join(&other));
-        block_on(poll_fn(|context| Poll::Ready(joiner.drive(context).into_iter().for_each(task))));
+        block_on(poll_fn(|context| {
+            joiner.drive(context).into_iter().for_each(task);
+            Poll::Ready(())
+        }));
         assert_eq!(other.join().unwrap(), 0);
         assert_eq!(outcome(drive(joiner)), 0);
     });
