@@ -40,7 +40,8 @@ fn main() -> ExitCode {
 fn ours(hits: u64) {
     let runtime = runtime::Builder::new_current_thread().enable_time().build().expect("a runtime can be built");
     runtime.block_on(async {
-        let cache = HybridCache::builder().memory(Memory::entries(2 * KEYS)).build().await.expect("the settings are right");
+        let cache =
+            HybridCache::builder().memory(Memory::entries(2 * KEYS)).build().await.expect("the settings are right");
         CACHE.set(cache).expect("it is set once");
         for id in 0..KEYS {
             user(id).await;
