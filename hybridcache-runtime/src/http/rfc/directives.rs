@@ -1,0 +1,1 @@
+//! `Cache-Control`: directives and their arguments.

@@ -1,0 +1,1 @@
+//! Lists, tokens and strings within fields.

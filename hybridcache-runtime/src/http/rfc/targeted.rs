@@ -1,0 +1,1 @@
+//! Targeted fields (RFC 9213).
