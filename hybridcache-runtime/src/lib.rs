@@ -28,7 +28,7 @@ mod function;
 mod global;
 mod handle;
 #[cfg(feature = "http")]
-mod http;
+pub mod http;
 mod journal;
 mod key;
 mod lease;

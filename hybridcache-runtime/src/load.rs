@@ -70,26 +70,26 @@ pub struct Turn<S: Shape> {
 }
 
 /// The same without its types.
-struct Duty {
-    caller: Caller,
-    leader: Leader,
-    goal: Goal,
+pub(crate) struct Duty {
+    pub(crate) caller: Caller,
+    pub(crate) leader: Leader,
+    pub(crate) goal: Goal,
     /// What the caller gets meanwhile.
-    stale: Option<Arc<Entry>>,
+    pub(crate) stale: Option<Arc<Entry>>,
 }
 
 /// Who asks, and until when.
-struct Caller {
-    cache: HybridCache,
-    key: Arc<Key>,
-    plan: Plan,
-    deadline: Instant,
+pub(crate) struct Caller {
+    pub(crate) cache: HybridCache,
+    pub(crate) key: Arc<Key>,
+    pub(crate) plan: Plan,
+    pub(crate) deadline: Instant,
     /// The load that this call is part of.
-    frame: Option<Arc<Frame>>,
+    pub(crate) frame: Option<Arc<Frame>>,
 }
 
 /// What has become of a call.
-enum Next {
+pub(crate) enum Next {
     Answered(Outcome),
     Load(Duty),
 }
@@ -216,7 +216,7 @@ async fn join(call: Call, plan: Plan) -> Next {
 }
 
 /// One load per key in this process.
-async fn join_or_lead(caller: Caller) -> Next {
+pub(crate) async fn join_or_lead(caller: Caller) -> Next {
     let mut joined = false;
     loop {
         let joiner = match caller.flights().claim(&caller.key, &caller.seen()) {
@@ -249,7 +249,7 @@ async fn join_or_lead(caller: Caller) -> Next {
 }
 
 /// Starts a flight: in this caller where it has to look into the shared tier first, else in a task.
-async fn fly(duty: Duty, work: Work) -> Outcome {
+pub(crate) async fn fly(duty: Duty, work: Work) -> Outcome {
     let Duty { caller: Caller { cache, key, plan, deadline, frame }, leader, goal, stale } = duty;
     let joiner = leader.caller();
     let expects_a_miss = matches!(goal, Goal::Value) && cache.expects_a_miss(&key);
@@ -292,7 +292,7 @@ impl Caller {
 
     /// What another flight has brought between the look into memory and the claim.
     fn landed(&self) -> Option<Outcome> {
-        let outcome = Outcome::Value(self.cache.in_memory(&self.key)?);
+        let outcome = Outcome::Value(self.cache.in_memory(&self.key).filter(|entry| self.plan.accepts(entry))?);
         self.can_have(&outcome).then(|| {
             self.key.function.counters.hits_memory.count();
             outcome

@@ -1,0 +1,155 @@
+//! The layer and its service.
+
+use std::mem::replace;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{Request, Response, Uri, request, response};
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+use tracing::warn;
+
+use super::body::CacheBody;
+use super::builder::Builder;
+use super::drive::Drive;
+use super::origin::Exchange;
+use super::outcome::CacheOutcome;
+use super::rfc::status::Forward;
+use super::rfc::{CacheStatus, groups, invalidate};
+use super::settings::Settings;
+use super::tell::tell;
+use super::visit::{Arrival, Visit, for_rules, group_tag, hide, path_tag};
+use crate::cache::HybridCache;
+use crate::error::Error;
+
+/// A `tower` layer that answers from the cache what the handlers behind it have answered before.
+///
+/// A cheap handle: clones are the same layer.
+#[derive(Clone, Debug)]
+pub struct HttpCacheLayer {
+    pub(super) cache: HybridCache,
+    pub(super) settings: Arc<Settings>,
+}
+
+impl HttpCacheLayer {
+    /// A layer over a cache, to be configured.
+    pub fn builder(cache: HybridCache) -> Builder {
+        Builder::new(cache)
+    }
+
+    /// Invalidates all answers of a path, in all processes: of every host, query and variant. The path is the raw one, as it
+    /// stands in requests; a query is not looked at.
+    ///
+    /// # Errors
+    /// When the shared tier could not be told: see [`Error::is_pending`].
+    pub async fn invalidate(&self, path: &str) -> Result<(), Error> {
+        let path = path.split('?').next().unwrap_or_default();
+        self.cache.invalidate_tag(&path_tag(&self.settings, path)).await
+    }
+
+    /// Invalidates everything that carries a tag, answers and values of cached functions alike.
+    ///
+    /// # Errors
+    /// When the shared tier could not be told: see [`Error::is_pending`].
+    pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
+        self.cache.invalidate_tag(tag).await
+    }
+}
+
+impl<S> Layer<S> for HttpCacheLayer {
+    type Service = HttpCache<S>;
+
+    fn layer(&self, inner: S) -> HttpCache<S> {
+        HttpCache { inner, layer: self.clone() }
+    }
+}
+
+/// The service that [`HttpCacheLayer`] makes of another.
+#[derive(Clone, Debug)]
+pub struct HttpCache<S> {
+    inner: S,
+    layer: HttpCacheLayer,
+}
+
+impl<S, B, B2> Service<Request<B>> for HttpCache<S>
+where
+    S: Service<Request<B>, Response = Response<B2>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    B: Body + Send + 'static,
+    B2: Body<Data = Bytes> + Send + 'static,
+    B2::Error: Send + 'static,
+{
+    type Response = Response<CacheBody<B2>>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The one that was polled ready is the one to call.
+        let next = self.inner.clone();
+        let service = replace(&mut self.inner, next);
+        self.layer.clone().answer(Exchange { service, request })
+    }
+}
+
+impl HttpCacheLayer {
+    fn answer<S, B, B2>(self, exchange: Exchange<S, B>) -> BoxFuture<'static, Result<Response<CacheBody<B2>>, S::Error>>
+    where
+        S: Service<Request<B>, Response = Response<B2>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        B: Body + Send + 'static,
+        B2: Body<Data = Bytes> + Send + 'static,
+        B2::Error: Send + 'static,
+    {
+        let Exchange { service, request } = exchange;
+        let (mut parts, body) = request.into_parts();
+        hide(&self.settings.hidden, &mut parts.headers);
+        let arrival = Visit::of(&self.settings, &self.cache, &parts, body.is_end_stream());
+        let request = Request::from_parts(parts, body);
+        match arrival {
+            Arrival::Visit(visit) => Box::pin(Drive::new(visit, Exchange { service, request }).run()),
+            Arrival::Bypass(forward) => Box::pin(async move {
+                let mut response = Exchange { service, request }.forward().await?;
+                tell(&self.settings, &mut response, forwarded(forward));
+                Ok(response)
+            }),
+            Arrival::Unsafe => Box::pin(async move {
+                let (parts, body) = request.into_parts();
+                let asked = for_rules(&parts);
+                let request = Request::from_parts(parts, body);
+                let response = Exchange { service, request }.forward().await?;
+                let (head, body) = response.into_parts();
+                self.void(&asked, &head).await;
+                let mut response = Response::from_parts(head, body);
+                tell(&self.settings, &mut response, forwarded(Forward::Method));
+                Ok(response)
+            }),
+        }
+    }
+
+    /// What an unsafe request makes void, before its client hears that it was done.
+    async fn void(&self, request: &request::Parts, response: &response::Parts) {
+        let paths = invalidate::targets(request, response);
+        let paths = paths.iter().map(Uri::path).map(|path| path_tag(&self.settings, path));
+        let groups = groups::invalidated(request, response);
+        let groups = groups.iter().map(|group| group_tag(&self.settings, request, group));
+        for tag in paths.chain(groups) {
+            // It is gone here, and repeated until the others know.
+            if let Err(error) = self.cache.invalidate_tag(&tag).await {
+                warn!(%error, "what a request has changed is not invalidated everywhere");
+            }
+        }
+    }
+}
+
+fn forwarded(forward: Forward) -> CacheOutcome {
+    CacheOutcome { status: CacheStatus { forward: Some(forward), ..CacheStatus::default() }, age: None, stale: false }
+}
