@@ -189,9 +189,7 @@ impl KeyBuf {
     /// Writes a string that stands in the same place of each key of the function, and notes its hash.
     #[inline]
     fn string(&mut self, text: &str) {
-        let mut hasher = FoldHasher::with_seed(0, SharedSeed::global_random());
-        hasher.write(text.as_bytes());
-        self.note(hasher.finish());
+        self.note(hash(text));
         self.escaped(text);
     }
 
@@ -266,6 +264,17 @@ impl KeyBuf {
         }
         self.heap.extend_from_slice(ascii);
     }
+}
+
+/// Nobody outside can know it. The hasher takes a text's length from its seed alone.
+#[inline]
+fn hash(text: &str) -> u64 {
+    let secret = SharedSeed::global_random();
+    let mut seed = FoldHasher::with_seed(!0, secret);
+    seed.write_usize(text.len());
+    let mut hasher = FoldHasher::with_seed(seed.finish(), secret);
+    hasher.write(text.as_bytes());
+    hasher.finish()
 }
 
 impl Default for KeyBuf {

@@ -4,7 +4,7 @@ mod read_back;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -436,4 +436,12 @@ fn numbers_and_strings_are_noted_and_nothing_else() {
     assert_eq!(noted(Some(7_u64)), None);
     assert_eq!(noted((7_u64, true)), None);
     assert_eq!(noted(Shape::One("a".into())), None);
+}
+
+/// Killed by: a hash of the bytes alone (the hasher leaves lengths to its seed).
+#[test]
+fn texts_of_one_letter_are_noted_by_their_length() {
+    let lengths = || (0..100).chain([1_000, 1_001]);
+    let hashes: HashSet<_> = lengths().map(|length| super::hash(&"x".repeat(length))).collect();
+    assert_eq!(hashes.len(), lengths().count());
 }
