@@ -18,9 +18,12 @@
 //! ```
 
 pub(crate) mod age;
+#[cfg(test)]
+mod any_bytes;
 pub(crate) mod conditional;
 pub(crate) mod date;
 pub(crate) mod directives;
+pub(crate) mod etag;
 pub(crate) mod fields;
 pub(crate) mod freshen;
 pub(crate) mod freshness;
@@ -35,6 +38,7 @@ pub(crate) mod rules;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod stored;
+pub(crate) mod structured;
 pub(crate) mod targeted;
 pub(crate) mod vary;
 

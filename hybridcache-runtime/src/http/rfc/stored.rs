@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode, request, response};
+use http::{HeaderMap, StatusCode, header, response};
 
+use super::date;
 use super::rules::Rules;
-use super::store::Terms;
+use super::store::{self, Storing, Terms};
 
 /// The head of a stored answer: what the rules look at when it is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,14 +22,38 @@ pub(crate) struct Stored {
 impl Stored {
     /// What is kept of an answer that may be kept.
     pub(crate) fn new(response: &response::Parts, terms: Terms, got: SystemTime) -> Self {
-        let _ = (response, terms, got);
-        todo!()
+        Self::from_parts(response.status, response.headers.clone(), terms, got)
+    }
+
+    pub(super) fn from_parts(status: StatusCode, mut headers: HeaderMap, terms: Terms, got: SystemTime) -> Self {
+        for name in &terms.withheld {
+            headers.remove(name);
+        }
+        headers.remove(header::AGE);
+        if date::of(&headers, &header::DATE).is_none() {
+            headers.insert(header::DATE, date::value(got));
+        }
+        Stored { status, headers, got, terms }
+    }
+
+    /// What was stored elsewhere, by this configuration's rules: of it come status, headers, its age on arrival and when that was.
+    /// `None`: by these rules it would not have been stored.
+    pub(crate) fn restore(
+        status: StatusCode,
+        headers: HeaderMap,
+        initial_age: Duration,
+        got: SystemTime,
+        rules: &Rules,
+    ) -> Option<Self> {
+        match store::judge(status, &headers, rules, initial_age, got, false) {
+            Storing::Yes(terms) => Some(Self::from_parts(status, headers, terms, got)),
+            Storing::No(_) => None,
+        }
     }
 
     /// How old it is. Never less than it was on arrival, wherever the clock went.
     pub(crate) fn age(&self, now: SystemTime) -> Duration {
-        let _ = now;
-        todo!()
+        self.terms.initial_age.saturating_add(date::between(self.got, now))
     }
 
     /// For how long it is fresh yet; zero where it is stale.
@@ -43,19 +68,57 @@ impl Stored {
 
     /// Whether asking the origin can end in a 304.
     pub(crate) fn has_validator(&self) -> bool {
-        todo!()
+        store::has_validator(&self.headers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Response;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn got() -> SystemTime {
+        SystemTime::UNIX_EPOCH + 784_111_777 * SECOND
     }
 
-    /// The terms, computed anew: what came from the shared tier carries its head only. `None`: it may not be stored (any more).
-    pub(crate) fn judge_again(
-        request: &request::Parts,
-        status: StatusCode,
-        headers: HeaderMap,
-        initial_age: Duration,
-        got: SystemTime,
-        rules: &Rules,
-    ) -> Option<Self> {
-        let _ = (request, status, headers, initial_age, got, rules);
-        todo!()
+    #[test]
+    fn keeps_what_may_be_kept() {
+        let response = Response::builder().header("a", "1").header("age", "2").header("b", "3").header("date", "foo");
+        let terms = Terms { withheld: vec!["a".parse().unwrap()], ..Terms::default() };
+        let stored = Stored::new(&response.body(()).unwrap().into_parts().0, terms, got());
+        let mut names: Vec<_> = stored.headers.keys().map(|name| name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["b", "date"]);
+        assert_eq!(stored.headers["date"], "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert!(!stored.has_validator());
+    }
+
+    #[test]
+    fn ages() {
+        let terms = Terms { initial_age: 10 * SECOND, fresh_for: 12 * SECOND, ..Terms::default() };
+        let stored = Stored::from_parts(StatusCode::OK, HeaderMap::new(), terms, got());
+        for (now, age, fresh, stale) in
+            [(got(), 10, 2, 0), (got() + 2 * SECOND, 12, 0, 0), (got() + 5 * SECOND, 15, 0, 3)]
+        {
+            assert_eq!(stored.age(now), age * SECOND);
+            assert_eq!((stored.fresh_for(now), stored.stale_for(now)), (fresh * SECOND, stale * SECOND));
+        }
+        assert_eq!(stored.age(got() - SECOND), 10 * SECOND, "the clock was set back");
+    }
+
+    #[test]
+    fn restores_by_todays_rules() {
+        let headers: HeaderMap =
+            [(header::CACHE_CONTROL, "max-age=60".parse().unwrap()), (header::SET_COOKIE, "a=b".parse().unwrap())]
+                .into_iter()
+                .collect();
+        let restored = |set_cookie| {
+            Stored::restore(StatusCode::OK, headers.clone(), SECOND, got(), &Rules { set_cookie, ..Rules::default() })
+        };
+        assert_eq!(restored(false), None);
+        assert_eq!(restored(true).unwrap().fresh_for(got()), 59 * SECOND);
     }
 }
