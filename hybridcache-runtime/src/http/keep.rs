@@ -2,10 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, SET_COOKIE};
-use http::{HeaderMap, HeaderName, StatusCode, request, response};
+use http::header::{CONTENT_RANGE, SET_COOKIE};
+use http::{StatusCode, request, response};
 
 use super::policy::CachePolicy;
+use super::rfc::directives::{ResponseDirectives, Scope};
+use super::rfc::targeted::Control;
 use super::rfc::vary::Vary;
 use super::rfc::{self, Refusal, Storing, Terms, groups, hop, store, vary};
 use super::settings::{Mode, Settings};
@@ -56,20 +58,19 @@ pub(super) fn judge(
         let fresh_for = policy.fresh_for.or(policy.ttl).unwrap_or(terms.fresh_for).min(ttl);
         terms = with_times(terms, fresh_for, ttl, settings);
     }
-    if response.headers.contains_key(CONTENT_ENCODING) && !terms.vary.contains(&ACCEPT_ENCODING) {
-        // Handlers forget to say it: a client that cannot read these bytes must not get them.
-        terms.vary.push(ACCEPT_ENCODING);
-    }
-    let public = directives(&response.headers, |name| name == "public");
-    let authorized = public || directives(&response.headers, |name| name == "s-maxage" || name == "must-revalidate");
+    let said = Control::of(&response.headers, &settings.rules).directives;
+    let (public, authorized) = (said.public, said.public || said.must_revalidate || said.s_maxage.is_there());
     Verdict::Keep(Kept { terms, ttl, tags: policy.tags, public, authorized })
 }
 
 /// The three times, unless the answer says that it is not for others.
 fn configured(settings: &Settings, response: &response::Parts, policy: &CachePolicy) -> Option<(Terms, Duration)> {
     let headers = &response.headers;
-    let is_refused = |name: &str| matches!(name, "no-store" | "private" | "no-cache");
-    if headers.contains_key(SET_COOKIE) || directives(headers, is_refused) {
+    // What is said to this cache does not make public what is said to all.
+    let said = [ResponseDirectives::of(headers), Control::of(headers, &settings.rules).directives];
+    let is_refused =
+        |said: &ResponseDirectives| said.no_store || said.private != Scope::Nothing || said.no_cache != Scope::Nothing;
+    if headers.contains_key(SET_COOKIE) || said.iter().any(is_refused) {
         return None;
     }
     let Vary::On(fields) = vary::of(headers) else { return None };
@@ -82,7 +83,7 @@ fn configured(settings: &Settings, response: &response::Parts, policy: &CachePol
         Some(negative) if response.status.as_u16() >= 400 => (negative, negative),
         _ => return None,
     };
-    let forbids_stale = directives(headers, |name| matches!(name, "must-revalidate" | "proxy-revalidate"));
+    let forbids_stale = said.iter().any(|said| said.must_revalidate || said.proxy_revalidate);
     let terms = Terms {
         must_revalidate: forbids_stale,
         vary: fields,
@@ -115,52 +116,9 @@ pub(super) fn lifetimes(kept: &Kept, head: &rfc::Stored) -> (Duration, Duration)
     let terms = &kept.terms;
     let fresh = terms.fresh_for.saturating_sub(terms.initial_age).min(kept.ttl);
     let stale = terms.stale_while_revalidate.max(terms.stale_if_error);
-    // It can be confirmed by the handler for as long as the layer keeps anything.
-    let useful = if head.has_validator() { kept.ttl } else { fresh.saturating_add(stale) };
+    // It can be confirmed by the handler for as long as the layer keeps anything; and what forbids stale answers does so as long.
+    let is_remembered = head.has_validator() || terms.must_revalidate;
+    let useful = if is_remembered { kept.ttl } else { fresh.saturating_add(stale) };
     // The engine would serve it as fresh: the rules see to it that it is not.
     (fresh, useful.clamp(fresh, kept.ttl.max(fresh)))
-}
-
-/// Whether one of the directives of `Cache-Control` is such. Of a value in quotes nothing is taken for a directive.
-fn directives(headers: &HeaderMap, is_such: impl Fn(&str) -> bool) -> bool {
-    let named = |name: HeaderName| headers.get_all(name).into_iter().any(|line| line_has(line.as_bytes(), &is_such));
-    named(CACHE_CONTROL)
-}
-
-fn line_has(line: &[u8], is_such: &impl Fn(&str) -> bool) -> bool {
-    let (mut quoted, mut escaped) = (false, false);
-    let parts = line.split(|byte| {
-        let separates = *byte == b',' && !quoted;
-        quoted ^= *byte == b'"' && !escaped;
-        escaped = quoted && *byte == b'\\' && !escaped;
-        separates
-    });
-    parts.into_iter().any(|part| {
-        let name = part.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
-        is_such(&String::from_utf8_lossy(name).to_ascii_lowercase())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn has(lines: &[&str], name: &str) -> bool {
-        let fields = lines.iter().map(|line| (CACHE_CONTROL, line.parse().expect("a value")));
-        let headers = fields.fold(HeaderMap::new(), |mut headers, (name, value)| {
-            headers.append(name, value);
-            headers
-        });
-        directives(&headers, |found| found == name)
-    }
-
-    /// Killed by: comparing case; the first line only; splitting within quotes.
-    #[test]
-    fn directives_are_found_on_all_lines_whatever_their_case() {
-        assert!(has(&["max-age=60", "Private"], "private"));
-        assert!(has(&["max-age=60 , NO-STORE"], "no-store"));
-        assert!(has(&["private=\"set-cookie\""], "private"));
-        assert!(!has(&["x=\"a, no-store\", max-age=1"], "no-store"));
-        assert!(has(&["x=\"a\\\", b\", no-store"], "no-store"));
-    }
 }

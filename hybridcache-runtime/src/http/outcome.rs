@@ -52,7 +52,7 @@ impl CacheOutcome {
         Some(match self.status.forward? {
             Forward::Bypass => Forwarded::Bypass,
             Forward::Method => Forwarded::Method,
-            Forward::UriMiss => Forwarded::Miss,
+            Forward::UriMiss | Forward::Miss => Forwarded::Miss,
             Forward::VaryMiss => Forwarded::VaryMiss,
             Forward::Request => Forwarded::Request,
             Forward::Stale | Forward::Partial => Forwarded::Stale,

@@ -72,7 +72,7 @@ impl Visit {
         request: &request::Parts,
         is_empty: bool,
     ) -> Arrival {
-        let mut wants = match requests::ask(request, &settings.rules) {
+        let mut wants = match requests::ask(request) {
             Asked::Bypass(requests::Bypass::Method) => return Arrival::Bypass(Forward::Method),
             Asked::Bypass(_) => return Arrival::Bypass(Forward::Bypass),
             Asked::Unsafe => return Arrival::Unsafe,

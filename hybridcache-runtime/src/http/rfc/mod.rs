@@ -42,7 +42,7 @@ pub(crate) mod structured;
 pub(crate) mod targeted;
 pub(crate) mod vary;
 
-pub(crate) use self::request::{Asked, Bypass, Wants};
+pub(crate) use self::request::{Asked, Wants};
 pub(crate) use self::reuse::Reuse;
 pub(crate) use self::rules::Rules;
 pub(crate) use self::status::CacheStatus;
