@@ -44,7 +44,8 @@ async fn case_12_paths_are_never_merged() {
 #[tokio::test]
 async fn case_13_parts_of_the_key_do_not_run_into_each_other() {
     let keyed = |builder| configured(builder).key(Key::default().header("one").header("two"));
-    let site = Site::new(keyed, async |request, _| format!("{}|{}", field(&request, "one"), field(&request, "two"))).await;
+    let site =
+        Site::new(keyed, async |request, _| format!("{}|{}", field(&request, "one"), field(&request, "two"))).await;
     for _ in 0..2 {
         for (one, two) in [("a:b", "c"), ("a", "b:c"), ("a", "b;c"), ("a;two=b", "c"), ("", "a:b"), ("a=b", "")] {
             let reply = site.ask("GET", "/").header("one", one).header("two", two).send().await;
@@ -64,7 +65,7 @@ async fn a_parameter_that_is_left_out_makes_no_entry() {
     assert_eq!(site.get("/?page=2").await.body, "2");
 }
 
-/// A request with two hosts is for whoever is behind, not for the store.
+/// Killed by: not asking `accept_request`.
 #[tokio::test]
 async fn a_request_that_may_be_refused_is_not_stored() {
     let only = |builder| configured(builder).accept_request(|request| request.uri.path() != "/live");

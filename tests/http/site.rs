@@ -148,9 +148,9 @@ pub async fn until(condition: impl Fn() -> bool) {
 
 /// An answer with these fields.
 pub fn reply(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
-    let response = headers.iter().fold(Response::builder().status(status), |response, (name, value)| {
-        response.header(*name, *value)
-    });
+    let response = headers
+        .iter()
+        .fold(Response::builder().status(status), |response, (name, value)| response.header(*name, *value));
     response.body(body.into()).unwrap()
 }
 
