@@ -65,7 +65,7 @@ async fn a_parameter_that_is_left_out_makes_no_entry() {
     assert_eq!(site.get("/?page=2").await.body, "2");
 }
 
-/// A request with two hosts is for whoever is behind, not for the store.
+/// Killed by: not asking `accept_request`.
 #[tokio::test]
 async fn a_request_that_may_be_refused_is_not_stored() {
     let only = |builder| configured(builder).accept_request(|request| request.uri.path() != "/live");
