@@ -63,8 +63,9 @@ fn modified(stored: &Stored) -> Option<std::time::SystemTime> {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use http::{Request, StatusCode};
+    use http::StatusCode;
 
+    use super::super::sample::{self, Lines, headers};
     use super::super::store::Terms;
     use super::*;
 
@@ -72,11 +73,7 @@ mod tests {
     const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const AFTER: &str = "Mon, 07 Nov 1994 08:49:37 GMT";
 
-    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
-        lines.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
-    }
-
-    fn stored(status: u16, lines: &[(&str, &str)]) -> Stored {
+    fn stored(status: u16, lines: Lines<'_>) -> Stored {
         let got = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         Stored::from_parts(StatusCode::from_u16(status).unwrap(), headers(lines), Terms::default(), got)
     }
@@ -92,7 +89,7 @@ mod tests {
             ("if-unmodified-since", DATE),
             ("a", "1"),
         ];
-        let check = |stored: Stored, has_validator: bool, expected: &[(&str, &str)]| {
+        let check = |stored: Stored, has_validator: bool, expected: Lines<'_>| {
             let mut request = headers(&client);
             assert_eq!(revalidate(&stored, &mut request), has_validator);
             assert_eq!(request, headers(expected));
@@ -111,7 +108,7 @@ mod tests {
         let tagged = || stored(200, &[("etag", "\"abc\""), ("last-modified", DATE)]);
         let weak = || stored(200, &[("etag", "W/\"abc\"")]);
         let dated = || stored(200, &[("last-modified", DATE)]);
-        let cases: &[(Stored, &[(&str, &str)], bool)] = &[
+        let cases: &[(Stored, Lines<'_>, bool)] = &[
             (tagged(), &[], false),
             (tagged(), &[("if-none-match", "\"abc\"")], true),
             (tagged(), &[("if-none-match", "W/\"abc\"")], true),
@@ -137,8 +134,7 @@ mod tests {
             (stored(404, &[("etag", "\"abc\"")]), &[("if-none-match", "\"abc\"")], false),
         ];
         for (stored, lines, expected) in cases {
-            let (mut request, ()) = Request::new(()).into_parts();
-            request.headers = headers(lines);
+            let request = sample::request("GET", "/", lines);
             assert_eq!(not_modified(&request, stored), *expected, "{lines:?} {stored:?}");
         }
     }

@@ -92,8 +92,9 @@ pub(crate) fn contradicted_by_head(stored: &Stored, head: &response::Parts) -> b
 mod tests {
     use std::time::Duration;
 
-    use http::{Request, Response, StatusCode};
+    use http::StatusCode;
 
+    use super::super::sample::{self, Lines, response};
     use super::*;
 
     const DAY: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -103,20 +104,12 @@ mod tests {
         httpdate::parse_http_date(text).unwrap()
     }
 
-    fn response(status: u16, lines: &[(&str, &str)]) -> response::Parts {
-        let response = lines
-            .iter()
-            .fold(Response::builder().status(status), |response, (name, value)| response.header(*name, *value));
-        response.body(()).unwrap().into_parts().0
-    }
-
-    fn stored(lines: &[(&str, &str)]) -> Stored {
+    fn stored(lines: Lines<'_>) -> Stored {
         Stored::new(&response(200, lines), Terms::default(), time(DAY))
     }
 
-    fn freshened(kept: &[(&str, &str)], request: &[(&str, &str)], not_modified: &[(&str, &str)]) -> Freshened {
-        let request = request.iter().fold(Request::builder(), |request, (name, value)| request.header(*name, *value));
-        let request = request.body(()).unwrap().into_parts().0;
+    fn freshened(kept: Lines<'_>, request: Lines<'_>, not_modified: Lines<'_>) -> Freshened {
+        let request = sample::request("GET", "/", request);
         by_304(&stored(kept), &request, &response(304, not_modified), &Rules::default(), time(NEXT), time(NEXT))
     }
 
@@ -162,7 +155,7 @@ mod tests {
 
     #[test]
     fn only_what_it_is_about() {
-        let cases: &[(&[(&str, &str)], &[(&str, &str)], bool)] = &[
+        let cases: &[(Lines<'_>, Lines<'_>, bool)] = &[
             (&[("etag", "\"a\"")], &[], true),
             (&[("etag", "\"a\"")], &[("etag", "\"a\"")], true),
             (&[("etag", "\"a\"")], &[("etag", "\"b\"")], false),

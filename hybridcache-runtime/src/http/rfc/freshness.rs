@@ -56,17 +56,15 @@ fn made(headers: &HeaderMap, got: SystemTime) -> SystemTime {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::{self, Lines};
     use super::*;
 
     const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const HOUR_LATER: &str = "Sun, 06 Nov 1994 09:49:37 GMT";
     const DAY_BEFORE: &str = "Sat, 05 Nov 1994 08:49:37 GMT";
 
-    fn check(status: u16, lines: &[(&str, &str)], expected: u64) {
-        let headers: HeaderMap = lines
-            .iter()
-            .map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap()))
-            .collect();
+    fn check(status: u16, lines: Lines<'_>, expected: u64) {
+        let headers = sample::headers(lines);
         let rules = Rules::default();
         let control = Control::of(&headers, &rules);
         let got = httpdate::parse_http_date(NOW).unwrap();

@@ -33,8 +33,7 @@ fn strings(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use http::{Request, Response};
-
+    use super::super::sample;
     use super::*;
 
     #[test]
@@ -55,12 +54,10 @@ mod tests {
 
     #[test]
     fn only_unsafe_requests_invalidate() {
-        let (response, ()) =
-            Response::builder().header(&CACHE_GROUP_INVALIDATION, r#""a", "b""#).body(()).unwrap().into_parts();
+        let response = sample::response(200, &[("cache-group-invalidation", r#""a", "b""#)]);
         for (method, expected) in [("POST", &["a", "b"][..]), ("M-SEARCH", &["a", "b"]), ("GET", &[]), ("OPTIONS", &[])]
         {
-            let (request, ()) = Request::builder().method(method).body(()).unwrap().into_parts();
-            assert_eq!(invalidated(&request, &response), expected, "{method}");
+            assert_eq!(invalidated(&sample::request(method, "/", &[]), &response), expected, "{method}");
         }
     }
 }

@@ -98,14 +98,10 @@ fn without_dots(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use http::{Request, Response};
+    use super::super::sample::{Lines, request, response};
 
-    fn targets(method: &str, uri: &str, status: u16, lines: &[(&str, &str)]) -> Vec<String> {
-        let request = Request::builder().method(method).uri(uri).header("host", "Example.com").body(()).unwrap();
-        let response = lines
-            .iter()
-            .fold(Response::builder().status(status), |response, (name, value)| response.header(*name, *value));
-        let found = super::targets(&request.into_parts().0, &response.body(()).unwrap().into_parts().0);
+    fn targets(method: &str, uri: &str, status: u16, lines: Lines<'_>) -> Vec<String> {
+        let found = super::targets(&request(method, uri, &[("host", "Example.com")]), &response(status, lines));
         found.into_iter().map(|uri| uri.to_string()).collect()
     }
 

@@ -9,13 +9,15 @@
 //! request::ask ── Bypass ──► origin; nothing stored
 //!              ── Unsafe ──► origin; then invalidate::targets and groups::invalidated say what goes
 //!              ── Lookup(wants)
-//!                   the primary key has entries: vary::same picks the one whose request agrees
+//!                   the primary key has entries: vary::key tells which is for this request
 //!                   stored ── reuse::decide ── Fresh, Stale ──► reply::answer (200, 206, 304, 416, HEAD)
-//!                                           ── Revalidate ──► conditional::validators to the origin ── 304: freshen::by_304
-//!                                                                                          ── 5xx, none: reuse::on_error
+//!                                           ── Revalidate ──► conditional::revalidate, to the origin
+//!                                                             ── 304: freshen::by_304
+//!                                                             ── failure: reuse::on_error
 //!                   nothing ── only_if_cached: 504 ── else origin
 //!                   an answer ── store::terms ── Yes(terms): Stored::new, and keep
 //! ```
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test panics to fail"))]
 
 pub(crate) mod age;
 #[cfg(test)]
@@ -35,6 +37,8 @@ pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod reuse;
 pub(crate) mod rules;
+#[cfg(test)]
+mod sample;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod stored;

@@ -88,19 +88,16 @@ fn position(digits: &str) -> Option<u64> {
 mod tests {
     use std::time::SystemTime;
 
-    use http::{HeaderName, StatusCode};
+    use http::StatusCode;
 
+    use super::super::sample::{Lines, headers};
     use super::super::store::Terms;
     use super::*;
 
     const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
     const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
-    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
-        lines.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
-    }
-
-    fn check(request: &[(&str, &str)], response: &[(&str, &str)], length: u64, expected: &Ranged) {
+    fn check(request: Lines<'_>, response: Lines<'_>, length: u64, expected: &Ranged) {
         let got = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let stored = Stored::from_parts(StatusCode::OK, headers(response), Terms::default(), got);
         assert_eq!(wanted(&headers(request), &stored, length), *expected, "{request:?} {response:?}");

@@ -86,15 +86,11 @@ fn wants(request: &Parts) -> Wants {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
-
+    use super::super::sample::{self, Lines};
     use super::*;
 
-    fn asked(method: &str, lines: &[(&str, &str)]) -> Asked {
-        let request = lines
-            .iter()
-            .fold(Request::builder().method(method), |request, (name, value)| request.header(*name, *value));
-        ask(&request.body(()).unwrap().into_parts().0)
+    fn asked(method: &str, lines: Lines<'_>) -> Asked {
+        ask(&sample::request(method, "/", lines))
     }
 
     #[test]

@@ -179,27 +179,22 @@ pub(super) fn has_validator(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{Request, Response};
-
+    use super::super::sample::{self, Lines};
     use super::*;
 
-    fn judged(request: &[(&str, &str)], status: u16, response: &[(&str, &str)], rules: &Rules) -> Storing {
-        let request = request.iter().fold(Request::builder(), |request, (name, value)| request.header(*name, *value));
-        let response = response
-            .iter()
-            .fold(Response::builder().status(status), |response, (name, value)| response.header(*name, *value));
+    fn judged(request: Lines<'_>, status: u16, response: Lines<'_>, rules: &Rules) -> Storing {
         let got = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-        terms(&request.body(()).unwrap().into_parts().0, &response.body(()).unwrap().into_parts().0, rules, got, got)
+        terms(&sample::request("GET", "/", request), &sample::response(status, response), rules, got, got)
     }
 
-    fn refused(request: &[(&str, &str)], status: u16, response: &[(&str, &str)]) -> Option<Refusal> {
+    fn refused(request: Lines<'_>, status: u16, response: Lines<'_>) -> Option<Refusal> {
         match judged(request, status, response, &Rules::default()) {
             Storing::No(refusal) => Some(refusal),
             Storing::Yes(_) => None,
         }
     }
 
-    fn kept(response: &[(&str, &str)]) -> Terms {
+    fn kept(response: Lines<'_>) -> Terms {
         match judged(&[], 200, response, &Rules { stale_on_error: Duration::from_secs(9), ..Rules::default() }) {
             Storing::Yes(terms) => terms,
             Storing::No(refusal) => panic!("{response:?} {refusal:?}"),
@@ -209,7 +204,7 @@ mod tests {
     #[test]
     fn what_the_answer_says() {
         let fresh = ("cache-control", "max-age=60");
-        let cases: &[(&[(&str, &str)], Option<Refusal>)] = &[
+        let cases: &[(Lines<'_>, Option<Refusal>)] = &[
             (&[], Some(Refusal::Useless)),
             (&[("etag", "\"a\"")], None),
             (&[("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")], None),

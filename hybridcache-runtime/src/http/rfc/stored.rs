@@ -74,8 +74,7 @@ impl Stored {
 
 #[cfg(test)]
 mod tests {
-    use http::Response;
-
+    use super::super::sample;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -86,9 +85,9 @@ mod tests {
 
     #[test]
     fn keeps_what_may_be_kept() {
-        let response = Response::builder().header("a", "1").header("age", "2").header("b", "3").header("date", "foo");
+        let response = sample::response(200, &[("a", "1"), ("age", "2"), ("b", "3"), ("date", "foo")]);
         let terms = Terms { withheld: vec!["a".parse().unwrap()], ..Terms::default() };
-        let stored = Stored::new(&response.body(()).unwrap().into_parts().0, terms, got());
+        let stored = Stored::new(&response, terms, got());
         let mut names: Vec<_> = stored.headers.keys().map(|name| name.as_str()).collect();
         names.sort_unstable();
         assert_eq!(names, ["b", "date"]);
@@ -111,10 +110,7 @@ mod tests {
 
     #[test]
     fn restores_by_todays_rules() {
-        let headers: HeaderMap =
-            [(header::CACHE_CONTROL, "max-age=60".parse().unwrap()), (header::SET_COOKIE, "a=b".parse().unwrap())]
-                .into_iter()
-                .collect();
+        let headers = sample::headers(&[("cache-control", "max-age=60"), ("set-cookie", "a=b")]);
         let restored = |set_cookie| {
             Stored::restore(StatusCode::OK, headers.clone(), SECOND, got(), &Rules { set_cookie, ..Rules::default() })
         };

@@ -78,18 +78,17 @@ fn scope(item: &Item) -> Scope {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::{Lines, headers};
     use super::*;
 
-    fn control(lines: &[(&'static str, &str)]) -> Control {
-        let headers =
-            lines.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();
+    fn control(lines: Lines<'_>) -> Control {
         let targeted = vec![HeaderName::from_static("app-cache-control"), HeaderName::from_static("cdn-cache-control")];
-        Control::of(&headers, &Rules { targeted, ..Rules::default() })
+        Control::of(&headers(lines), &Rules { targeted, ..Rules::default() })
     }
 
     #[test]
     fn the_most_specific_valid_field_controls() {
-        let cases: &[(&[(&'static str, &str)], bool, Seconds)] = &[
+        let cases: &[(Lines<'_>, bool, Seconds)] = &[
             (&[("cache-control", "max-age=1")], false, Seconds::Is(1)),
             (&[("cache-control", "max-age=1"), ("cdn-cache-control", "max-age=2")], true, Seconds::Is(2)),
             (&[("app-cache-control", "max-age=3"), ("cdn-cache-control", "max-age=2")], true, Seconds::Is(3)),

@@ -60,11 +60,8 @@ fn normalised(request: &HeaderMap, name: &HeaderName) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::{Lines, headers};
     use super::*;
-
-    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
-        lines.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
-    }
 
     #[test]
     fn star_anywhere_is_star() {
@@ -88,12 +85,12 @@ mod tests {
 
     #[test]
     fn keys() {
-        let key = |names: &[&str], lines: &[(&str, &str)]| {
+        let key = |names: &[&str], lines: Lines<'_>| {
             let names: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
             super::key(&names, &headers(lines))
         };
         let on = ["accept-language", "foo"];
-        let same: &[[&[(&str, &str)]; 2]] = &[
+        let same: &[[Lines<'_>; 2]] = &[
             [&[], &[("other", "1")]],
             [&[("foo", "1, 2")], &[("foo", "1"), ("foo", "2")]],
             [&[("foo", "1,2")], &[("foo", " 1, 2 ")]],
@@ -102,7 +99,7 @@ mod tests {
         for [one, other] in same {
             assert_eq!(key(&on, one), key(&on, other), "{one:?} {other:?}");
         }
-        let different: &[[&[(&str, &str)]; 2]] = &[
+        let different: &[[Lines<'_>; 2]] = &[
             [&[], &[("foo", "")]],
             [&[("foo", "1")], &[("foo", "2")]],
             [&[("foo", "1")], &[("foo", "1"), ("foo", "2")]],
