@@ -26,7 +26,7 @@ impl Calls {
         self.0.load(SeqCst)
     }
 
-    fn add(&self) -> usize {
+    pub fn add(&self) -> usize {
         self.0.fetch_add(1, SeqCst) + 1
     }
 
