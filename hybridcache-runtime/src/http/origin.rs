@@ -17,8 +17,7 @@ use super::keep::{self, Kept, Verdict};
 use super::policy::CachePolicy;
 use super::record::{Held, Page};
 use super::rfc::freshen::{self, Freshened};
-use super::rfc::{self, CacheStatus, conditional};
-use super::tell::of_the_layer;
+use super::rfc::{self, conditional};
 use super::visit::Visit;
 
 /// A request and who is to answer it: both are used once.
@@ -110,8 +109,9 @@ fn confirmed<B: Body<Data = Bytes>, E>(
     let (settings, page) = (&visit.settings, &stored.page);
     let updated = match freshen::by_304(&page.head, &visit.request, head, &settings.rules, times.0, times.1) {
         Freshened::Yes(updated) | Freshened::YesButDrop(updated, _) => updated,
-        // It is about something that nobody has.
-        Freshened::No => return Fetched::Failed(Ok(of_the_layer(StatusCode::BAD_GATEWAY))),
+        // It is about something that nobody has. The handler cannot be asked twice, and has said that what we have will do; but
+        // who comes next asks anew.
+        Freshened::No => return Fetched::Own(visit.untold(page, times.1)),
     };
     let (mut parts, ()) = Response::new(()).into_parts();
     (parts.status, parts.headers) = (updated.status, updated.headers);
@@ -123,10 +123,7 @@ fn confirmed<B: Body<Data = Bytes>, E>(
         Verdict::Keep(kept) => Fetched::Whole(Arc::new(new_page(&parts, page.body.clone(), &kept, times.1)), kept),
         Verdict::Leave => {
             let head = rfc::Stored { headers: parts.headers, got: times.1, ..page.head.clone() };
-            let (fresh, ttl) = (page.fresh, page.ttl);
-            Fetched::Own(
-                visit.fresh(&Page { head, body: page.body.clone(), fresh, ttl, ..**page }, CacheStatus::default()),
-            )
+            Fetched::Own(visit.untold(&Page { head, body: page.body.clone(), ..**page }, times.1))
         }
     }
 }

@@ -63,16 +63,7 @@ impl Visit {
     }
 
     fn page<B: Body<Data = Bytes>>(&self, page: &Page, now: SystemTime, status: CacheStatus) -> Response<CacheBody<B>> {
-        let head = &page.head;
-        let reply = reply::answer(&self.request, head, page.body.len() as u64, now);
-        let body = match reply.part {
-            Part::Whole => page.body.clone(),
-            Part::Nothing => Bytes::new(),
-            Part::Range(range) => slice(&page.body, &range),
-        };
-        let mut response = Response::new(CacheBody::stored(body));
-        *response.status_mut() = reply.status;
-        *response.headers_mut() = reply.headers;
+        let (mut response, head) = (self.untold(page, now), &page.head);
         let stale = head.stale_for(now);
         let ttl = if stale.is_zero() { Ok(head.fresh_for(now)) } else { Err(stale) };
         let outcome = CacheOutcome {
@@ -81,6 +72,20 @@ impl Visit {
             status: CacheStatus { ttl: Some(ttl), ..status },
         };
         tell(&self.settings, &mut response, outcome);
+        response
+    }
+
+    /// A page as this request gets it, without a word about what was done.
+    pub(super) fn untold<B: Body<Data = Bytes>>(&self, page: &Page, now: SystemTime) -> Response<CacheBody<B>> {
+        let reply = reply::answer(&self.request, &page.head, page.body.len() as u64, now);
+        let body = match reply.part {
+            Part::Whole => page.body.clone(),
+            Part::Nothing => Bytes::new(),
+            Part::Range(range) => slice(&page.body, &range),
+        };
+        let mut response = Response::new(CacheBody::stored(body));
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
         response
     }
 }
