@@ -89,6 +89,7 @@ pub(crate) struct Caller {
 }
 
 /// What has become of a call.
+#[allow(clippy::large_enum_variant, reason = "it is moved once, and a box would be one more for each miss")]
 pub(crate) enum Next {
     Answered(Outcome),
     Load(Duty),

@@ -16,6 +16,7 @@ use super::body::CacheBody;
 use super::load::{Answered, Direct, Load, Unasked, failed, take};
 use super::origin::{Exchange, Fetched};
 use super::record::{Held, Record, Variants};
+use super::rfc::freshen::contradicted_by_head;
 use super::rfc::reuse::{self, Reason};
 use super::rfc::status::Forward;
 use super::rfc::{CacheStatus, Reuse};
@@ -24,6 +25,7 @@ use super::slot::Refused;
 use super::visit::{Looked, Place, Visit};
 use crate::load::{Duty, Next, fly};
 use crate::outcome::Outcome;
+use crate::remote::Invalidation;
 use crate::work::Work;
 
 /// How often a request is sent on to where its answer stands. It moves when a handler names new fields or tags.
@@ -57,9 +59,9 @@ where
     B2: Body<Data = Bytes> + Send + 'static,
     B2::Error: Send + 'static,
 {
-    pub(super) fn new(visit: Visit, exchange: Exchange<S, B>) -> Self {
+    pub(super) fn new(visit: Arc<Visit>, exchange: Exchange<S, B>) -> Self {
         let unasked = Arc::new(Mutex::new(Some(exchange)));
-        Self { visit: Arc::new(visit), unasked, forward: Forward::UriMiss, collapsed: false }
+        Self { visit, unasked, forward: Forward::UriMiss, collapsed: false }
     }
 
     pub(super) async fn run(mut self) -> Answered<B2, S::Error> {
@@ -73,6 +75,7 @@ where
                 }
                 Looked::OnlyIfCached => return Ok(self.visit.gateway_timeout(None)),
                 Looked::Pass(place, stored) => return self.pass(place, stored).await,
+                Looked::Head(place, held) => return self.head(place, held).await,
                 Looked::Load(place, stored) => match self.load(place, stored).await {
                     Ended::Answered(answered) => return answered,
                     Ended::Elsewhere(variants) => known = variants,
@@ -193,11 +196,8 @@ where
         let Some(exchange) = take(&self.unasked) else { return Ok(self.late()) };
         let timeout = self.visit.settings.timeout;
         let Some(place) = place else {
-            self.forward = if self.visit.secrets.any() { Forward::Bypass } else { self.forward };
-            return match within(timeout, exchange.forward()).await {
-                Some(answered) => Ok(self.visit.own(answered?, self.forward)),
-                None => Ok(self.late()),
-            };
+            let forward = if self.visit.secrets.any() { Forward::Bypass } else { Forward::Miss };
+            return self.forward(exchange, forward).await;
         };
         self.forward = self.why(&place, stored.as_ref());
         let begun = place.slot.begin();
@@ -215,6 +215,24 @@ where
                 Ok(self.visit.fresh(&page, self.status(is_kept)))
             }
         }
+    }
+
+    /// Asks the handler as the client does, and stores nothing.
+    async fn forward(self, exchange: Exchange<S, B>, forward: Forward) -> Answered<B2, S::Error> {
+        match within(self.visit.settings.timeout, exchange.forward()).await {
+            Some(answered) => Ok(self.visit.own(answered?, forward)),
+            None => Ok(self.visit.gateway_timeout(Some(forward))),
+        }
+    }
+
+    async fn head(self, place: Place, held: Held) -> Answered<B2, S::Error> {
+        let Some(exchange) = take(&self.unasked) else { return Ok(self.late()) };
+        let (head, body) = self.forward(exchange, Forward::Stale).await?.into_parts();
+        if contradicted_by_head(&held.page.head, &head) {
+            // Pending where others cannot be told: they will be.
+            let _ = place.slot.cache.invalidate(&place.slot.key, Invalidation::Delete).await;
+        }
+        Ok(Response::from_parts(head, body))
     }
 
     fn status(&self, stored: bool) -> CacheStatus {

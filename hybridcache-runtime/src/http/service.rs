@@ -41,7 +41,8 @@ impl HttpCacheLayer {
     }
 
     /// Invalidates all answers of a path, in all processes: of every host, query and variant. The path is the raw one, as it
-    /// stands in requests; a query is not looked at.
+    /// stands in requests; a query is not looked at. Paths share 65,536 tags, so that an answer of another path may go with
+    /// them.
     ///
     /// # Errors
     /// When the shared tier could not be told: see [`Error::is_pending`].

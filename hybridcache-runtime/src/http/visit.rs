@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use http::header::RANGE;
 use http::{HeaderMap, HeaderName, Request, request};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::key::{self, Secrets};
 use super::record::{Held, Page, Record, Variants};
@@ -35,7 +36,7 @@ pub(super) struct Visit {
 
 /// What a request is to the layer.
 pub(super) enum Arrival {
-    Visit(Visit),
+    Visit(Arc<Visit>),
     /// To the handler as it is.
     Bypass(Forward),
     /// To the handler as it is; then it is seen what that makes void.
@@ -52,6 +53,8 @@ pub(super) enum Looked {
     Load(Place, Option<Held>),
     /// The handler has to be asked, by each for himself.
     Pass(Option<Place>, Option<Held>),
+    /// The handler has to be asked, by a HEAD, which may tell that what is stored is out of date.
+    Head(Place, Held),
     /// The client would rather have nothing.
     OnlyIfCached,
 }
@@ -80,12 +83,9 @@ impl Visit {
         };
         let overrides = |name: &&str| request.headers.contains_key(*name) && !settings.key.has_name(name);
         let is_refused = settings.accept_request.as_ref().is_some_and(|accept| !accept(request));
-        let mut secrets = settings.key.secrets(&request.headers);
-        if settings.private == Private::Share {
-            secrets = Secrets::default();
-        }
+        let secrets = secrets(settings, &request.headers);
         let is_private = secrets.any() && settings.mode == Mode::Configured;
-        if !is_empty || is_refused || is_private || OVERRIDES.iter().any(|name| overrides(name)) {
+        if !is_empty || is_refused || is_private || OVERRIDES.iter().any(overrides) {
             return Arrival::Bypass(Forward::Bypass);
         }
         let Some(primary) = settings.key.of(request) else { return Arrival::Bypass(Forward::Bypass) };
@@ -94,7 +94,7 @@ impl Visit {
         }
         let request = for_rules(request);
         let (settings, cache) = (settings.clone(), cache.clone());
-        Arrival::Visit(Self { settings, cache, request, wants, secrets, primary })
+        Arrival::Visit(Arc::new(Self { settings, cache, request, wants, secrets, primary }))
     }
 
     /// What memory has for it. `known` is what stands at the request's own key where memory may not have it.
@@ -133,7 +133,8 @@ impl Visit {
             Reuse::StaleWhileRevalidate => Looked::Refresh(held, place()),
             Reuse::OnlyIfCached => Looked::OnlyIfCached,
             // What a HEAD says fills nothing.
-            Reuse::Revalidate(_) if self.wants.head || self.wants.no_store => Looked::Pass(None, None),
+            Reuse::Revalidate(_) if self.wants.head => Looked::Head(place(), held),
+            Reuse::Revalidate(_) if self.wants.no_store => Looked::Pass(None, None),
             Reuse::Revalidate(_) if self.secrets.any() => Looked::Pass(self.storing(place()), Some(held)),
             Reuse::Revalidate(_) => Looked::Load(place(), Some(held)),
         }
@@ -211,9 +212,22 @@ impl Visit {
     }
 }
 
+/// What of who asks counts.
+fn secrets(settings: &Settings, headers: &HeaderMap) -> Secrets {
+    let found = settings.key.secrets(headers);
+    match (settings.private, settings.mode) {
+        (Private::Bypass, _) => found,
+        (Private::Share, Mode::Configured) => Secrets::default(),
+        // The standard has rules of its own for `Authorization`.
+        (Private::Share, Mode::OriginHeaders) => Secrets { cookie: false, ..found },
+    }
+}
+
 /// What all entries of a path carry, whatever host, query and variant they are of.
+///
+/// Paths share 65,536 tags: a tag costs the shared tier some bytes for ever, and clients choose paths.
 pub(super) fn path_tag(settings: &Settings, path: &str) -> String {
-    format!("http:{}:{path}", settings.name)
+    format!("http:{}:{:04x}", settings.name, xxh3_64(path.as_bytes()) as u16)
 }
 
 /// Of RFC 9875: within one origin.

@@ -26,8 +26,6 @@ pub(crate) enum Forward {
     Request,
     /// `stale`
     Stale,
-    /// `partial`
-    Partial,
 }
 
 impl Forward {
@@ -41,7 +39,6 @@ impl Forward {
             Forward::Miss => "miss",
             Forward::Request => "request",
             Forward::Stale => "stale",
-            Forward::Partial => "partial",
         }
     }
 }
