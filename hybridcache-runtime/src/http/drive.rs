@@ -64,10 +64,9 @@ where
         Self { visit, unasked, forward: Forward::UriMiss, collapsed: false }
     }
 
-    pub(super) async fn run(mut self) -> Answered<B2, S::Error> {
-        let mut known = None;
+    pub(super) async fn run(mut self, mut looked: Looked) -> Answered<B2, S::Error> {
         for _ in 0..ROUNDS {
-            match self.visit.look(known.take()) {
+            let known = match looked {
                 Looked::Hit(held) => return Ok(self.visit.hit(&held)),
                 Looked::Refresh(held, place) => {
                     self.refresh(place, &held).await;
@@ -78,10 +77,11 @@ where
                 Looked::Head(place, held) => return self.head(place, held).await,
                 Looked::Load(place, stored) => match self.load(place, stored).await {
                     Ended::Answered(answered) => return answered,
-                    Ended::Elsewhere(variants) => known = variants,
+                    Ended::Elsewhere(variants) => variants,
                     Ended::Alone(place) => return self.pass(Some(place), None).await,
                 },
-            }
+            };
+            looked = self.visit.look(known);
         }
         self.pass(None, None).await
     }
@@ -219,7 +219,7 @@ where
 
     /// Asks the handler as the client does, and stores nothing.
     async fn forward(self, exchange: Exchange<S, B>, forward: Forward) -> Answered<B2, S::Error> {
-        match within(self.visit.settings.timeout, exchange.forward()).await {
+        match within(self.visit.settings.timeout, exchange.forward(&self.visit)).await {
             Some(answered) => Ok(self.visit.own(answered?, forward)),
             None => Ok(self.visit.gateway_timeout(Some(forward))),
         }
