@@ -23,7 +23,7 @@ use super::rfc::{CacheStatus, Reuse};
 use super::settings::StaleOn;
 use super::slot::Refused;
 use super::visit::{Looked, Place, Visit};
-use crate::load::{Duty, Next, fly};
+use crate::load::{Duty, Settled, fly};
 use crate::outcome::Outcome;
 use crate::remote::Invalidation;
 use crate::work::Work;
@@ -90,7 +90,7 @@ where
     async fn refresh(&self, place: Place, held: &Held) {
         if let Some(duty) = place.slot.refresh(&held.entry) {
             let (work, _) = self.work(place, Arc::new(Mutex::new(Some(held.entry.clone()))));
-            fly(duty, work).await;
+            fly(duty, work).outcome().await;
         }
     }
 
@@ -100,8 +100,8 @@ where
         let visit = self.visit.clone();
         let refused: Refused = Arc::new(Mutex::new(stored.map(|held| held.entry)));
         match place.slot.join(move |entry| visit.accepts(entry), &refused).await {
-            Next::Load(duty) => self.lead(duty, place, refused).await,
-            Next::Answered(outcome) => {
+            Settled::Load(duty) => self.lead(*duty, place, refused).await,
+            Settled::Answered(outcome) => {
                 self.collapsed = true;
                 self.end(outcome, place, &refused)
             }
@@ -110,7 +110,7 @@ where
 
     async fn lead(&mut self, duty: Duty, place: Place, refused: Refused) -> Ended<B2, S::Error> {
         let (work, direct) = self.work(place.clone(), refused.clone());
-        let flying = Box::pin(fly(duty, work));
+        let flying = Box::pin(fly(duty, work).outcome());
         let (told, outcome) = match select(direct, flying).await {
             Either::Left((Ok(told), _)) => (Some(told), None),
             // It has nothing to tell, or nothing was loaded.
@@ -127,7 +127,7 @@ where
     fn work(&self, place: Place, refused: Refused) -> (Work, oneshot::Receiver<Direct<B2, S::Error>>) {
         let (direct, told) = oneshot::channel();
         let load = Load { visit: self.visit.clone(), place, unasked: self.unasked.clone(), refused, direct };
-        (Work::new(move || load.run()), told)
+        (Work::new(load.run()), told)
     }
 
     /// What this request's own load told it.
