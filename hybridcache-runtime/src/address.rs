@@ -209,14 +209,18 @@ pub(crate) fn id(function: &str, args: &str) -> u64 {
     hash_of([function, args])
 }
 
-fn hash_of(parts: [&str; 2]) -> u64 {
-    let mut bytes = Vec::with_capacity(parts[0].len() + parts[1].len() + 8);
+fn hash_of([first, second]: [&str; 2]) -> u64 {
+    // A part of 4 GiB or more would give a length that is short by a multiple of that: still one hash per text.
+    let length = |part: &str| (part.len() as u32).to_le_bytes();
+    let parts = [&length(first)[..], first.as_bytes(), &length(second), second.as_bytes()];
+    // Most names are short: those allocate nothing.
+    let (mut short, mut len) = ([0; 192], 0);
     for part in parts {
-        // A part of 4 GiB or more would give a length that is short by a multiple of that: still one hash per text.
-        bytes.extend_from_slice(&(part.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(part.as_bytes());
+        let Some(room) = short.get_mut(len..len + part.len()) else { return xxh3_64(&parts.concat()) };
+        room.copy_from_slice(part);
+        len += part.len();
     }
-    xxh3_64(&bytes)
+    xxh3_64(&short[..len])
 }
 
 /// One of 256 groups of keys: the lowest byte of the id, in hex. All names of one key share it, so that a cluster

@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
-use crate::address::Address;
 use crate::budget::Budget;
 use crate::clock::{Clock, Millis};
 use crate::complaints::{Complaints, MINUTE};
@@ -44,7 +43,7 @@ pub struct HybridCache {
 }
 
 struct Inner {
-    namespace: Box<str>,
+    namespace: Arc<str>,
     namespace_stamp: Arc<Stamp>,
     hashing: foldhash::fast::RandomState,
     functions: Functions,
@@ -88,11 +87,13 @@ impl HybridCache {
             let recovery = Recovery::start(local.clone(), remote.clone(), limits.redis_budget);
             Shared { remote, recovery }
         });
+        let namespace_stamp = local.stamps.named(StampName::of_namespace(namespace));
+        let namespace = namespace.into();
         let inner = Inner {
-            namespace: namespace.into(),
-            namespace_stamp: local.stamps.named(StampName::of_namespace(namespace)),
+            functions: Functions::new(&namespace),
+            namespace,
+            namespace_stamp,
             hashing: foldhash::fast::RandomState::default(),
-            functions: Functions::default(),
             counters: Counters::default(),
             local,
             shared,
@@ -199,9 +200,7 @@ impl HybridCache {
     /// The key that a look-up did not find.
     pub(crate) fn key(&self, lookup: &Lookup<'_>) -> Arc<Key> {
         let function = self.inner.functions.resolve(lookup.instance(), |name| self.function_stamp(name));
-        let args = lookup.args().as_str();
-        let address = Address::new(&self.inner.namespace, function.name(), function.version(), args);
-        Arc::new(Key { plain: PlainKey::new(lookup, function), address })
+        Arc::new(Key::new(PlainKey::new(lookup, function)))
     }
 
     pub(crate) fn function_stamp(&self, name: &str) -> Arc<Stamp> {

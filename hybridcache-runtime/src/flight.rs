@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 use crate::stamps::Seen;
 use crate::sync::{Mutex, MutexGuard};
 
-const STRIPES: usize = 256;
+const STRIPES: usize = 1024;
 
 /// The flights of a cache object.
 #[derive(Debug)]
@@ -42,11 +42,11 @@ impl Flights {
     }
 
     /// Joins the key's flight, or starts one. A flight that began before one of its stamps was voided is none to join.
-    pub(crate) fn claim(self: &Arc<Self>, key: &Arc<Key>, seen: &Seen) -> Claim {
+    pub(crate) fn claim(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> Seen) -> Claim {
         let mut stripe = self.stripe(key.id());
         match current(&mut stripe, key) {
             Some(flight) => Claim::Join(Joiner::new(flight.clone())),
-            None => Claim::Lead(self.start(key, seen.clone(), &mut stripe)),
+            None => Claim::Lead(self.start(key, seen(), &mut stripe)),
         }
     }
 
@@ -242,13 +242,13 @@ impl Leader {
     }
 
     /// Hands the outcome to everybody. It is made when nobody can join any more, from whether anybody has.
-    pub(crate) fn finish(self, outcome: impl FnOnce(bool) -> Outcome) {
+    pub(crate) fn finish(&self, outcome: impl FnOnce(bool) -> Outcome) {
         self.end(outcome, false);
     }
 
     /// The load was overtaken by an invalidation in another process: who joined after it began may have begun after the
     /// invalidation, and must look again.
-    pub(crate) fn finish_fenced(self, outcome: Outcome) {
+    pub(crate) fn finish_fenced(&self, outcome: Outcome) {
         self.end(|_| outcome, true);
     }
 
@@ -270,7 +270,9 @@ impl Leader {
 
 impl Drop for Leader {
     fn drop(&mut self) {
-        self.end(|_| Outcome::Abandoned, false);
+        if self.flight.progress().ended.is_none() {
+            self.end(|_| Outcome::Abandoned, false);
+        }
     }
 }
 
@@ -417,14 +419,14 @@ mod tests {
     }
 
     fn lead(flights: &Arc<Flights>, key: &Arc<Key>) -> Leader {
-        match flights.claim(key, &Seen::default()) {
+        match flights.claim(key, Seen::default) {
             Claim::Lead(leader) => leader,
             Claim::Join(_) => panic!("somebody leads already"),
         }
     }
 
     fn join(flights: &Arc<Flights>, key: &Arc<Key>) -> Joiner {
-        match flights.claim(key, &Seen::default()) {
+        match flights.claim(key, Seen::default) {
             Claim::Join(joiner) => joiner,
             Claim::Lead(_) => panic!("nobody leads"),
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tracing::warn;
 
@@ -128,6 +128,7 @@ pub(crate) struct Function {
     site: &'static Site,
     receiver: Option<TypeTag>,
     generics: Box<[TypeTag]>,
+    namespace: Arc<str>,
     name: Arc<str>,
     /// Whether no other function of this process goes by the same name: only then may it use the shared tier.
     unambiguous: bool,
@@ -142,10 +143,6 @@ pub(crate) struct Function {
 impl Function {
     pub(crate) fn name(&self) -> &str {
         &self.name
-    }
-
-    pub(crate) fn version(&self) -> u32 {
-        self.site.version
     }
 
     pub(crate) fn is_unambiguous(&self) -> bool {
@@ -164,12 +161,18 @@ impl Function {
 }
 
 /// The functions that a cache object has seen. Asked on a miss only: an entry knows its function.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Functions {
-    known: RwLock<HashMap<u64, Vec<Arc<Function>>>>,
+    namespace: Arc<str>,
+    /// By the id of their site.
+    known: RwLock<HashMap<u64, Vec<Arc<Function>>, AlreadyHashed>>,
 }
 
 impl Functions {
+    pub(crate) fn new(namespace: &Arc<str>) -> Self {
+        Self { namespace: namespace.clone(), known: RwLock::default() }
+    }
+
     /// The function of a call; `stamp` makes the stamp of a new one from its name.
     pub(crate) fn resolve(&self, instance: &Instance<'_>, stamp: impl FnOnce(&str) -> Arc<Stamp>) -> Arc<Function> {
         let id = instance.site.id;
@@ -182,7 +185,7 @@ impl Functions {
         if let Some(function) = find(functions) {
             return function;
         }
-        let function = Arc::new(new_function(instance, stamp));
+        let function = Arc::new(self.new_function(instance, stamp));
         functions.push(function.clone());
         function
     }
@@ -190,20 +193,21 @@ impl Functions {
     pub(crate) fn all(&self) -> Vec<Arc<Function>> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect()
     }
-}
 
-fn new_function(instance: &Instance<'_>, stamp: impl FnOnce(&str) -> Arc<Stamp>) -> Function {
-    let name: Arc<str> = instance.name().into();
-    Function {
-        site: instance.site,
-        receiver: instance.receiver,
-        generics: instance.generics.into(),
-        unambiguous: is_first_of_its_name(&name, instance),
-        stamp: stamp(&name),
-        name,
-        settled: Settled::default(),
-        counters: Counters::default(),
-        forecast: Forecast::default(),
+    fn new_function(&self, instance: &Instance<'_>, stamp: impl FnOnce(&str) -> Arc<Stamp>) -> Function {
+        let name: Arc<str> = instance.name().into();
+        Function {
+            site: instance.site,
+            receiver: instance.receiver,
+            generics: instance.generics.into(),
+            namespace: self.namespace.clone(),
+            unambiguous: is_first_of_its_name(&name, instance),
+            stamp: stamp(&name),
+            name,
+            settled: Settled::default(),
+            counters: Counters::default(),
+            forecast: Forecast::default(),
+        }
     }
 }
 
@@ -228,9 +232,9 @@ fn is_first_of_its_name(name: &Arc<str>, instance: &Instance<'_>) -> bool {
 /// The key of one call in one cache object: the function and the canonical text of its arguments.
 #[derive(Debug)]
 pub(crate) struct Key {
-    pub(crate) plain: PlainKey,
-    /// Where it stands in a shared tier.
-    pub(crate) address: Address,
+    plain: PlainKey,
+    id: u64,
+    address: OnceLock<Address>,
 }
 
 impl Deref for Key {
@@ -242,15 +246,25 @@ impl Deref for Key {
 }
 
 impl Key {
+    pub(crate) fn new(plain: PlainKey) -> Self {
+        Self { id: plain.id(), plain, address: OnceLock::new() }
+    }
+
     /// What messages call it, the same for all versions of the function.
     pub(crate) fn id(&self) -> u64 {
-        self.address.id()
+        self.id
+    }
+
+    /// Where it stands in a shared tier.
+    pub(crate) fn address(&self) -> &Address {
+        let Function { namespace, name, site, .. } = &*self.function;
+        self.address.get_or_init(|| Address::new(namespace, name, site.version, self.text()))
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` of `{}`", self.address.readable(), self.function.name())
+        write!(f, "`{}` of `{}`", self.address().readable(), self.function.name())
     }
 }
 
@@ -286,10 +300,14 @@ impl PlainKey {
         self.hash
     }
 
+    fn text(&self) -> &str {
+        // As `KeyBuf::as_str` has it.
+        str::from_utf8(self.args()).expect("only ASCII is written")
+    }
+
     /// As [`Key::id`], computed.
     pub(crate) fn id(&self) -> u64 {
-        // Keys are printable ASCII.
-        address::id(self.function.name(), &String::from_utf8_lossy(self.args()))
+        address::id(self.function.name(), self.text())
     }
 
     /// Whether this is the key that is looked for.
@@ -370,10 +388,6 @@ impl<'a> Lookup<'a> {
 
     pub(crate) fn instance(&self) -> &'a Instance<'a> {
         self.instance
-    }
-
-    pub(crate) fn args(&self) -> &'a KeyBuf {
-        self.args
     }
 
     #[inline]

@@ -110,7 +110,7 @@ impl<R> PlainEntry<R> {
     /// The readable key, as it stands in Redis behind the function's name: `user:7`. What is longer than 64 bytes is
     /// `#` and a hash.
     pub fn key(&self) -> &str {
-        self.key.address.readable()
+        self.key.address().readable()
     }
 
     async fn peek<V: Clone + 'static>(&self) -> Option<V> {

@@ -38,7 +38,7 @@ impl Lease {
 
     pub(crate) async fn acquire(&mut self, seen: &[u8], budget: &mut Budget) -> Result<Acquired, RemoteError> {
         self.maybe_held = true;
-        let answer = budget.spend(self.remote.acquire(&self.key.address, self.token, LEASE, seen)).await?;
+        let answer = budget.spend(self.remote.acquire(self.key.address(), self.token, LEASE, seen)).await?;
         self.maybe_held = answer == Acquired::Granted;
         Ok(answer)
     }
@@ -49,7 +49,7 @@ impl Lease {
         budget: &mut Budget,
     ) -> Result<(Option<Vec<u8>>, Acquired), RemoteError> {
         self.maybe_held = true;
-        let asked = self.remote.fetch_and_acquire(&self.key.address, self.token, LEASE);
+        let asked = self.remote.fetch_and_acquire(self.key.address(), self.token, LEASE);
         let (entry, answer) = budget.read(asked).await?;
         self.maybe_held = answer == Acquired::Granted;
         Ok((entry, answer))
@@ -70,7 +70,7 @@ impl Lease {
         let end = Instant::now() + limit;
         while Instant::now() < end {
             sleep(LEASE / 3).await;
-            let renewed = timeout(LEASE / 3, self.remote.renew(&self.key.address, self.token, LEASE)).await;
+            let renewed = timeout(LEASE / 3, self.remote.renew(self.key.address(), self.token, LEASE)).await;
             if let Ok(Ok(false)) = renewed {
                 return;
             }
@@ -84,7 +84,7 @@ impl Lease {
         ttl: Duration,
         budget: &mut Budget,
     ) -> Result<Published, RemoteError> {
-        let published = budget.spend(self.remote.publish(&self.key.address, self.token, entry, ttl)).await?;
+        let published = budget.spend(self.remote.publish(self.key.address(), self.token, entry, ttl)).await?;
         self.maybe_held = published == Published::Refused;
         Ok(published)
     }
@@ -93,7 +93,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if self.maybe_held {
-            self.remote.release(&self.key.address, self.token);
+            self.remote.release(self.key.address(), self.token);
         }
     }
 }

@@ -65,7 +65,7 @@ struct Call {
 
 /// A call that has to load.
 pub struct Turn<S: Shape> {
-    duty: Duty,
+    duty: Box<Duty>,
     timed_out: Option<fn() -> S::Return>,
 }
 
@@ -88,10 +88,25 @@ pub(crate) struct Caller {
     pub(crate) frame: Option<Arc<Frame>>,
 }
 
+/// What becomes of a call.
+enum Next {
+    Settled(Settled),
+    /// Somebody loads.
+    Wait(Caller, Joiner),
+}
+
 /// What has become of a call.
-pub(crate) enum Next {
+pub(crate) enum Settled {
     Answered(Outcome),
-    Load(Duty),
+    Load(Box<Duty>),
+}
+
+/// What a caller who has started a flight gets of it.
+pub(crate) enum Landing {
+    /// It goes on in the background.
+    Meanwhile(Arc<Entry>),
+    Awaited(Joiner),
+    Piloted(Pilot),
 }
 
 /// Looks in memory: all that a hit costs.
@@ -162,12 +177,11 @@ impl<S: Shape> Cold<S> {
     /// Waits for somebody else's load, unless it is this call's turn to load.
     pub fn join(self, settings: Settings<S>) -> BoxFuture<'static, Result<S::Return, Turn<S>>> {
         let Settings { plan, timed_out } = settings;
-        Box::pin(async move {
-            match join(self.call, plan).await {
-                Next::Answered(outcome) => Ok(answer::<S>(outcome, timed_out)),
-                Next::Load(duty) => Err(Turn { duty, timed_out }),
-            }
-        })
+        match join(self.call, plan) {
+            // Only who has to wait pays for a large box.
+            Next::Settled(settled) => Box::pin(async move { settled.typed(timed_out) }),
+            Next::Wait(caller, joiner) => Box::pin(async move { wait(caller, joiner).await.typed(timed_out) }),
+        }
     }
 }
 
@@ -180,12 +194,22 @@ impl<S: Shape> Turn<S> {
         Fut: Future<Output = S::Return> + Send + 'static,
     {
         let Self { duty, timed_out } = self;
-        let work = Work::new(async move || erase::<S>(load().await));
-        Box::pin(async move { answer::<S>(fly(duty, work).await, timed_out) })
+        let work = Work::new(async move { erase::<S>(load().await) });
+        let landing = fly(*duty, work);
+        Box::pin(async move { answer::<S>(landing.outcome().await, timed_out) })
     }
 }
 
-async fn join(call: Call, plan: Plan) -> Next {
+impl Settled {
+    fn typed<S: Shape>(self, timed_out: Option<fn() -> S::Return>) -> Result<S::Return, Turn<S>> {
+        match self {
+            Self::Answered(outcome) => Ok(answer::<S>(outcome, timed_out)),
+            Self::Load(duty) => Err(Turn { duty, timed_out }),
+        }
+    }
+}
+
+fn join(call: Call, plan: Plan) -> Next {
     let Call { cache, key, mode, stale } = call;
     let frame = scope::frame();
     let again = frame.as_ref().is_some_and(|frame| frame.is_loading(&key));
@@ -195,13 +219,13 @@ async fn join(call: Call, plan: Plan) -> Next {
         // Outside of a runtime nothing can run in the background.
         (Some((entry, claim)), _) if Handle::try_current().is_err() => {
             claim.done();
-            Next::Answered(Outcome::Value(entry))
+            answered(Outcome::Value(entry))
         }
         (Some((entry, claim)), _) => match caller.flights().lead(&caller.key, caller.seen()) {
-            Some(leader) => Next::Load(Duty { caller, leader, goal: Goal::Refresh(claim), stale: Some(entry) }),
+            Some(leader) => caller.load(leader, Goal::Refresh(claim), Some(entry)),
             None => {
                 claim.done();
-                Next::Answered(Outcome::Value(entry))
+                answered(Outcome::Value(entry))
             }
         },
         (None, Mode::Bypass) => caller.load_alone(Goal::Alone),
@@ -209,74 +233,85 @@ async fn join(call: Call, plan: Plan) -> Next {
         (None, Mode::Normal | Mode::Refresh) if again => caller.load_alone(Goal::Alone),
         (None, Mode::Refresh) => {
             let leader = caller.flights().supersede(&caller.key, caller.seen());
-            Next::Load(Duty { caller, leader, goal: Goal::Anew, stale: None })
+            caller.load(leader, Goal::Anew, None)
         }
-        (None, Mode::Normal) => join_or_lead(caller).await,
+        (None, Mode::Normal) => caller.join_or_lead(),
     }
 }
 
-/// One load per key in this process.
-pub(crate) async fn join_or_lead(caller: Caller) -> Next {
-    let mut joined = false;
+fn answered(outcome: Outcome) -> Next {
+    Next::Settled(Settled::Answered(outcome))
+}
+
+/// Waits for the flight that a caller has joined, and for the next one where that one is not for it.
+async fn wait(mut caller: Caller, mut joiner: Joiner) -> Settled {
+    count(&caller.key.function.counters.joined);
     loop {
-        let joiner = match caller.flights().claim(&caller.key, &caller.seen()) {
-            Claim::Lead(leader) => return caller.lead(leader),
-            Claim::Join(joiner) => joiner,
-        };
-        // Between the look into memory and the claim a value may have come: this would be the wait for its refresh.
-        if let Some(outcome) = caller.landed() {
-            return Next::Answered(outcome);
-        }
-        if !std::mem::replace(&mut joined, true) {
-            count(&caller.key.function.counters.joined);
-        }
         if caller.frame.is_some() {
             joiner.hurry();
         }
-        match caller.wait(joiner).await {
-            Some(Joined::Outcome(outcome)) if caller.can_have(&outcome) => return Next::Answered(outcome),
-            Some(Joined::Retry) => {}
+        let next = match caller.landing_of(joiner).await {
+            Some(Joined::Outcome(outcome)) if caller.can_have(&outcome) => answered(outcome),
+            Some(Joined::Retry) => caller.join_or_lead(),
             // The error is not to be had twice: load now, and not one after the other.
-            Some(Joined::Outcome(_)) => {
-                return match caller.flights().lead(&caller.key, caller.seen()) {
-                    Some(leader) => caller.lead(leader),
-                    None => caller.load_alone(Goal::Alone),
-                };
-            }
-            None => return caller.load_alone(Goal::Overdue),
+            Some(Joined::Outcome(_)) => match caller.flights().lead(&caller.key, caller.seen()) {
+                Some(leader) => caller.lead(leader),
+                None => caller.load_alone(Goal::Alone),
+            },
+            None => caller.load_alone(Goal::Overdue),
+        };
+        match next {
+            Next::Settled(settled) => return settled,
+            Next::Wait(again, other) => (caller, joiner) = (again, other),
         }
     }
 }
 
 /// Starts a flight: in this caller where it has to look into the shared tier first, else in a task.
-pub(crate) async fn fly(duty: Duty, work: Work) -> Outcome {
-    let Duty { caller: Caller { cache, key, plan, deadline, frame }, leader, goal, stale } = duty;
+pub(crate) fn fly(duty: Duty, work: Work) -> Landing {
+    let Duty { caller, leader, goal, stale } = duty;
+    let Caller { cache, key, plan, deadline, frame } = caller;
     let joiner = leader.caller();
     let expects_a_miss = matches!(goal, Goal::Value) && cache.expects_a_miss(&key);
     let (nested, span) = (frame.is_some(), Span::current());
-    let errand = Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span };
-    let looks_first = errand.looks_first();
-    let course = lead(errand, work.within(frame));
-    if looks_first {
-        return outcome(Pilot::new(joiner, course).await);
+    let errand = Box::new(Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span });
+    let work = work.within(frame);
+    if errand.looks_first() {
+        return Landing::Piloted(Pilot::new(joiner, lead(errand, work)));
     }
-    tokio::spawn(course);
-    if let Some(stale) = stale {
-        count(&key.function.counters.refreshes);
-        return Outcome::Value(stale);
+    errand.spawn(work);
+    match stale {
+        Some(stale) => {
+            count(&key.function.counters.refreshes);
+            Landing::Meanwhile(stale)
+        }
+        None => Landing::Awaited(joiner),
     }
-    outcome(joiner.await)
 }
 
-/// What the caller who started a flight gets of it.
-fn outcome(joined: Joined) -> Outcome {
-    match joined {
-        Joined::Outcome(outcome) => outcome,
-        Joined::Retry => Outcome::Abandoned,
+impl Landing {
+    pub(crate) async fn outcome(self) -> Outcome {
+        let joined = match self {
+            Self::Meanwhile(stale) => return Outcome::Value(stale),
+            Self::Awaited(joiner) => joiner.await,
+            Self::Piloted(pilot) => pilot.await,
+        };
+        match joined {
+            Joined::Outcome(outcome) => outcome,
+            Joined::Retry => Outcome::Abandoned,
+        }
     }
 }
 
 impl Caller {
+    /// Waits for somebody else's load, unless it is this caller's turn to load.
+    pub(crate) async fn settle(self) -> Settled {
+        match self.join_or_lead() {
+            Next::Settled(settled) => settled,
+            Next::Wait(caller, joiner) => wait(caller, joiner).await,
+        }
+    }
+
     fn flights(&self) -> &Arc<Flights> {
         &self.cache.local().flights
     }
@@ -285,9 +320,25 @@ impl Caller {
         self.cache.seen(&self.key, &self.plan)
     }
 
+    fn load(self, leader: Leader, goal: Goal, stale: Option<Arc<Entry>>) -> Next {
+        Next::Settled(Settled::Load(Box::new(Duty { caller: self, leader, goal, stale })))
+    }
+
     fn load_alone(self, goal: Goal) -> Next {
         let leader = self.flights().solo(&self.key);
-        Next::Load(Duty { caller: self, leader, goal, stale: None })
+        self.load(leader, goal, None)
+    }
+
+    /// One load per key in this process.
+    fn join_or_lead(self) -> Next {
+        match self.flights().claim(&self.key, || self.seen()) {
+            Claim::Lead(leader) => self.lead(leader),
+            // Between the look into memory and the claim a value may have come: this would be the wait for its refresh.
+            Claim::Join(joiner) => match self.landed() {
+                Some(outcome) => answered(outcome),
+                None => Next::Wait(self, joiner),
+            },
+        }
     }
 
     /// What another flight has brought between the look into memory and the claim.
@@ -302,16 +353,16 @@ impl Caller {
     fn lead(self, leader: Leader) -> Next {
         if let Some(outcome) = self.landed() {
             leader.finish(|_| outcome.clone());
-            return Next::Answered(outcome);
+            return answered(outcome);
         }
         self.cache.local().memory.missed(&self.key);
-        Next::Load(Duty { caller: self, leader, goal: Goal::Value, stale: None })
+        self.load(leader, Goal::Value, None)
     }
 
     /// Waits until the caller's own deadline. A load that is running by then and will have run into its own before the
     /// caller's would have passed once more is waited for: if it hangs, another one by each of its waiters would only hang
     /// too.
-    async fn wait(&self, mut joiner: Joiner) -> Option<Joined> {
+    async fn landing_of(&self, mut joiner: Joiner) -> Option<Joined> {
         if let Some(course) = joiner.take_over() {
             tokio::spawn(course);
         }

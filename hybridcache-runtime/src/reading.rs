@@ -60,7 +60,7 @@ impl HybridCache {
         let seen = fill.origin.seen;
         let mut asked = seen.unknown();
         loop {
-            let fetched = budget.read(remote.fetch(&fill.key.address, &asked)).await?;
+            let fetched = budget.read(remote.fetch(fill.key.address(), &asked)).await?;
             seen.learn(&asked, fetched.stamps);
             match self.interpret(remote, fill, fetched.entry, &asked) {
                 Interpreted::Read(read) => return Ok(read),
@@ -122,7 +122,7 @@ impl HybridCache {
         let (Some(fence), Some(carried)) = (suspect.meta.fence(), suspect.meta.seen.remote()) else { return Ok(false) };
         let seen = fill.origin.seen;
         let asked = seen.unknown();
-        let fetched = budget.read(remote.fetch_head(&fill.key.address, &asked)).await?;
+        let fetched = budget.read(remote.fetch_head(fill.key.address(), &asked)).await?;
         seen.learn(&asked, fetched.stamps);
         let head = fetched.entry.unwrap_or_default();
         let Some(numbers) = seen.remote() else { return Ok(false) };

@@ -10,12 +10,13 @@ use tracing::Span;
 
 use crate::budget::Budget;
 use crate::cache::HybridCache;
+use crate::clock::Millis;
 use crate::entry::{Entry, Fence, Origin, RefreshClaim};
 use crate::flight::Leader;
 use crate::lease::Lease;
 use crate::outcome::Outcome;
 use crate::reading::Fill;
-use crate::remote::{Published, RemoteError, RemoteErrorKind};
+use crate::remote::{Published, Remote, RemoteError, RemoteErrorKind};
 use crate::seek::{Found, Source};
 use crate::settings::Plan;
 use crate::stamps::Seen;
@@ -69,31 +70,30 @@ enum Stored {
 }
 
 /// Runs a flight to its end.
-pub(crate) fn lead(errand: Errand, work: Work) -> BoxFuture<'static, ()> {
-    let seen = errand.leader.seen().clone();
-    lead_under(seen, errand, work)
+pub(crate) fn lead(errand: Box<Errand>, work: Work) -> BoxFuture<'static, ()> {
+    match errand.remote() {
+        Some(remote) => lead_under(errand.leader.seen().clone(), remote, errand, work),
+        None => Box::pin(errand.load_unshared(work)),
+    }
 }
 
 /// The same under these stamps. Each part has its own box: most flights need one only, and a box of a kilobyte or more is
 /// dear.
-fn lead_under(seen: Seen, errand: Errand, work: Work) -> BoxFuture<'static, ()> {
+fn lead_under(seen: Seen, remote: Arc<dyn Remote>, errand: Box<Errand>, work: Work) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let origin = errand.cache.origin(&seen);
         let mut budget = errand.cache.budget();
-        let remote = errand.cache.remote_for(&errand.leader.key().function, &errand.plan).cloned();
-        let found = match (&errand.goal, remote) {
-            (Goal::Alone, _) | (_, None) => Found::Unshared,
-            (Goal::Overdue, Some(_)) => Found::Degraded,
-            (_, Some(remote)) => Box::pin(errand.seek(&remote, origin, &mut budget)).await,
+        let found = match errand.goal {
+            Goal::Overdue => Found::Degraded,
+            _ => Box::pin(errand.seek(&remote, origin, &mut budget)).await,
         };
         match found {
             Found::Fresh(entry, source) => errand.adopt(&entry, source, origin),
             Found::Stale(entry, source) => errand.serve_stale(entry, source, origin, work),
             Found::Leased(lease) => Box::pin(errand.load(work, Some(lease), origin, budget)).await,
-            Found::Unshared => Box::pin(errand.load(work, None, origin, budget)).await,
             Found::Outdated => {
                 let seen = errand.cache.seen(errand.leader.key(), &errand.plan);
-                lead_under(seen, errand, work).await;
+                lead_under(seen, remote, errand, work).await;
             }
             Found::Elsewhere => errand.leave(),
             Found::Degraded => Box::pin(errand.load_degraded(work, origin, budget)).await,
@@ -102,14 +102,36 @@ fn lead_under(seen: Seen, errand: Errand, work: Work) -> BoxFuture<'static, ()> 
 }
 
 impl Errand {
+    /// Runs the flight in a task.
+    pub(crate) fn spawn(self: Box<Self>, work: Work) {
+        match self.remote() {
+            Some(_) => drop(tokio::spawn(lead(self, work))),
+            None => drop(tokio::spawn(self.load_unshared(work))),
+        }
+    }
+
     /// Whether somebody waits for it who may get it from the shared tier.
     pub(crate) fn looks_first(&self) -> bool {
-        let may_find = matches!(self.goal, Goal::Value) && !self.expects_a_miss;
-        may_find && self.cache.remote_for(&self.leader.key().function, &self.plan).is_some()
+        matches!(self.goal, Goal::Value) && !self.expects_a_miss && self.remote().is_some()
+    }
+
+    /// Where it looks first, and stores.
+    fn remote(&self) -> Option<Arc<dyn Remote>> {
+        match self.goal {
+            Goal::Alone => None,
+            _ => self.cache.remote_for(&self.leader.key().function, &self.plan).cloned(),
+        }
+    }
+
+    /// Loads what is none of the shared tier's business.
+    async fn load_unshared(self: Box<Self>, work: Work) {
+        let seen = self.leader.seen().clone();
+        let (origin, budget) = (self.cache.origin(&seen), self.cache.budget());
+        self.load(work, None, origin, budget).await;
     }
 
     /// There is a value already.
-    fn adopt(self, entry: &Arc<Entry>, source: Source, origin: Origin<'_>) {
+    fn adopt(self: Box<Self>, entry: &Arc<Entry>, source: Source, origin: Origin<'_>) {
         self.take_in(entry, source, origin);
         if let Goal::Refresh(claim) = self.goal {
             claim.done();
@@ -118,9 +140,9 @@ impl Errand {
     }
 
     /// Answers with a stale entry, and goes on to refresh it.
-    fn serve_stale(self, entry: Arc<Entry>, source: Source, origin: Origin<'_>, work: Work) {
+    fn serve_stale(self: Box<Self>, entry: Arc<Entry>, source: Source, origin: Origin<'_>, work: Work) {
         self.take_in(&entry, source, origin);
-        let Self { cache, plan, leader, nested, span, .. } = self;
+        let Self { cache, plan, leader, nested, span, .. } = *self;
         let key = leader.key().clone();
         let counters = &key.function.counters;
         counters.stale_hits.count();
@@ -133,11 +155,12 @@ impl Errand {
         let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
         // A task of its own: this one may be the caller's.
         let (goal, expects_a_miss) = (Goal::Refresh(claim), false);
-        tokio::spawn(lead(Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span }, work));
+        let errand = Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span };
+        tokio::spawn(lead(Box::new(errand), work));
     }
 
     /// Another process is at it. Whoever has joined meanwhile looks for itself.
-    fn leave(self) {
+    fn leave(self: Box<Self>) {
         if let Goal::Refresh(claim) = self.goal {
             claim.done();
         }
@@ -161,7 +184,7 @@ impl Errand {
     }
 
     /// Loads without a lease, when it is its turn.
-    async fn load_degraded(self, work: Work, origin: Origin<'_>, budget: Budget) {
+    async fn load_degraded(self: Box<Self>, work: Work, origin: Origin<'_>, budget: Budget) {
         self.leader.in_a_task().await;
         count(&self.leader.key().function.counters.degraded_loads);
         let cache = self.cache.clone();
@@ -193,69 +216,70 @@ impl Errand {
         }
     }
 
-    async fn load(self, work: Work, lease: Option<Lease>, origin: Origin<'_>, budget: Budget) {
-        let Self { cache, plan, leader, goal, span, .. } = self;
-        let key = leader.key().clone();
+    async fn load(mut self: Box<Self>, work: Work, lease: Option<Lease>, origin: Origin<'_>, budget: Budget) {
+        let span = std::mem::replace(&mut self.span, Span::none());
+        let (key, timeout) = (self.leader.key(), self.plan.timeout);
         let counters = &key.function.counters;
         count(&counters.loads);
-        if matches!(goal, Goal::Value) {
+        if matches!(self.goal, Goal::Value) {
             count(&counters.misses);
         }
-        leader.begin_load(plan.timeout);
+        self.leader.begin_load(timeout);
         let began = Instant::now();
-        let running = work.run(&key, plan.timeout, span);
         let loaded = match &lease {
-            Some(lease) => lease.hold_while(plan.timeout.unwrap_or(cache.limits().lease_limit), running).await,
-            None => running.await,
-        };
-        let fill = Fill { key: &key, plan: &plan, origin };
-        match loaded {
-            Loaded::Value(value) => {
-                // Nobody waits for a refresh: the tier may take its time.
-                let budget = if matches!(goal, Goal::Refresh(_)) { cache.budget() } else { budget };
-                let stored = Box::pin(store(&cache, &fill, leader, lease, value, began.elapsed(), budget)).await;
-                match goal {
-                    Goal::Refresh(claim) if stored => claim.done(),
-                    Goal::Value | Goal::Refresh(_) | Goal::Anew if !stored => count(&counters.fenced_publishes),
-                    _ => {}
-                }
+            // In boxes of their own, here and below: a load without a lease does not pay for them.
+            Some(lease) => {
+                let limit = timeout.unwrap_or(self.cache.limits().lease_limit);
+                Box::pin(lease.hold_while(limit, work.run(key, timeout, span))).await
             }
+            None => work.run(key, timeout, span).await,
+        };
+        let fill = Fill { key, plan: &self.plan, origin };
+        let value = match loaded {
+            Loaded::Value(value) => value,
             unstored => {
                 // Free the key for others before waking those who wait here.
                 drop(lease);
-                finish(&cache, &fill, leader, unstored);
+                return finish(&self.cache, &fill, &self.leader, unstored);
             }
+        };
+        // Memory must not outlive the envelope, which is made from here on.
+        let now = self.cache.clock().now();
+        let published = match lease {
+            Some(lease) => {
+                // Nobody waits for a refresh: the tier may take its time.
+                let budget = if matches!(self.goal, Goal::Refresh(_)) { self.cache.budget() } else { budget };
+                Box::pin(publish(&self.cache, &fill, lease, &*value, began.elapsed(), budget)).await
+            }
+            None => Stored::InMemoryOnly { encoded: None },
+        };
+        let stored = store(&self.cache, &fill, &self.leader, now, value, published);
+        match self.goal {
+            Goal::Refresh(claim) if stored => claim.done(),
+            Goal::Value | Goal::Refresh(_) | Goal::Anew if !stored => count(&counters.fenced_publishes),
+            _ => {}
         }
     }
 }
 
-/// Stores a loaded value and hands it out; `false`: it was not to be stored any more.
-async fn store(
+/// Puts a loaded value into memory and hands it out; `false`: it was not to be stored any more.
+fn store(
     cache: &HybridCache,
     fill: &Fill<'_>,
-    leader: Leader,
-    lease: Option<Lease>,
+    leader: &Leader,
+    now: Millis,
     value: Box<AnyValue>,
-    took: Duration,
-    budget: Budget,
+    published: Stored,
 ) -> bool {
-    // Memory must not outlive the envelope, which is made from here on.
-    let now = cache.clock().now();
-    let published = match lease {
-        Some(lease) => publish(cache, fill, lease, &*value, took, budget).await,
-        None => Stored::InMemoryOnly { encoded: None },
-    };
     let (encoded, fence) = match published {
         Stored::InBothTiers { encoded, fence } => (Some(encoded), Some(fence)),
         Stored::InMemoryOnly { encoded } => (encoded, None),
         Stored::Nowhere => (None, None),
     };
     let Some(entry) = fill.entry(now, value, encoded, fence) else { return false };
-    if matches!(published, Stored::Nowhere) {
-        leader.finish_fenced(Outcome::Value(entry));
-        return false;
-    }
-    let stored = fill.origin.seen.is_current() && leader.store(|| cache.local().memory.insert(entry.clone()));
+    let stored = !matches!(published, Stored::Nowhere)
+        && fill.origin.seen.is_current()
+        && leader.store(|| cache.local().memory.insert(entry.clone()));
     if stored {
         leader.finish(|_| Outcome::Value(entry));
     } else {
@@ -299,16 +323,18 @@ async fn publish(
 }
 
 /// Hands out what is not stored.
-fn finish(cache: &HybridCache, fill: &Fill<'_>, leader: Leader, loaded: Loaded) {
+fn finish(cache: &HybridCache, fill: &Fill<'_>, leader: &Leader, loaded: Loaded) {
     let counters = &fill.key.function.counters;
     if !matches!(loaded, Loaded::Value(_) | Loaded::NotStored(_)) {
         count(&counters.load_errors);
     }
     match loaded {
-        Loaded::Value(value) | Loaded::NotStored(value) => match fill.entry(cache.clock().now(), value, None, None) {
-            Some(entry) => leader.finish(|_| Outcome::Value(entry)),
-            None => drop(leader),
-        },
+        Loaded::Value(value) | Loaded::NotStored(value) => {
+            // Else the leader, when it is dropped, sends the others on.
+            if let Some(entry) = fill.entry(cache.clock().now(), value, None, None) {
+                leader.finish(|_| Outcome::Value(entry));
+            }
+        }
         Loaded::Error(failure) => leader.finish(|others| Outcome::Failed(Arc::new(failure(others)))),
         Loaded::Panicked(message) => leader.finish(|_| Outcome::Panicked(message)),
         Loaded::TimedOut => {

@@ -87,9 +87,8 @@ impl World {
             return version;
         }
         loop {
-            let seen = self.seen();
-            match self.local.flights.claim(&self.key, &seen) {
-                Claim::Lead(leader) => return self.lead(leader, &seen),
+            match self.local.flights.claim(&self.key, || self.seen()) {
+                Claim::Lead(leader) => return self.lead(leader),
                 Claim::Join(joiner) => match block_on(joiner) {
                     Joined::Outcome(Outcome::Value(entry)) => return version(&entry),
                     Joined::Outcome(_) => panic!("no load fails"),
@@ -99,7 +98,8 @@ impl World {
         }
     }
 
-    fn lead(&self, leader: Leader, seen: &Seen) -> u64 {
+    fn lead(&self, leader: Leader) -> u64 {
+        let seen = &leader.seen().clone();
         if let Some(found) = self.hit() {
             leader.finish(|_| Outcome::Value(self.entry(found, seen, self.local.trust.epoch())));
             return found;

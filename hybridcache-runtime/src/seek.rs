@@ -21,8 +21,6 @@ pub(crate) enum Found {
     Stale(Arc<Entry>, Source),
     /// Ours to load, in the whole fleet.
     Leased(Lease),
-    /// To be loaded without a lease: there is no shared tier, or this load is none of its business.
-    Unshared,
     /// Nothing yet, and what is found or loaded under these stamps is void: a group was while another process was waited for.
     Outdated,
     /// Another process loads it, and nobody here waits for that.
@@ -269,7 +267,7 @@ impl Errand {
 
     /// The load under way began before this one: it must not store.
     async fn end_older_load(&self, remote: &dyn Remote, budget: &mut Budget) -> Result<(), RemoteError> {
-        budget.spend(remote.invalidate(&self.leader.key().address, Invalidation::Expire)).await
+        budget.spend(remote.invalidate(self.leader.key().address(), Invalidation::Expire)).await
     }
 
     /// Waits for a message, or until the lease must have ended.

@@ -17,11 +17,9 @@ use crate::value::AnyValue;
 /// How long a caller waits for somebody else's load where the function has no `timeout`.
 pub(crate) const WAIT: Duration = Duration::from_secs(30);
 
-type Load = Box<dyn FnOnce() -> BoxFuture<'static, Loaded> + Send>;
-
 /// Runs at most once, possibly much later than it was made: a caller who waits keeps its own.
 pub(crate) struct Work {
-    load: Load,
+    load: BoxFuture<'static, Loaded>,
     parent: Option<Arc<Frame>>,
 }
 
@@ -36,12 +34,8 @@ pub(crate) enum Loaded {
 }
 
 impl Work {
-    pub(crate) fn new<F, Fut>(load: F) -> Self
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Loaded> + Send + 'static,
-    {
-        Self { load: Box::new(|| Box::pin(load())), parent: None }
+    pub(crate) fn new(load: impl Future<Output = Loaded> + Send + 'static) -> Self {
+        Self { load: Box::pin(load), parent: None }
     }
 
     /// Remembers for which loads this one runs.
@@ -52,8 +46,7 @@ impl Work {
     /// Runs the load. It ends by finishing, by panic, or at `timeout`.
     pub(crate) async fn run(self, key: &Arc<Key>, timeout: Option<Duration>, span: Span) -> Loaded {
         let frame = Frame::new(key.clone(), self.parent);
-        let load = self.load;
-        let caught = AssertUnwindSafe(async move { load().await }).catch_unwind();
+        let caught = AssertUnwindSafe(self.load).catch_unwind();
         let running = scope::loading(frame.clone(), caught).instrument(span);
         let ended = match timeout {
             Some(timeout) => tokio::time::timeout(timeout, running).await,

@@ -87,7 +87,7 @@ impl HybridCache {
         let Some(remote) = self.remote().filter(|_| key.function.is_unambiguous()) else { return Ok(()) };
         self.revive();
         let _once_more = Finally::new(|| local.invalidate(key, mode));
-        let pending = local.journal.note(Notice::Entry(key.address.clone(), mode));
+        let pending = local.journal.note(Notice::Entry(key.address().clone(), mode));
         let mode = match pending.notice() {
             Some(Notice::Entry(_, mode)) => *mode,
             _ => mode,
@@ -95,7 +95,7 @@ impl HybridCache {
         if mode == Invalidation::Delete {
             local.deleted.note(key.id());
         }
-        let told = remote.invalidate(&key.address, mode).await;
+        let told = remote.invalidate(key.address(), mode).await;
         settle(pending, told, counters, &format!("invalidate {key}"))
     }
 
@@ -117,7 +117,7 @@ impl HybridCache {
         if let Some(remote) = self.remote_for(&key.function, plan) {
             self.revive();
             // Should the value be lost, no older one may come back.
-            let pending = local.journal.note(Notice::Entry(key.address.clone(), Invalidation::Delete));
+            let pending = local.journal.note(Notice::Entry(key.address().clone(), Invalidation::Delete));
             let told = self.put_remote(&**remote, &fill, token, &*value).await;
             match settle(pending, told, counters, &format!("put {key}"))? {
                 Put::Stored(bytes) => (encoded, fence) = (Some(bytes), Some(token.to_bytes())),
@@ -148,11 +148,11 @@ impl HybridCache {
         }
         let Some(bytes) = self.encode(remote, fill, value, Load { token, took: Duration::ZERO }) else {
             // It stays in this process; others must not keep the older one.
-            return remote.invalidate(&fill.key.address, Invalidation::Delete).await.map(|()| Put::Unsent);
+            return remote.invalidate(fill.key.address(), Invalidation::Delete).await.map(|()| Put::Unsent);
         };
         let encoded = bytes.len();
         let ttl = Duration::from_millis(fill.plan.lifetimes_of(value).ttl());
-        match remote.put(&fill.key.address, token, bytes, ttl).await? {
+        match remote.put(fill.key.address(), token, bytes, ttl).await? {
             Published::Stored | Published::Fenced => Ok(Put::Stored(encoded)),
             Published::Refused => Ok(Put::Refused),
         }

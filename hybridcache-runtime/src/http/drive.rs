@@ -16,14 +16,16 @@ use super::body::CacheBody;
 use super::load::{Answered, Direct, Load, Unasked, failed, take};
 use super::origin::{Exchange, Fetched};
 use super::record::{Held, Record, Variants};
+use super::rfc::freshen::contradicted_by_head;
 use super::rfc::reuse::{self, Reason};
 use super::rfc::status::Forward;
 use super::rfc::{CacheStatus, Reuse};
 use super::settings::StaleOn;
 use super::slot::Refused;
 use super::visit::{Looked, Place, Visit};
-use crate::load::{Duty, Next, fly};
+use crate::load::{Duty, Settled, fly};
 use crate::outcome::Outcome;
+use crate::remote::Invalidation;
 use crate::work::Work;
 
 /// How often a request is sent on to where its answer stands. It moves when a handler names new fields or tags.
@@ -57,15 +59,14 @@ where
     B2: Body<Data = Bytes> + Send + 'static,
     B2::Error: Send + 'static,
 {
-    pub(super) fn new(visit: Visit, exchange: Exchange<S, B>) -> Self {
+    pub(super) fn new(visit: Arc<Visit>, exchange: Exchange<S, B>) -> Self {
         let unasked = Arc::new(Mutex::new(Some(exchange)));
-        Self { visit: Arc::new(visit), unasked, forward: Forward::UriMiss, collapsed: false }
+        Self { visit, unasked, forward: Forward::UriMiss, collapsed: false }
     }
 
-    pub(super) async fn run(mut self) -> Answered<B2, S::Error> {
-        let mut known = None;
+    pub(super) async fn run(mut self, mut looked: Looked) -> Answered<B2, S::Error> {
         for _ in 0..ROUNDS {
-            match self.visit.look(known.take()) {
+            let known = match looked {
                 Looked::Hit(held) => return Ok(self.visit.hit(&held)),
                 Looked::Refresh(held, place) => {
                     self.refresh(place, &held).await;
@@ -73,12 +74,14 @@ where
                 }
                 Looked::OnlyIfCached => return Ok(self.visit.gateway_timeout(None)),
                 Looked::Pass(place, stored) => return self.pass(place, stored).await,
+                Looked::Head(place, held) => return self.head(place, held).await,
                 Looked::Load(place, stored) => match self.load(place, stored).await {
                     Ended::Answered(answered) => return answered,
-                    Ended::Elsewhere(variants) => known = variants,
+                    Ended::Elsewhere(variants) => variants,
                     Ended::Alone(place) => return self.pass(Some(place), None).await,
                 },
-            }
+            };
+            looked = self.visit.look(known);
         }
         self.pass(None, None).await
     }
@@ -87,7 +90,7 @@ where
     async fn refresh(&self, place: Place, held: &Held) {
         if let Some(duty) = place.slot.refresh(&held.entry) {
             let (work, _) = self.work(place, Arc::new(Mutex::new(Some(held.entry.clone()))));
-            fly(duty, work).await;
+            fly(duty, work).outcome().await;
         }
     }
 
@@ -97,8 +100,8 @@ where
         let visit = self.visit.clone();
         let refused: Refused = Arc::new(Mutex::new(stored.map(|held| held.entry)));
         match place.slot.join(move |entry| visit.accepts(entry), &refused).await {
-            Next::Load(duty) => self.lead(duty, place, refused).await,
-            Next::Answered(outcome) => {
+            Settled::Load(duty) => self.lead(*duty, place, refused).await,
+            Settled::Answered(outcome) => {
                 self.collapsed = true;
                 self.end(outcome, place, &refused)
             }
@@ -107,7 +110,7 @@ where
 
     async fn lead(&mut self, duty: Duty, place: Place, refused: Refused) -> Ended<B2, S::Error> {
         let (work, direct) = self.work(place.clone(), refused.clone());
-        let flying = Box::pin(fly(duty, work));
+        let flying = Box::pin(fly(duty, work).outcome());
         let (told, outcome) = match select(direct, flying).await {
             Either::Left((Ok(told), _)) => (Some(told), None),
             // It has nothing to tell, or nothing was loaded.
@@ -124,7 +127,7 @@ where
     fn work(&self, place: Place, refused: Refused) -> (Work, oneshot::Receiver<Direct<B2, S::Error>>) {
         let (direct, told) = oneshot::channel();
         let load = Load { visit: self.visit.clone(), place, unasked: self.unasked.clone(), refused, direct };
-        (Work::new(move || load.run()), told)
+        (Work::new(load.run()), told)
     }
 
     /// What this request's own load told it.
@@ -193,11 +196,8 @@ where
         let Some(exchange) = take(&self.unasked) else { return Ok(self.late()) };
         let timeout = self.visit.settings.timeout;
         let Some(place) = place else {
-            self.forward = if self.visit.secrets.any() { Forward::Bypass } else { self.forward };
-            return match within(timeout, exchange.forward()).await {
-                Some(answered) => Ok(self.visit.own(answered?, self.forward)),
-                None => Ok(self.late()),
-            };
+            let forward = if self.visit.secrets.any() { Forward::Bypass } else { Forward::Miss };
+            return self.forward(exchange, forward).await;
         };
         self.forward = self.why(&place, stored.as_ref());
         let begun = place.slot.begin();
@@ -215,6 +215,24 @@ where
                 Ok(self.visit.fresh(&page, self.status(is_kept)))
             }
         }
+    }
+
+    /// Asks the handler as the client does, and stores nothing.
+    async fn forward(self, exchange: Exchange<S, B>, forward: Forward) -> Answered<B2, S::Error> {
+        match within(self.visit.settings.timeout, exchange.forward(&self.visit)).await {
+            Some(answered) => Ok(self.visit.own(answered?, forward)),
+            None => Ok(self.visit.gateway_timeout(Some(forward))),
+        }
+    }
+
+    async fn head(self, place: Place, held: Held) -> Answered<B2, S::Error> {
+        let Some(exchange) = take(&self.unasked) else { return Ok(self.late()) };
+        let (head, body) = self.forward(exchange, Forward::Stale).await?.into_parts();
+        if contradicted_by_head(&held.page.head, &head) {
+            // Pending where others cannot be told: they will be.
+            let _ = place.slot.cache.invalidate(&place.slot.key, Invalidation::Delete).await;
+        }
+        Ok(Response::from_parts(head, body))
     }
 
     fn status(&self, stored: bool) -> CacheStatus {

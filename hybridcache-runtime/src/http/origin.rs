@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{AGE, CONTENT_LENGTH, IF_RANGE, RANGE};
-use http::{HeaderMap, Request, Response, StatusCode, response};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode, response};
 use http_body::{Body, Frame};
 use tower_service::Service;
 
@@ -18,13 +18,14 @@ use super::policy::CachePolicy;
 use super::record::{Held, Page};
 use super::rfc::freshen::{self, Freshened};
 use super::rfc::{self, conditional};
-use super::visit::Visit;
+use super::visit::{Visit, for_rules};
 
-/// A request and who is to answer it: both are used once.
+/// Who is to answer a request, and what of it only he has a use for. Used once.
 #[derive(Debug)]
 pub(super) struct Exchange<S, B> {
     pub(super) service: S,
-    pub(super) request: Request<B>,
+    pub(super) extensions: Extensions,
+    pub(super) body: B,
 }
 
 /// The answer.
@@ -43,13 +44,21 @@ pub(super) enum Fetched<B: Body, E> {
 type Times = (SystemTime, SystemTime);
 
 impl<S, B> Exchange<S, B> {
+    /// The request as it came.
+    fn request(self, visit: &Visit) -> (S, Request<B>) {
+        let mut parts = for_rules(&visit.request);
+        parts.extensions = self.extensions;
+        (self.service, Request::from_parts(parts, self.body))
+    }
+
     /// Asks as the client does.
-    pub(super) async fn forward<B2>(mut self) -> Result<Response<CacheBody<B2>>, S::Error>
+    pub(super) async fn forward<B2>(self, visit: &Visit) -> Result<Response<CacheBody<B2>>, S::Error>
     where
         S: Service<Request<B>, Response = Response<B2>>,
         B2: Body<Data = Bytes>,
     {
-        Ok(self.service.call(self.request).await?.map(CacheBody::origin))
+        let (service, request) = self.request(visit);
+        forward(service, request).await
     }
 
     /// Asks for the whole answer, or whether `stored` is still what it would be.
@@ -58,7 +67,7 @@ impl<S, B> Exchange<S, B> {
         S: Service<Request<B>, Response = Response<B2>>,
         B2: Body<Data = Bytes>,
     {
-        let Self { mut service, mut request } = self;
+        let (mut service, mut request) = self.request(visit);
         let confirms = prepare(request.headers_mut(), stored);
         let asked = SystemTime::now();
         let (mut head, body) = match service.call(request).await {
@@ -84,6 +93,15 @@ impl<S, B> Exchange<S, B> {
             _ => Fetched::Own(Response::from_parts(head, CacheBody::origin(body))),
         }
     }
+}
+
+/// Asks as the client does.
+pub(super) async fn forward<S, B, B2>(mut service: S, request: Request<B>) -> Result<Response<CacheBody<B2>>, S::Error>
+where
+    S: Service<Request<B>, Response = Response<B2>>,
+    B2: Body<Data = Bytes>,
+{
+    Ok(service.call(request).await?.map(CacheBody::origin))
 }
 
 /// Whether the request asks for a confirmation.

@@ -55,7 +55,7 @@ impl CacheOutcome {
             Forward::UriMiss | Forward::Miss => Forwarded::Miss,
             Forward::VaryMiss => Forwarded::VaryMiss,
             Forward::Request => Forwarded::Request,
-            Forward::Stale | Forward::Partial => Forwarded::Stale,
+            Forward::Stale => Forwarded::Stale,
         })
     }
 

@@ -1,5 +1,6 @@
 //! The layer and its service.
 
+use std::future::ready;
 use std::mem::replace;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,13 +16,13 @@ use tracing::warn;
 use super::body::CacheBody;
 use super::builder::Builder;
 use super::drive::Drive;
-use super::origin::Exchange;
+use super::origin::{Exchange, forward};
 use super::outcome::CacheOutcome;
 use super::rfc::status::Forward;
 use super::rfc::{CacheStatus, groups, invalidate};
 use super::settings::Settings;
 use super::tell::tell;
-use super::visit::{Arrival, Visit, for_rules, group_tag, hide, path_tag};
+use super::visit::{Arrival, Looked, Visit, for_rules, group_tag, hide, path_tag};
 use crate::cache::HybridCache;
 use crate::error::Error;
 
@@ -41,7 +42,8 @@ impl HttpCacheLayer {
     }
 
     /// Invalidates all answers of a path, in all processes: of every host, query and variant. The path is the raw one, as it
-    /// stands in requests; a query is not looked at.
+    /// stands in requests; a query is not looked at. Paths share 65,536 tags, so that an answer of another path may go with
+    /// them.
     ///
     /// # Errors
     /// When the shared tier could not be told: see [`Error::is_pending`].
@@ -95,12 +97,16 @@ where
         // The one that was polled ready is the one to call.
         let next = self.inner.clone();
         let service = replace(&mut self.inner, next);
-        self.layer.clone().answer(Exchange { service, request })
+        self.layer.clone().answer(service, request)
     }
 }
 
 impl HttpCacheLayer {
-    fn answer<S, B, B2>(self, exchange: Exchange<S, B>) -> BoxFuture<'static, Result<Response<CacheBody<B2>>, S::Error>>
+    fn answer<S, B, B2>(
+        self,
+        service: S,
+        request: Request<B>,
+    ) -> BoxFuture<'static, Result<Response<CacheBody<B2>>, S::Error>>
     where
         S: Service<Request<B>, Response = Response<B2>> + Send + 'static,
         S::Future: Send + 'static,
@@ -109,24 +115,24 @@ impl HttpCacheLayer {
         B2: Body<Data = Bytes> + Send + 'static,
         B2::Error: Send + 'static,
     {
-        let Exchange { service, request } = exchange;
         let (mut parts, body) = request.into_parts();
         hide(&self.settings.hidden, &mut parts.headers);
-        let arrival = Visit::of(&self.settings, &self.cache, &parts, body.is_end_stream());
-        let request = Request::from_parts(parts, body);
-        match arrival {
-            Arrival::Visit(visit) => Box::pin(Drive::new(visit, Exchange { service, request }).run()),
-            Arrival::Bypass(forward) => Box::pin(async move {
-                let mut response = Exchange { service, request }.forward().await?;
-                tell(&self.settings, &mut response, forwarded(forward));
+        match Visit::of(&self.settings, &self.cache, parts, body.is_end_stream()) {
+            Arrival::Visit(visit, extensions) => match visit.look(None) {
+                Looked::Hit(held) => Box::pin(ready(Ok(visit.hit(&held)))),
+                looked => {
+                    let exchange = Exchange { service, extensions, body };
+                    Box::pin(Drive::new(Arc::from(visit), exchange).run(looked))
+                }
+            },
+            Arrival::Bypass(parts, why) => Box::pin(async move {
+                let mut response = forward(service, Request::from_parts(parts, body)).await?;
+                tell(&self.settings, &mut response, forwarded(why));
                 Ok(response)
             }),
-            Arrival::Unsafe => Box::pin(async move {
-                let (parts, body) = request.into_parts();
+            Arrival::Unsafe(parts) => Box::pin(async move {
                 let asked = for_rules(&parts);
-                let request = Request::from_parts(parts, body);
-                let response = Exchange { service, request }.forward().await?;
-                let (head, body) = response.into_parts();
+                let (head, body) = forward(service, Request::from_parts(parts, body)).await?.into_parts();
                 self.void(&asked, &head).await;
                 let mut response = Response::from_parts(head, body);
                 tell(&self.settings, &mut response, forwarded(Forward::Method));

@@ -33,7 +33,7 @@ pub enum Private {
     #[default]
     Bypass,
     /// They are like all others: the handler's answers do not depend on who asks. Where one does, somebody gets what is not
-    /// for them.
+    /// for them. Under [`Mode::OriginHeaders`] that goes for cookies; for `Authorization` the standard has its own rules.
     Share,
 }
 

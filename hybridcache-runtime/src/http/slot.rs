@@ -14,7 +14,7 @@ use crate::entry::{Entry, Origin, RefreshClaim, State};
 use crate::flight::{Claim, Leader};
 use crate::function::{Instance, Key, Site};
 use crate::key::KeyBuf;
-use crate::load::{Caller, Duty, Next, join_or_lead};
+use crate::load::{Caller, Duty, Settled};
 use crate::policy::Lifetimes;
 use crate::reading::Fill;
 use crate::refresh::{Errand, Goal, lead};
@@ -93,7 +93,7 @@ impl Slot {
         &self,
         accepts: impl Fn(&Arc<Entry>) -> bool + Send + Sync + 'static,
         refused: &Refused,
-    ) -> Next {
+    ) -> Settled {
         let refused = refused.clone();
         let judge: Judge = Arc::new(move |entry| {
             let is_accepted = accepts(entry);
@@ -106,9 +106,9 @@ impl Slot {
         if caller.frame.as_ref().is_some_and(|frame| frame.is_loading(&self.key)) {
             // Waiting for oneself would never end.
             let leader = self.cache.local().flights.solo(&self.key);
-            return Next::Load(Duty { caller, leader, goal: Goal::Alone, stale: None });
+            return Settled::Load(Box::new(Duty { caller, leader, goal: Goal::Alone, stale: None }));
         }
-        join_or_lead(caller).await
+        caller.settle().await
     }
 
     fn caller(&self, judge: Option<Judge>) -> Caller {
@@ -159,7 +159,7 @@ impl Slot {
 
     /// Stores what was loaded for another key and belongs here, where nobody looks for it before that other key says so.
     pub(super) async fn publish(&self, begun: &Begun, record: Record) {
-        let Claim::Lead(leader) = self.cache.local().flights.claim(&self.key, &begun.seen) else { return };
+        let Claim::Lead(leader) = self.cache.local().flights.claim(&self.key, || begun.seen.clone()) else { return };
         // After the claim: a gap that begins now detaches it.
         if self.cache.local().trust.epoch() != begun.epoch {
             return;
@@ -167,7 +167,7 @@ impl Slot {
         let Caller { cache, plan, deadline, .. } = self.caller(None);
         let (goal, nested, expects_a_miss, span) = (Goal::Value, true, true, Span::current());
         let errand = Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span };
-        lead(errand, Work::new(async move || Loaded::Value(Box::new(record)))).await;
+        lead(Box::new(errand), Work::new(async move { Loaded::Value(Box::new(record)) })).await;
     }
 
     /// Stores in memory what was loaded for another key and belongs here, with tags that only its answer told.

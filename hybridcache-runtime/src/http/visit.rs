@@ -1,9 +1,11 @@
 //! One request, as far as the types of its body and of the handler do not matter.
 
+use std::mem::take;
 use std::sync::{Arc, PoisonError};
 
 use http::header::RANGE;
-use http::{HeaderMap, HeaderName, Request, request};
+use http::{Extensions, HeaderMap, HeaderName, Request, request};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::key::{self, Secrets};
 use super::record::{Held, Page, Record, Variants};
@@ -35,11 +37,12 @@ pub(super) struct Visit {
 
 /// What a request is to the layer.
 pub(super) enum Arrival {
-    Visit(Visit),
+    /// The store is looked into; with what only the handler has a use for.
+    Visit(Box<Visit>, Extensions),
     /// To the handler as it is.
-    Bypass(Forward),
+    Bypass(request::Parts, Forward),
     /// To the handler as it is; then it is seen what that makes void.
-    Unsafe,
+    Unsafe(request::Parts),
 }
 
 /// What the store has for a request.
@@ -52,6 +55,8 @@ pub(super) enum Looked {
     Load(Place, Option<Held>),
     /// The handler has to be asked, by each for himself.
     Pass(Option<Place>, Option<Held>),
+    /// The handler has to be asked, by a HEAD, which may tell that what is stored is out of date.
+    Head(Place, Held),
     /// The client would rather have nothing.
     OnlyIfCached,
 }
@@ -69,32 +74,25 @@ impl Visit {
     pub(super) fn of(
         settings: &Arc<Settings>,
         cache: &HybridCache,
-        request: &request::Parts,
+        mut request: request::Parts,
         is_empty: bool,
     ) -> Arrival {
-        let mut wants = match requests::ask(request) {
-            Asked::Bypass(requests::Bypass::Method) => return Arrival::Bypass(Forward::Method),
-            Asked::Bypass(_) => return Arrival::Bypass(Forward::Bypass),
-            Asked::Unsafe => return Arrival::Unsafe,
+        let mut wants = match requests::ask(&request) {
+            Asked::Bypass(requests::Bypass::Method) => return Arrival::Bypass(request, Forward::Method),
+            Asked::Bypass(_) => return Arrival::Bypass(request, Forward::Bypass),
+            Asked::Unsafe => return Arrival::Unsafe(request),
             Asked::Lookup(wants) => wants,
         };
-        let overrides = |name: &&str| request.headers.contains_key(*name) && !settings.key.has_name(name);
-        let is_refused = settings.accept_request.as_ref().is_some_and(|accept| !accept(request));
-        let mut secrets = settings.key.secrets(&request.headers);
-        if settings.private == Private::Share {
-            secrets = Secrets::default();
-        }
+        let secrets = secrets(settings, &request.headers);
         let is_private = secrets.any() && settings.mode == Mode::Configured;
-        if !is_empty || is_refused || is_private || OVERRIDES.iter().any(|name| overrides(name)) {
-            return Arrival::Bypass(Forward::Bypass);
-        }
-        let Some(primary) = settings.key.of(request) else { return Arrival::Bypass(Forward::Bypass) };
+        let primary = settings.key.of(&request).filter(|_| is_empty && !is_private && !is_refused(settings, &request));
+        let Some(primary) = primary else { return Arrival::Bypass(request, Forward::Bypass) };
         if settings.mode == Mode::Configured {
             wants = Wants { head: wants.head, ..Wants::default() };
         }
-        let request = for_rules(request);
+        let extensions = take(&mut request.extensions);
         let (settings, cache) = (settings.clone(), cache.clone());
-        Arrival::Visit(Self { settings, cache, request, wants, secrets, primary })
+        Arrival::Visit(Box::new(Self { settings, cache, request, wants, secrets, primary }), extensions)
     }
 
     /// What memory has for it. `known` is what stands at the request's own key where memory may not have it.
@@ -133,7 +131,8 @@ impl Visit {
             Reuse::StaleWhileRevalidate => Looked::Refresh(held, place()),
             Reuse::OnlyIfCached => Looked::OnlyIfCached,
             // What a HEAD says fills nothing.
-            Reuse::Revalidate(_) if self.wants.head || self.wants.no_store => Looked::Pass(None, None),
+            Reuse::Revalidate(_) if self.wants.head => Looked::Head(place(), held),
+            Reuse::Revalidate(_) if self.wants.no_store => Looked::Pass(None, None),
             Reuse::Revalidate(_) if self.secrets.any() => Looked::Pass(self.storing(place()), Some(held)),
             Reuse::Revalidate(_) => Looked::Load(place(), Some(held)),
         }
@@ -211,9 +210,28 @@ impl Visit {
     }
 }
 
+/// Whether the request means another than it names, or the configuration says so.
+fn is_refused(settings: &Settings, request: &request::Parts) -> bool {
+    let overrides = |name: &&str| request.headers.contains_key(*name) && !settings.key.has_name(name);
+    OVERRIDES.iter().any(overrides) || settings.accept_request.as_ref().is_some_and(|accept| !accept(request))
+}
+
+/// What of who asks counts.
+fn secrets(settings: &Settings, headers: &HeaderMap) -> Secrets {
+    let found = settings.key.secrets(headers);
+    match (settings.private, settings.mode) {
+        (Private::Bypass, _) => found,
+        (Private::Share, Mode::Configured) => Secrets::default(),
+        // The standard has rules of its own for `Authorization`.
+        (Private::Share, Mode::OriginHeaders) => Secrets { cookie: false, ..found },
+    }
+}
+
 /// What all entries of a path carry, whatever host, query and variant they are of.
+///
+/// Paths share 65,536 tags: a tag costs the shared tier some bytes for ever, and clients choose paths.
 pub(super) fn path_tag(settings: &Settings, path: &str) -> String {
-    format!("http:{}:{path}", settings.name)
+    format!("http:{}:{:04x}", settings.name, xxh3_64(path.as_bytes()) as u16)
 }
 
 /// Of RFC 9875: within one origin.

@@ -53,12 +53,12 @@ fn one_load_at_a_time_and_everybody_gets_its_value() {
         let callers: Vec<_> = (0..3)
             .map(|_| {
                 let (world, loads) = (world.clone(), loads.clone());
-                spawn(move || match world.local.flights.claim(&world.key, &world.seen()) {
+                spawn(move || match world.local.flights.claim(&world.key, || world.seen()) {
                     Claim::Lead(leader) => {
                         assert_eq!(loads.fetch_add(1, Ordering::SeqCst), 0, "another load runs");
                         shuttle::thread::yield_now();
                         loads.fetch_sub(1, Ordering::SeqCst);
-                        world.load(leader, &world.seen())
+                        world.load(leader, || world.seen())
                     }
                     Claim::Join(_) => world.call(),
                 })
@@ -89,13 +89,13 @@ fn a_joiner_that_goes_away_takes_nobody_elses_place() {
         let leader = world.local.flights.lead(&world.key, world.seen()).unwrap();
         let impatient = world.clone();
         let impatient = spawn(move || {
-            if let Claim::Join(mut joiner) = impatient.local.flights.claim(&impatient.key, &impatient.seen()) {
+            if let Claim::Join(mut joiner) = impatient.local.flights.claim(&impatient.key, || impatient.seen()) {
                 let _ = futures_util::FutureExt::now_or_never(&mut joiner);
             }
         });
         let patient = world.clone();
         let patient = spawn(move || patient.call());
-        world.load(leader, &world.seen());
+        world.load(leader, || world.seen());
         impatient.join().unwrap();
         assert_eq!(patient.join().unwrap(), 0);
     });
@@ -122,7 +122,7 @@ fn who_joins_a_load_after_it_was_fenced_off_looks_again() {
 }
 
 fn joins(world: &World) -> Option<u64> {
-    match world.local.flights.claim(&world.key, &world.seen()) {
+    match world.local.flights.claim(&world.key, || world.seen()) {
         Claim::Lead(_) => None,
         Claim::Join(joiner) => match block_on(joiner) {
             Joined::Outcome(Outcome::Value(entry)) => Some(version(&entry)),
@@ -167,7 +167,9 @@ fn a_flight_that_changes_hands_ends_for_everybody() {
 fn who_joins_does_not_depend_on_the_caller() {
     explore(|| {
         let world = World::new();
-        let Claim::Lead(leader) = world.local.flights.claim(&world.key, &world.seen()) else { panic!("nobody leads") };
+        let Claim::Lead(leader) = world.local.flights.claim(&world.key, || world.seen()) else {
+            panic!("nobody leads")
+        };
         let joiner = leader.caller();
         joiner.embark(course(world.clone(), leader));
         let other = world.clone();
@@ -180,7 +182,7 @@ fn who_joins_does_not_depend_on_the_caller() {
 
 /// As `pilot.rs` and `load.rs` have it.
 fn drive_or_join(world: &Arc<World>) -> u64 {
-    let joined = match world.local.flights.claim(&world.key, &world.seen()) {
+    let joined = match world.local.flights.claim(&world.key, || world.seen()) {
         Claim::Lead(leader) => {
             let joiner = leader.caller();
             joiner.embark(course(world.clone(), leader));

@@ -5,8 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode, header, response};
 
 use super::date;
-use super::rules::Rules;
-use super::store::{self, Storing, Terms};
+use super::store::{self, Terms};
 
 /// The head of a stored answer: what the rules look at when it is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,21 +33,6 @@ impl Stored {
             headers.insert(header::DATE, date::value(got));
         }
         Stored { status, headers, got, terms }
-    }
-
-    /// What was stored elsewhere, by this configuration's rules: of it come status, headers, its age on arrival and when that was.
-    /// `None`: by these rules it would not have been stored.
-    pub(crate) fn restore(
-        status: StatusCode,
-        headers: HeaderMap,
-        initial_age: Duration,
-        got: SystemTime,
-        rules: &Rules,
-    ) -> Option<Self> {
-        match store::judge(status, &headers, rules, initial_age, got, false) {
-            Storing::Yes(terms) => Some(Self::from_parts(status, headers, terms, got)),
-            Storing::No(_) => None,
-        }
     }
 
     /// How old it is. Never less than it was on arrival, wherever the clock went.
@@ -106,15 +90,5 @@ mod tests {
             assert_eq!((stored.fresh_for(now), stored.stale_for(now)), (fresh * SECOND, stale * SECOND));
         }
         assert_eq!(stored.age(got() - SECOND), 10 * SECOND, "the clock was set back");
-    }
-
-    #[test]
-    fn restores_by_todays_rules() {
-        let headers = sample::headers(&[("cache-control", "max-age=60"), ("set-cookie", "a=b")]);
-        let restored = |set_cookie| {
-            Stored::restore(StatusCode::OK, headers.clone(), SECOND, got(), &Rules { set_cookie, ..Rules::default() })
-        };
-        assert_eq!(restored(false), None);
-        assert_eq!(restored(true).unwrap().fresh_for(got()), 59 * SECOND);
     }
 }
