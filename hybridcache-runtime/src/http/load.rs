@@ -19,6 +19,7 @@ use super::settings::StaleOn;
 use super::settle::Settled;
 use super::slot::Refused;
 use super::visit::{Place, Visit};
+use crate::stats::count;
 use crate::work::Loaded;
 
 /// What the handler said, or the error of the inner service.
@@ -78,10 +79,12 @@ where
                 Loaded::Value(Box::new(Record::Alone(if is_failure { ALONE_AFTER_A_FAILURE } else { ALONE })))
             }
             Fetched::Torn(response) => {
+                count(&place.slot.key.function.counters.load_errors);
                 let _ = direct.send(Direct::Own(Ok(response)));
                 not_stored(Record::Failed(None))
             }
             Fetched::Failed(answered) => {
+                count(&place.slot.key.function.counters.load_errors);
                 let is_first = stored.is_none();
                 let (direct_now, stands_in) = failed(&visit, answered, stored);
                 let _ = direct.send(direct_now);
