@@ -30,8 +30,8 @@ pub(super) struct Exchange<S, B> {
 
 /// The answer.
 pub(super) enum Fetched<B: Body, E> {
-    /// It may be kept; with its body, which came whole.
-    Whole(Arc<Page>, Kept),
+    /// It may be kept; with its body, which came whole, and the fields that its requester alone gets.
+    Whole(Arc<Page>, Kept, HeaderMap),
     /// For its requester only; it comes as the handler makes it.
     Own(Response<CacheBody<B>>),
     /// Its body did not come whole. For its requester only.
@@ -138,7 +138,10 @@ fn confirmed<B: Body<Data = Bytes>, E>(
     }
     let policy = head.extensions.get::<CachePolicy>().cloned().unwrap_or_default();
     match keep::judge(settings, &visit.request, &parts, policy, times) {
-        Verdict::Keep(kept) => Fetched::Whole(Arc::new(new_page(&parts, page.body.clone(), &kept, times.1)), kept),
+        Verdict::Keep(kept) => {
+            let page = new_page(&parts, page.body.clone(), &kept, times.1);
+            Fetched::Whole(Arc::new(page), kept, HeaderMap::new())
+        }
         Verdict::Leave => {
             let head = rfc::Stored { headers: parts.headers, got: times.1, ..page.head.clone() };
             Fetched::Own(visit.untold(&Page { head, body: page.body.clone(), ..**page }, times.1))
@@ -169,7 +172,8 @@ async fn whole<B: Body<Data = Bytes>, E>(
         match next(body.as_mut()).await {
             None if read == length => {
                 let page = new_page(&head, join(frames, read), &kept, got);
-                return Fetched::Whole(Arc::new(page), kept);
+                let personal = withheld(&head.headers, &kept);
+                return Fetched::Whole(Arc::new(page), kept, personal);
             }
             None => break None,
             Some(Err(error)) => break Some(error),
@@ -185,6 +189,18 @@ async fn whole<B: Body<Data = Bytes>, E>(
         }
     };
     Fetched::Torn(Response::from_parts(head, CacheBody::replayed(frames, error, None)))
+}
+
+/// What is not stored, because it concerns one connection or is not for others (`private="field"`).
+fn withheld(headers: &HeaderMap, kept: &Kept) -> HeaderMap {
+    let mut personal = HeaderMap::new();
+    for name in &kept.terms.withheld {
+        personal.remove(name);
+        for value in headers.get_all(name) {
+            personal.append(name, value.clone());
+        }
+    }
+    personal
 }
 
 async fn next<B: Body>(mut body: Pin<&mut B>) -> Option<Result<Frame<B::Data>, B::Error>> {

@@ -1,8 +1,9 @@
 //! What a client gets, and what it is told about it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::header::AGE;
 use http::{Response, StatusCode};
 use http_body::Body;
 
@@ -15,6 +16,8 @@ use super::rfc::status::Forward;
 use super::settings::Settings;
 use super::slot::Slot;
 use super::visit::Visit;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 impl Visit {
     /// From the store.
@@ -40,7 +43,13 @@ impl Visit {
 
     /// What the handler has just said, as it is stored or could be.
     pub(super) fn fresh<B: Body<Data = Bytes>>(&self, page: &Page, status: CacheStatus) -> Response<CacheBody<B>> {
-        self.page(page, page.head.got, status)
+        let now = page.head.got;
+        let mut response = self.page(page, now, status);
+        if page.head.age(now) < SECOND {
+            // It would say that the answer was not made for this request (RFC 9111, 5.1).
+            response.headers_mut().remove(AGE);
+        }
+        response
     }
 
     /// The handler's own answer.
