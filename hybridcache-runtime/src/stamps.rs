@@ -353,6 +353,24 @@ mod tests {
         assert!(!early.is_current());
     }
 
+    /// Killed by: asking only about stamps that are used; forgetting that some were forgotten.
+    #[test]
+    fn what_was_voided_since_is_known_until_there_is_too_much_of_it() {
+        let stamps = Stamps::default();
+        stamps.void(1);
+        let before = stamps.watermark();
+        assert!(!stamps.any_voided_since(before, [1, 2].into_iter()));
+        stamps.void(2);
+        assert!(stamps.any_voided_since(before, [1, 2].into_iter()), "nobody carried it");
+        assert!(!stamps.any_voided_since(before, [1, 3].into_iter()));
+        assert!(!stamps.any_voided_since(stamps.watermark(), [2].into_iter()));
+        (0..REMEMBERED as u64 - 1).for_each(|hash| stamps.void(100 + hash));
+        assert!(stamps.any_voided_since(before, [2].into_iter()));
+        assert!(!stamps.any_voided_since(before, [3].into_iter()));
+        stamps.void(4);
+        assert!(stamps.any_voided_since(before, [3].into_iter()), "nobody knows");
+    }
+
     /// Killed by: never sweeping; a stamp that is swept while it is used.
     #[test]
     fn stamps_that_nobody_uses_are_forgotten() {

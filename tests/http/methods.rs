@@ -73,3 +73,30 @@ async fn case_7_overrides_of_method_and_path_are_bypassed() {
     assert_eq!(site.calls.count(), 1);
     assert!(site.get("/").await.is_hit());
 }
+
+/// Killed by: invalidating only when the answer is on its way.
+#[tokio::test]
+async fn a_writer_whose_client_goes_away_invalidates() {
+    let site = Site::new(configured, async |request: axum::extract::Request, nth: usize| {
+        if request.method() == "POST" {
+            std::future::pending::<()>().await;
+        }
+        nth.to_string()
+    })
+    .await;
+    assert_eq!(site.get("/p").await.body, "1");
+    let writer = tokio::spawn(site.ask("POST", "/p").send());
+    site.calls.reach(2).await;
+    assert_eq!(site.get("/p").await.body, "1");
+    writer.abort();
+    assert_eq!(site.get_until("/p", |reply| reply.body != "1").await.body, "3");
+}
+
+/// Killed by: taking a call for a change of what its path has.
+#[tokio::test]
+async fn grpc_is_left_alone() {
+    let site = Site::new(configured, async |_: axum::extract::Request, nth: usize| nth.to_string()).await;
+    assert_eq!(site.get("/p").await.body, "1");
+    assert_eq!(site.ask("POST", "/p").header("content-type", "application/grpc+proto").send().await.body, "2");
+    assert_eq!(site.get("/p").await.body, "1");
+}

@@ -139,3 +139,34 @@ async fn failures_that_are_not_listed_replace_it() {
     pass_fresh_time().await;
     assert_eq!(site.get_until("/503", |reply| reply.body != "page").await.status.as_u16(), 503);
 }
+
+/// A refresh that only a request like all others may make.
+///
+/// Killed by: refreshing with the request that found it stale, whatever it is.
+#[tokio::test]
+async fn a_head_refreshes_nothing() {
+    let site = Site::new(soon_stale, async |_: Request, nth: usize| reply(200, &[], format!("page {nth}"))).await;
+    assert_eq!(site.get("/").await.body, "page 1");
+    pass_fresh_time().await;
+    let head = site.ask("HEAD", "/").send().await;
+    assert_eq!((head.said(), head.header("content-length")), ((200, ""), Some("6")));
+    assert_eq!(site.get("/").await.body, "page 1");
+    assert_eq!(site.get_until("/", |reply| reply.body != "page 1").await.body, "page 2");
+}
+
+/// Killed by: the same; what it finds replaces the page with a mark.
+#[tokio::test]
+async fn a_request_that_may_not_be_stored_refreshes_nothing() {
+    let site = Site::new(origin_headers, async |_: Request, nth: usize| {
+        reply(200, &[("cache-control", "max-age=1, stale-while-revalidate=600, public")], format!("page {nth}"))
+    })
+    .await;
+    assert_eq!(site.get("/").await.body, "page 1");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    for (name, value) in [("cache-control", "no-store"), ("cookie", "sid=A")] {
+        assert_eq!(site.ask("GET", "/").header(name, value).send().await.body, "page 1");
+    }
+    assert_eq!(site.calls.count(), 1);
+    assert_eq!(site.get("/").await.body, "page 1");
+    assert_eq!(site.get_until("/", |reply| reply.body != "page 1").await.body, "page 2");
+}

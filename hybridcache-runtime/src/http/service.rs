@@ -11,7 +11,6 @@ use http::{Request, Response, Uri, request, response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
-use tracing::warn;
 
 use super::body::CacheBody;
 use super::builder::Builder;
@@ -25,6 +24,8 @@ use super::tell::tell;
 use super::visit::{Arrival, Looked, Visit, for_rules, group_tag, hide, path_tag};
 use crate::cache::HybridCache;
 use crate::error::Error;
+use crate::evict::Eviction;
+use crate::key::KeyBuf;
 
 /// A `tower` layer that answers from the cache what the handlers behind it have answered before.
 ///
@@ -131,9 +132,18 @@ impl HttpCacheLayer {
                 Ok(response)
             }),
             Arrival::Unsafe(parts) => Box::pin(async move {
-                let asked = for_rules(&parts);
-                let (head, body) = forward(service, Request::from_parts(parts, body)).await?.into_parts();
-                self.void(&asked, &head).await;
+                let (asked, mut eviction) = (for_rules(&parts), Eviction::new());
+                // From here on its path is void, unless the handler says that nothing was changed: also if it panics, or
+                // the client goes away.
+                self.void(&mut eviction, path_tag(&self.settings, asked.uri.path()));
+                let (head, body) = match forward(service, Request::from_parts(parts, body)).await {
+                    Ok(response) => response.into_parts(),
+                    Err(error) => {
+                        eviction.run().await;
+                        return Err(error);
+                    }
+                };
+                self.evict(eviction, &asked, &head).await;
                 let mut response = Response::from_parts(head, body);
                 tell(&self.settings, &mut response, forwarded(Forward::Method));
                 Ok(response)
@@ -142,17 +152,24 @@ impl HttpCacheLayer {
     }
 
     /// What an unsafe request makes void, before its client hears that it was done.
-    async fn void(&self, request: &request::Parts, response: &response::Parts) {
-        let paths = invalidate::targets(request, response);
-        let paths = paths.iter().map(Uri::path).map(|path| path_tag(&self.settings, path));
-        let groups = groups::invalidated(request, response);
-        let groups = groups.iter().map(|group| group_tag(&self.settings, request, group));
-        for tag in paths.chain(groups) {
-            // It is gone here, and repeated until the others know.
-            if let Err(error) = self.cache.invalidate_tag(&tag).await {
-                warn!(%error, "what a request has changed is not invalidated everywhere");
-            }
+    async fn evict(&self, mut eviction: Eviction, request: &request::Parts, response: &response::Parts) {
+        let targets = invalidate::targets(request, response);
+        if targets.is_empty() {
+            return eviction.cancel();
         }
+        for target in targets.iter().map(Uri::path).filter(|path| *path != request.uri.path()) {
+            self.void(&mut eviction, path_tag(&self.settings, target));
+        }
+        for group in groups::invalidated(request, response) {
+            self.void(&mut eviction, group_tag(&self.settings, request, &group));
+        }
+        eviction.run().await;
+    }
+
+    fn void(&self, eviction: &mut Eviction, tag: String) {
+        let mut text = KeyBuf::new();
+        text.text(&tag);
+        eviction.tag(&self.cache, &text);
     }
 }
 

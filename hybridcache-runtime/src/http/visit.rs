@@ -3,7 +3,7 @@
 use std::mem::take;
 use std::sync::{Arc, PoisonError};
 
-use http::header::RANGE;
+use http::header::{CONTENT_TYPE, RANGE};
 use http::{Extensions, HeaderMap, HeaderName, Request, request};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -77,6 +77,9 @@ impl Visit {
         mut request: request::Parts,
         is_empty: bool,
     ) -> Arrival {
+        if is_grpc(&request.headers) {
+            return Arrival::Bypass(request, Forward::Bypass);
+        }
         let mut wants = match requests::ask(&request) {
             Asked::Bypass(requests::Bypass::Method) => return Arrival::Bypass(request, Forward::Method),
             Asked::Bypass(_) => return Arrival::Bypass(request, Forward::Bypass),
@@ -128,6 +131,10 @@ impl Visit {
         }
         match self.reuse(&held) {
             Reuse::Fresh | Reuse::MaxStale => Looked::Hit(held),
+            // Whoever asks like all others will refresh it.
+            Reuse::StaleWhileRevalidate if self.wants.head || self.wants.no_store || self.secrets.any() => {
+                Looked::Hit(held)
+            }
             Reuse::StaleWhileRevalidate => Looked::Refresh(held, place()),
             Reuse::OnlyIfCached => Looked::OnlyIfCached,
             // What a HEAD says fills nothing.
@@ -208,6 +215,11 @@ impl Visit {
     fn variant_key(&self, variants: &Variants) -> KeyBuf {
         variant_key(&self.primary, variants, &vary::key(&variants.fields, &self.request.headers))
     }
+}
+
+/// All calls are POST there, and say nothing about what their path has.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Whether the request means another than it names, or the configuration says so.

@@ -166,3 +166,99 @@ impl<'de> Deserialize<'de> for Blob {
         deserializer.deserialize_bytes(Bin)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec::{Kind, decode_value, encode_value};
+
+    fn page(fields: &[(&'static str, &'static str)], body: &'static str) -> Page {
+        let headers =
+            fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let terms = Terms {
+            fresh_for: Duration::from_secs(60),
+            initial_age: Duration::from_millis(1500),
+            stale_while_revalidate: Duration::from_secs(1),
+            stale_if_error: Duration::from_secs(2),
+            must_revalidate: true,
+            ..Terms::default()
+        };
+        let got = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        let head = Stored { status: StatusCode::NOT_FOUND, headers: HeaderMap::from_iter(headers), got, terms };
+        Page { head, body: Bytes::from_static(body.as_bytes()), public: true, authorized: false, fresh: 7, ttl: 8 }
+    }
+
+    fn encoded(record: &Record) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_value(record, &mut bytes).expect("it can be stored");
+        bytes
+    }
+
+    fn decoded(bytes: &[u8]) -> Option<Record> {
+        decode_value(Kind::Value, bytes).ok()
+    }
+
+    #[test]
+    fn a_page_comes_back_as_it_was() {
+        let mut page = page(&[("content-length", "4"), ("x-a", "1")], "\u{0}ab\n");
+        page.head.headers.append("x-a", HeaderValue::from_bytes(b"\xff\tb").expect("a value"));
+        let Some(Record::Page(again)) = decoded(&encoded(&Record::Page(Arc::new(page.clone())))) else {
+            panic!("no page")
+        };
+        assert_eq!(again.head, page.head);
+        assert_eq!((&again.body, again.public, again.authorized), (&page.body, true, false));
+        assert_eq!((again.fresh, again.ttl), (7, 8));
+    }
+
+    #[test]
+    fn variants_and_marks_come_back() {
+        let variants = Variants { id: 9, fields: vec![CONTENT_LENGTH], tags: vec!["a b".into()], ttl: 5 };
+        let again = decoded(&encoded(&Record::Variants(Arc::new(variants.clone()))));
+        assert!(matches!(again, Some(Record::Variants(again)) if *again == variants));
+        assert!(matches!(decoded(&encoded(&Record::Alone(7))), Some(Record::Alone(7))));
+    }
+
+    /// What only those who wait are to know.
+    #[test]
+    fn the_end_of_a_load_is_not_stored() {
+        for record in [Record::Failed(None), Record::Moved] {
+            assert!(encode_value(&record, &mut Vec::new()).is_err());
+        }
+    }
+
+    #[test]
+    fn what_no_answer_has_is_a_miss() {
+        for fields in [
+            &[("content-length", "5")][..],
+            &[("set-cookie", "a=b")],
+            &[("transfer-encoding", "chunked")],
+            &[("connection", "close")],
+        ] {
+            assert!(decoded(&encoded(&Record::Page(Arc::new(page(fields, "body"))))).is_none(), "{fields:?}");
+        }
+        for status in [100, 199, 206, 304, 600, 999] {
+            let mut page = page(&[], "body");
+            page.head.status = StatusCode::from_u16(status).expect("a status");
+            assert!(decoded(&encoded(&Record::Page(Arc::new(page)))).is_none(), "{status}");
+        }
+    }
+
+    proptest! {
+        /// A page whose bytes were changed is another page that could have been stored, or none.
+        #[test]
+        fn nothing_panics(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+            let mut bytes = encoded(&Record::Page(Arc::new(page(&[("content-length", "4"), ("x-a", "1")], "body"))));
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if let Some(Record::Page(page)) = decoded(&bytes) {
+                for value in page.head.headers.values() {
+                    prop_assert!(!value.as_bytes().iter().any(|byte| b"\r\n\0".contains(byte)));
+                }
+            }
+        }
+    }
+}
