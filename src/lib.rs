@@ -8,3 +8,6 @@ pub use hybridcache_runtime::{
 
 #[doc(hidden)]
 pub use hybridcache_runtime::__private;
+
+#[cfg(feature = "http")]
+pub use hybridcache_runtime::http;

@@ -27,6 +27,8 @@ mod forecast;
 mod function;
 mod global;
 mod handle;
+#[cfg(feature = "http")]
+pub mod http;
 mod journal;
 mod key;
 mod lease;

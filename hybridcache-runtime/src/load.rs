@@ -70,22 +70,22 @@ pub struct Turn<S: Shape> {
 }
 
 /// The same without its types.
-struct Duty {
-    caller: Caller,
-    leader: Leader,
-    goal: Goal,
+pub(crate) struct Duty {
+    pub(crate) caller: Caller,
+    pub(crate) leader: Leader,
+    pub(crate) goal: Goal,
     /// What the caller gets meanwhile.
-    stale: Option<Arc<Entry>>,
+    pub(crate) stale: Option<Arc<Entry>>,
 }
 
 /// Who asks, and until when.
-struct Caller {
-    cache: HybridCache,
-    key: Arc<Key>,
-    plan: Plan,
-    deadline: Instant,
+pub(crate) struct Caller {
+    pub(crate) cache: HybridCache,
+    pub(crate) key: Arc<Key>,
+    pub(crate) plan: Plan,
+    pub(crate) deadline: Instant,
     /// The load that this call is part of.
-    frame: Option<Arc<Frame>>,
+    pub(crate) frame: Option<Arc<Frame>>,
 }
 
 /// What becomes of a call.
@@ -96,13 +96,13 @@ enum Next {
 }
 
 /// What has become of a call.
-enum Settled {
+pub(crate) enum Settled {
     Answered(Outcome),
     Load(Box<Duty>),
 }
 
 /// What a caller who has started a flight gets of it.
-enum Landing {
+pub(crate) enum Landing {
     /// It goes on in the background.
     Meanwhile(Arc<Entry>),
     Awaited(Joiner),
@@ -268,7 +268,7 @@ async fn wait(mut caller: Caller, mut joiner: Joiner) -> Settled {
 }
 
 /// Starts a flight: in this caller where it has to look into the shared tier first, else in a task.
-fn fly(duty: Duty, work: Work) -> Landing {
+pub(crate) fn fly(duty: Duty, work: Work) -> Landing {
     let Duty { caller, leader, goal, stale } = duty;
     let Caller { cache, key, plan, deadline, frame } = caller;
     let joiner = leader.caller();
@@ -290,7 +290,7 @@ fn fly(duty: Duty, work: Work) -> Landing {
 }
 
 impl Landing {
-    async fn outcome(self) -> Outcome {
+    pub(crate) async fn outcome(self) -> Outcome {
         let joined = match self {
             Self::Meanwhile(stale) => return Outcome::Value(stale),
             Self::Awaited(joiner) => joiner.await,
@@ -304,6 +304,15 @@ impl Landing {
 }
 
 impl Caller {
+    /// Waits for somebody else's load, unless it is this caller's turn to load.
+    #[cfg(feature = "http")]
+    pub(crate) async fn settle(self) -> Settled {
+        match self.join_or_lead() {
+            Next::Settled(settled) => settled,
+            Next::Wait(caller, joiner) => wait(caller, joiner).await,
+        }
+    }
+
     fn flights(&self) -> &Arc<Flights> {
         &self.cache.local().flights
     }
@@ -335,7 +344,7 @@ impl Caller {
 
     /// What another flight has brought between the look into memory and the claim.
     fn landed(&self) -> Option<Outcome> {
-        let outcome = Outcome::Value(self.cache.in_memory(&self.key)?);
+        let outcome = Outcome::Value(self.cache.in_memory(&self.key).filter(|entry| self.plan.accepts(entry))?);
         self.can_have(&outcome).then(|| {
             self.key.function.counters.hits_memory.count();
             outcome

@@ -172,7 +172,7 @@ impl Fill<'_> {
         encoded: Option<usize>,
         fence: Option<Fence>,
     ) -> Option<Arc<Entry>> {
-        let lifetimes = self.plan.lifetimes;
+        let lifetimes = self.plan.lifetimes_of(&*value);
         let times = Times { fresh_until: now + lifetimes.fresh_for(), expires_at: now + lifetimes.ttl() };
         let meta = Meta::new(self.key, times, self.origin, fence);
         self.plan.value.seal(value, meta).map(|entry| self.weighed(entry, encoded))

@@ -302,7 +302,7 @@ async fn publish(
         return Stored::InMemoryOnly { encoded: None };
     };
     let encoded = bytes.len();
-    let ttl = Duration::from_millis(fill.plan.lifetimes.ttl());
+    let ttl = Duration::from_millis(fill.plan.lifetimes_of(value).ttl());
     match lease.publish(bytes, ttl, &mut budget).await {
         Ok(Published::Stored) => {
             budget.sufficed();

@@ -77,7 +77,7 @@ impl Errand {
         let key = self.leader.key();
         let fill = Fill { key, plan: &self.plan, origin };
         let suspect = match self.goal {
-            Goal::Value => self.cache.suspect(key, &self.plan),
+            Goal::Value => self.cache.suspect(key, &self.plan).filter(|entry| self.plan.accepts(entry)),
             Goal::Refresh(_) | Goal::Anew | Goal::Alone | Goal::Overdue => None,
         };
         let sought = self.seek_proven(remote, &fill, suspect.as_deref(), budget).await;
@@ -150,10 +150,12 @@ impl Errand {
         };
         fill.key.function.forecast.learn(!matches!(read, Read::Absent(_)));
         let fence = match (read, &self.goal) {
-            (Read::Fresh(entry, _), Goal::Value | Goal::Refresh(_)) => {
+            (Read::Fresh(entry, _), Goal::Value | Goal::Refresh(_)) if self.plan.accepts(&entry) => {
                 return found(Found::Fresh(entry, Source::Redis));
             }
-            (Read::Stale(entry, _), Goal::Value) => return found(Found::Stale(entry, Source::Redis)),
+            (Read::Stale(entry, _), Goal::Value) if self.plan.accepts(&entry) => {
+                return found(Found::Stale(entry, Source::Redis));
+            }
             (Read::Fresh(_, fence) | Read::Stale(_, fence) | Read::Absent(fence), _) => fence,
         };
         // In its own box, which a hit does not pay for.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::entry::Entry;
 use crate::key::KeyBuf;
 use crate::policy::{Lifetimes, bounded};
 use crate::shape::{CanTimeOut, ResultShape, Shape, SharedShape, SharedValue};
@@ -19,6 +20,9 @@ pub struct Settings<S: Shape> {
 
 type Weigh = Arc<dyn Fn(&AnyValue) -> usize + Send + Sync>;
 
+/// Says whether an entry that was found will do for one call.
+pub(crate) type Judge = Arc<dyn Fn(&Arc<Entry>) -> bool + Send + Sync>;
+
 /// The same for the engine, which knows no types.
 #[derive(Clone)]
 pub(crate) struct Plan {
@@ -27,10 +31,22 @@ pub(crate) struct Plan {
     pub(crate) tags: Vec<KeyBuf>,
     pub(crate) value: &'static ValueType,
     pub(crate) error_type: TypeId,
-    weigh: Option<Weigh>,
+    /// The times of one value, where they are in the value.
+    pub(crate) times: Option<fn(&AnyValue) -> Lifetimes>,
+    /// What it refuses is loaded again; without it, all will do that is fresh or stale.
+    pub(crate) judge: Option<Judge>,
+    pub(crate) weigh: Option<Weigh>,
 }
 
 impl Plan {
+    pub(crate) fn lifetimes_of(&self, value: &AnyValue) -> Lifetimes {
+        self.times.map_or(self.lifetimes, |times| times(value))
+    }
+
+    pub(crate) fn accepts(&self, entry: &Arc<Entry>) -> bool {
+        self.judge.as_ref().is_none_or(|judge| judge(entry))
+    }
+
     /// Bytes of a value: as the user weighs it, else its encoded length, else its size on the stack.
     pub(crate) fn weigh(&self, value: &AnyValue, encoded: Option<usize>) -> usize {
         match &self.weigh {
@@ -92,7 +108,8 @@ impl<S: Shape> Settings<S> {
     fn new(value: &'static ValueType) -> Self {
         let lifetimes = Lifetimes::from_millis(1, 1);
         let error_type = TypeId::of::<S::Error>();
-        let plan = Plan { lifetimes, timeout: None, tags: Vec::new(), value, error_type, weigh: None };
+        let (times, judge, weigh) = (None, None, None);
+        let plan = Plan { lifetimes, timeout: None, tags: Vec::new(), value, error_type, times, judge, weigh };
         Self { plan, timed_out: None }
     }
 

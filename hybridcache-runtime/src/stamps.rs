@@ -5,7 +5,7 @@
 //! running. In the shared tier a stamp is a random number (losing it can only cause misses); in this process it is a
 //! counter of the changes that were heard of, beside what is known of the shared tier's number.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
@@ -72,6 +72,12 @@ struct SeenStamp {
 impl Seen {
     pub(crate) fn capture<'a>(stamps: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
         Self(Arc::new(stamps.map(SeenStamp::capture).collect()))
+    }
+
+    /// The same, and others that are captured now.
+    #[cfg(feature = "http")]
+    pub(crate) fn and<'a>(&self, stamps: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
+        Self(Arc::new(self.0.iter().map(SeenStamp::settled).chain(stamps.map(SeenStamp::capture)).collect()))
     }
 
     /// As they are known now: what is learnt from here on is not taken in.
@@ -204,7 +210,18 @@ struct Known {
     stamps: HashMap<u64, Weak<Stamp>>,
     /// How many there may be before the unused ones among them are looked for.
     sweep_at: usize,
+    /// The latest that were voided, whether anything here carried them or not, and how many there have been.
+    voided: VecDeque<u64>,
+    voids: u64,
 }
+
+/// How many voided stamps are remembered: those that are voided while one value is loaded.
+const REMEMBERED: usize = 1024;
+
+/// A moment: what was voided before it is not asked for.
+#[cfg(any(test, feature = "http"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watermark(u64);
 
 impl Stamps {
     pub(crate) fn named(&self, name: StampName) -> Arc<Stamp> {
@@ -224,10 +241,36 @@ impl Stamps {
 
     /// Voids a stamp that another process changed. One that nobody here uses needs no voiding.
     pub(crate) fn void(&self, hash: u64) {
-        let stamp = self.known().stamps.get(&hash).and_then(Weak::upgrade);
+        let stamp = self.note(hash);
         if let Some(stamp) = stamp {
             stamp.void();
         }
+    }
+
+    /// Notes what is about to be voided, for those who learn only later that they carry it. Returns it where it is used.
+    pub(crate) fn note(&self, hash: u64) -> Option<Arc<Stamp>> {
+        let mut known = self.known();
+        known.voids += 1;
+        known.voided.push_back(hash);
+        if known.voided.len() > REMEMBERED {
+            known.voided.pop_front();
+        }
+        known.stamps.get(&hash).and_then(Weak::upgrade)
+    }
+
+    #[cfg(any(test, feature = "http"))]
+    pub(crate) fn watermark(&self) -> Watermark {
+        Watermark(self.known().voids)
+    }
+
+    /// Whether one of these may have been voided since. To be asked after they were captured: then whatever comes later
+    /// changes their generation.
+    #[cfg(any(test, feature = "http"))]
+    pub(crate) fn any_voided_since(&self, Watermark(before): Watermark, mut hashes: impl Iterator<Item = u64>) -> bool {
+        let known = self.known();
+        let since = usize::try_from(known.voids - before).unwrap_or(usize::MAX);
+        let recent = known.voided.len().checked_sub(since);
+        recent.is_none_or(|first| hashes.any(|hash| known.voided.range(first..).any(|voided| *voided == hash)))
     }
 
     /// The shared tier's number was changed, and nothing here is void for it.
@@ -312,6 +355,24 @@ mod tests {
         assert!(early.is_current());
         later.learn(&[name], [Some(8)]);
         assert!(!early.is_current());
+    }
+
+    /// Killed by: asking only about stamps that are used; forgetting that some were forgotten.
+    #[test]
+    fn what_was_voided_since_is_known_until_there_is_too_much_of_it() {
+        let stamps = Stamps::default();
+        stamps.void(1);
+        let before = stamps.watermark();
+        assert!(!stamps.any_voided_since(before, [1, 2].into_iter()));
+        stamps.void(2);
+        assert!(stamps.any_voided_since(before, [1, 2].into_iter()), "nobody carried it");
+        assert!(!stamps.any_voided_since(before, [1, 3].into_iter()));
+        assert!(!stamps.any_voided_since(stamps.watermark(), [2].into_iter()));
+        (0..REMEMBERED as u64 - 1).for_each(|hash| stamps.void(100 + hash));
+        assert!(stamps.any_voided_since(before, [2].into_iter()));
+        assert!(!stamps.any_voided_since(before, [3].into_iter()));
+        stamps.void(4);
+        assert!(stamps.any_voided_since(before, [3].into_iter()), "nobody knows");
     }
 
     /// Killed by: never sweeping; a stamp that is swept while it is used.

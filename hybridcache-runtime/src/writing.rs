@@ -70,6 +70,7 @@ impl HybridCache {
 
     async fn restamp(&self, stamp: &Arc<Stamp>, counters: &Counters, action: &str) -> Result<(), Error> {
         count(&counters.invalidations);
+        self.local().stamps.note(stamp.name.hash);
         stamp.void();
         let Some(remote) = self.remote() else { return Ok(()) };
         self.revive();
@@ -150,7 +151,7 @@ impl HybridCache {
             return remote.invalidate(fill.key.address(), Invalidation::Delete).await.map(|()| Put::Unsent);
         };
         let encoded = bytes.len();
-        let ttl = Duration::from_millis(fill.plan.lifetimes.ttl());
+        let ttl = Duration::from_millis(fill.plan.lifetimes_of(value).ttl());
         match remote.put(fill.key.address(), token, bytes, ttl).await? {
             Published::Stored | Published::Fenced => Ok(Put::Stored(encoded)),
             Published::Refused => Ok(Put::Refused),
@@ -161,7 +162,7 @@ impl HybridCache {
     /// encoded, was counted.
     pub(crate) fn encode(&self, remote: &dyn Remote, fill: &Fill<'_>, value: &AnyValue, load: Load) -> Option<Vec<u8>> {
         let now = remote.now()?;
-        let lifetimes = fill.plan.lifetimes;
+        let lifetimes = fill.plan.lifetimes_of(value);
         let header = Header {
             expired_by_hand: false,
             codec: MESSAGE_PACK,

@@ -1,0 +1,235 @@
+//! Configuring a layer.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderName, request, response};
+
+use super::key::Key;
+use super::rfc::Rules;
+use super::service::HttpCacheLayer;
+use super::settings::{Mode, Private, Settings, StaleOn};
+use crate::cache::HybridCache;
+use crate::error::Error;
+use crate::function::Site;
+use crate::policy::bounded;
+
+/// How long answers are kept where nothing says.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The largest body that is stored unless [`Builder::body_limit`] says otherwise.
+const BODY_LIMIT: u64 = 1 << 20;
+
+/// Configures an [`HttpCacheLayer`].
+#[must_use = "a builder does nothing before `build()`"]
+pub struct Builder {
+    cache: HybridCache,
+    name: String,
+    fresh_for: Option<Duration>,
+    ttl: Option<Duration>,
+    hidden: Vec<String>,
+    stale_on: Option<StaleOn>,
+    settings: Settings,
+}
+
+impl Builder {
+    pub(super) fn new(cache: HybridCache) -> Self {
+        let settings = Settings {
+            name: "",
+            site: named("http").1,
+            mode: Mode::default(),
+            timeout: None,
+            fresh_for: DAY,
+            ttl: DAY,
+            negative: None,
+            key: Key::default(),
+            private: Private::default(),
+            accept_request: None,
+            accept_response: None,
+            hidden: Vec::new(),
+            body_limit: BODY_LIMIT,
+            stale_on: StaleOn::SERVER_ERRORS,
+            cache_status: None,
+            rules: Rules::default(),
+        };
+        let (name, hidden) = ("http".to_owned(), Vec::new());
+        Self { cache, name, fresh_for: None, ttl: None, hidden, stale_on: None, settings }
+    }
+
+    /// What the layer is called in keys and in [`HybridCache::function_stats`]; `http` by default. Layers of one name share
+    /// their entries, so layers that answer the same paths differently need names of their own.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Where the times come from.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.settings.mode = mode;
+        self
+    }
+
+    /// How long the handler may take, and a request may wait for somebody else's call of it. None by default; waiting 30 s.
+    /// Where nothing stale stands in, the client gets 504.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = Some(timeout);
+        self
+    }
+
+    /// Under [`Mode::Configured`]: until then a hit asks nobody; from then to `ttl` an answer is stale, and refreshed in the
+    /// background. As long as `ttl` by default.
+    pub fn fresh_for(mut self, fresh_for: Duration) -> Self {
+        self.fresh_for = Some(fresh_for);
+        self
+    }
+
+    /// After it an answer is gone. Needed under [`Mode::Configured`]. Under [`Mode::OriginHeaders`] it bounds what answers
+    /// say, and is how long one that can be confirmed by the handler is kept for that; a day by default.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Under [`Mode::Configured`]: keeps errors, 400 to 599, for this long; they are not stored by default.
+    pub fn negative(mut self, ttl: Duration) -> Self {
+        self.settings.negative = Some(ttl);
+        self
+    }
+
+    /// What of a request is in its key, beside host and path; by default the query.
+    pub fn key(mut self, key: Key) -> Self {
+        self.settings.key = key;
+        self
+    }
+
+    /// Which requests may be answered from the cache. It can only narrow: what is bypassed by itself stays so.
+    pub fn accept_request(mut self, accept: impl Fn(&request::Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.accept_request = Some(Arc::new(accept));
+        self
+    }
+
+    /// Which answers are stored, in place of "status 200" under [`Mode::Configured`], and beside what the standard asks under
+    /// [`Mode::OriginHeaders`]. What says that it is not for others is never stored.
+    pub fn accept_response(mut self, accept: impl Fn(&response::Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.accept_response = Some(Arc::new(accept));
+        self
+    }
+
+    /// What becomes of requests with `Cookie` or `Authorization`.
+    pub fn private(mut self, private: Private) -> Self {
+        self.settings.private = private;
+        self
+    }
+
+    /// Fields that are taken out of every request before a handler sees it, since they are not in the key and a handler might
+    /// heed them.
+    pub fn hide_unkeyed<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.hidden.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// The largest body that is stored, in bytes; 1 MiB by default. Longer ones, and those whose length is not known
+    /// beforehand, go through as they come.
+    pub fn body_limit(mut self, bytes: u64) -> Self {
+        self.settings.body_limit = bytes;
+        self
+    }
+
+    /// When a stale answer stands in for the handler. [`StaleOn::SERVER_ERRORS`] by default under [`Mode::Configured`]; under
+    /// [`Mode::OriginHeaders`] an answer's `stale-if-error` decides, unless this is called: then stale answers stand in for
+    /// as long as they are kept.
+    pub fn stale_on(mut self, stale_on: StaleOn) -> Self {
+        self.stale_on = Some(stale_on);
+        self
+    }
+
+    /// Adds the field `Cache-Status` (RFC 9211) to every response, under this name of the cache.
+    pub fn cache_status(mut self, name: impl Into<String>) -> Self {
+        self.settings.cache_status = Some(name.into());
+        self
+    }
+
+    /// Under [`Mode::OriginHeaders`]: the response fields that speak to this cache alone (RFC 9213), the most specific first;
+    /// `CDN-Cache-Control` by default.
+    pub fn targeted<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        let names = names.into_iter().map(Into::into);
+        self.settings.rules.targeted = names.filter_map(|name: String| name.try_into().ok()).collect();
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// Where a setting is wrong, or two contradict each other: [`Error::is_config`], and the message names them.
+    pub fn build(self) -> Result<HttpCacheLayer, Error> {
+        let Self { cache, name, fresh_for, ttl, hidden, stale_on, mut settings } = self;
+        if name.is_empty() {
+            return Err(Error::config("name", "must not be empty"));
+        }
+        let durations =
+            [("timeout", settings.timeout), ("fresh_for", fresh_for), ("ttl", ttl), ("negative", settings.negative)];
+        if let Some((setting, _)) =
+            durations.iter().find(|(_, duration)| duration.is_some_and(|duration| duration.is_zero()))
+        {
+            return Err(Error::config(setting, "must be longer than zero"));
+        }
+        settings.ttl = match (ttl, settings.mode) {
+            (Some(ttl), _) => ttl,
+            (None, Mode::OriginHeaders) => DAY,
+            (None, Mode::Configured) => return Err(Error::config("ttl", "is needed under `Mode::Configured`")),
+        };
+        settings.fresh_for = fresh_for.unwrap_or(settings.ttl);
+        if settings.fresh_for > settings.ttl {
+            return Err(Error::config("fresh_for", "must not be longer than `ttl`"));
+        }
+        settings.hidden = fields("hide_unkeyed", &hidden)?;
+        let keyed = settings.key.fields().map_err(|problem| Error::config("key", problem))?;
+        if let Some(name) = settings.hidden.iter().find(|name| keyed.contains(name)) {
+            return Err(Error::config("hide_unkeyed", format!("`{name}` is in the key, and cannot be hidden")));
+        }
+        if settings.cache_status.as_ref().is_some_and(|name| !is_token(name)) {
+            return Err(Error::config("cache_status", "must be a name of letters, digits and `-._`, a letter first"));
+        }
+        if let (Mode::OriginHeaders, Some(stale_on)) = (settings.mode, stale_on) {
+            settings.rules.stale_on_error = if stale_on == StaleOn::NEVER { Duration::ZERO } else { settings.ttl };
+        }
+        settings.stale_on = stale_on.unwrap_or(StaleOn::SERVER_ERRORS);
+        settings.timeout = settings.timeout.map(bounded);
+        (settings.name, settings.site) = named(&name);
+        Ok(HttpCacheLayer { cache, settings: Arc::new(settings) })
+    }
+}
+
+fn fields(setting: &str, names: &[String]) -> Result<Vec<HeaderName>, Error> {
+    let field = |name: &String| {
+        HeaderName::try_from(name).map_err(|_| Error::config(setting, format!("{name:?} is no name of a field")))
+    };
+    names.iter().map(field).collect()
+}
+
+fn is_token(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(is_part)
+}
+
+/// The name for ever, and the site of the layers that are called so: one for each name, however many layers there are.
+fn named(name: &str) -> (&'static str, &'static Site) {
+    static NAMED: Mutex<Option<HashMap<&'static str, &'static Site>>> = Mutex::new(None);
+    let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+    let named = named.get_or_insert_default();
+    if let Some((name, site)) = named.get_key_value(name) {
+        return (name, site);
+    }
+    let name: &'static str = name.to_owned().leak();
+    let site: &'static Site = Box::leak(Box::new(Site::named(name, 0)));
+    named.insert(name, site);
+    (name, site)
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("name", &self.name).field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

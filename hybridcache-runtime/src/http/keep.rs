@@ -1,0 +1,124 @@
+//! Whether an answer is kept, for how long, and under which tags.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::SET_COOKIE;
+use http::{StatusCode, request, response};
+
+use super::policy::CachePolicy;
+use super::rfc::directives::{ResponseDirectives, Scope};
+use super::rfc::targeted::Control;
+use super::rfc::vary::Vary;
+use super::rfc::{self, Refusal, Storing, Terms, groups, hop, store, vary};
+use super::settings::{Mode, Settings};
+
+/// What is to be done with an answer whose body comes whole.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// For its requester only.
+    Leave,
+    Keep(Kept),
+}
+
+/// On which terms it is kept.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) terms: Terms,
+    /// How long at most.
+    pub(super) ttl: Duration,
+    /// Of the handler's own; the groups are in `terms`.
+    pub(super) tags: Vec<String>,
+    pub(super) public: bool,
+    pub(super) authorized: bool,
+}
+
+/// Judges a head.
+pub(super) fn judge(
+    settings: &Settings,
+    request: &request::Parts,
+    response: &response::Parts,
+    policy: CachePolicy,
+    times: (SystemTime, SystemTime),
+) -> Verdict {
+    let is_accepted = settings.accept_response.as_ref().is_none_or(|accept| accept(response));
+    if policy.no_store || (!is_accepted && policy.ttl.is_none()) {
+        return Verdict::Leave;
+    }
+    let found = match settings.mode {
+        Mode::Configured => configured(settings, response, &policy),
+        Mode::OriginHeaders => match store::terms(request, response, &settings.rules, times.0, times.1) {
+            Storing::Yes(terms) => Some((terms, settings.ttl)),
+            Storing::No(Refusal::Useless) if policy.ttl.is_some() => configured(settings, response, &policy),
+            Storing::No(_) => None,
+        },
+    };
+    let Some((mut terms, ttl)) = found else { return Verdict::Leave };
+    let ttl = policy.ttl.unwrap_or(ttl);
+    if policy.ttl.is_some() || policy.fresh_for.is_some() {
+        let fresh_for = policy.fresh_for.or(policy.ttl).unwrap_or(terms.fresh_for).min(ttl);
+        terms = with_times(terms, fresh_for, ttl, settings);
+    }
+    let said = Control::of(&response.headers, &settings.rules).directives;
+    let (public, authorized) = (said.public, said.public || said.must_revalidate || said.s_maxage.is_there());
+    Verdict::Keep(Kept { terms, ttl, tags: policy.tags, public, authorized })
+}
+
+/// The three times, unless the answer says that it is not for others.
+fn configured(settings: &Settings, response: &response::Parts, policy: &CachePolicy) -> Option<(Terms, Duration)> {
+    let headers = &response.headers;
+    // What is said to this cache does not make public what is said to all.
+    let said = [ResponseDirectives::of(headers), Control::of(headers, &settings.rules).directives];
+    let is_refused =
+        |said: &ResponseDirectives| said.no_store || said.private != Scope::Nothing || said.no_cache != Scope::Nothing;
+    if headers.contains_key(SET_COOKIE) || said.iter().any(is_refused) {
+        return None;
+    }
+    let Vary::On(fields) = vary::of(headers) else { return None };
+    let (fresh_for, ttl) = match settings.negative {
+        _ if policy.ttl.is_some() && can_be_kept(response.status) => (settings.fresh_for, settings.ttl),
+        _ if response.status == StatusCode::OK => (settings.fresh_for, settings.ttl),
+        _ if settings.accept_response.is_some() && response.status.as_u16() < 400 && can_be_kept(response.status) => {
+            (settings.fresh_for, settings.ttl)
+        }
+        Some(negative) if response.status.as_u16() >= 400 => (negative, negative),
+        _ => return None,
+    };
+    let forbids_stale = said.iter().any(|said| said.must_revalidate || said.proxy_revalidate);
+    let terms = Terms {
+        must_revalidate: forbids_stale,
+        vary: fields,
+        groups: groups::of(headers),
+        withheld: hop::names(headers),
+        ..Terms::default()
+    };
+    Some((with_times(terms, fresh_for, ttl, settings), ttl))
+}
+
+/// A final answer that is whole and its own.
+fn can_be_kept(status: StatusCode) -> bool {
+    !status.is_informational() && !matches!(status.as_u16(), 206 | 304)
+}
+
+/// Stale from `fresh_for` to `ttl`, where that is not forbidden.
+fn with_times(terms: Terms, fresh_for: Duration, ttl: Duration, settings: &Settings) -> Terms {
+    let stale = if terms.must_revalidate { Duration::ZERO } else { ttl.saturating_sub(fresh_for) };
+    let stands_in = settings.stale_on != super::StaleOn::NEVER;
+    Terms {
+        fresh_for: fresh_for.saturating_add(terms.initial_age),
+        stale_while_revalidate: stale,
+        stale_if_error: if stands_in { stale } else { Duration::ZERO },
+        ..terms
+    }
+}
+
+/// How long a page is fresh for the engine, and how long it is kept: as long as it can be of any use.
+pub(super) fn lifetimes(kept: &Kept, head: &rfc::Stored) -> (Duration, Duration) {
+    let terms = &kept.terms;
+    let fresh = terms.fresh_for.saturating_sub(terms.initial_age).min(kept.ttl);
+    let stale = terms.stale_while_revalidate.max(terms.stale_if_error);
+    // It can be confirmed by the handler for as long as the layer keeps anything; and what forbids stale answers does so as long.
+    let is_remembered = head.has_validator() || terms.must_revalidate;
+    let useful = if is_remembered { kept.ttl } else { fresh.saturating_add(stale) };
+    // The engine would serve it as fresh: the rules see to it that it is not.
+    (fresh, useful.clamp(fresh, kept.ttl.max(fresh)))
+}

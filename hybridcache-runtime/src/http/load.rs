@@ -1,0 +1,129 @@
+//! One call of the handler, for all who wait.
+//!
+//! What it gives to the engine goes to everybody, in this process and the others. What is for its requester alone goes
+//! through a channel of the two, and never to the engine.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Body;
+use tokio::sync::oneshot;
+use tower_service::Service;
+
+use super::body::CacheBody;
+use super::origin::{Exchange, Fetched};
+use super::record::{ALONE, ALONE_AFTER_A_FAILURE, Held, Page, Record};
+use super::rfc::reuse;
+use super::settings::StaleOn;
+use super::settle::Settled;
+use super::slot::Refused;
+use super::visit::{Place, Visit};
+use crate::stats::count;
+use crate::work::Loaded;
+
+/// What the handler said, or the error of the inner service.
+pub(super) type Answered<B, E> = Result<Response<CacheBody<B>>, E>;
+
+/// What a load tells its own requester, and nobody else.
+pub(super) enum Direct<B: Body, E> {
+    /// The handler's own answer.
+    Own(Answered<B, E>),
+    /// A page that stands elsewhere, or has more to it for its requester: these fields.
+    Page(Arc<Page>, HeaderMap),
+    /// What stands in for a handler that failed, and the status it said.
+    Stale(Held, Option<StatusCode>),
+    /// Nothing may stand in.
+    GatewayTimeout,
+}
+
+/// The request, until somebody asks the handler.
+pub(super) type Unasked<S, B> = Arc<Mutex<Option<Exchange<S, B>>>>;
+
+/// Takes what is held behind a lock that nobody holds for long.
+pub(super) fn take<T>(held: &Mutex<Option<T>>) -> Option<T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// What a load works with.
+pub(super) struct Load<S, B, B2: Body, E> {
+    pub(super) visit: Arc<Visit>,
+    pub(super) place: Place,
+    pub(super) unasked: Unasked<S, B>,
+    pub(super) refused: Refused,
+    pub(super) direct: oneshot::Sender<Direct<B2, E>>,
+}
+
+impl<S, B, B2> Load<S, B, B2, S::Error>
+where
+    S: Service<Request<B>, Response = Response<B2>>,
+    B2: Body<Data = Bytes>,
+{
+    pub(super) async fn run(self) -> Loaded {
+        let Self { visit, place, unasked, refused, direct } = self;
+        let Some(exchange) = take(&unasked) else { return not_stored(Record::Failed(None)) };
+        let begun = place.slot.begin();
+        let stored = visit.standing(&refused);
+        // Nobody may be there to be told: the requester has gone, or has an answer already.
+        match exchange.fetch(&visit, stored.as_ref()).await {
+            Fetched::Whole(page, kept, personal) => match place.settle(&visit, &begun, &page, &kept).await {
+                Settled::Here => {
+                    if !personal.is_empty() {
+                        let _ = direct.send(Direct::Page(page.clone(), personal));
+                    }
+                    Loaded::Value(Box::new(Record::Page(page)))
+                }
+                Settled::Apart(variants) => {
+                    let _ = direct.send(Direct::Page(page, personal));
+                    place.announce(&visit, variants).await
+                }
+            },
+            Fetched::Own(response) => {
+                let is_failure = response.status().is_server_error();
+                let _ = direct.send(Direct::Own(Ok(response)));
+                Loaded::Value(Box::new(Record::Alone(if is_failure { ALONE_AFTER_A_FAILURE } else { ALONE })))
+            }
+            Fetched::Torn(response) => {
+                count(&place.slot.key.function.counters.load_errors);
+                let _ = direct.send(Direct::Own(Ok(response)));
+                not_stored(Record::Failed(None))
+            }
+            Fetched::Failed(answered) => {
+                count(&place.slot.key.function.counters.load_errors);
+                let is_first = stored.is_none();
+                let (direct_now, stands_in) = failed(&visit, answered, stored);
+                let _ = direct.send(direct_now);
+                if is_first {
+                    return Loaded::Value(Box::new(Record::Alone(ALONE_AFTER_A_FAILURE)));
+                }
+                not_stored(Record::Failed(stands_in))
+            }
+        }
+    }
+}
+
+/// What becomes of a failure: for its requester, and for those who wait with it.
+pub(super) fn failed<B: Body, E>(
+    visit: &Visit,
+    answered: Answered<B, E>,
+    stored: Option<Held>,
+) -> (Direct<B, E>, Option<Held>) {
+    let status = answered.as_ref().ok().map(Response::status);
+    let counts = status.is_some() || visit.settings.stale_on.has(StaleOn::ERROR);
+    match stored {
+        Some(held) if counts && visit.stands_in(&held) => (Direct::Stale(held.clone(), status), Some(held)),
+        Some(held) if reuse::forbids_stale(&held.page.head) && status.is_some_and(is_of_a_gateway) => {
+            (Direct::GatewayTimeout, None)
+        }
+        _ => (Direct::Own(answered), None),
+    }
+}
+
+/// Whether somebody between here and the origin says that there is none.
+fn is_of_a_gateway(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 502..=504)
+}
+
+fn not_stored(record: Record) -> Loaded {
+    Loaded::NotStored(Box::new(record))
+}

@@ -1,0 +1,71 @@
+//! What the layer did with a request.
+
+use std::time::Duration;
+
+use super::rfc::CacheStatus;
+use super::rfc::status::Forward;
+
+/// In the extensions of each response: what the cache did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheOutcome {
+    pub(super) status: CacheStatus,
+    pub(super) age: Option<Duration>,
+    pub(super) stale: bool,
+}
+
+/// Why a request went to the handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Forwarded {
+    /// The cache does not handle such requests: a body, a cookie, an upgrade.
+    Bypass,
+    /// It does not handle the method.
+    Method,
+    /// Nothing was stored.
+    Miss,
+    /// Something was, for other requests to the same URI.
+    VaryMiss,
+    /// What was stored was fresh, and the client would not have it.
+    Request,
+    /// What was stored was stale.
+    Stale,
+}
+
+impl CacheOutcome {
+    /// Answered from the store, without asking the handler.
+    pub fn is_hit(&self) -> bool {
+        self.status.hit
+    }
+
+    /// The answer is a stored one and no longer fresh.
+    pub fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// How old the answer is, where it is a stored one.
+    pub fn age(&self) -> Option<Duration> {
+        self.age
+    }
+
+    /// Why the handler was asked.
+    pub fn forwarded(&self) -> Option<Forwarded> {
+        Some(match self.status.forward? {
+            Forward::Bypass => Forwarded::Bypass,
+            Forward::Method => Forwarded::Method,
+            Forward::UriMiss | Forward::Miss => Forwarded::Miss,
+            Forward::VaryMiss => Forwarded::VaryMiss,
+            Forward::Request => Forwarded::Request,
+            Forward::Stale => Forwarded::Stale,
+        })
+    }
+
+    /// It waited for a call of the handler that another request had made.
+    pub fn is_collapsed(&self) -> bool {
+        self.status.collapsed
+    }
+
+    /// What the handler said is stored.
+    pub fn is_stored(&self) -> bool {
+        self.status.stored
+    }
+}

@@ -1,0 +1,120 @@
+//! What stands at a key of the layer.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::HeaderName;
+
+use super::rfc;
+use crate::clock::{Clock, Millis};
+use crate::entry::Entry;
+use crate::policy::Lifetimes;
+use crate::value::AnyValue;
+
+/// The value of an entry.
+#[derive(Clone, Debug)]
+pub(super) enum Record {
+    /// An answer.
+    Page(Arc<Page>),
+    /// Answers stand apart, by more than the request's key tells.
+    Variants(Arc<Variants>),
+    /// What the handler says here is for each requester alone, for that many milliseconds: nobody waits for another.
+    Alone(Millis),
+    /// Never stored. The load failed: who waited for it takes what stands in, or asks for himself.
+    Failed(Option<Held>),
+    /// Never stored. What was loaded stands elsewhere: look again.
+    Moved,
+}
+
+/// A stored answer.
+#[derive(Clone, Debug)]
+pub(super) struct Page {
+    pub(super) head: rfc::Stored,
+    pub(super) body: Bytes,
+    /// Explicitly `public`.
+    pub(super) public: bool,
+    /// For requests with `Authorization`, too.
+    pub(super) authorized: bool,
+    /// For how long the engine calls it fresh, and keeps it.
+    pub(super) fresh: Millis,
+    pub(super) ttl: Millis,
+}
+
+/// How the answers at one key are told apart further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Variants {
+    /// In the key of each of them: under another they are not found.
+    pub(super) id: u64,
+    /// Fields of the request that choose one.
+    pub(super) fields: Vec<HeaderName>,
+    /// Tags that they carry: known before one is read or loaded.
+    pub(super) tags: Vec<String>,
+    pub(super) ttl: Millis,
+}
+
+/// How long others do not wait where an answer was not for all, and where there was none.
+pub(super) const ALONE: Millis = 5_000;
+pub(super) const ALONE_AFTER_A_FAILURE: Millis = 1_000;
+
+/// What variants outlive: pages are loaded again with them.
+const VARIANTS: Millis = 24 * 60 * 60 * 1000;
+
+impl Variants {
+    pub(super) fn new(fields: Vec<HeaderName>, tags: Vec<String>, page: &Page) -> Self {
+        Self { id: fastrand::u64(..), fields, tags, ttl: VARIANTS.max(page.ttl.saturating_mul(2)) }
+    }
+}
+
+impl Record {
+    pub(super) fn of(entry: &Entry) -> Option<&Self> {
+        entry.value.downcast_ref()
+    }
+
+    /// For the engine.
+    pub(super) fn lifetimes(value: &AnyValue) -> Lifetimes {
+        let (fresh, ttl) = match value.downcast_ref() {
+            Some(Self::Page(page)) => (page.fresh, page.ttl),
+            Some(Self::Variants(variants)) => (variants.ttl, variants.ttl),
+            Some(Self::Alone(millis)) => (*millis, *millis),
+            Some(Self::Failed(_) | Self::Moved) | None => (1, 1),
+        };
+        let duration = Duration::from_millis;
+        Lifetimes::computed(duration(ttl), Some(duration(fresh)))
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn weight(&self) -> usize {
+        let fields = |page: &Page| {
+            page.head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum::<usize>()
+        };
+        match self {
+            Self::Page(page) => size_of::<Page>() + page.body.len() + fields(page),
+            Self::Variants(variants) => size_of::<Variants>() + 64 * (variants.fields.len() + variants.tags.len()),
+            Self::Alone(_) | Self::Failed(_) | Self::Moved => size_of::<Self>(),
+        }
+    }
+}
+
+/// A page where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) entry: Arc<Entry>,
+    pub(super) page: Arc<Page>,
+}
+
+impl Held {
+    pub(super) fn of(entry: &Arc<Entry>) -> Option<Self> {
+        match Record::of(entry) {
+            Some(Record::Page(page)) => Some(Self { entry: entry.clone(), page: page.clone() }),
+            _ => None,
+        }
+    }
+
+    /// The time, by the clock of the process that stored it: what has passed since is measured here, so that clocks need not
+    /// agree.
+    pub(super) fn now(&self, clock: Clock) -> SystemTime {
+        let stored_at = self.entry.meta.expires_at.saturating_sub(self.page.ttl);
+        self.page.head.got + Duration::from_millis(clock.now().saturating_sub(stored_at))
+    }
+}

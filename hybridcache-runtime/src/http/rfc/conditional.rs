@@ -1,0 +1,141 @@
+//! Conditional requests: ours to the origin, and the client's to us.
+
+use http::{HeaderMap, HeaderName, header, request};
+
+use super::stored::Stored;
+use super::{date, etag};
+
+/// Makes a request to the origin a revalidation of `stored`: `If-None-Match`, `If-Modified-Since`. The client's own preconditions and
+/// `Range` are taken out, since the whole answer is wanted. False: it has no validator, and the request is only cleaned.
+pub(crate) fn revalidate(stored: &Stored, headers: &mut HeaderMap) -> bool {
+    unconditional(headers);
+    for (validator, condition) in
+        [(header::ETAG, header::IF_NONE_MATCH), (header::LAST_MODIFIED, header::IF_MODIFIED_SINCE)]
+    {
+        if let Some(value) = stored.headers.get(validator) {
+            headers.insert(condition, value.clone());
+        }
+    }
+    stored.has_validator()
+}
+
+/// Takes the client's preconditions and `Range` out of a request whose answer is to fill the store: what they ask for is answered
+/// from what comes (`reply::answer`).
+pub(crate) fn unconditional(headers: &mut HeaderMap) {
+    const CONDITIONS: [HeaderName; 6] = [
+        header::IF_MATCH,
+        header::IF_NONE_MATCH,
+        header::IF_MODIFIED_SINCE,
+        header::IF_UNMODIFIED_SINCE,
+        header::IF_RANGE,
+        header::RANGE,
+    ];
+    for name in CONDITIONS {
+        headers.remove(name);
+    }
+}
+
+/// Whether the client already has what is stored, so that 304 says it all: `If-None-Match` (weak comparison, `*`), else
+/// `If-Modified-Since`. Only where the stored answer is a success.
+pub(crate) fn not_modified(request: &request::Parts, stored: &Stored) -> bool {
+    if !stored.status.is_success() {
+        return false;
+    }
+    if request.headers.contains_key(header::IF_NONE_MATCH) {
+        return none_match_fails(&request.headers, stored);
+    }
+    let since = date::of(&request.headers, &header::IF_MODIFIED_SINCE);
+    since.is_some_and(|since| modified(stored).is_some_and(|modified| modified <= since))
+}
+
+fn none_match_fails(request: &HeaderMap, stored: &Stored) -> bool {
+    let ours = stored.headers.get(header::ETAG).map(|tag| tag.as_bytes());
+    etag::listed(request, &header::IF_NONE_MATCH)
+        .any(|tag| tag == b"*" || ours.is_some_and(|ours| etag::same_weak(tag, ours)))
+}
+
+/// `Last-Modified`; where there is none, it cannot have been modified later than it was sent.
+fn modified(stored: &Stored) -> Option<std::time::SystemTime> {
+    date::of(&stored.headers, &header::LAST_MODIFIED).or_else(|| date::of(&stored.headers, &header::DATE))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use http::StatusCode;
+
+    use super::super::sample::{self, Lines, headers};
+    use super::super::store::Terms;
+    use super::*;
+
+    const BEFORE: &str = "Sat, 05 Nov 1994 08:49:37 GMT";
+    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const AFTER: &str = "Mon, 07 Nov 1994 08:49:37 GMT";
+
+    fn stored(status: u16, lines: Lines<'_>) -> Stored {
+        let got = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        Stored::from_parts(StatusCode::from_u16(status).unwrap(), headers(lines), Terms::default(), got)
+    }
+
+    #[test]
+    fn revalidations_ask_about_what_is_stored() {
+        let client = [
+            ("if-none-match", "\"x\""),
+            ("if-match", "\"x\""),
+            ("if-range", "\"x\""),
+            ("range", "bytes=0-1"),
+            ("if-modified-since", DATE),
+            ("if-unmodified-since", DATE),
+            ("a", "1"),
+        ];
+        let check = |stored: Stored, has_validator: bool, expected: Lines<'_>| {
+            let mut request = headers(&client);
+            assert_eq!(revalidate(&stored, &mut request), has_validator);
+            assert_eq!(request, headers(expected));
+        };
+        check(stored(200, &[]), false, &[("a", "1")]);
+        check(stored(200, &[("etag", "W/\"y\"")]), true, &[("a", "1"), ("if-none-match", "W/\"y\"")]);
+        check(
+            stored(200, &[("etag", "\"y\""), ("last-modified", BEFORE)]),
+            true,
+            &[("a", "1"), ("if-none-match", "\"y\""), ("if-modified-since", BEFORE)],
+        );
+    }
+
+    #[test]
+    fn what_the_client_has() {
+        let tagged = || stored(200, &[("etag", "\"abc\""), ("last-modified", DATE)]);
+        let weak = || stored(200, &[("etag", "W/\"abc\"")]);
+        let dated = || stored(200, &[("last-modified", DATE)]);
+        let cases: &[(Stored, Lines<'_>, bool)] = &[
+            (tagged(), &[], false),
+            (tagged(), &[("if-none-match", "\"abc\"")], true),
+            (tagged(), &[("if-none-match", "W/\"abc\"")], true),
+            (tagged(), &[("if-none-match", "\"1\", \"abc\", \"2\"")], true),
+            (tagged(), &[("if-none-match", "\"1\""), ("if-none-match", "\"abc\"")], true),
+            (tagged(), &[("if-none-match", "*")], true),
+            (tagged(), &[("if-none-match", "abc")], false),
+            (tagged(), &[("if-none-match", "\"1\"")], false),
+            // It counts alone.
+            (tagged(), &[("if-none-match", "\"1\""), ("if-modified-since", DATE)], false),
+            (tagged(), &[("if-none-match", "\"abc\""), ("if-modified-since", BEFORE)], true),
+            (weak(), &[("if-none-match", "\"abc\"")], true),
+            (dated(), &[("if-none-match", "\"abc\"")], false),
+            (dated(), &[("if-none-match", "*")], true),
+            (dated(), &[("if-modified-since", BEFORE)], false),
+            (dated(), &[("if-modified-since", DATE)], true),
+            (dated(), &[("if-modified-since", AFTER)], true),
+            (dated(), &[("if-modified-since", "Sunday, 06-Nov-94 08:49:37 GMT")], true),
+            (dated(), &[("if-modified-since", "yesterday")], false),
+            // Its Date stands in.
+            (stored(200, &[]), &[("if-modified-since", BEFORE)], false),
+            (stored(200, &[]), &[("if-modified-since", AFTER)], true),
+            (stored(404, &[("etag", "\"abc\"")]), &[("if-none-match", "\"abc\"")], false),
+        ];
+        for (stored, lines, expected) in cases {
+            let request = sample::request("GET", "/", lines);
+            assert_eq!(not_modified(&request, stored), *expected, "{lines:?} {stored:?}");
+        }
+    }
+}

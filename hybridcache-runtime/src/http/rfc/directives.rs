@@ -1,0 +1,272 @@
+//! `Cache-Control`: directives and their arguments.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, header};
+
+use super::fields;
+
+/// What the directives of a response say, from `Cache-Control` or a field that replaces it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ResponseDirectives {
+    pub(crate) no_store: bool,
+    pub(crate) private: Scope,
+    pub(crate) no_cache: Scope,
+    pub(crate) public: bool,
+    pub(crate) must_revalidate: bool,
+    pub(crate) proxy_revalidate: bool,
+    pub(crate) must_understand: bool,
+    pub(crate) max_age: Seconds,
+    pub(crate) s_maxage: Seconds,
+    pub(crate) stale_while_revalidate: Seconds,
+    pub(crate) stale_if_error: Seconds,
+}
+
+/// What the directives of a request say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RequestDirectives {
+    pub(crate) no_store: bool,
+    pub(crate) no_cache: bool,
+    pub(crate) only_if_cached: bool,
+    pub(crate) max_age: Seconds,
+    pub(crate) min_fresh: Seconds,
+    pub(crate) max_stale: Seconds,
+    /// `max-stale` without a number: however stale.
+    pub(crate) any_stale: bool,
+    pub(crate) stale_if_error: Seconds,
+}
+
+/// What a directive is about that may name fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// It is not there.
+    #[default]
+    Nothing,
+    /// The fields it names; the rest of the answer is free of it.
+    Fields(Vec<HeaderName>),
+    /// The whole answer.
+    Everything,
+}
+
+/// The number that a directive says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Seconds {
+    /// It is not there.
+    #[default]
+    Absent,
+    Is(u64),
+    /// No number, or several that differ: nobody knows how long, so not at all.
+    Invalid,
+}
+
+impl Seconds {
+    /// `None` where it is not there; zero where it is invalid.
+    pub(crate) fn duration(self) -> Option<Duration> {
+        match self {
+            Seconds::Absent => None,
+            Seconds::Is(seconds) => Some(Duration::from_secs(seconds)),
+            Seconds::Invalid => Some(Duration::ZERO),
+        }
+    }
+
+    pub(crate) fn is_there(self) -> bool {
+        self != Seconds::Absent
+    }
+
+    pub(crate) fn is_invalid(self) -> bool {
+        self == Seconds::Invalid
+    }
+
+    fn add(&mut self, found: Option<u64>) {
+        *self = match (*self, found) {
+            (Seconds::Absent, Some(seconds)) => Seconds::Is(seconds),
+            (Seconds::Is(before), Some(seconds)) if before == seconds => Seconds::Is(before),
+            _ => Seconds::Invalid,
+        };
+    }
+
+    fn read(&mut self, argument: Option<&[u8]>) {
+        let said = argument.and_then(fields::word);
+        self.add(said.and_then(|said| fields::seconds(&said)));
+    }
+}
+
+impl Scope {
+    /// The fields of a list. Names that cannot be read, or none at all: rather everything than what was meant to be kept back.
+    pub(super) fn naming(list: &[u8]) -> Self {
+        let names: Option<Vec<_>> = fields::split(list).map(|name| HeaderName::from_bytes(name).ok()).collect();
+        match names {
+            Some(names) if !names.is_empty() => Scope::Fields(names),
+            _ => Scope::Everything,
+        }
+    }
+
+    fn read(&mut self, argument: Option<&[u8]>) {
+        let found = argument.and_then(fields::word).map_or(Scope::Everything, |list| Scope::naming(&list));
+        *self = match (std::mem::take(self), found) {
+            (Scope::Nothing, found) => found,
+            (Scope::Fields(before), Scope::Fields(more)) => Scope::Fields([before, more].concat()),
+            _ => Scope::Everything,
+        };
+    }
+
+    pub(crate) fn fields(&self) -> &[HeaderName] {
+        match self {
+            Scope::Fields(names) => names,
+            Scope::Nothing | Scope::Everything => &[],
+        }
+    }
+}
+
+impl ResponseDirectives {
+    /// All lines of `Cache-Control`.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut said = Self::default();
+        each(headers, |name, argument| said.read(name, argument));
+        said
+    }
+
+    fn read(&mut self, name: &str, argument: Option<&[u8]>) {
+        match name {
+            "no-store" => self.no_store = true,
+            "private" => self.private.read(argument),
+            "no-cache" => self.no_cache.read(argument),
+            "public" => self.public = true,
+            "must-revalidate" => self.must_revalidate = true,
+            "proxy-revalidate" => self.proxy_revalidate = true,
+            "must-understand" => self.must_understand = true,
+            "max-age" => self.max_age.read(argument),
+            "s-maxage" => self.s_maxage.read(argument),
+            "stale-while-revalidate" => self.stale_while_revalidate.read(argument),
+            "stale-if-error" => self.stale_if_error.read(argument),
+            _ => {}
+        }
+    }
+}
+
+impl RequestDirectives {
+    /// All lines of `Cache-Control`; `Pragma: no-cache` where there is none.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut said = Self::default();
+        each(headers, |name, argument| said.read(name, argument));
+        if !headers.contains_key(header::CACHE_CONTROL) {
+            said.no_cache =
+                fields::members(headers, &header::PRAGMA).any(|member| member.eq_ignore_ascii_case(b"no-cache"));
+        }
+        said
+    }
+
+    fn read(&mut self, name: &str, argument: Option<&[u8]>) {
+        match name {
+            "no-store" => self.no_store = true,
+            "no-cache" => self.no_cache = true,
+            "only-if-cached" => self.only_if_cached = true,
+            "max-age" => self.max_age.read(argument),
+            "min-fresh" => self.min_fresh.read(argument),
+            "max-stale" if argument.is_none() => self.any_stale = true,
+            "max-stale" => self.max_stale.read(argument),
+            "stale-if-error" => self.stale_if_error.read(argument),
+            _ => {}
+        }
+    }
+}
+
+/// Each directive of `Cache-Control`, its name in lower case. Space around `=` makes an argument invalid and leaves the name: a
+/// restriction holds however it is spelt.
+fn each(headers: &HeaderMap, mut read: impl FnMut(&str, Option<&[u8]>)) {
+    for member in fields::members(headers, &header::CACHE_CONTROL) {
+        let equals = member.iter().position(|&byte| byte == b'=');
+        let (name, argument) = match equals {
+            Some(at) => (&member[..at], Some(&member[at + 1..])),
+            None => (member, None),
+        };
+        let spaced = name.last().is_some_and(u8::is_ascii_whitespace);
+        let name = String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase();
+        read(&name, if spaced { Some(b"") } else { argument });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(lines: &[&str]) -> ResponseDirectives {
+        ResponseDirectives::of(&headers(lines))
+    }
+
+    fn headers(lines: &[&str]) -> HeaderMap {
+        lines.iter().map(|line| (header::CACHE_CONTROL, line.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn numbers() {
+        let cases: &[(&[&str], Seconds)] = &[
+            (&[], Seconds::Absent),
+            (&["max-age=60"], Seconds::Is(60)),
+            (&["MaX-aGe=60"], Seconds::Is(60)),
+            (&["foobar, max-age=60"], Seconds::Is(60)),
+            (&[r#"max-age="60""#], Seconds::Is(60)),
+            (&["max-age=003600"], Seconds::Is(3600)),
+            (&["max-age=99999999999"], Seconds::Is(fields::MOST_SECONDS)),
+            (&["max-age=60, max-age=60"], Seconds::Is(60)),
+            (&["max-age=60, max-age=30"], Seconds::Invalid),
+            (&["max-age=30", "max-age=60"], Seconds::Invalid),
+            (&["max-age=30, max-age=30, max-age=60, max-age=60"], Seconds::Invalid),
+            (&["max-age"], Seconds::Invalid),
+            (&["max-age="], Seconds::Invalid),
+            (&["max-age=-60"], Seconds::Invalid),
+            (&["max-age='60'"], Seconds::Invalid),
+            (&["max-age=60.0"], Seconds::Invalid),
+            (&["max-age=60a"], Seconds::Invalid),
+            (&["max-age =60"], Seconds::Invalid),
+            (&["max-age= 60"], Seconds::Invalid),
+            (&[r#"extension="max-age=60", max-age=1"#], Seconds::Is(1)),
+            (&[r#"max-age="1", extension="max-age=60""#], Seconds::Is(1)),
+            (&[r#"extension="max-age=60""#], Seconds::Absent),
+        ];
+        for (lines, expected) in cases {
+            assert_eq!(response(lines).max_age, *expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn restrictions_hold_however_they_are_spelt() {
+        for line in ["no-store", "No-StOrE", "max-age=1,no-store", "no-store=\"x\"", "no-store =1", r#"x="a, no-store"#]
+        {
+            assert!(response(&[line]).no_store, "{line}");
+        }
+        assert!(response(&["max-age=60", "no-store"]).no_store);
+        assert!(!response(&[r#"x="a, no-store""#]).no_store);
+    }
+
+    #[test]
+    fn fields_named() {
+        let names = |names: &[&str]| Scope::Fields(names.iter().map(|name| name.parse().unwrap()).collect());
+        let cases: &[(&[&str], Scope)] = &[
+            (&["max-age=1"], Scope::Nothing),
+            (&["private"], Scope::Everything),
+            (&[r#"private="a""#], names(&["a"])),
+            (&["private=a"], names(&["a"])),
+            (&[r#"private="A, b""#], names(&["a", "b"])),
+            (&[r#"private="a""#, r#"private="b""#], names(&["a", "b"])),
+            (&[r#"private="a", private"#], Scope::Everything),
+            (&[r#"private, private="a""#], Scope::Everything),
+            (&[r#"private="""#], Scope::Everything),
+            (&[r#"private="a b""#], Scope::Everything),
+            (&[r#"private="a"#], Scope::Everything),
+        ];
+        for (lines, expected) in cases {
+            assert_eq!(response(lines).private, *expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn pragma_counts_where_there_is_no_cache_control() {
+        let mut request = HeaderMap::new();
+        request.insert(header::PRAGMA, "x, No-Cache".parse().unwrap());
+        assert!(RequestDirectives::of(&request).no_cache);
+        request.insert(header::CACHE_CONTROL, "max-stale".parse().unwrap());
+        let said = RequestDirectives::of(&request);
+        assert!(!said.no_cache && said.any_stale);
+    }
+}

@@ -1,0 +1,148 @@
+//! The answer that a stored one becomes for one request.
+
+use std::ops::Range;
+use std::time::SystemTime;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
+
+use super::range::{self, Ranged};
+use super::stored::Stored;
+use super::{age, conditional};
+
+/// What of the body goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All of it.
+    Whole,
+    /// None: HEAD, 304, 416.
+    Nothing,
+    /// One range of bytes, to be sliced.
+    Range(Range<u64>),
+}
+
+/// Status, fields and body of an answer from the store.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) part: Part,
+}
+
+/// Answers a request from the store: 304 where the client has it already, 206 or 416 where it asks for a range, the headers alone
+/// for HEAD. Sets `Age`; `Content-Length` is that of what goes out. `length` is that of the stored body.
+///
+/// An answer that was revalidated or loaded just now for this request is answered the same way: the client's preconditions are
+/// evaluated here and nowhere else.
+pub(crate) fn answer(request: &request::Parts, stored: &Stored, length: u64, now: SystemTime) -> Reply {
+    let mut headers = stored.headers.clone();
+    headers.insert(header::AGE, age::value(stored.age(now)));
+    if conditional::not_modified(request, stored) {
+        return unmodified(headers);
+    }
+    let ranged = match (&request.method, stored.status) {
+        (&Method::GET, StatusCode::OK) => range::wanted(&request.headers, stored, length),
+        _ => Ranged::Whole,
+    };
+    match ranged {
+        Ranged::Whole => whole(request, stored.status, headers, length),
+        Ranged::Part(range) => partial(headers, range, length),
+        Ranged::Unsatisfiable => unsatisfiable(headers, length),
+    }
+}
+
+fn whole(request: &request::Parts, status: StatusCode, mut headers: HeaderMap, length: u64) -> Reply {
+    match status {
+        StatusCode::NO_CONTENT => headers.remove(header::CONTENT_LENGTH),
+        _ => headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length)),
+    };
+    let part = if request.method == Method::HEAD { Part::Nothing } else { Part::Whole };
+    Reply { status, headers, part }
+}
+
+/// Without the fields that describe a body that is not there.
+fn unmodified(mut headers: HeaderMap) -> Reply {
+    remove_content(&mut headers);
+    Reply { status: StatusCode::NOT_MODIFIED, headers, part: Part::Nothing }
+}
+
+fn partial(mut headers: HeaderMap, range: Range<u64>, length: u64) -> Reply {
+    insert_text(&mut headers, header::CONTENT_RANGE, format!("bytes {}-{}/{length}", range.start, range.end - 1));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
+    Reply { status: StatusCode::PARTIAL_CONTENT, headers, part: Part::Range(range) }
+}
+
+fn unsatisfiable(mut headers: HeaderMap, length: u64) -> Reply {
+    remove_content(&mut headers);
+    insert_text(&mut headers, header::CONTENT_RANGE, format!("bytes */{length}"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+    Reply { status: StatusCode::RANGE_NOT_SATISFIABLE, headers, part: Part::Nothing }
+}
+
+fn remove_content(headers: &mut HeaderMap) {
+    for name in [
+        header::CONTENT_ENCODING,
+        header::CONTENT_LANGUAGE,
+        header::CONTENT_LENGTH,
+        header::CONTENT_RANGE,
+        header::CONTENT_TYPE,
+    ] {
+        headers.remove(name);
+    }
+}
+
+fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: String) {
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::sample::{self, Lines};
+    use super::super::store::Terms;
+    use super::*;
+
+    fn reply(method: &str, lines: Lines<'_>, status: u16) -> Reply {
+        let kept = [("etag", "\"a\""), ("content-type", "text/plain"), ("content-length", "9"), ("x", "y")];
+        let terms = Terms { initial_age: Duration::from_millis(30_900), ..Terms::default() };
+        let status = StatusCode::from_u16(status).unwrap();
+        let stored = Stored::from_parts(status, sample::headers(&kept), terms, SystemTime::UNIX_EPOCH);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(2);
+        answer(&sample::request(method, "/", lines), &stored, 10, now)
+    }
+
+    #[test]
+    fn answers() {
+        let range = ("range", "bytes=2-4");
+        let beyond = ("range", "bytes=10-");
+        let has = ("if-none-match", "\"a\"");
+        let cases = [
+            ("GET", &[][..], 200, 200, Part::Whole, Some("10")),
+            ("HEAD", &[], 200, 200, Part::Nothing, Some("10")),
+            ("GET", &[], 404, 404, Part::Whole, Some("10")),
+            ("GET", &[], 204, 204, Part::Whole, None),
+            ("GET", &[range], 200, 206, Part::Range(2..5), Some("3")),
+            ("HEAD", &[range], 200, 200, Part::Nothing, Some("10")),
+            ("GET", &[range], 404, 404, Part::Whole, Some("10")),
+            ("GET", &[beyond], 200, 416, Part::Nothing, Some("0")),
+            ("GET", &[has], 200, 304, Part::Nothing, None),
+            ("HEAD", &[has], 200, 304, Part::Nothing, None),
+            ("GET", &[has, beyond], 200, 304, Part::Nothing, None),
+            ("GET", &[has], 404, 404, Part::Whole, Some("10")),
+        ];
+        for (method, lines, stored, status, part, length) in cases {
+            let reply = reply(method, lines, stored);
+            assert_eq!((reply.status.as_u16(), &reply.part), (status, &part), "{method} {lines:?}");
+            let said = reply.headers.get(header::CONTENT_LENGTH).map(|length| length.to_str().unwrap());
+            assert_eq!(said, length, "{method} {lines:?}");
+            assert_eq!((&reply.headers["age"], &reply.headers["x"]), (&"32".parse().unwrap(), &"y".parse().unwrap()));
+            assert_eq!(reply.headers["etag"], "\"a\"");
+            let describes = !matches!(status, 304 | 416);
+            assert_eq!(reply.headers.contains_key(header::CONTENT_TYPE), describes, "{method} {lines:?}");
+        }
+        assert_eq!(reply("GET", &[range], 200).headers["content-range"], "bytes 2-4/10");
+        assert_eq!(reply("GET", &[beyond], 200).headers["content-range"], "bytes */10");
+    }
+}

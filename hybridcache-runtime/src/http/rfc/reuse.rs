@@ -1,0 +1,164 @@
+//! Whether a stored answer may be used.
+
+use std::time::SystemTime;
+
+use super::request::Wants;
+use super::stored::Stored;
+
+/// What to do with a stored answer that matches the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    /// Serve it.
+    Fresh,
+    /// Serve it, and refresh it in the background (`stale-while-revalidate`).
+    StaleWhileRevalidate,
+    /// Serve it as it is: the client said `max-stale`.
+    MaxStale,
+    /// Ask the origin, with `conditional::revalidate`. If that fails, `on_error` says whether it may stand in.
+    Revalidate(Reason),
+    /// The client wants no other than a stored answer, and this one does not do: 504.
+    OnlyIfCached,
+}
+
+/// Why the origin has to be asked although something is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// It is stale.
+    Stale,
+    /// It is fresh, and the request would not have it (`no-cache`, `max-age`, `min-fresh`).
+    Request,
+    /// The answer said `no-cache`.
+    NoCache,
+}
+
+/// Decides about a stored answer whose `Vary` agrees.
+pub(crate) fn decide(stored: &Stored, wants: &Wants, now: SystemTime) -> Reuse {
+    let fresh = !stored.fresh_for(now).is_zero();
+    let reason = match (stored.terms.no_cache, fresh) {
+        (true, _) => Reason::NoCache,
+        (false, true) if accepts(stored, wants, now) => return Reuse::Fresh,
+        (false, true) => Reason::Request,
+        (false, false) if !accepts(stored, wants, now) || forbids_stale(stored) => Reason::Stale,
+        (false, false) if stored.stale_for(now) < stored.terms.stale_while_revalidate => {
+            return Reuse::StaleWhileRevalidate;
+        }
+        (false, false) if stored.stale_for(now) <= wants.max_stale && !wants.max_stale.is_zero() => {
+            return Reuse::MaxStale;
+        }
+        (false, false) => Reason::Stale,
+    };
+    if wants.only_if_cached { Reuse::OnlyIfCached } else { Reuse::Revalidate(reason) }
+}
+
+/// Whether the request would have it, apart from `max-stale`.
+fn accepts(stored: &Stored, wants: &Wants, now: SystemTime) -> bool {
+    // `max-age=0` means the origin, even in the instant of its arrival.
+    let young = wants.max_age.is_none_or(|most| !most.is_zero() && stored.age(now) <= most);
+    !wants.no_cache && young && stored.fresh_for(now) >= wants.min_fresh
+}
+
+/// Whether a stored answer may stand in for an origin that failed (500, 502, 503, 504, no answer, too late).
+pub(crate) fn on_error(stored: &Stored, wants: &Wants, now: SystemTime) -> bool {
+    let longest = stored.terms.stale_if_error.max(wants.stale_if_error);
+    !forbids_stale(stored) && !longest.is_zero() && stored.stale_for(now) <= longest
+}
+
+/// Whether it is never served stale. If the origin gives no answer at all, the client gets 504.
+pub(crate) fn forbids_stale(stored: &Stored) -> bool {
+    stored.terms.must_revalidate || stored.terms.no_cache
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{HeaderMap, StatusCode};
+
+    use super::super::store::Terms;
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn stored(terms: Terms) -> Stored {
+        Stored::from_parts(StatusCode::OK, HeaderMap::new(), terms, SystemTime::UNIX_EPOCH)
+    }
+
+    /// What was fresh for ten seconds, `age` seconds old.
+    fn check(age: u32, terms: Terms, wants: Wants, expected: Reuse) {
+        let stored = stored(Terms { fresh_for: 10 * SECOND, ..terms.clone() });
+        let found = decide(&stored, &wants, SystemTime::UNIX_EPOCH + age * SECOND);
+        assert_eq!(found, expected, "{age} {terms:?} {wants:?}");
+    }
+
+    #[test]
+    fn fresh_and_stale() {
+        let terms = Terms::default;
+        let wants = Wants::default;
+        let stale = Reuse::Revalidate(Reason::Stale);
+        check(0, terms(), wants(), Reuse::Fresh);
+        check(9, terms(), wants(), Reuse::Fresh);
+        check(10, terms(), wants(), stale);
+        check(0, Terms { no_cache: true, ..terms() }, wants(), Reuse::Revalidate(Reason::NoCache));
+        check(9, Terms { must_revalidate: true, ..terms() }, wants(), Reuse::Fresh);
+
+        let revalidate = || Terms { stale_while_revalidate: 2 * SECOND, ..terms() };
+        check(9, revalidate(), wants(), Reuse::Fresh);
+        check(10, revalidate(), wants(), Reuse::StaleWhileRevalidate);
+        check(11, revalidate(), wants(), Reuse::StaleWhileRevalidate);
+        check(12, revalidate(), wants(), stale);
+        check(11, revalidate(), Wants { no_cache: true, ..wants() }, stale);
+        check(11, revalidate(), Wants { max_age: Some(SECOND), ..wants() }, stale);
+        check(11, revalidate(), Wants { min_fresh: SECOND, ..wants() }, stale);
+        check(11, Terms { must_revalidate: true, ..revalidate() }, wants(), stale);
+    }
+
+    #[test]
+    fn what_the_request_wants() {
+        let terms = Terms::default;
+        let wants = Wants::default;
+        let request = Reuse::Revalidate(Reason::Request);
+        check(0, terms(), Wants { no_cache: true, ..wants() }, request);
+        check(0, terms(), Wants { max_age: Some(Duration::ZERO), ..wants() }, request);
+        check(1, terms(), Wants { max_age: Some(SECOND), ..wants() }, Reuse::Fresh);
+        check(2, terms(), Wants { max_age: Some(SECOND), ..wants() }, request);
+        check(5, terms(), Wants { min_fresh: 5 * SECOND, ..wants() }, Reuse::Fresh);
+        check(5, terms(), Wants { min_fresh: 6 * SECOND, ..wants() }, request);
+        check(5, terms(), Wants { no_store: true, ..wants() }, Reuse::Fresh);
+
+        let stale = Reuse::Revalidate(Reason::Stale);
+        check(12, terms(), Wants { max_stale: 2 * SECOND, ..wants() }, Reuse::MaxStale);
+        check(13, terms(), Wants { max_stale: 2 * SECOND, ..wants() }, stale);
+        check(99, terms(), Wants { max_stale: Duration::MAX, ..wants() }, Reuse::MaxStale);
+        check(12, terms(), Wants { max_stale: Duration::MAX, max_age: Some(SECOND), ..wants() }, stale);
+        check(12, Terms { must_revalidate: true, ..terms() }, Wants { max_stale: Duration::MAX, ..wants() }, stale);
+
+        let only = || Wants { only_if_cached: true, ..wants() };
+        check(9, terms(), only(), Reuse::Fresh);
+        check(10, terms(), only(), Reuse::OnlyIfCached);
+        check(10, terms(), Wants { max_stale: SECOND, ..only() }, Reuse::MaxStale);
+        check(9, Terms { no_cache: true, ..terms() }, only(), Reuse::OnlyIfCached);
+    }
+
+    #[test]
+    fn standing_in() {
+        let terms = |stale_if_error: u32| Terms {
+            fresh_for: 10 * SECOND,
+            stale_if_error: stale_if_error * SECOND,
+            ..Terms::default()
+        };
+        let wants = |stale_if_error: u32| Wants { stale_if_error: stale_if_error * SECOND, ..Wants::default() };
+        let cases = [
+            (9, terms(0), wants(0), false),
+            (9, terms(2), wants(0), true),
+            (12, terms(2), wants(0), true),
+            (13, terms(2), wants(0), false),
+            (13, terms(2), wants(3), true),
+            (12, Terms { must_revalidate: true, ..terms(2) }, wants(3), false),
+            (9, Terms { no_cache: true, ..terms(2) }, wants(0), false),
+        ];
+        for (age, terms, wants, expected) in cases {
+            let found = on_error(&stored(terms.clone()), &wants, SystemTime::UNIX_EPOCH + age * SECOND);
+            assert_eq!(found, expected, "{age} {terms:?} {wants:?}");
+        }
+    }
+}

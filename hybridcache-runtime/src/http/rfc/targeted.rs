@@ -1,0 +1,124 @@
+//! Targeted fields (RFC 9213): which field controls this cache.
+
+use http::{HeaderMap, HeaderName};
+
+use super::directives::{ResponseDirectives, Scope, Seconds};
+use super::fields;
+use super::rules::Rules;
+use super::structured::{self, Item};
+
+/// What controls this cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Control {
+    pub(crate) directives: ResponseDirectives,
+    /// They come from a targeted field: `Expires` does not count.
+    pub(crate) targeted: bool,
+}
+
+impl Control {
+    /// The first targeted field of the configuration that is there, valid and not empty; else `Cache-Control`.
+    pub(crate) fn of(headers: &HeaderMap, rules: &Rules) -> Self {
+        match rules.targeted.iter().find_map(|name| read(headers, name)) {
+            Some(directives) => Control { directives, targeted: true },
+            None => Control { directives: ResponseDirectives::of(headers), targeted: false },
+        }
+    }
+}
+
+fn read(headers: &HeaderMap, name: &HeaderName) -> Option<ResponseDirectives> {
+    if !headers.contains_key(name) {
+        return None;
+    }
+    let members = structured::dictionary(&structured::joined(headers, name)?)?;
+    if members.is_empty() {
+        return None;
+    }
+    let mut said = ResponseDirectives::default();
+    for (name, item) in &members {
+        add(&mut said, name, item);
+    }
+    Some(said)
+}
+
+/// A restriction holds whatever its value, unless that is false; a time of another type than Integer is no time.
+fn add(said: &mut ResponseDirectives, name: &str, item: &Item) {
+    let on = *item != Item::Boolean(false);
+    match name {
+        "no-store" => said.no_store = on,
+        "private" => said.private = scope(item),
+        "no-cache" => said.no_cache = scope(item),
+        "public" => said.public = on,
+        "must-revalidate" => said.must_revalidate = on,
+        "proxy-revalidate" => said.proxy_revalidate = on,
+        "must-understand" => said.must_understand = on,
+        "max-age" => said.max_age = seconds(item),
+        "s-maxage" => said.s_maxage = seconds(item),
+        "stale-while-revalidate" => said.stale_while_revalidate = seconds(item),
+        "stale-if-error" => said.stale_if_error = seconds(item),
+        _ => {}
+    }
+}
+
+fn seconds(item: &Item) -> Seconds {
+    match item {
+        Item::Integer(number) => {
+            u64::try_from(*number).map_or(Seconds::Invalid, |number| Seconds::Is(number.min(fields::MOST_SECONDS)))
+        }
+        _ => Seconds::Invalid,
+    }
+}
+
+fn scope(item: &Item) -> Scope {
+    match item {
+        Item::Boolean(false) => Scope::Nothing,
+        Item::String(names) => Scope::naming(names.as_bytes()),
+        _ => Scope::Everything,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Lines, headers};
+    use super::*;
+
+    fn control(lines: Lines<'_>) -> Control {
+        let targeted = vec![HeaderName::from_static("app-cache-control"), HeaderName::from_static("cdn-cache-control")];
+        Control::of(&headers(lines), &Rules { targeted, ..Rules::default() })
+    }
+
+    #[test]
+    fn the_most_specific_valid_field_controls() {
+        let cases: &[(Lines<'_>, bool, Seconds)] = &[
+            (&[("cache-control", "max-age=1")], false, Seconds::Is(1)),
+            (&[("cache-control", "max-age=1"), ("cdn-cache-control", "max-age=2")], true, Seconds::Is(2)),
+            (&[("app-cache-control", "max-age=3"), ("cdn-cache-control", "max-age=2")], true, Seconds::Is(3)),
+            (&[("app-cache-control", "max-age=&"), ("cdn-cache-control", "max-age=2")], true, Seconds::Is(2)),
+            (&[("cache-control", "max-age=1"), ("cdn-cache-control", "max-age=2, &&&")], false, Seconds::Is(1)),
+            (&[("cache-control", "max-age=1"), ("cdn-cache-control", "")], false, Seconds::Is(1)),
+            (&[("cache-control", "max-age=1"), ("cdn-cache-control", "max-age =2")], false, Seconds::Is(1)),
+            (&[("cache-control", "max-age=1"), ("cdn-cache-control", "Max-Age=2")], false, Seconds::Is(1)),
+            (&[("cache-control", "max-age=1"), ("cdn-cache-control", "no-store")], true, Seconds::Absent),
+            (&[("cdn-cache-control", "max-age=\"2\"")], true, Seconds::Invalid),
+            (&[("cdn-cache-control", "max-age=2.0")], true, Seconds::Invalid),
+            (&[("cdn-cache-control", "max-age=-2")], true, Seconds::Invalid),
+            (&[("cdn-cache-control", "max-age=99999999999")], true, Seconds::Is(fields::MOST_SECONDS)),
+            (&[("cdn-cache-control", "max-age=1, max-age=2;x=y")], true, Seconds::Is(2)),
+            (&[("cdn-cache-control", "max-age=1"), ("cdn-cache-control", "max-age=2")], true, Seconds::Is(2)),
+        ];
+        for (lines, targeted, max_age) in cases {
+            let control = control(lines);
+            assert_eq!((control.targeted, control.directives.max_age), (*targeted, *max_age), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn restrictions() {
+        assert!(control(&[("cdn-cache-control", "no-store")]).directives.no_store);
+        assert!(control(&[("cdn-cache-control", "no-store=1")]).directives.no_store);
+        assert!(!control(&[("cdn-cache-control", "no-store=?0")]).directives.no_store);
+        assert_eq!(control(&[("cdn-cache-control", "private")]).directives.private, Scope::Everything);
+        assert_eq!(control(&[("cdn-cache-control", "private=a")]).directives.private, Scope::Everything);
+        let named = Scope::Fields(vec![HeaderName::from_static("a")]);
+        assert_eq!(control(&[("cdn-cache-control", "private=\"a\"")]).directives.private, named);
+    }
+}

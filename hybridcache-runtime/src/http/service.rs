@@ -1,0 +1,178 @@
+//! The layer and its service.
+
+use std::future::ready;
+use std::mem::replace;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{Request, Response, Uri, request, response};
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::body::CacheBody;
+use super::builder::Builder;
+use super::drive::Drive;
+use super::origin::{Exchange, forward};
+use super::outcome::CacheOutcome;
+use super::rfc::status::Forward;
+use super::rfc::{CacheStatus, groups, invalidate};
+use super::settings::Settings;
+use super::tell::tell;
+use super::visit::{Arrival, Looked, Visit, for_rules, group_tag, hide, path_tag};
+use crate::cache::HybridCache;
+use crate::error::Error;
+use crate::evict::Eviction;
+use crate::key::KeyBuf;
+
+/// A `tower` layer that answers from the cache what the handlers behind it have answered before.
+///
+/// A cheap handle: clones are the same layer.
+#[derive(Clone, Debug)]
+pub struct HttpCacheLayer {
+    pub(super) cache: HybridCache,
+    pub(super) settings: Arc<Settings>,
+}
+
+impl HttpCacheLayer {
+    /// A layer over a cache, to be configured.
+    pub fn builder(cache: HybridCache) -> Builder {
+        Builder::new(cache)
+    }
+
+    /// Invalidates all answers of a path, in all processes: of every host, query and variant. The path is the raw one, as it
+    /// stands in requests; a query is not looked at. Paths share 65,536 tags, so that an answer of another path may go with
+    /// them.
+    ///
+    /// # Errors
+    /// When the shared tier could not be told: see [`Error::is_pending`].
+    pub async fn invalidate(&self, path: &str) -> Result<(), Error> {
+        let path = path.split('?').next().unwrap_or_default();
+        self.cache.invalidate_tag(&path_tag(&self.settings, path)).await
+    }
+
+    /// Invalidates everything that carries a tag, answers and values of cached functions alike.
+    ///
+    /// # Errors
+    /// When the shared tier could not be told: see [`Error::is_pending`].
+    pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
+        self.cache.invalidate_tag(tag).await
+    }
+}
+
+impl<S> Layer<S> for HttpCacheLayer {
+    type Service = HttpCache<S>;
+
+    fn layer(&self, inner: S) -> HttpCache<S> {
+        HttpCache { inner, layer: self.clone() }
+    }
+}
+
+/// The service that [`HttpCacheLayer`] makes of another.
+#[derive(Clone, Debug)]
+pub struct HttpCache<S> {
+    inner: S,
+    layer: HttpCacheLayer,
+}
+
+impl<S, B, B2> Service<Request<B>> for HttpCache<S>
+where
+    S: Service<Request<B>, Response = Response<B2>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    B: Body + Send + 'static,
+    B2: Body<Data = Bytes> + Send + 'static,
+    B2::Error: Send + 'static,
+{
+    type Response = Response<CacheBody<B2>>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The one that was polled ready is the one to call.
+        let next = self.inner.clone();
+        let service = replace(&mut self.inner, next);
+        self.layer.clone().answer(service, request)
+    }
+}
+
+impl HttpCacheLayer {
+    fn answer<S, B, B2>(
+        self,
+        service: S,
+        request: Request<B>,
+    ) -> BoxFuture<'static, Result<Response<CacheBody<B2>>, S::Error>>
+    where
+        S: Service<Request<B>, Response = Response<B2>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+        B: Body + Send + 'static,
+        B2: Body<Data = Bytes> + Send + 'static,
+        B2::Error: Send + 'static,
+    {
+        let (mut parts, body) = request.into_parts();
+        hide(&self.settings.hidden, &mut parts.headers);
+        match Visit::of(&self.settings, &self.cache, parts, body.is_end_stream()) {
+            Arrival::Visit(visit, extensions) => match visit.look(None) {
+                Looked::Hit(held) => Box::pin(ready(Ok(visit.hit(&held)))),
+                looked => {
+                    let exchange = Exchange { service, extensions, body };
+                    Box::pin(Drive::new(Arc::from(visit), exchange).run(looked))
+                }
+            },
+            Arrival::Bypass(parts, why) => Box::pin(async move {
+                let mut response = forward(service, Request::from_parts(parts, body)).await?;
+                tell(&self.settings, &mut response, forwarded(why));
+                Ok(response)
+            }),
+            Arrival::Unsafe(parts) => Box::pin(async move {
+                let (asked, mut eviction) = (for_rules(&parts), Eviction::new());
+                // From here on its path is void, unless the handler says that nothing was changed: also if it panics, or
+                // the client goes away.
+                self.void(&mut eviction, path_tag(&self.settings, asked.uri.path()));
+                let (head, body) = match forward(service, Request::from_parts(parts, body)).await {
+                    Ok(response) => response.into_parts(),
+                    Err(error) => {
+                        eviction.run().await;
+                        return Err(error);
+                    }
+                };
+                self.evict(eviction, &asked, &head).await;
+                let mut response = Response::from_parts(head, body);
+                tell(&self.settings, &mut response, forwarded(Forward::Method));
+                Ok(response)
+            }),
+        }
+    }
+
+    /// What an unsafe request makes void, before its client hears that it was done.
+    async fn evict(&self, mut eviction: Eviction, request: &request::Parts, response: &response::Parts) {
+        let targets = invalidate::targets(request, response);
+        if targets.is_empty() {
+            return eviction.cancel();
+        }
+        for target in targets.iter().map(Uri::path).filter(|path| *path != request.uri.path()) {
+            self.void(&mut eviction, path_tag(&self.settings, target));
+        }
+        for group in groups::invalidated(request, response) {
+            self.void(&mut eviction, group_tag(&self.settings, request, &group));
+        }
+        eviction.run().await;
+    }
+
+    fn void(&self, eviction: &mut Eviction, tag: String) {
+        let mut text = KeyBuf::new();
+        text.text(&tag);
+        eviction.tag(&self.cache, &text);
+    }
+}
+
+fn forwarded(forward: Forward) -> CacheOutcome {
+    CacheOutcome { status: CacheStatus { forward: Some(forward), ..CacheStatus::default() }, age: None, stale: false }
+}

@@ -1,0 +1,83 @@
+//! What a load leaves behind: a page where it belongs, or a mark that nobody is to wait here.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+
+use super::keep::Kept;
+use super::record::{Page, Record, Variants};
+use super::slot::Begun;
+use super::visit::{Place, Visit, group_tag};
+use crate::work::Loaded;
+
+/// How many tags the answers of one key may have together. Beyond, each new one counts alone.
+const MANY_TAGS: usize = 64;
+
+/// Where a page went.
+pub(super) enum Settled {
+    /// Where it was looked for.
+    Here,
+    /// It is told apart by more than was known. Under which the others are to look for theirs.
+    Apart(Arc<Variants>),
+}
+
+impl Place {
+    /// Stores a page that has to be told apart by more than this place's key is, at the place that it belongs to.
+    pub(super) async fn settle(&self, visit: &Visit, begun: &Begun, page: &Arc<Page>, kept: &Kept) -> Settled {
+        let tags = tags(visit, kept);
+        let (fields_here, tags_here) = self.known();
+        let has_new_tags = tags.iter().any(|tag| !tags_here.contains(tag));
+        if !has_new_tags && kept.terms.vary.iter().all(|field| fields_here.contains(field)) {
+            return Settled::Here;
+        }
+        let fields = sorted(fields_here.iter().chain(&kept.terms.vary).cloned());
+        let new: Vec<_> = tags.iter().filter(|tag| !tags_here.contains(tag)).cloned().collect();
+        let tags = if tags_here.len() + new.len() > MANY_TAGS { tags } else { [tags_here, &new].concat() };
+        let variants = Arc::new(Variants::new(fields, tags, page));
+        let place = visit.place(Some(variants.clone()));
+        let record = Record::Page(page.clone());
+        if has_new_tags {
+            place.slot.keep_tagged(begun, &variants.tags, record);
+        } else {
+            place.slot.publish(begun, record).await;
+        }
+        Settled::Apart(variants)
+    }
+
+    /// Whether a page may stand here.
+    pub(super) fn fits(&self, visit: &Visit, kept: &Kept) -> bool {
+        let (fields, known) = self.known();
+        kept.terms.vary.iter().all(|field| fields.contains(field))
+            && tags(visit, kept).iter().all(|tag| known.contains(tag))
+    }
+
+    /// Tells everybody who looks at the request's key how its answers are told apart from now on.
+    pub(super) async fn announce(&self, visit: &Visit, variants: Arc<Variants>) -> Loaded {
+        let record = Box::new(Record::Variants(variants));
+        if self.variants.is_none() {
+            return Loaded::Value(record);
+        }
+        let primary = visit.place(None).slot;
+        // Should it be lost, others load under the older one, and find out for themselves.
+        let _ = primary.cache.put(&primary.key, &primary.plan, record).await;
+        Loaded::NotStored(Box::new(Record::Moved))
+    }
+
+    fn known(&self) -> (&[HeaderName], &[String]) {
+        self.variants.as_ref().map_or((&[], &[]), |variants| (&variants.fields, &variants.tags))
+    }
+}
+
+/// The handler's own, and its groups.
+fn tags(visit: &Visit, kept: &Kept) -> Vec<String> {
+    let groups = kept.terms.groups.iter().map(|group| group_tag(&visit.settings, &visit.request, group));
+    sorted(kept.tags.iter().cloned().chain(groups))
+}
+
+/// Each once.
+fn sorted<T: AsRef<str>>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut items: Vec<T> = items.collect();
+    items.sort_by(|one, other| one.as_ref().cmp(other.as_ref()));
+    items.dedup_by(|one, other| (*one).as_ref() == (*other).as_ref());
+    items
+}

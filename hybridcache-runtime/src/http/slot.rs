@@ -1,0 +1,198 @@
+//! One key of the layer, for the engine: looking, loading, storing.
+
+use std::any::TypeId;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::Span;
+
+use super::record::{Record, Variants};
+use crate::cache::HybridCache;
+use crate::clock::Millis;
+use crate::entry::{Entry, Origin, RefreshClaim, State};
+use crate::flight::{Claim, Leader};
+use crate::function::{Instance, Key, Site};
+use crate::key::KeyBuf;
+use crate::load::{Caller, Duty, Settled};
+use crate::policy::Lifetimes;
+use crate::reading::Fill;
+use crate::refresh::{Errand, Goal, lead};
+use crate::scope;
+use crate::settings::{Judge, Plan};
+use crate::stamps::{Seen, Watermark};
+use crate::stats::count;
+use crate::value::Typed;
+use crate::work::{Loaded, WAIT, Work};
+
+/// A key and what its entries are.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    pub(super) cache: HybridCache,
+    pub(super) key: Arc<Key>,
+    pub(super) plan: Plan,
+}
+
+/// What stood when a load began: what it gives is void where that has changed.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) seen: Seen,
+    epoch: u64,
+    at: Millis,
+    watermark: Watermark,
+}
+
+/// An entry that was refused, for who may find a use for it yet.
+pub(super) type Refused = Arc<Mutex<Option<Arc<Entry>>>>;
+
+pub(super) fn instance(site: &'static Site) -> Instance<'static> {
+    Instance { site, receiver: None, generics: &[] }
+}
+
+/// What memory has of a key.
+pub(super) fn look(cache: &HybridCache, site: &'static Site, key: &KeyBuf) -> Option<Arc<Entry>> {
+    let (instance, local) = (instance(site), cache.local());
+    let entry = local.memory.look(&cache.lookup(&instance, key), Arc::clone)?;
+    matches!(cache.state(&entry, local.clock.now()), State::Fresh | State::Stale).then_some(entry)
+}
+
+impl Slot {
+    pub(super) fn new(
+        cache: &HybridCache,
+        site: &'static Site,
+        key: &KeyBuf,
+        tags: Vec<KeyBuf>,
+        timeout: Option<Duration>,
+    ) -> Self {
+        let instance = instance(site);
+        let key = cache.key(&cache.lookup(&instance, key));
+        let plan = Plan {
+            lifetimes: Lifetimes::from_millis(1, 1),
+            timeout,
+            tags,
+            value: &Typed::<Record>::SHARED,
+            error_type: TypeId::of::<()>(),
+            times: Some(Record::lifetimes),
+            judge: None,
+            weigh: Some(Arc::new(|value| value.downcast_ref().map_or(0, Record::weight))),
+        };
+        Self { cache: cache.clone(), key, plan }
+    }
+
+    /// Counts an answer from memory.
+    pub(super) fn count_hit(cache: &HybridCache, entry: &Entry, stale: bool) {
+        cache.local().memory.count_hit(&entry.meta.key);
+        if stale {
+            entry.meta.key.function.counters.stale_hits.count();
+        }
+    }
+
+    /// Waits for somebody else's load, unless it is this one's turn. `accepts` says which entries will do; the latest that
+    /// does not is left in `refused`.
+    pub(super) async fn join(
+        &self,
+        accepts: impl Fn(&Arc<Entry>) -> bool + Send + Sync + 'static,
+        refused: &Refused,
+    ) -> Settled {
+        let refused = refused.clone();
+        let judge: Judge = Arc::new(move |entry| {
+            let is_accepted = accepts(entry);
+            if !is_accepted {
+                *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(entry.clone());
+            }
+            is_accepted
+        });
+        let caller = self.caller(Some(judge));
+        if caller.frame.as_ref().is_some_and(|frame| frame.is_loading(&self.key)) {
+            // Waiting for oneself would never end.
+            let leader = self.cache.local().flights.solo(&self.key);
+            return Settled::Load(Box::new(Duty { caller, leader, goal: Goal::Alone, stale: None }));
+        }
+        caller.settle().await
+    }
+
+    fn caller(&self, judge: Option<Judge>) -> Caller {
+        let Self { cache, key, plan } = self.clone();
+        let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
+        Caller { cache, key, plan: Plan { judge, ..plan }, deadline, frame: scope::frame() }
+    }
+
+    /// The right to refresh a stale entry, if nobody has it and none failed a short while ago.
+    pub(super) fn refresh(&self, entry: &Arc<Entry>) -> Option<Duty> {
+        let clock = self.cache.clock();
+        let claim = RefreshClaim::take(entry, clock, clock.now())?;
+        let Some(leader) = self.cache.local().flights.lead(&self.key, self.seen()) else {
+            claim.done();
+            return None;
+        };
+        Some(Duty { caller: self.caller(None), leader, goal: Goal::Refresh(claim), stale: Some(entry.clone()) })
+    }
+
+    fn seen(&self) -> Seen {
+        self.cache.seen(&self.key, &self.plan)
+    }
+
+    /// To be called before the handler is.
+    pub(super) fn begin(&self) -> Begun {
+        let local = self.cache.local();
+        let watermark = local.stamps.watermark();
+        Begun { seen: self.seen(), epoch: local.trust.epoch(), at: local.clock.now(), watermark }
+    }
+
+    /// Holds this key's place for a value that is loaded beside whatever is under way.
+    pub(super) fn reserve(&self, begun: &Begun) -> Leader {
+        count(&self.key.function.counters.loads);
+        self.cache.local().flights.reserve(&self.key, begun.seen.clone())
+    }
+
+    /// Stores in memory what was loaded since.
+    pub(super) fn keep(&self, place: &Leader, begun: &Begun, record: Record) -> bool {
+        let origin = Origin { seen: &begun.seen, epoch: begun.epoch, began: begun.at };
+        self.keep_under(place, origin, record)
+    }
+
+    fn keep_under(&self, place: &Leader, origin: Origin<'_>, record: Record) -> bool {
+        let fill = Fill { key: &self.key, plan: &self.plan, origin };
+        let entry = fill.entry(self.cache.clock().now(), Box::new(record), None, None);
+        entry.is_some_and(|entry| origin.seen.is_current() && place.store(|| self.cache.local().memory.insert(entry)))
+    }
+
+    /// Stores what was loaded for another key and belongs here, where nobody looks for it before that other key says so.
+    pub(super) async fn publish(&self, begun: &Begun, record: Record) {
+        let Claim::Lead(leader) = self.cache.local().flights.claim(&self.key, || begun.seen.clone()) else { return };
+        // After the claim: a gap that begins now detaches it.
+        if self.cache.local().trust.epoch() != begun.epoch {
+            return;
+        }
+        let Caller { cache, plan, deadline, .. } = self.caller(None);
+        let (goal, nested, expects_a_miss, span) = (Goal::Value, true, true, Span::current());
+        let errand = Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span };
+        lead(Box::new(errand), Work::new(async move { Loaded::Value(Box::new(record)) })).await;
+    }
+
+    /// Stores in memory what was loaded for another key and belongs here, with tags that only its answer told.
+    ///
+    /// That one of them was voided while it was loaded may be known (the watermark), or become known (its generation,
+    /// captured before the watermark is asked). What is not known is its number in the shared tier at that time: so nothing
+    /// goes there. The next load knows the tags beforehand.
+    pub(super) fn keep_tagged(&self, begun: &Begun, tags: &[String], record: Record) -> bool {
+        let local = self.cache.local();
+        let stamps: Vec<_> = tags.iter().map(|tag| self.cache.tag_stamp(tag)).collect();
+        let seen = begun.seen.and(stamps.iter());
+        let place = local.flights.reserve(&self.key, seen.clone());
+        if local.stamps.any_voided_since(begun.watermark, stamps.iter().map(|stamp| stamp.name.hash)) {
+            return false;
+        }
+        self.keep_under(&place, Origin { seen: &seen, epoch: begun.epoch, began: begun.at }, record)
+    }
+}
+
+/// The key of one of the variants.
+pub(super) fn variant_key(primary: &KeyBuf, variants: &Variants, chosen: &[u8]) -> KeyBuf {
+    let mut key = primary.clone();
+    key.literal("#");
+    key.display(&format_args!("{:x}", variants.id));
+    key.literal("#");
+    key.text(&data_encoding::HEXLOWER.encode(chosen));
+    key
+}

@@ -1,0 +1,121 @@
+//! What a client gets, and what it is told about it.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::AGE;
+use http::{Response, StatusCode};
+use http_body::Body;
+
+use super::body::CacheBody;
+use super::outcome::CacheOutcome;
+use super::record::{Held, Page};
+use super::rfc::CacheStatus;
+use super::rfc::reply::{self, Part};
+use super::rfc::status::Forward;
+use super::settings::Settings;
+use super::slot::Slot;
+use super::visit::Visit;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+impl Visit {
+    /// From the store.
+    pub(super) fn hit<B: Body<Data = Bytes>>(&self, held: &Held) -> Response<CacheBody<B>> {
+        let now = held.now(self.cache.clock());
+        let is_stale = !held.page.head.stale_for(now).is_zero();
+        Slot::count_hit(&self.cache, &held.entry, is_stale);
+        self.page(&held.page, now, CacheStatus { hit: true, ..CacheStatus::default() })
+    }
+
+    /// From the store, because the handler failed; with the status it said.
+    pub(super) fn stale<B: Body<Data = Bytes>>(
+        &self,
+        held: &Held,
+        forward: Forward,
+        forward_status: Option<StatusCode>,
+    ) -> Response<CacheBody<B>> {
+        let now = held.now(self.cache.clock());
+        Slot::count_hit(&self.cache, &held.entry, true);
+        let (forward, detail) = (Some(forward), Some("stale-on-error".to_owned()));
+        self.page(&held.page, now, CacheStatus { forward, forward_status, detail, ..CacheStatus::default() })
+    }
+
+    /// What the handler has just said, as it is stored or could be.
+    pub(super) fn fresh<B: Body<Data = Bytes>>(&self, page: &Page, status: CacheStatus) -> Response<CacheBody<B>> {
+        let now = page.head.got;
+        let mut response = self.page(page, now, status);
+        if page.head.age(now) < SECOND {
+            // It would say that the answer was not made for this request (RFC 9111, 5.1).
+            response.headers_mut().remove(AGE);
+        }
+        response
+    }
+
+    /// The handler's own answer.
+    pub(super) fn own<B: Body>(
+        &self,
+        mut response: Response<CacheBody<B>>,
+        forward: Forward,
+    ) -> Response<CacheBody<B>> {
+        let status = CacheStatus { forward: Some(forward), ..CacheStatus::default() };
+        tell(&self.settings, &mut response, CacheOutcome { status, age: None, stale: false });
+        response
+    }
+
+    /// The layer's own; `forward`: the handler was asked.
+    pub(super) fn gateway_timeout<B: Body>(&self, forward: Option<Forward>) -> Response<CacheBody<B>> {
+        let mut response = of_the_layer(StatusCode::GATEWAY_TIMEOUT);
+        let status = CacheStatus { forward, ..CacheStatus::default() };
+        tell(&self.settings, &mut response, CacheOutcome { status, age: None, stale: false });
+        response
+    }
+
+    fn page<B: Body<Data = Bytes>>(&self, page: &Page, now: SystemTime, status: CacheStatus) -> Response<CacheBody<B>> {
+        let (mut response, head) = (self.untold(page, now), &page.head);
+        let stale = head.stale_for(now);
+        let ttl = if stale.is_zero() { Ok(head.fresh_for(now)) } else { Err(stale) };
+        let outcome = CacheOutcome {
+            age: Some(head.age(now)),
+            stale: !stale.is_zero(),
+            status: CacheStatus { ttl: Some(ttl), ..status },
+        };
+        tell(&self.settings, &mut response, outcome);
+        response
+    }
+
+    /// A page as this request gets it, without a word about what was done.
+    pub(super) fn untold<B: Body<Data = Bytes>>(&self, page: &Page, now: SystemTime) -> Response<CacheBody<B>> {
+        let reply = reply::answer(&self.request, &page.head, page.body.len() as u64, now);
+        let body = match reply.part {
+            Part::Whole => page.body.clone(),
+            Part::Nothing => Bytes::new(),
+            Part::Range(range) => slice(&page.body, &range),
+        };
+        let mut response = Response::new(CacheBody::stored(body));
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        response
+    }
+}
+
+/// Says in a response what was done.
+pub(super) fn tell<B>(settings: &Settings, response: &mut Response<B>, outcome: CacheOutcome) {
+    if let Some(name) = &settings.cache_status {
+        outcome.status.append(name, response.headers_mut());
+    }
+    response.extensions_mut().insert(outcome);
+}
+
+/// Without a body.
+pub(super) fn of_the_layer<B: Body>(status: StatusCode) -> Response<CacheBody<B>> {
+    let mut response = Response::new(CacheBody::stored(Bytes::new()));
+    *response.status_mut() = status;
+    response
+}
+
+fn slice(body: &Bytes, range: &std::ops::Range<u64>) -> Bytes {
+    let bound = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(body.len());
+    let (start, end) = (bound(range.start), bound(range.end));
+    body.slice(start.min(end)..end)
+}

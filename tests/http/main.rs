@@ -1,0 +1,19 @@
+//! The HTTP layer, through listening servers and real clients: what every release must hold.
+//!
+//! "Killed by" names a change to the code that the test was seen to catch.
+
+#![allow(clippy::unwrap_used, reason = "a test panics to fail")]
+
+mod bodies;
+mod client;
+mod conditional;
+mod keys;
+mod methods;
+mod private;
+mod shared;
+mod site;
+mod stale;
+mod statuses;
+mod tags;
+mod vary;
+mod wrapping;
