@@ -2,6 +2,7 @@
 
 use axum::extract::Request;
 
+use crate::client::Reply;
 use crate::site::{Site, configured, field, origin_headers, reply};
 
 const PAGE: &str = "0123456789";
@@ -85,4 +86,37 @@ async fn a_stale_page_is_confirmed_by_its_handler() {
         assert_eq!((confirmed.said(), confirmed.header("nth")), ((200, PAGE), Some("2")));
     }
     assert_eq!(site.calls.count(), 2);
+}
+
+/// A 304 that a handler says to whoever has "x", with these fields; and what then comes of three requests.
+async fn confirmed_by(fields: &'static [(&str, &str)]) -> (Vec<Reply>, usize) {
+    let site = Site::new(origin_headers, move |request: Request, nth: usize| async move {
+        let nth = ("nth", nth.to_string());
+        match field(&request, "if-none-match").as_str() {
+            "\"x\"" => reply(304, &[&[(nth.0, nth.1.as_str())], fields].concat(), ""),
+            _ => reply(200, &[("cache-control", "max-age=0"), ("etag", "\"x\""), (nth.0, &nth.1)], PAGE),
+        }
+    })
+    .await;
+    let replies = [site.get("/").await, site.get("/").await, site.get("/").await];
+    (replies.into(), site.calls.count())
+}
+
+/// Killed by: taking in its head; failing; keeping the page, so that all who come get no further.
+#[tokio::test]
+async fn a_304_about_something_else_voids_what_is_stored() {
+    let (replies, calls) = confirmed_by(&[("etag", "\"y\"")]).await;
+    let nths: Vec<_> = replies.iter().map(|reply| (reply.said(), reply.header("nth"))).collect();
+    assert_eq!(nths, [((200, PAGE), Some("1")), ((200, PAGE), Some("1")), ((200, PAGE), Some("3"))]);
+    assert_eq!(calls, 3);
+}
+
+/// Killed by: keeping it; saying twice what was done.
+#[tokio::test]
+async fn a_304_may_say_that_nothing_is_kept_any_more() {
+    let (replies, calls) = confirmed_by(&[("cache-control", "no-store")]).await;
+    let nths: Vec<_> = replies.iter().map(|reply| (reply.said(), reply.header("nth"))).collect();
+    assert_eq!(nths, [((200, PAGE), Some("1")), ((200, PAGE), Some("2")), ((200, PAGE), Some("3"))]);
+    assert_eq!(replies[1].headers.get_all("cache-status").iter().collect::<Vec<_>>(), ["test; fwd=stale"]);
+    assert_eq!(calls, 3);
 }

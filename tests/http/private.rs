@@ -135,3 +135,19 @@ async fn case_14_directives_in_any_case_and_on_any_line() {
         assert_eq!([site.get("/").await.body, site.get("/").await.body], ["5", "5"]);
     }
 }
+
+/// Killed by: withholding them from everybody; storing them. With `Vary` the page stands elsewhere than it was looked for.
+#[tokio::test]
+async fn private_fields_reach_their_requester_alone() {
+    for fields in [
+        &[("cache-control", "max-age=60, private=\"user, a\""), ("user", "u")][..],
+        &[("cache-control", "max-age=60, no-cache=user"), ("user", "u"), ("vary", "accept")],
+    ] {
+        let site =
+            Site::new(origin_headers, move |_: Request, nth: usize| async move { reply(200, fields, nth.to_string()) })
+                .await;
+        let (first, second) = (site.get("/").await, site.get("/").await);
+        assert_eq!((first.said(), first.header("user"), first.header("age")), ((200, "1"), Some("u"), None));
+        assert_eq!((second.said(), second.header("user"), second.header("age")), ((200, "1"), None, Some("0")));
+    }
+}

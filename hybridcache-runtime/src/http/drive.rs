@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use tokio::sync::oneshot;
 use tower_service::Service;
@@ -134,7 +134,7 @@ where
         let (visit, forward) = (&self.visit, self.forward);
         Ok(match told {
             Direct::Own(answered) => visit.own(answered?, forward),
-            Direct::Page(page) => visit.fresh(&page, self.status(true)),
+            Direct::Page(page, personal) => with(visit.fresh(&page, self.status(true)), personal),
             Direct::Stale(held, status) => visit.stale(&held, forward, status),
             Direct::GatewayTimeout => visit.gateway_timeout(Some(forward)),
         })
@@ -207,10 +207,10 @@ where
             Some(Err(panic)) => Ok(self.failed(&refused, StaleOn::PANIC).unwrap_or_else(|| resume_unwind(panic))),
             Some(Ok(Fetched::Own(response) | Fetched::Torn(response))) => Ok(self.visit.own(response, self.forward)),
             Some(Ok(Fetched::Failed(answered))) => self.told(failed(&self.visit, answered, stored).0),
-            Some(Ok(Fetched::Whole(page, kept))) => {
+            Some(Ok(Fetched::Whole(page, kept, personal))) => {
                 let record = Record::Page(page.clone());
                 let is_kept = place.fits(&self.visit, &kept) && place.slot.keep(&reserved, &begun, record);
-                Ok(self.visit.fresh(&page, self.status(is_kept)))
+                Ok(with(self.visit.fresh(&page, self.status(is_kept)), personal))
             }
         }
     }
@@ -246,6 +246,12 @@ where
             None => Forward::UriMiss,
         }
     }
+}
+
+/// With the fields that its requester alone gets.
+fn with<B>(mut response: Response<B>, personal: HeaderMap) -> Response<B> {
+    response.headers_mut().extend(personal);
+    response
 }
 
 /// `None`: it took too long.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONTENT_RANGE, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::{StatusCode, request, response};
 
 use super::policy::CachePolicy;
@@ -41,7 +41,7 @@ pub(super) fn judge(
     times: (SystemTime, SystemTime),
 ) -> Verdict {
     let is_accepted = settings.accept_response.as_ref().is_none_or(|accept| accept(response));
-    if policy.no_store || (!is_accepted && policy.ttl.is_none()) || response.headers.contains_key(CONTENT_RANGE) {
+    if policy.no_store || (!is_accepted && policy.ttl.is_none()) {
         return Verdict::Leave;
     }
     let found = match settings.mode {

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
 use tokio::sync::oneshot;
 use tower_service::Service;
@@ -29,8 +29,8 @@ pub(super) type Answered<B, E> = Result<Response<CacheBody<B>>, E>;
 pub(super) enum Direct<B: Body, E> {
     /// The handler's own answer.
     Own(Answered<B, E>),
-    /// A page that stands elsewhere.
-    Page(Arc<Page>),
+    /// A page that stands elsewhere, or has more to it for its requester: these fields.
+    Page(Arc<Page>, HeaderMap),
     /// What stands in for a handler that failed, and the status it said.
     Stale(Held, Option<StatusCode>),
     /// Nothing may stand in.
@@ -79,14 +79,17 @@ where
         let stored = visit.standing(&refused);
         // Nobody may be there to be told: the requester has gone, or has an answer already.
         match exchange.fetch(&visit, stored.as_ref()).await {
-            Fetched::Whole(page, kept) => match place.settle(&visit, &begun, &page, &kept).await {
+            Fetched::Whole(page, kept, personal) => match place.settle(&visit, &begun, &page, &kept).await {
                 Settled::Here => {
                     // There is one load of it.
                     let _ = asking.page.set(page.clone());
+                    if !personal.is_empty() {
+                        let _ = direct.send(Direct::Page(page.clone(), personal));
+                    }
                     Loaded::Value(Box::new(Record::Page(page)))
                 }
                 Settled::Apart(variants) => {
-                    let _ = direct.send(Direct::Page(page));
+                    let _ = direct.send(Direct::Page(page, personal));
                     place.announce(&visit, variants).await
                 }
             },

@@ -17,8 +17,7 @@ use super::keep::{self, Kept, Verdict};
 use super::policy::CachePolicy;
 use super::record::{Held, Page};
 use super::rfc::freshen::{self, Freshened};
-use super::rfc::{self, CacheStatus, conditional};
-use super::tell::of_the_layer;
+use super::rfc::{self, conditional};
 use super::visit::{Visit, for_rules};
 
 /// Who is to answer a request, and what of it only he has a use for. Used once.
@@ -31,8 +30,8 @@ pub(super) struct Exchange<S, B> {
 
 /// The answer.
 pub(super) enum Fetched<B: Body, E> {
-    /// It may be kept; with its body, which came whole.
-    Whole(Arc<Page>, Kept),
+    /// It may be kept; with its body, which came whole, and the fields that its requester alone gets.
+    Whole(Arc<Page>, Kept, HeaderMap),
     /// For its requester only; it comes as the handler makes it.
     Own(Response<CacheBody<B>>),
     /// Its body did not come whole. For its requester only.
@@ -128,8 +127,9 @@ fn confirmed<B: Body<Data = Bytes>, E>(
     let (settings, page) = (&visit.settings, &stored.page);
     let updated = match freshen::by_304(&page.head, &visit.request, head, &settings.rules, times.0, times.1) {
         Freshened::Yes(updated) | Freshened::YesButDrop(updated, _) => updated,
-        // It is about something that nobody has.
-        Freshened::No => return Fetched::Failed(Ok(of_the_layer(StatusCode::BAD_GATEWAY))),
+        // It is about something that nobody has. The handler cannot be asked twice, and has said that what we have will do; but
+        // who comes next asks anew.
+        Freshened::No => return Fetched::Own(visit.untold(page, times.1)),
     };
     let (mut parts, ()) = Response::new(()).into_parts();
     (parts.status, parts.headers) = (updated.status, updated.headers);
@@ -138,13 +138,13 @@ fn confirmed<B: Body<Data = Bytes>, E>(
     }
     let policy = head.extensions.get::<CachePolicy>().cloned().unwrap_or_default();
     match keep::judge(settings, &visit.request, &parts, policy, times) {
-        Verdict::Keep(kept) => Fetched::Whole(Arc::new(new_page(&parts, page.body.clone(), &kept, times.1)), kept),
+        Verdict::Keep(kept) => {
+            let page = new_page(&parts, page.body.clone(), &kept, times.1);
+            Fetched::Whole(Arc::new(page), kept, HeaderMap::new())
+        }
         Verdict::Leave => {
             let head = rfc::Stored { headers: parts.headers, got: times.1, ..page.head.clone() };
-            let (fresh, ttl) = (page.fresh, page.ttl);
-            Fetched::Own(
-                visit.fresh(&Page { head, body: page.body.clone(), fresh, ttl, ..**page }, CacheStatus::default()),
-            )
+            Fetched::Own(visit.untold(&Page { head, body: page.body.clone(), ..**page }, times.1))
         }
     }
 }
@@ -172,7 +172,8 @@ async fn whole<B: Body<Data = Bytes>, E>(
         match next(body.as_mut()).await {
             None if read == length => {
                 let page = new_page(&head, join(frames, read), &kept, got);
-                return Fetched::Whole(Arc::new(page), kept);
+                let personal = withheld(&head.headers, &kept);
+                return Fetched::Whole(Arc::new(page), kept, personal);
             }
             None => break None,
             Some(Err(error)) => break Some(error),
@@ -188,6 +189,18 @@ async fn whole<B: Body<Data = Bytes>, E>(
         }
     };
     Fetched::Torn(Response::from_parts(head, CacheBody::replayed(frames, error, None)))
+}
+
+/// What is not stored, because it concerns one connection or is not for others (`private="field"`).
+fn withheld(headers: &HeaderMap, kept: &Kept) -> HeaderMap {
+    let mut personal = HeaderMap::new();
+    for name in &kept.terms.withheld {
+        personal.remove(name);
+        for value in headers.get_all(name) {
+            personal.append(name, value.clone());
+        }
+    }
+    personal
 }
 
 async fn next<B: Body>(mut body: Pin<&mut B>) -> Option<Result<Frame<B::Data>, B::Error>> {

@@ -1,8 +1,9 @@
 //! What a client gets, and what it is told about it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::header::AGE;
 use http::{Response, StatusCode};
 use http_body::Body;
 
@@ -15,6 +16,8 @@ use super::rfc::status::Forward;
 use super::settings::Settings;
 use super::slot::Slot;
 use super::visit::Visit;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 impl Visit {
     /// From the store.
@@ -40,7 +43,13 @@ impl Visit {
 
     /// What the handler has just said, as it is stored or could be.
     pub(super) fn fresh<B: Body<Data = Bytes>>(&self, page: &Page, status: CacheStatus) -> Response<CacheBody<B>> {
-        self.page(page, page.head.got, status)
+        let now = page.head.got;
+        let mut response = self.page(page, now, status);
+        if page.head.age(now) < SECOND {
+            // It would say that the answer was not made for this request (RFC 9111, 5.1).
+            response.headers_mut().remove(AGE);
+        }
+        response
     }
 
     /// The handler's own answer.
@@ -63,16 +72,7 @@ impl Visit {
     }
 
     fn page<B: Body<Data = Bytes>>(&self, page: &Page, now: SystemTime, status: CacheStatus) -> Response<CacheBody<B>> {
-        let head = &page.head;
-        let reply = reply::answer(&self.request, head, page.body.len() as u64, now);
-        let body = match reply.part {
-            Part::Whole => page.body.clone(),
-            Part::Nothing => Bytes::new(),
-            Part::Range(range) => slice(&page.body, &range),
-        };
-        let mut response = Response::new(CacheBody::stored(body));
-        *response.status_mut() = reply.status;
-        *response.headers_mut() = reply.headers;
+        let (mut response, head) = (self.untold(page, now), &page.head);
         let stale = head.stale_for(now);
         let ttl = if stale.is_zero() { Ok(head.fresh_for(now)) } else { Err(stale) };
         let outcome = CacheOutcome {
@@ -81,6 +81,20 @@ impl Visit {
             status: CacheStatus { ttl: Some(ttl), ..status },
         };
         tell(&self.settings, &mut response, outcome);
+        response
+    }
+
+    /// A page as this request gets it, without a word about what was done.
+    pub(super) fn untold<B: Body<Data = Bytes>>(&self, page: &Page, now: SystemTime) -> Response<CacheBody<B>> {
+        let reply = reply::answer(&self.request, &page.head, page.body.len() as u64, now);
+        let body = match reply.part {
+            Part::Whole => page.body.clone(),
+            Part::Nothing => Bytes::new(),
+            Part::Range(range) => slice(&page.body, &range),
+        };
+        let mut response = Response::new(CacheBody::stored(body));
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
         response
     }
 }

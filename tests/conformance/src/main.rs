@@ -27,7 +27,7 @@ struct Origin {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let authority = std::env::args().nth(1).ok_or("usage: hybridcache-conformance HOST:PORT")?;
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let cache = HybridCache::builder("conformance").build()?;
+    let cache = HybridCache::builder().build().await?;
     let layer = HttpCacheLayer::builder(cache)
         .mode(Mode::OriginHeaders)
         // That stale answers stand in at all is what many tests need before they look at those that must not.

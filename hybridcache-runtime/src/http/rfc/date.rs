@@ -11,8 +11,20 @@ pub(crate) fn of(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     lines.all(|other| other == Some(first)).then_some(first)
 }
 
+/// Whatever its case: RFC 9111 (4.2) asks it of caches, where others need not know it.
 fn read(value: &HeaderValue) -> Option<SystemTime> {
-    httpdate::parse_http_date(value.to_str().ok()?).ok()
+    let text = value.to_str().ok()?;
+    httpdate::parse_http_date(text).or_else(|_| httpdate::parse_http_date(&usual_case(text))).ok()
+}
+
+/// `Sun`, `Nov`, `GMT`.
+fn usual_case(text: &str) -> String {
+    let mut usual = String::with_capacity(text.len());
+    for letter in text.chars() {
+        let begins = !usual.ends_with(|before: char| before.is_ascii_alphabetic());
+        usual.push(if begins { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() });
+    }
+    usual.replace("Gmt", "GMT")
 }
 
 /// As a field says it. A time that no date can say becomes the nearest that one can.
@@ -43,6 +55,9 @@ mod tests {
             (&[good], at),
             (&["Sunday, 06-Nov-94 08:49:37 GMT"], at),
             (&["Sun Nov  6 08:49:37 1994"], at),
+            (&["SUN, 06 nov 1994 08:49:37 gMt"], at),
+            (&["sunday, 06-NOV-94 08:49:37 gmt"], at),
+            (&["sun nov  6 08:49:37 1994"], at),
             (&["0"], None),
             (&["Sun, 06 Nov 1994 08:49:37 UTC"], None),
             (&[good, "Sun Nov  6 08:49:37 1994"], at),

@@ -96,6 +96,7 @@ mod tests {
             ("a,b , c", &["a", "b", "c"]),
             (r#"a="x, y", b"#, &[r#"a="x, y""#, "b"]),
             (r#"a="x\", y", b"#, &[r#"a="x\", y""#, "b"]),
+            (r#"a="xyz\\,", b"#, &[r#"a="xyz\\,""#, "b"]),
             // Must not hide what follows.
             (r#"a="x, no-store"#, &[r#"a="x"#, "no-store"]),
             (r#"a="x\"#, &[r#"a="x\"#]),

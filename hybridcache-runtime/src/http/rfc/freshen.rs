@@ -184,7 +184,10 @@ mod tests {
             (&[("cache-control", "no-store")], ("x", "y"), Refusal::RequestNoStore),
             (&[("authorization", "a")], ("x", "y"), Refusal::Authorization),
         ] {
-            let Freshened::YesButDrop(stored, refusal) = freshened(&kept, request, &[said]) else { panic!("{said:?}") };
+            let Freshened::YesButDrop(stored, refusal) = freshened(&kept, request, &[said, ("age", "8")]) else {
+                panic!("{said:?}")
+            };
+            assert_eq!(stored.age(time(NEXT)), Duration::from_secs(8));
             assert_eq!((refusal, &stored.headers[said.0]), (expected, &said.1.parse::<HeaderValue>().unwrap()));
         }
     }

@@ -129,6 +129,7 @@ mod tests {
             ("/x?y", Some("/x?y")),
             ("/x#y", Some("/x")),
             ("x", Some("/a/x")),
+            (".", Some("/a/")),
             ("../x", Some("/x")),
             ("../../../x/./y/..", Some("/x/")),
             ("?y", Some("/a/b?y")),

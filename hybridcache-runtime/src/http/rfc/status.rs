@@ -81,10 +81,9 @@ impl CacheStatus {
         if let Some(status) = self.forward_status {
             let _ = write!(member, "; fwd-status={}", status.as_u16());
         }
-        match self.ttl {
-            Some(Ok(fresh)) => drop(write!(member, "; ttl={}", fresh.as_secs().min(fields::MOST_SECONDS))),
-            Some(Err(stale)) => drop(write!(member, "; ttl=-{}", stale.as_secs().min(fields::MOST_SECONDS))),
-            None => {}
+        if let Some(ttl) = self.ttl {
+            let seconds = |span: Duration| i64::try_from(span.as_secs().min(fields::MOST_SECONDS)).unwrap_or_default();
+            let _ = write!(member, "; ttl={}", ttl.map_or_else(|stale| -seconds(stale), seconds));
         }
         for (said, parameter) in [(self.stored, "; stored"), (self.collapsed, "; collapsed")] {
             member.push_str(if said { parameter } else { "" });
@@ -138,6 +137,7 @@ mod tests {
             &CacheStatus { hit: true, ttl: Some(Err(Duration::from_secs(9))), ..status() },
             "app; hit; ttl=-9",
         );
+        check("app", &CacheStatus { ttl: Some(Err(Duration::from_millis(9))), ..status() }, "app; ttl=0");
         let revalidated = CacheStatus {
             forward: Some(Forward::Stale),
             forward_status: Some(StatusCode::NOT_MODIFIED),
