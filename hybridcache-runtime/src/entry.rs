@@ -136,6 +136,11 @@ impl Meta {
         self.life.0.store(DEAD, Ordering::Release);
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_dead(&self) -> bool {
+        self.life.0.load(Ordering::Acquire) == DEAD
+    }
+
     /// Stale from now on.
     pub(crate) fn expire(&self) {
         // A dead entry stays dead.

@@ -386,6 +386,12 @@ impl<'a> Lookup<'a> {
         Self { hash: hasher.finish(), instance, args }
     }
 
+    /// As if it collided with others.
+    #[cfg(test)]
+    pub(crate) fn with_hash(self, hash: u64) -> Self {
+        Self { hash, ..self }
+    }
+
     pub(crate) fn instance(&self) -> &'a Instance<'a> {
         self.instance
     }

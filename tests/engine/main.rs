@@ -1,6 +1,7 @@
 //! The engine as its users see it: annotated functions over a cache in memory, under a clock that the tests move.
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
+mod allocations;
 mod arguments;
 mod async_traits;
 mod backoff;

@@ -1,7 +1,7 @@
 //! The way of one request: the store, or the handler, alone or for all who wait.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 
 use super::body::CacheBody;
-use super::load::{Answered, Direct, Load, Unasked, failed, take};
+use super::load::{Answered, Asking, Direct, Load, failed};
 use super::origin::{Exchange, Fetched};
 use super::record::{Held, Record, Variants};
 use super::rfc::freshen::contradicted_by_head;
@@ -43,7 +43,7 @@ enum Ended<B: Body, E> {
 /// One request and its handler.
 pub(super) struct Drive<S, B> {
     visit: Arc<Visit>,
-    unasked: Unasked<S, B>,
+    asking: Arc<Asking<S, B>>,
     /// Why the handler is asked, if it is.
     forward: Forward,
     /// Somebody else has asked it.
@@ -60,8 +60,7 @@ where
     B2::Error: Send + 'static,
 {
     pub(super) fn new(visit: Arc<Visit>, exchange: Exchange<S, B>) -> Self {
-        let unasked = Arc::new(Mutex::new(Some(exchange)));
-        Self { visit, unasked, forward: Forward::UriMiss, collapsed: false }
+        Self { visit, asking: Arc::new(Asking::new(exchange)), forward: Forward::UriMiss, collapsed: false }
     }
 
     pub(super) async fn run(mut self, mut looked: Looked) -> Answered<B2, S::Error> {
@@ -126,7 +125,7 @@ where
 
     fn work(&self, place: Place, refused: Refused) -> (Work, oneshot::Receiver<Direct<B2, S::Error>>) {
         let (direct, told) = oneshot::channel();
-        let load = Load { visit: self.visit.clone(), place, unasked: self.unasked.clone(), refused, direct };
+        let load = Load { visit: self.visit.clone(), place, asking: self.asking.clone(), refused, direct };
         (Work::new(load.run()), told)
     }
 
@@ -178,8 +177,7 @@ where
 
     /// A page that somebody has loaded: this request, another one, or another process.
     fn loaded(&self, held: Held, place: Place) -> Ended<B2, S::Error> {
-        let was_asked = self.unasked.lock().unwrap_or_else(PoisonError::into_inner).is_none();
-        let response = if was_asked {
+        let response = if self.asking.has_made(&held.page) {
             self.visit.fresh(&held.page, self.status(true))
         } else if self.collapsed && !self.visit.accepts_shared(&held) {
             return Ended::Alone(place);
@@ -193,7 +191,7 @@ where
 
     /// Asks the handler for this request alone. Where there is a place for it, its answer is stored in this process.
     async fn pass(mut self, place: Option<Place>, stored: Option<Held>) -> Answered<B2, S::Error> {
-        let Some(exchange) = take(&self.unasked) else { return Ok(self.late()) };
+        let Some(exchange) = self.asking.take() else { return Ok(self.late()) };
         let timeout = self.visit.settings.timeout;
         let Some(place) = place else {
             let forward = if self.visit.secrets.any() { Forward::Bypass } else { Forward::Miss };
@@ -226,7 +224,7 @@ where
     }
 
     async fn head(self, place: Place, held: Held) -> Answered<B2, S::Error> {
-        let Some(exchange) = take(&self.unasked) else { return Ok(self.late()) };
+        let Some(exchange) = self.asking.take() else { return Ok(self.late()) };
         let (head, body) = self.forward(exchange, Forward::Stale).await?.into_parts();
         if contradicted_by_head(&held.page.head, &head) {
             // Pending where others cannot be told: they will be.

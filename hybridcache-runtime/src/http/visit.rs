@@ -17,6 +17,7 @@ use super::slot::{self, Refused, Slot, variant_key};
 use crate::cache::HybridCache;
 use crate::entry::{Entry, State};
 use crate::key::KeyBuf;
+use crate::scope;
 
 /// Fields by which a request says that it means another method or path than it names. A handler that heeds them would fill the
 /// wrong entry.
@@ -77,7 +78,8 @@ impl Visit {
         mut request: request::Parts,
         is_empty: bool,
     ) -> Arrival {
-        if is_grpc(&request.headers) {
+        let scope = scope::mode();
+        if is_grpc(&request.headers) || scope == scope::Mode::Bypass {
             return Arrival::Bypass(request, Forward::Bypass);
         }
         let mut wants = match requests::ask(&request) {
@@ -93,6 +95,7 @@ impl Visit {
         if settings.mode == Mode::Configured {
             wants = Wants { head: wants.head, ..Wants::default() };
         }
+        wants.no_cache |= scope == scope::Mode::Refresh;
         let extensions = take(&mut request.extensions);
         let (settings, cache) = (settings.clone(), cache.clone());
         Arrival::Visit(Box::new(Self { settings, cache, request, wants, secrets, primary }), extensions)
@@ -250,7 +253,7 @@ pub(super) fn path_tag(settings: &Settings, path: &str) -> String {
 pub(super) fn group_tag(settings: &Settings, request: &request::Parts, group: &str) -> String {
     let host = String::from_utf8_lossy(key::host(request).unwrap_or_default());
     let scheme = request.uri.scheme_str().unwrap_or_default();
-    // Host first: nothing that can stand in one is a line feed.
+    // No host has a line feed in it.
     format!("http-group:{}:{scheme}:{host}\n{group}", settings.name)
 }
 

@@ -1,10 +1,11 @@
 //! Which entries a message is about.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::entry::Entry;
 use crate::function::AlreadyHashed;
+use crate::sync::{Mutex, MutexGuard};
 
 const SHARDS: usize = 64;
 
@@ -44,5 +45,13 @@ impl Held {
 
     fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
         self.shards[(id >> 32) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
+        let entries = |shard: &Mutex<Shard>| -> Vec<_> {
+            shard.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect()
+        };
+        self.shards.iter().flat_map(entries).collect()
     }
 }

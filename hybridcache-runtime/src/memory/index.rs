@@ -45,7 +45,12 @@ impl Index {
 
     pub(crate) fn remove(&self, hash: u64) -> Option<Arc<Entry>> {
         let entries = self.entries.pin();
-        let removed = entries.remove(&hash)?;
+        // Dead before it is out: whoever comes then and finds nothing takes it for ended, and others may still hold it.
+        let kill = |_: &u64, entry: &Arc<Entry>| {
+            entry.meta.kill();
+            true
+        };
+        let (_, removed) = entries.remove_if(&hash, kill).ok()??;
         self.forget(removed);
         Some(removed.clone())
     }
@@ -64,5 +69,15 @@ impl Index {
 
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
+        self.entries.pin().values().cloned().collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn all_held(&self) -> Vec<Arc<Entry>> {
+        self.held.as_ref().map(Held::all).unwrap_or_default()
     }
 }

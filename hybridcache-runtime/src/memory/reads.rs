@@ -14,8 +14,8 @@ use crate::stripe::{STRIPES, Stripe};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Mutex, MutexGuard};
 
-/// Hits that a ring remembers.
-const REMEMBERED: u64 = 256;
+/// Hits that a ring remembers. Few in schedules, which cannot make as many.
+const REMEMBERED: u64 = if cfg!(all(test, shuttle)) { 4 } else { 256 };
 
 /// Hits that a load tells moka of.
 const TOLD_AT_ONCE: u64 = 16;
@@ -61,6 +61,12 @@ impl Reads {
         let told = if self.0[mine.index()].has_news() { mine } else { mine.another() };
         self.0[told.index()].tell(tell)
     }
+
+    /// As if this ring had been picked.
+    #[cfg(all(test, shuttle))]
+    pub(crate) fn tell_of(&self, stripe: Stripe, tell: impl FnMut(u64)) {
+        self.0[stripe.index()].tell(tell);
+    }
 }
 
 impl Ring {
@@ -100,5 +106,23 @@ impl Heard {
 impl Default for Ring {
     fn default() -> Self {
         Self { written: AtomicU64::new(0), hashes: std::array::from_fn(|_| AtomicU64::new(0)), heard: Mutex::default() }
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+
+    /// Killed by: telling what was overwritten; telling twice; telling all at once.
+    #[test]
+    fn what_is_still_remembered_is_told_once() {
+        let (reads, mut told) = (Reads::default(), Vec::new());
+        (1..=1_000).for_each(|hash| reads.hit(Stripe::mine(), hash));
+        for _ in 0..20 {
+            let before = told.len();
+            reads.tell(|hash| told.push(hash));
+            assert!(told.len() - before <= TOLD_AT_ONCE as usize);
+        }
+        assert!(told.into_iter().eq(1_001 - REMEMBERED..=1_000));
     }
 }

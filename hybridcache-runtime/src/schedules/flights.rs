@@ -58,7 +58,7 @@ fn one_load_at_a_time_and_everybody_gets_its_value() {
                         assert_eq!(loads.fetch_add(1, Ordering::SeqCst), 0, "another load runs");
                         shuttle::thread::yield_now();
                         loads.fetch_sub(1, Ordering::SeqCst);
-                        world.load(leader, || world.seen())
+                        world.load(leader, &world.seen())
                     }
                     Claim::Join(_) => world.call(),
                 })
@@ -95,7 +95,7 @@ fn a_joiner_that_goes_away_takes_nobody_elses_place() {
         });
         let patient = world.clone();
         let patient = spawn(move || patient.call());
-        world.load(leader, || world.seen());
+        world.load(leader, &world.seen());
         impatient.join().unwrap();
         assert_eq!(patient.join().unwrap(), 0);
     });
@@ -174,7 +174,10 @@ fn who_joins_does_not_depend_on_the_caller() {
         joiner.embark(course(world.clone(), leader));
         let other = world.clone();
         let other = spawn(move || drive_or_join(&other));
-        block_on(poll_fn(|context| Poll::Ready(joiner.drive(context).into_iter().for_each(task))));
+        block_on(poll_fn(|context| {
+            joiner.drive(context).into_iter().for_each(task);
+            Poll::Ready(())
+        }));
         assert_eq!(other.join().unwrap(), 0);
         assert_eq!(outcome(drive(joiner)), 0);
     });

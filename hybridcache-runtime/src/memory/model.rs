@@ -1,0 +1,311 @@
+//! The memory tier beside a model of it: for each key, from which version on it may be seen. `schedules/memory.rs` runs it
+//! in many orders of few threads, `memory/tests.rs` at length.
+
+#![allow(clippy::unwrap_used, reason = "a test panics to fail")]
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, Weak};
+// Not those of shuttle: the model knows at once what has returned.
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use super::{Bound, Memory, MemoryTier};
+use crate::cache::{HybridCache, Limits};
+use crate::entry::{Entry, Meta, Origin, State, Times};
+use crate::function::{Instance, Key, Site};
+use crate::key::KeyBuf;
+use crate::local::Local;
+use crate::policy::Outage;
+use crate::remote::{Invalidation, Listener, StampName};
+use crate::stamps::{Seen, Stamp};
+
+/// A moment in which everything is fresh.
+const NOW: u64 = 0;
+
+/// Two versions of one function: messages call what they have of the same arguments by one id.
+static SITES: [Site; 2] = [Site::named("model", 0), Site::named("model", 1)];
+static INSTANCES: [Instance<'static>; 2] = [of(&SITES[0]), of(&SITES[1])];
+
+const fn of(site: &'static Site) -> Instance<'static> {
+    Instance { site, receiver: None, generics: &[] }
+}
+
+pub(crate) struct Modelled {
+    pub(crate) local: Arc<Local>,
+    cache: HybridCache,
+    slots: Vec<Slot>,
+    /// Whether there are messages.
+    shared: bool,
+    /// All keys carry it.
+    stamp: Arc<Stamp>,
+    /// The last that were made, while somebody has them.
+    entries: Mutex<VecDeque<Weak<Entry>>>,
+    bound: Bound,
+    totals: Arc<Totals>,
+}
+
+/// Of values, in what memory is bounded in: their number, or what they weigh.
+#[derive(Default)]
+pub(crate) struct Totals {
+    made: AtomicU64,
+    alive: AtomicU64,
+}
+
+impl Totals {
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(SeqCst)
+    }
+
+    /// Those in memory, and on their way in and out.
+    pub(crate) fn alive(&self) -> u64 {
+        self.alive.load(SeqCst)
+    }
+}
+
+/// How many entries are watched until nobody has them.
+const WATCHED: usize = 1_000;
+
+/// One key. Versions count up from 1; each is stored once.
+struct Slot {
+    instance: &'static Instance<'static>,
+    text: KeyBuf,
+    key: Arc<Key>,
+    /// The newest version that was made.
+    made: AtomicU64,
+    /// Older ones were replaced or removed.
+    visible_from: AtomicU64,
+    /// Found in the index, where nothing older can be found from then on.
+    seen: AtomicU64,
+    /// Older ones have expired.
+    fresh_from: AtomicU64,
+}
+
+struct Value {
+    nth: usize,
+    version: u64,
+    weight: u64,
+    totals: Arc<Totals>,
+}
+
+impl Modelled {
+    /// `keys` of which each has the `hash` of its number. Two that follow each other, from an even one, have one id.
+    pub(crate) fn new(memory: Memory, keys: usize, hash: fn(usize) -> u64, shared: bool) -> Self {
+        let local = Arc::new(Local::new("model", MemoryTier::new(memory, shared), Outage::Serve));
+        let limits = Limits {
+            redis_budget: Default::default(),
+            lease_limit: Default::default(),
+            value_limit: 0,
+            degraded_loads: 1,
+        };
+        let cache = HybridCache::assemble("model", local.clone(), None, 0, limits);
+        let slots = (0..keys).map(|nth| Slot::new(&cache, nth, hash(nth))).collect();
+        let stamp = local.stamps.named(StampName { key: "group".into(), hash: 9 });
+        Self {
+            local,
+            cache,
+            slots,
+            shared,
+            stamp,
+            entries: Mutex::default(),
+            bound: memory.bound,
+            totals: Arc::default(),
+        }
+    }
+
+    pub(crate) fn load(&self, nth: usize, bytes: usize) {
+        let slot = &self.slots[nth];
+        let seen = Seen::capture([&self.stamp].into_iter());
+        self.local.memory.missed(&slot.key);
+        let leader = self.local.flights.supersede(&slot.key, seen.clone());
+        leader.store(|| {
+            let version = slot.made.fetch_add(1, SeqCst) + 1;
+            self.local.memory.insert(self.entry(nth, version, &seen, bytes));
+            slot.visible_from.fetch_max(version, SeqCst);
+        });
+    }
+
+    /// Removes or expires a key.
+    pub(crate) fn invalidate(&self, nth: usize, mode: Invalidation) {
+        self.end(nth, mode, |key| self.local.invalidate(key, mode));
+    }
+
+    /// The same, by a message, if anybody sends some.
+    pub(crate) fn message(&self, nth: usize, mode: Invalidation) {
+        if self.shared {
+            self.end(nth, mode, |key| self.local.invalidated(key.id(), mode, 7));
+        }
+    }
+
+    fn end(&self, nth: usize, mode: Invalidation, end: impl FnOnce(&Arc<Key>)) {
+        // What is found by its id.
+        let pair = nth / 2 * 2..(nth / 2 * 2 + 2).min(self.slots.len());
+        let ended = if self.shared { pair } else { nth..nth + 1 };
+        ending(&self.slots[ended], mode, || end(&self.slots[nth].key));
+    }
+
+    /// Clears the group that all keys are of.
+    pub(crate) fn clear(&self) {
+        ending(&self.slots, Invalidation::Delete, || self.local.restamped(self.stamp.name.hash, 7));
+    }
+
+    /// As if moka had no room for it.
+    #[cfg(shuttle)]
+    pub(crate) fn give_up(&self, nth: usize) {
+        self.local.memory.bounds.evict(&self.slots[nth].key.hash());
+    }
+
+    /// The version that a call gets, fresh or stale.
+    pub(crate) fn read(&self, nth: usize) -> Option<u64> {
+        let slot = &self.slots[nth];
+        let lookup = self.cache.lookup(slot.instance, &slot.text).with_hash(slot.key.hash());
+        let bounds = slot.bounds();
+        let version = self.local.memory.look(&lookup, |entry| self.check(nth, entry, bounds))??;
+        self.local.memory.count_hit(&slot.key);
+        slot.seen.fetch_max(version, SeqCst);
+        Some(version)
+    }
+
+    /// The same, by who keeps what it finds.
+    pub(crate) fn find(&self, nth: usize) -> Option<u64> {
+        let slot = &self.slots[nth];
+        let bounds = slot.bounds();
+        let version = self.check(nth, &self.local.memory.find(&slot.key)?, bounds)?;
+        slot.seen.fetch_max(version, SeqCst);
+        Some(version)
+    }
+
+    /// For [`Self::read_held`].
+    pub(crate) fn hold(&self, nth: usize) -> Option<Arc<Entry>> {
+        self.local.memory.find(&self.slots[nth].key)
+    }
+
+    /// The version that somebody gets who has held the entry for a while.
+    pub(crate) fn read_held(&self, nth: usize, entry: &Entry) -> Option<u64> {
+        self.check(nth, entry, self.slots[nth].bounds_where_held())
+    }
+
+    fn check(&self, nth: usize, entry: &Entry, (visible_from, fresh_from): (u64, u64)) -> Option<u64> {
+        let value: &Value = entry.value.downcast_ref().unwrap();
+        assert_eq!(value.nth, nth, "another key's value");
+        // As `load.rs` does.
+        let is_hit = entry.meta.is_fresh(NOW, self.local.trust.now());
+        let state = if is_hit { State::Fresh } else { entry.meta.state(NOW, self.local.trust.now()) };
+        match state {
+            State::Gone | State::Suspect => return None,
+            State::Fresh => assert!(value.version >= fresh_from, "{} has expired before {fresh_from}", value.version),
+            State::Stale => {}
+        }
+        assert!(value.version >= visible_from, "{} was removed or replaced before {visible_from}", value.version);
+        Some(value.version)
+    }
+
+    /// Nothing is under way: who has what agrees. Says of how many moka thinks that they are there.
+    pub(crate) fn assert_agreement(&self) -> usize {
+        let MemoryTier { index, bounds, .. } = &self.local.memory;
+        self.local.memory.entry_count();
+        let known: HashSet<u64> = bounds.iter().map(|(hash, _)| *hash).collect();
+        let (entries, mut held) = (index.all(), index.all_held());
+        for entry in &entries {
+            assert!(!entry.meta.is_dead(), "what is in the index lives");
+            assert!(known.contains(&entry.meta.key.hash()), "what moka does not know of stays in the index for ever");
+            if !self.shared {
+                continue;
+            }
+            let at = held.iter().position(|held| Arc::ptr_eq(held, entry));
+            held.swap_remove(at.expect("messages find what is in the index"));
+        }
+        assert!(held.is_empty(), "messages find what is not in the index: {held:?}");
+        for entry in self.entries.lock().unwrap().iter().filter_map(Weak::upgrade) {
+            let is_in_index = entries.iter().any(|other| Arc::ptr_eq(other, &entry));
+            assert!(is_in_index || entry.meta.is_dead(), "what is not in the index is dead");
+        }
+        // Some that moka gave up when the next of the key was stored already. It gives them up in turn.
+        known.len() - entries.len()
+    }
+
+    /// Nothing is under way, and no two keys have one hash: moka has not lost count, or of no more than this.
+    #[cfg(not(shuttle))]
+    pub(crate) fn assert_counted(&self, lost: u64) {
+        let MemoryTier { bounds, is_weighed, .. } = &self.local.memory;
+        let counted: u64 = bounds.iter().map(|(_, weight)| if *is_weighed { weight.into() } else { 1 }).sum();
+        let reckoned = bounds.weighted_size();
+        assert!(reckoned.abs_diff(counted) <= lost, "moka reckons with {reckoned} and has {counted}");
+    }
+
+    /// moka has weighed everything: no more is in memory than there is room for, but for what it lost count of. Says how much that is.
+    #[cfg(not(shuttle))]
+    pub(crate) fn assert_room(&self, lost: u64) -> u64 {
+        let in_index = self.local.memory.index.all().iter().map(|entry| self.weight(&entry.meta)).sum();
+        let (Bound::Entries(room) | Bound::Bytes(room)) = self.bound;
+        assert!(in_index <= room + lost, "{in_index} in a memory of {room}");
+        in_index
+    }
+
+    fn weight(&self, meta: &Meta) -> u64 {
+        match self.bound {
+            Bound::Entries(_) => 1,
+            Bound::Bytes(_) => meta.weight.into(),
+        }
+    }
+
+    pub(crate) fn totals(&self) -> &Arc<Totals> {
+        &self.totals
+    }
+
+    fn entry(&self, nth: usize, version: u64, seen: &Seen, bytes: usize) -> Arc<Entry> {
+        let times = Times { fresh_until: u64::MAX, expires_at: u64::MAX };
+        let mut meta = Meta::new(&self.slots[nth].key, times, Origin { seen, epoch: 0, began: NOW }, None);
+        meta.weigh(bytes);
+        let weight = self.weight(&meta);
+        self.totals.made.fetch_add(weight, SeqCst);
+        self.totals.alive.fetch_add(weight, SeqCst);
+        let value = Value { nth, version, weight, totals: self.totals.clone() };
+        let entry = Arc::new(Entry { meta, value });
+        let mut entries = self.entries.lock().unwrap();
+        let erased: Arc<Entry> = entry.clone();
+        entries.push_back(Arc::downgrade(&erased));
+        if entries.len() > WATCHED {
+            entries.pop_front();
+        }
+        entry
+    }
+}
+
+impl Slot {
+    fn new(cache: &HybridCache, nth: usize, hash: u64) -> Self {
+        let mut text = KeyBuf::new();
+        text.display(&(nth / 2));
+        let instance = &INSTANCES[nth % 2];
+        let key = cache.key(&cache.lookup(instance, &text).with_hash(hash));
+        let [made, visible_from, seen, fresh_from] = Default::default();
+        Self { instance, text, key, made, visible_from, seen, fresh_from }
+    }
+
+    /// From which version on it may be found in the index, and be fresh.
+    fn bounds(&self) -> (u64, u64) {
+        let (visible_from, fresh_from) = self.bounds_where_held();
+        (visible_from.max(self.seen.load(SeqCst)), fresh_from)
+    }
+
+    /// An entry dies a moment after the next can be found, though before whoever stores that returns.
+    fn bounds_where_held(&self) -> (u64, u64) {
+        (self.visible_from.load(SeqCst), self.fresh_from.load(SeqCst))
+    }
+}
+
+/// What was made before `end` begins has ended when it returns.
+fn ending(slots: &[Slot], mode: Invalidation, end: impl FnOnce()) {
+    let made: Vec<_> = slots.iter().map(|slot| slot.made.load(SeqCst)).collect();
+    end();
+    for (slot, made) in slots.iter().zip(made) {
+        match mode {
+            Invalidation::Delete => slot.visible_from.fetch_max(made + 1, SeqCst),
+            Invalidation::Expire => slot.fresh_from.fetch_max(made + 1, SeqCst),
+        };
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        self.totals.alive.fetch_sub(self.weight, SeqCst);
+    }
+}

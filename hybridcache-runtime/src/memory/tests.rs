@@ -1,0 +1,246 @@
+//! The memory tier on moka itself, by threads as they come, held against the model. `schedules/memory.rs` chooses the orders
+//! of a few steps; here there are millions of steps, and moka gives up when it likes.
+
+#![allow(clippy::unwrap_used, reason = "a test panics to fail")]
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::index::KEPT_BY_A_THREAD;
+use super::model::{Modelled, Totals};
+use super::{Bound, Memory};
+use crate::entry::Entry;
+use crate::remote::Invalidation::{Delete, Expire};
+
+/// How long memory is used at random; `HYBRIDCACHE_MEMORY_SECONDS` says another number.
+const SECONDS: u64 = 4;
+
+/// How long one memory is used.
+const A_WORLD: Duration = Duration::from_millis(200);
+
+/// More than there are processors: some lose theirs in the middle.
+const THREADS: usize = 6;
+
+/// What moka can have been told without having weighed it: the length of its log of writes, and what each thread is about to
+/// write there, or has just been told to take out. (Who writes empties the log from 64 on, if nobody else is at it.)
+const UNWEIGHED: u64 = 384 + 2 * THREADS as u64;
+
+/// What threads keep of what they have removed; one more thread makes the world and looks at it in the end.
+const KEPT: u64 = ((KEPT_BY_A_THREAD - 1) * (THREADS + 1)) as u64;
+
+/// A memory, what is put into it, and how large that is.
+struct World {
+    memory: Memory,
+    keys: usize,
+    /// Whether ten keys have one hash.
+    collide: bool,
+    /// The largest value.
+    bytes: usize,
+}
+
+/// One after the other, again and again.
+const WORLDS: [World; 5] = [
+    World { memory: Memory::entries(1), keys: 4, collide: false, bytes: 0 },
+    World { memory: Memory::entries(64), keys: 1_000, collide: false, bytes: 0 },
+    World { memory: Memory::entries(2_000), keys: 20_000, collide: false, bytes: 0 },
+    World { memory: Memory::entries(64), keys: 200, collide: true, bytes: 0 },
+    World { memory: Memory::bytes(50_000), keys: 1_000, collide: false, bytes: 2_000 },
+];
+
+fn own(nth: usize) -> u64 {
+    (nth as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Each by ten keys, of different arguments and versions.
+fn colliding(nth: usize) -> u64 {
+    own(nth % 20)
+}
+
+/// Killed by: telling moka first, or nothing, or no weights; `forget` or a message or an expiration that leaves out anything; a
+/// listener that leaves the index as it is; looks that do not compare keys; `is_fresh` or `state` not asking for life or
+/// stamps; papaya's own collector.
+#[test]
+fn what_threads_do_at_random_agrees_with_the_model() {
+    let seconds = std::env::var("HYBRIDCACHE_MEMORY_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(SECONDS));
+    let alone_or_not = WORLDS.iter().flat_map(|world| [(world, false), (world, true)]);
+    for (world, shared) in alone_or_not.cycle().take_while(|_| Instant::now() < end) {
+        world.run(shared);
+    }
+}
+
+impl World {
+    fn run(&self, shared: bool) {
+        let hash = if self.collide { colliding } else { own };
+        let modelled = Modelled::new(self.memory, self.keys, hash, shared);
+        let began: [AtomicU64; THREADS] = Default::default();
+        let end = Instant::now() + A_WORLD;
+        thread::scope(|scope| {
+            for mine in &began {
+                scope.spawn(|| self.use_at_random(&modelled, mine, &began, end));
+            }
+        });
+        modelled.assert_agreement();
+        // moka needs one writer at a time for what it takes for one key, and keys that collide have one each.
+        if !self.collide {
+            modelled.assert_counted(self.lost_count_of());
+        }
+        self.assert_bounded(&modelled);
+        let totals = modelled.totals().clone();
+        drop(modelled);
+        assert_eq!(totals.alive(), 0, "nothing is left of what is dropped");
+    }
+
+    fn use_at_random(&self, modelled: &Modelled, mine: &AtomicU64, began: &[AtomicU64], end: Instant) {
+        let mut held = None;
+        while Instant::now() < end {
+            for _ in 0..64 {
+                mine.store(modelled.totals().made(), SeqCst);
+                self.step(modelled, &mut held);
+            }
+            mine.store(modelled.totals().made(), SeqCst);
+            self.assert_bounded_meanwhile(modelled.totals(), began);
+        }
+        mine.store(u64::MAX, SeqCst);
+    }
+
+    fn step(&self, modelled: &Modelled, held: &mut Option<(usize, Arc<Entry>)>) {
+        // Some keys are asked for more often than others.
+        let nth = fastrand::usize(..=fastrand::usize(..self.keys));
+        match fastrand::u32(..10_000) {
+            0..4_000 => modelled.load(nth, fastrand::usize(..=self.bytes)),
+            4_000..8_000 => _ = modelled.read(nth),
+            8_000..8_900 => _ = modelled.find(nth),
+            8_900..9_000 => *held = modelled.hold(nth).map(|entry| (nth, entry)),
+            9_000..9_300 => modelled.invalidate(nth, Delete),
+            9_300..9_500 => modelled.invalidate(nth, Expire),
+            9_500..9_800 => modelled.message(nth, Delete),
+            9_800..9_998 => modelled.message(nth, Expire),
+            _ => modelled.clear(),
+        }
+        // Where keys have one hash, it may be another's writer who has yet to kill what it replaced.
+        if let Some((nth, entry)) = held.as_ref().filter(|_| !self.collide) {
+            modelled.read_held(*nth, entry);
+        }
+    }
+
+    /// What was removed before the oldest step under way began is freed, but for what threads keep. What has been removed or
+    /// made since may be read by it. Each thread holds an entry of its own, too.
+    fn assert_bounded_meanwhile(&self, totals: &Totals, began: &[AtomicU64]) {
+        let oldest = began.iter().map(|began| began.load(SeqCst)).min().unwrap_or_default();
+        let alive = totals.alive();
+        let made_since = totals.made() - oldest;
+        let late = UNWEIGHED + KEPT + self.kept_by_a_table() + THREADS as u64;
+        let bound = self.capacity() + made_since + self.heaviest() * late;
+        assert!(alive <= bound, "{alive} where {bound} are allowed, {made_since} of them by a slow reader");
+    }
+
+    /// All threads have ended.
+    fn assert_bounded(&self, modelled: &Modelled) {
+        let in_index = modelled.assert_room(self.lost_count_of());
+        let alive = modelled.totals().alive();
+        let bound = in_index + self.heaviest() * (KEPT + self.kept_by_a_table());
+        assert!(alive <= bound, "{alive} where {bound} are allowed, {in_index} of them in the index");
+    }
+
+    fn capacity(&self) -> u64 {
+        let (Bound::Entries(capacity) | Bound::Bytes(capacity)) = self.memory.bound;
+        capacity
+    }
+
+    /// What one entry weighs at most.
+    fn heaviest(&self) -> u64 {
+        match self.memory.bound {
+            Bound::Entries(_) => 1,
+            Bound::Bytes(_) => self.bytes as u64 + 500,
+        }
+    }
+
+    /// moka takes the new weight for the old where it has to start an update over (0.12.16). One world sees that once, if at all.
+    fn lost_count_of(&self) -> u64 {
+        match self.memory.bound {
+            Bound::Entries(_) => 0,
+            Bound::Bytes(_) => 4 * self.heaviest(),
+        }
+    }
+
+    /// What is removed while papaya copies its table may wait for the end of that. Each write that removes something copied
+    /// copies 64 places more, and there are at most four for each entry.
+    fn kept_by_a_table(&self) -> u64 {
+        let entries = match self.memory.bound {
+            Bound::Entries(capacity) => capacity,
+            Bound::Bytes(capacity) => capacity / 400,
+        };
+        (entries + UNWEIGHED) / 16 + THREADS as u64
+    }
+}
+
+/// Where nobody else does anything. Killed by: `given_up` acting on what was replaced, or not on what is gone; `remove` without
+/// moka; `insert` with the key's hash from elsewhere.
+#[test]
+fn what_was_stored_last_is_found() {
+    const KEYS: usize = 60;
+    let modelled = Modelled::new(Memory::entries(1_000), KEYS, colliding, true);
+    // Of those with one hash.
+    let mut last = HashMap::new();
+    for _ in 0..3_000 {
+        let nth = fastrand::usize(..KEYS);
+        let step = fastrand::u8(..4);
+        match step {
+            0 => modelled.invalidate(nth, Delete),
+            1 => modelled.message(nth, Delete),
+            _ => modelled.load(nth, 0),
+        }
+        // Who invalidates knows the hash, a message finds what there is of the id.
+        last.retain(|hash, last| !(step == 0 && *hash == colliding(nth) || step < 2 && *last / 2 == nth / 2));
+        if step > 1 {
+            last.insert(colliding(nth), nth);
+        }
+        for nth in 0..KEYS {
+            assert_eq!(modelled.read(nth).is_some(), last.get(&colliding(nth)) == Some(&nth));
+        }
+    }
+    assert_eq!(modelled.assert_agreement(), 0, "moka gives room to what is not there");
+}
+
+/// Killed by: an index with papaya's own collector.
+#[test]
+fn a_thread_keeps_few_of_what_it_has_removed() {
+    let modelled = &Modelled::new(Memory::entries(8), 1, own, true);
+    thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for nth in 1..=THREADS {
+            let (end, ended) = mpsc::channel::<()>();
+            let (most, seen) = mpsc::channel();
+            scope.spawn(move || {
+                most.send((0..100).map(|_| alive_after_a_load(modelled)).max()).unwrap();
+                // It lives on, and so does what it keeps.
+                let _ = ended.recv();
+            });
+            threads.push(end);
+            let most = seen.recv().unwrap();
+            assert!(most <= Some((1 + nth * (KEPT_BY_A_THREAD - 1)) as u64), "{most:?} by {nth} threads");
+        }
+    });
+}
+
+fn alive_after_a_load(modelled: &Modelled) -> u64 {
+    modelled.load(0, 0);
+    modelled.totals().alive()
+}
+
+/// Killed by: `remove` leaving to moka what it has not weighed yet.
+#[test]
+fn moka_does_not_lose_count_of_bytes() {
+    let modelled = Modelled::new(Memory::bytes(100_000), 4, own, true);
+    modelled.load(2, 10_000);
+    modelled.load(0, 0);
+    modelled.assert_agreement();
+    modelled.load(0, 5_000);
+    modelled.invalidate(0, Delete);
+    modelled.assert_agreement();
+    modelled.assert_counted(0);
+}
