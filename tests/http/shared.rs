@@ -154,7 +154,7 @@ async fn case_25_what_cannot_have_been_stored_is_a_miss() {
         ("a line feed in a value", replaced(b"aaaaaaaa", b"aa\r\nx: y")),
         ("a line feed in a name", replaced(b"x-page", b"x\r\nx:y")),
         ("a capital in a name", replaced(b"x-page", b"x page")),
-        ("a field that is not stored", replaced(b"\xa6x-page", b"\xa6te\0\0\0\0")),
+        ("a NUL in a name", replaced(b"\xa6x-page", b"\xa6te\0\0\0\0")),
         ("a status of a part", replaced(b"status\xcc\xc8", b"status\xcc\xce")),
         ("no status", replaced(b"status\xcc\xc8", b"status\xcc\x10")),
         ("a body of another length", replaced(b"page 1", b"page 1")[..good.len() - 1].to_vec()),
