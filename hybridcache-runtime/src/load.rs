@@ -305,6 +305,7 @@ impl Landing {
 
 impl Caller {
     /// Waits for somebody else's load, unless it is this caller's turn to load.
+    #[cfg(feature = "http")]
     pub(crate) async fn settle(self) -> Settled {
         match self.join_or_lead() {
             Next::Settled(settled) => settled,

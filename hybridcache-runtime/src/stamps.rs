@@ -75,6 +75,7 @@ impl Seen {
     }
 
     /// The same, and others that are captured now.
+    #[cfg(feature = "http")]
     pub(crate) fn and<'a>(&self, stamps: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
         Self(Arc::new(self.0.iter().map(SeenStamp::settled).chain(stamps.map(SeenStamp::capture)).collect()))
     }
@@ -218,6 +219,7 @@ struct Known {
 const REMEMBERED: usize = 1024;
 
 /// A moment: what was voided before it is not asked for.
+#[cfg(any(test, feature = "http"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watermark(u64);
 
@@ -256,12 +258,14 @@ impl Stamps {
         known.stamps.get(&hash).and_then(Weak::upgrade)
     }
 
+    #[cfg(any(test, feature = "http"))]
     pub(crate) fn watermark(&self) -> Watermark {
         Watermark(self.known().voids)
     }
 
     /// Whether one of these may have been voided since. To be asked after they were captured: then whatever comes later
     /// changes their generation.
+    #[cfg(any(test, feature = "http"))]
     pub(crate) fn any_voided_since(&self, Watermark(before): Watermark, mut hashes: impl Iterator<Item = u64>) -> bool {
         let known = self.known();
         let since = usize::try_from(known.voids - before).unwrap_or(usize::MAX);

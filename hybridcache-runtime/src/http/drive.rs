@@ -73,6 +73,10 @@ where
                 }
                 Looked::OnlyIfCached => return Ok(self.visit.gateway_timeout(None)),
                 Looked::Pass(place, stored) => return self.pass(place, stored).await,
+                Looked::Mark(place, mark) => match place.slot.refresh(&mark) {
+                    Some(duty) => return self.look_after(Box::new(duty), place).await,
+                    None => return self.pass(Some(place), None).await,
+                },
                 Looked::Head(place, held) => return self.head(place, held).await,
                 Looked::Load(place, stored) => match self.load(place, stored).await {
                     Ended::Answered(answered) => return answered,
@@ -104,6 +108,18 @@ where
                 self.collapsed = true;
                 self.end(outcome, place, &refused)
             }
+        }
+    }
+
+    /// Asks the handler where nobody waits for another: its answer is this request's, and may end that.
+    async fn look_after(self, duty: Box<Duty>, place: Place) -> Answered<B2, S::Error> {
+        let (work, direct) = self.work(place.clone(), Refused::default());
+        drop(fly(*duty, work));
+        match (direct.await, self.asking.made()) {
+            (Ok(told), _) => self.told(told),
+            (Err(_), Some(page)) => Ok(self.visit.fresh(page, self.status(true))),
+            // Somebody else has looked.
+            (Err(_), None) => self.pass(Some(place), None).await,
         }
     }
 
@@ -209,7 +225,7 @@ where
             Some(Ok(Fetched::Failed(answered))) => self.told(failed(&self.visit, answered, stored).0),
             Some(Ok(Fetched::Whole(page, kept, personal))) => {
                 let record = Record::Page(page.clone());
-                let is_kept = place.fits(&self.visit, &kept) && place.slot.keep(&reserved, &begun, record);
+                let is_kept = place.fits(&self.visit, &kept) && place.slot.keep(reserved, &begun, record);
                 Ok(with(self.visit.fresh(&page, self.status(is_kept)), personal))
             }
         }

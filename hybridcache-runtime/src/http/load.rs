@@ -53,8 +53,13 @@ impl<S, B> Asking<S, B> {
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// The page that its own load has stored.
+    pub(super) fn made(&self) -> Option<&Arc<Page>> {
+        self.page.get()
+    }
+
     pub(super) fn has_made(&self, page: &Arc<Page>) -> bool {
-        self.page.get().is_some_and(|made| Arc::ptr_eq(made, page))
+        self.made().is_some_and(|made| Arc::ptr_eq(made, page))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{AGE, CONTENT_LENGTH, IF_RANGE, RANGE};
+use http::header::{AGE, CONTENT_LENGTH};
 use http::{Extensions, HeaderMap, Request, Response, StatusCode, response};
 use http_body::{Body, Frame};
 use tower_service::Service;
@@ -106,8 +106,6 @@ where
 
 /// Whether the request asks for a confirmation.
 fn prepare(headers: &mut HeaderMap, stored: Option<&Held>) -> bool {
-    headers.remove(RANGE);
-    headers.remove(IF_RANGE);
     match stored {
         Some(held) => conditional::revalidate(&held.page.head, headers),
         None => {

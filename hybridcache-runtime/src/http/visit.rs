@@ -56,6 +56,8 @@ pub(super) enum Looked {
     Load(Place, Option<Held>),
     /// The handler has to be asked, by each for himself.
     Pass(Option<Place>, Option<Held>),
+    /// The same, unless this one is to see whether that has changed.
+    Mark(Place, Arc<Entry>),
     /// The handler has to be asked, by a HEAD, which may tell that what is stored is out of date.
     Head(Place, Held),
     /// The client would rather have nothing.
@@ -123,10 +125,10 @@ impl Visit {
 
     fn found(&self, entry: &Arc<Entry>, place: impl Fn() -> Place) -> Looked {
         let Some(held) = Held::of(entry) else {
-            return if self.wants.only_if_cached {
-                Looked::OnlyIfCached
-            } else {
-                Looked::Pass(self.storing(place()), None)
+            return match self.storing(place()) {
+                _ if self.wants.only_if_cached => Looked::OnlyIfCached,
+                Some(place) if !self.secrets.any() && self.is_stale(entry) => Looked::Mark(place, entry.clone()),
+                place => Looked::Pass(place, None),
             };
         };
         if !self.may_have(&held.page) {
@@ -159,6 +161,10 @@ impl Visit {
         } else {
             Looked::Load(place, None)
         }
+    }
+
+    fn is_stale(&self, entry: &Entry) -> bool {
+        self.cache.state(entry, self.cache.clock().now()) == State::Stale
     }
 
     /// Where what the handler says to this request may be stored, if it may.
