@@ -18,7 +18,7 @@ if (only) {
   await look(only)
 } else {
   await run(groups)
-  console.log(`\n${edition === 'current' ? 'As the suite\'s repository has it today' : 'As released'}:`)
+  console.log(`\n${edition === 'current' ? 'As the suite\'s repository has it' : 'As released'}:`)
   tell('outside cdn and interim', groups.filter(group => !APART.includes(group.id)), BARS.rest)
   for (const group of groups.filter(group => APART.includes(group.id))) tell(group.id, [group], BARS[group.id])
 }
