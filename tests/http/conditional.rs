@@ -51,6 +51,7 @@ async fn case_21_conditions() {
         assert_eq!(condition().await.said(), (304, ""));
         assert_eq!(site.get("/").await.said(), (200, PAGE));
         let calls = site.calls.count();
+        assert_eq!(calls, 1, "the handler was asked for the page, and the condition answered from it");
         assert_eq!(condition().await.said(), (304, ""));
         assert_eq!(site.ask("GET", "/").header("if-none-match", "\"y\"").send().await.said(), (200, PAGE));
         assert_eq!(site.calls.count(), calls);

@@ -10,6 +10,7 @@ mod conditional;
 mod keys;
 mod methods;
 mod private;
+mod processes;
 mod shared;
 mod site;
 mod stale;

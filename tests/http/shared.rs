@@ -11,10 +11,10 @@ use hybridcache::http::Builder;
 use hybridcache_test_support::{RedisServer, Reply as Redis};
 use tokio::sync::Semaphore;
 
-use crate::site::{Calls, Site, configured, field, minutes, reply, until};
+use crate::site::{Calls, GENEROUS, Site, configured, field, minutes, reply, until};
 
 async fn cache(redis: &RedisServer) -> HybridCache {
-    HybridCache::builder().namespace("site").redis(redis.url()).build().await.unwrap()
+    HybridCache::builder().namespace("site").redis(redis.url()).redis_budget(GENEROUS).build().await.unwrap()
 }
 
 /// Servers with caches of their own, as processes have them, and one handler.
@@ -154,7 +154,7 @@ async fn case_25_what_cannot_have_been_stored_is_a_miss() {
         ("a line feed in a value", replaced(b"aaaaaaaa", b"aa\r\nx: y")),
         ("a line feed in a name", replaced(b"x-page", b"x\r\nx:y")),
         ("a capital in a name", replaced(b"x-page", b"x page")),
-        ("a field that is not stored", replaced(b"\xa6x-page", b"\xa6te\0\0\0\0")),
+        ("a NUL in a name", replaced(b"\xa6x-page", b"\xa6te\0\0\0\0")),
         ("a status of a part", replaced(b"status\xcc\xc8", b"status\xcc\xce")),
         ("no status", replaced(b"status\xcc\xc8", b"status\xcc\x10")),
         ("a body of another length", replaced(b"page 1", b"page 1")[..good.len() - 1].to_vec()),
@@ -244,4 +244,36 @@ async fn an_age_goes_on_in_another_process() {
     tokio::time::sleep(Duration::from_millis(2100)).await;
     let read = sites[1].get("/p").await;
     assert_eq!((read.said(), read.header("age")), ((200, "page 1"), Some("2")));
+}
+
+/// What nobody waits for: one looks after it now and then, and the others do not wait for that either.
+///
+/// Killed by: a mark that ends, so that all wait for one again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_is_looked_after_by_one_and_nobody_waits() {
+    let (redis, calls, gate) = (RedisServer::start(), Calls::default(), Arc::new(Semaphore::new(1)));
+    let waiting = gate.clone();
+    let sites = fleet(&redis, 1, &calls, move |_, nth| {
+        let waiting = waiting.clone();
+        async move {
+            if nth > 11 {
+                return reply(200, &[], "a page");
+            }
+            waiting.acquire().await.unwrap().forget();
+            reply(200, &[("cache-control", "private")], format!("private {nth}"))
+        }
+    })
+    .await;
+    assert_eq!(sites[0].get("/p").await.body, "private 1");
+    tokio::time::sleep(Duration::from_millis(5100)).await;
+    let asked: Vec<_> = (0..10).map(|_| tokio::spawn(sites[0].ask("GET", "/p").send())).collect();
+    // All of them, before one has an answer.
+    calls.reach(11).await;
+    assert_eq!(sites[0].cache.function_stats("http").refreshes, 1);
+    gate.add_permits(10);
+    for asked in asked {
+        assert!(asked.await.unwrap().body.starts_with("private"));
+    }
+    assert_eq!(sites[0].get("/p").await.body, "a page");
+    assert!(sites[0].get("/p").await.is_hit(), "it takes the place of the mark");
 }

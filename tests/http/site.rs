@@ -65,6 +65,9 @@ pub fn origin_headers(builder: Builder) -> Builder {
     builder.mode(Mode::OriginHeaders).cache_status("test")
 }
 
+/// What calls may wait for Redis: tests share their machine.
+pub const GENEROUS: Duration = Duration::from_secs(20);
+
 const SOON: Duration = Duration::from_millis(40);
 
 /// What [`soon_stale`] has stored is stale after this.

@@ -170,3 +170,35 @@ async fn a_request_that_may_not_be_stored_refreshes_nothing() {
     assert_eq!(site.get("/").await.body, "page 1");
     assert_eq!(site.get_until("/", |reply| reply.body != "page 1").await.body, "page 2");
 }
+
+/// Where a page may stand in for some failures, and the load ends by another.
+///
+/// Killed by: a page that stands in for whatever ended the load.
+#[tokio::test]
+async fn only_what_is_listed_is_stood_in_for() {
+    let handler = async |request: Request, nth: usize| match (nth, request.uri().path()) {
+        (1, _) => reply(200, &[("cache-control", "max-age=1, stale-if-error=600")], "page"),
+        (_, "/late") => std::future::pending().await,
+        (_, "/panic") => panic!("the handler panics"),
+        _ => reply(500, &[], "error"),
+    };
+    let cases = [
+        ("/late", StaleOn::TIMEOUT, Some(200)),
+        ("/late", StaleOn::PANIC, Some(504)),
+        ("/panic", StaleOn::PANIC, Some(200)),
+        ("/panic", StaleOn::TIMEOUT, None),
+        ("/500", StaleOn::INTERNAL, Some(200)),
+        ("/500", StaleOn::UNAVAILABLE, Some(500)),
+    ];
+    let mut sites = Vec::new();
+    for (path, stale_on, _) in cases {
+        let short = Duration::from_millis(100);
+        sites.push(Site::new(move |builder| origin_headers(builder).timeout(short).stale_on(stale_on), handler).await);
+        assert_eq!(sites[sites.len() - 1].get(path).await.body, "page");
+    }
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    for ((path, stale_on, expected), site) in cases.into_iter().zip(sites) {
+        let status = site.ask("GET", path).try_send().await.ok().map(|reply| reply.status.as_u16());
+        assert_eq!(status, expected, "{path} {stale_on:?}");
+    }
+}

@@ -39,7 +39,9 @@ async fn statuses_below_400_can_be_accepted() {
     let site =
         Site::new(accepting, async |request: Request, nth: usize| reply(status_of(&request), &[], nth.to_string()))
             .await;
-    for (status, is_stored) in [(200, true), (301, true), (204, false), (404, false), (500, false), (206, false)] {
+    for (status, is_stored) in
+        [(200, true), (301, true), (204, false), (404, false), (500, false), (206, false), (304, false)]
+    {
         let path = format!("/{status}");
         site.get(&path).await;
         assert_eq!(site.get(&path).await.is_hit(), is_stored, "{status}");

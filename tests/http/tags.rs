@@ -109,7 +109,8 @@ async fn tagged_pages_are_shared_once_their_tags_are_known() {
     let (redis, calls) = (RedisServer::start(), Calls::default());
     let mut sites = Vec::new();
     for _ in 0..3 {
-        let cache = HybridCache::builder().redis(redis.url()).build().await.unwrap();
+        let cache =
+            HybridCache::builder().redis(redis.url()).redis_budget(crate::site::GENEROUS).build().await.unwrap();
         let handler = async |_: Request, nth: usize| tagged("a", format!("page {nth}"));
         sites.push(Site::with(cache, calls.clone(), configured, handler).await);
     }

@@ -87,3 +87,23 @@ async fn invalidating_a_path_invalidates_its_variants() {
     site.layer.invalidate("/a").await.unwrap();
     assert_eq!([ask("/a", "de").await, ask("/a", "en").await, ask("/b", "en").await], ["de 4", "en 5", "en 3"]);
 }
+
+/// Answers that name now this field and now that: they come to be told apart by both.
+///
+/// Killed by: fields that are forgotten when another one is named.
+#[tokio::test]
+async fn fields_that_take_turns_are_all_kept() {
+    let site = Site::new(configured, async |request: Request, nth: usize| {
+        let fields = if field(&request, "theme").is_empty() { "accept-language" } else { "theme" };
+        reply(200, &[("vary", fields)], nth.to_string())
+    })
+    .await;
+    for _ in 0..3 {
+        site.get("/").await;
+        site.ask("GET", "/").header("theme", "dark").send().await;
+    }
+    let calls = site.calls.count();
+    site.get("/").await;
+    site.ask("GET", "/").header("theme", "dark").send().await;
+    assert_eq!(site.calls.count(), calls, "both are stored");
+}

@@ -176,3 +176,17 @@ async fn names_tell_layers_apart() {
     );
     assert_eq!(cache.function_stats("a").hits_memory, 1);
 }
+
+/// Killed by: scopes that are not looked at.
+#[tokio::test]
+async fn scopes_of_the_caller_hold() {
+    let mut client = layer(configured).await.layer(Client::default());
+    let ask = async |client: &mut _| send(client, "http://one/p").await.unwrap().0;
+    assert_eq!(ask(&mut client).await, "http://one/p 1");
+    let mut other = client.clone();
+    // The scope covers what is called within it: the layer looks when it is called.
+    assert_eq!(hybridcache::bypass(async move { ask(&mut other).await }).await, "http://one/p 2");
+    let mut other = client.clone();
+    assert_eq!(hybridcache::refresh(async move { ask(&mut other).await }).await, "http://one/p 3");
+    assert_eq!(ask(&mut client).await, "http://one/p 3");
+}

@@ -1,7 +1,7 @@
 //! The way of one request: the store, or the handler, alone or for all who wait.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 
 use super::body::CacheBody;
-use super::load::{Answered, Direct, Load, Unasked, failed, take};
+use super::load::{Answered, Asking, Direct, Load, failed};
 use super::origin::{Exchange, Fetched};
 use super::record::{Held, Record, Variants};
 use super::rfc::freshen::contradicted_by_head;
@@ -43,7 +43,7 @@ enum Ended<B: Body, E> {
 /// One request and its handler.
 pub(super) struct Drive<S, B> {
     visit: Arc<Visit>,
-    unasked: Unasked<S, B>,
+    asking: Arc<Asking<S, B>>,
     /// Why the handler is asked, if it is.
     forward: Forward,
     /// Somebody else has asked it.
@@ -60,8 +60,7 @@ where
     B2::Error: Send + 'static,
 {
     pub(super) fn new(visit: Arc<Visit>, exchange: Exchange<S, B>) -> Self {
-        let unasked = Arc::new(Mutex::new(Some(exchange)));
-        Self { visit, unasked, forward: Forward::UriMiss, collapsed: false }
+        Self { visit, asking: Arc::new(Asking::new(exchange)), forward: Forward::UriMiss, collapsed: false }
     }
 
     pub(super) async fn run(mut self, mut looked: Looked) -> Answered<B2, S::Error> {
@@ -74,6 +73,10 @@ where
                 }
                 Looked::OnlyIfCached => return Ok(self.visit.gateway_timeout(None)),
                 Looked::Pass(place, stored) => return self.pass(place, stored).await,
+                Looked::Mark(place, mark) => match place.slot.refresh(&mark) {
+                    Some(duty) => return self.look_after(Box::new(duty), place).await,
+                    None => return self.pass(Some(place), None).await,
+                },
                 Looked::Head(place, held) => return self.head(place, held).await,
                 Looked::Load(place, stored) => match self.load(place, stored).await {
                     Ended::Answered(answered) => return answered,
@@ -108,6 +111,18 @@ where
         }
     }
 
+    /// Asks the handler where nobody waits for another: its answer is this request's, and may end that.
+    async fn look_after(self, duty: Box<Duty>, place: Place) -> Answered<B2, S::Error> {
+        let (work, direct) = self.work(place.clone(), Refused::default());
+        drop(fly(*duty, work));
+        match (direct.await, self.asking.made()) {
+            (Ok(told), _) => self.told(told),
+            (Err(_), Some(page)) => Ok(self.visit.fresh(page, self.status(true))),
+            // Somebody else has looked.
+            (Err(_), None) => self.pass(Some(place), None).await,
+        }
+    }
+
     async fn lead(&mut self, duty: Duty, place: Place, refused: Refused) -> Ended<B2, S::Error> {
         let (work, direct) = self.work(place.clone(), refused.clone());
         let flying = Box::pin(fly(duty, work).outcome());
@@ -126,7 +141,7 @@ where
 
     fn work(&self, place: Place, refused: Refused) -> (Work, oneshot::Receiver<Direct<B2, S::Error>>) {
         let (direct, told) = oneshot::channel();
-        let load = Load { visit: self.visit.clone(), place, unasked: self.unasked.clone(), refused, direct };
+        let load = Load { visit: self.visit.clone(), place, asking: self.asking.clone(), refused, direct };
         (Work::new(load.run()), told)
     }
 
@@ -178,8 +193,7 @@ where
 
     /// A page that somebody has loaded: this request, another one, or another process.
     fn loaded(&self, held: Held, place: Place) -> Ended<B2, S::Error> {
-        let was_asked = self.unasked.lock().unwrap_or_else(PoisonError::into_inner).is_none();
-        let response = if was_asked {
+        let response = if self.asking.has_made(&held.page) {
             self.visit.fresh(&held.page, self.status(true))
         } else if self.collapsed && !self.visit.accepts_shared(&held) {
             return Ended::Alone(place);
@@ -193,7 +207,7 @@ where
 
     /// Asks the handler for this request alone. Where there is a place for it, its answer is stored in this process.
     async fn pass(mut self, place: Option<Place>, stored: Option<Held>) -> Answered<B2, S::Error> {
-        let Some(exchange) = take(&self.unasked) else { return Ok(self.late()) };
+        let Some(exchange) = self.asking.take() else { return Ok(self.late()) };
         let timeout = self.visit.settings.timeout;
         let Some(place) = place else {
             let forward = if self.visit.secrets.any() { Forward::Bypass } else { Forward::Miss };
@@ -211,7 +225,7 @@ where
             Some(Ok(Fetched::Failed(answered))) => self.told(failed(&self.visit, answered, stored).0),
             Some(Ok(Fetched::Whole(page, kept, personal))) => {
                 let record = Record::Page(page.clone());
-                let is_kept = place.fits(&self.visit, &kept) && place.slot.keep(&reserved, &begun, record);
+                let is_kept = place.fits(&self.visit, &kept) && place.slot.keep(reserved, &begun, record);
                 Ok(with(self.visit.fresh(&page, self.status(is_kept)), personal))
             }
         }
@@ -226,7 +240,7 @@ where
     }
 
     async fn head(self, place: Place, held: Held) -> Answered<B2, S::Error> {
-        let Some(exchange) = take(&self.unasked) else { return Ok(self.late()) };
+        let Some(exchange) = self.asking.take() else { return Ok(self.late()) };
         let (head, body) = self.forward(exchange, Forward::Stale).await?.into_parts();
         if contradicted_by_head(&held.page.head, &head) {
             // Pending where others cannot be told: they will be.

@@ -174,14 +174,14 @@ pub(super) fn path(request: &request::Parts) -> Option<&str> {
 
 /// Who is asked: the URI says, or `Host`. Empty where nobody is named.
 pub(super) fn host(request: &request::Parts) -> Option<&[u8]> {
-    if let Some(authority) = request.uri.authority() {
-        return Some(authority.as_str().as_bytes());
-    }
-    let mut hosts = request.headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => Some(host.as_bytes()),
-        (None, _) => Some(&[]),
-        (Some(_), Some(_)) => None,
+    let named = request.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let mut hosts = request.headers.get_all(HOST).iter().map(|host| host.as_bytes());
+    match (named, hosts.next(), hosts.next()) {
+        (_, Some(_), Some(_)) => None,
+        // Nobody knows which of them a handler looks at.
+        (Some(named), Some(host), None) => (named == host).then_some(named),
+        (named, host, None) => named.or(host).or(Some(&[])),
+        (_, None, Some(_)) => None,
     }
 }
 
@@ -189,8 +189,7 @@ pub(super) fn host(request: &request::Parts) -> Option<&[u8]> {
 fn write(key: &mut KeyBuf, bytes: &[u8]) {
     match str::from_utf8(bytes) {
         Ok(text) => key.text(text),
-        // What is escaped here is escaped once more: no text is written like it, but for one that came escaped and is
-        // marked as none.
+        // The mark is never in what is escaped: a text that came as these bytes are written here is another.
         Err(_) => {
             key.literal("!");
             key.text(&percent_encode(bytes, NON_ALPHANUMERIC).to_string())
@@ -253,6 +252,8 @@ mod tests {
     #[test]
     fn a_request_to_two_hosts_has_no_key() {
         assert_eq!(key(&Key::default(), "/", &[("host", "a"), ("host", "b")]), None);
+        assert_eq!(key(&Key::default(), "http://a/", &[("host", "b")]), None);
+        assert!(key(&Key::default(), "http://a/", &[("host", "a")]).is_some());
         assert_eq!(key(&Key::default(), "*", &[("host", "a")]), None);
     }
 

@@ -3,7 +3,7 @@
 //! What it gives to the engine goes to everybody, in this process and the others. What is for its requester alone goes
 //! through a channel of the two, and never to the engine.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -37,19 +37,37 @@ pub(super) enum Direct<B: Body, E> {
     GatewayTimeout,
 }
 
-/// The request, until somebody asks the handler.
-pub(super) type Unasked<S, B> = Arc<Mutex<Option<Exchange<S, B>>>>;
+/// A request, and what its own load has made of it.
+pub(super) struct Asking<S, B> {
+    exchange: Mutex<Option<Exchange<S, B>>>,
+    page: OnceLock<Arc<Page>>,
+}
 
-/// Takes what is held behind a lock that nobody holds for long.
-pub(super) fn take<T>(held: &Mutex<Option<T>>) -> Option<T> {
-    held.lock().unwrap_or_else(PoisonError::into_inner).take()
+impl<S, B> Asking<S, B> {
+    pub(super) fn new(exchange: Exchange<S, B>) -> Self {
+        Self { exchange: Mutex::new(Some(exchange)), page: OnceLock::new() }
+    }
+
+    /// Once: the handler is asked.
+    pub(super) fn take(&self) -> Option<Exchange<S, B>> {
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The page that its own load has stored.
+    pub(super) fn made(&self) -> Option<&Arc<Page>> {
+        self.page.get()
+    }
+
+    pub(super) fn has_made(&self, page: &Arc<Page>) -> bool {
+        self.made().is_some_and(|made| Arc::ptr_eq(made, page))
+    }
 }
 
 /// What a load works with.
 pub(super) struct Load<S, B, B2: Body, E> {
     pub(super) visit: Arc<Visit>,
     pub(super) place: Place,
-    pub(super) unasked: Unasked<S, B>,
+    pub(super) asking: Arc<Asking<S, B>>,
     pub(super) refused: Refused,
     pub(super) direct: oneshot::Sender<Direct<B2, E>>,
 }
@@ -60,14 +78,16 @@ where
     B2: Body<Data = Bytes>,
 {
     pub(super) async fn run(self) -> Loaded {
-        let Self { visit, place, unasked, refused, direct } = self;
-        let Some(exchange) = take(&unasked) else { return not_stored(Record::Failed(None)) };
+        let Self { visit, place, asking, refused, direct } = self;
+        let Some(exchange) = asking.take() else { return not_stored(Record::Failed(None)) };
         let begun = place.slot.begin();
         let stored = visit.standing(&refused);
         // Nobody may be there to be told: the requester has gone, or has an answer already.
         match exchange.fetch(&visit, stored.as_ref()).await {
             Fetched::Whole(page, kept, personal) => match place.settle(&visit, &begun, &page, &kept).await {
                 Settled::Here => {
+                    // There is one load of it.
+                    let _ = asking.page.set(page.clone());
                     if !personal.is_empty() {
                         let _ = direct.send(Direct::Page(page.clone(), personal));
                     }

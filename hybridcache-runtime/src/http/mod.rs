@@ -69,11 +69,15 @@
 //!
 //! Of requests for one key that is not stored, one asks the handler, in the whole fleet, and the others wait. An answer that
 //! turns out not to be for everybody goes to who asked, as it is made, and never to Redis; the others ask for themselves, at the same
-//! time, and for five seconds nobody waits for that key again (one after a server error).
+//! time. From then on nobody waits for that key; every five seconds one request's answer shows whether that has changed. After a
+//! minute without requests, and a second after a server error, it is as if it had never been asked for.
 //!
 //! The handler runs in a task of its own, with the request's extensions, so that a client who goes away takes nobody's answer
 //! with it. Task-locals of middleware outside of the layer are not seen there. What a handler puts into the extensions of its
 //! response is not stored.
+//!
+//! Within [`bypass`](crate::bypass) a request goes to the handler as it is; within [`refresh`](crate::refresh) what is stored is not
+//! served before the handler was asked.
 //!
 //! # When a handler fails
 //!

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{AGE, CONTENT_LENGTH, IF_RANGE, RANGE};
+use http::header::{AGE, CONTENT_LENGTH};
 use http::{Extensions, HeaderMap, Request, Response, StatusCode, response};
 use http_body::{Body, Frame};
 use tower_service::Service;
@@ -106,8 +106,6 @@ where
 
 /// Whether the request asks for a confirmation.
 fn prepare(headers: &mut HeaderMap, stored: Option<&Held>) -> bool {
-    headers.remove(RANGE);
-    headers.remove(IF_RANGE);
     match stored {
         Some(held) => conditional::revalidate(&held.page.head, headers),
         None => {
@@ -207,15 +205,10 @@ async fn next<B: Body>(mut body: Pin<&mut B>) -> Option<Result<Frame<B::Data>, B
     poll_fn(|context| body.as_mut().poll_frame(context)).await
 }
 
+/// A copy: what is kept for hours must not hold on to the buffer that it was read into.
 fn join(frames: VecDeque<Frame<Bytes>>, length: u64) -> Bytes {
-    let mut parts = frames.into_iter().filter_map(|frame| frame.into_data().ok()).filter(|data| !data.is_empty());
-    let first = parts.next().unwrap_or_default();
-    if first.len() as u64 == length {
-        return first;
-    }
     let mut bytes = BytesMut::with_capacity(usize::try_from(length).unwrap_or_default());
-    bytes.extend_from_slice(&first);
-    parts.for_each(|part| bytes.extend_from_slice(&part));
+    frames.into_iter().filter_map(|frame| frame.into_data().ok()).for_each(|data| bytes.extend_from_slice(&data));
     bytes.freeze()
 }
 

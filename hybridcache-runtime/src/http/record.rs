@@ -19,7 +19,8 @@ pub(super) enum Record {
     Page(Arc<Page>),
     /// Answers stand apart, by more than the request's key tells.
     Variants(Arc<Variants>),
-    /// What the handler says here is for each requester alone, for that many milliseconds: nobody waits for another.
+    /// What the handler says here is for each requester alone: nobody waits for another. For so many milliseconds nobody
+    /// looks whether that has changed.
     Alone(Millis),
     /// Never stored. The load failed: who waited for it takes what stands in, or asks for himself.
     Failed(Option<Held>),
@@ -53,9 +54,12 @@ pub(super) struct Variants {
     pub(super) ttl: Millis,
 }
 
-/// How long others do not wait where an answer was not for all, and where there was none.
+/// How soon it is looked again where an answer was not for all, and where there was none.
 pub(super) const ALONE: Millis = 5_000;
 pub(super) const ALONE_AFTER_A_FAILURE: Millis = 1_000;
+
+/// For how long a mark that nobody has renewed stands: of those who ask meanwhile one looks, and nobody waits.
+const MARKED: Millis = 60_000;
 
 /// What variants outlive: pages are loaded again with them.
 const VARIANTS: Millis = 24 * 60 * 60 * 1000;
@@ -76,7 +80,9 @@ impl Record {
         let (fresh, ttl) = match value.downcast_ref() {
             Some(Self::Page(page)) => (page.fresh, page.ttl),
             Some(Self::Variants(variants)) => (variants.ttl, variants.ttl),
-            Some(Self::Alone(millis)) => (*millis, *millis),
+            // Behind a handler that fails one is enough again, soon.
+            Some(Self::Alone(ALONE_AFTER_A_FAILURE)) => (ALONE_AFTER_A_FAILURE, ALONE_AFTER_A_FAILURE),
+            Some(Self::Alone(millis)) => (*millis, (*millis).max(MARKED)),
             Some(Self::Failed(_) | Self::Moved) | None => (1, 1),
         };
         let duration = Duration::from_millis;

@@ -145,16 +145,16 @@ impl Slot {
         self.cache.local().flights.reserve(&self.key, begun.seen.clone())
     }
 
-    /// Stores in memory what was loaded since.
-    pub(super) fn keep(&self, place: &Leader, begun: &Begun, record: Record) -> bool {
+    /// Stores in memory what was loaded since, in place of what a flight may yet bring: that mark is older.
+    pub(super) fn keep(&self, place: Leader, begun: &Begun, record: Record) -> bool {
         let origin = Origin { seen: &begun.seen, epoch: begun.epoch, began: begun.at };
-        self.keep_under(place, origin, record)
+        let entry = self.entry(origin, record).filter(|_| begun.seen.is_current());
+        entry.is_some_and(|entry| place.replace(|| self.cache.local().memory.insert(entry)))
     }
 
-    fn keep_under(&self, place: &Leader, origin: Origin<'_>, record: Record) -> bool {
+    fn entry(&self, origin: Origin<'_>, record: Record) -> Option<Arc<Entry>> {
         let fill = Fill { key: &self.key, plan: &self.plan, origin };
-        let entry = fill.entry(self.cache.clock().now(), Box::new(record), None, None);
-        entry.is_some_and(|entry| origin.seen.is_current() && place.store(|| self.cache.local().memory.insert(entry)))
+        fill.entry(self.cache.clock().now(), Box::new(record), None, None)
     }
 
     /// Stores what was loaded for another key and belongs here, where nobody looks for it before that other key says so.
@@ -183,7 +183,8 @@ impl Slot {
         if local.stamps.any_voided_since(begun.watermark, stamps.iter().map(|stamp| stamp.name.hash)) {
             return false;
         }
-        self.keep_under(&place, Origin { seen: &seen, epoch: begun.epoch, began: begun.at }, record)
+        let entry = self.entry(Origin { seen: &seen, epoch: begun.epoch, began: begun.at }, record);
+        entry.is_some_and(|entry| seen.is_current() && place.store(|| local.memory.insert(entry)))
     }
 }
 

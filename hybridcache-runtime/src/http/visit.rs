@@ -17,6 +17,7 @@ use super::slot::{self, Refused, Slot, variant_key};
 use crate::cache::HybridCache;
 use crate::entry::{Entry, State};
 use crate::key::KeyBuf;
+use crate::scope;
 
 /// Fields by which a request says that it means another method or path than it names. A handler that heeds them would fill the
 /// wrong entry.
@@ -55,6 +56,8 @@ pub(super) enum Looked {
     Load(Place, Option<Held>),
     /// The handler has to be asked, by each for himself.
     Pass(Option<Place>, Option<Held>),
+    /// The same, unless this one is to see whether that has changed.
+    Mark(Place, Arc<Entry>),
     /// The handler has to be asked, by a HEAD, which may tell that what is stored is out of date.
     Head(Place, Held),
     /// The client would rather have nothing.
@@ -77,7 +80,8 @@ impl Visit {
         mut request: request::Parts,
         is_empty: bool,
     ) -> Arrival {
-        if is_grpc(&request.headers) {
+        let scope = scope::mode();
+        if is_grpc(&request.headers) || scope == scope::Mode::Bypass {
             return Arrival::Bypass(request, Forward::Bypass);
         }
         let mut wants = match requests::ask(&request) {
@@ -93,6 +97,7 @@ impl Visit {
         if settings.mode == Mode::Configured {
             wants = Wants { head: wants.head, ..Wants::default() };
         }
+        wants.no_cache |= scope == scope::Mode::Refresh;
         let extensions = take(&mut request.extensions);
         let (settings, cache) = (settings.clone(), cache.clone());
         Arrival::Visit(Box::new(Self { settings, cache, request, wants, secrets, primary }), extensions)
@@ -120,10 +125,10 @@ impl Visit {
 
     fn found(&self, entry: &Arc<Entry>, place: impl Fn() -> Place) -> Looked {
         let Some(held) = Held::of(entry) else {
-            return if self.wants.only_if_cached {
-                Looked::OnlyIfCached
-            } else {
-                Looked::Pass(self.storing(place()), None)
+            return match self.storing(place()) {
+                _ if self.wants.only_if_cached => Looked::OnlyIfCached,
+                Some(place) if !self.secrets.any() && self.is_stale(entry) => Looked::Mark(place, entry.clone()),
+                place => Looked::Pass(place, None),
             };
         };
         if !self.may_have(&held.page) {
@@ -156,6 +161,10 @@ impl Visit {
         } else {
             Looked::Load(place, None)
         }
+    }
+
+    fn is_stale(&self, entry: &Entry) -> bool {
+        self.cache.state(entry, self.cache.clock().now()) == State::Stale
     }
 
     /// Where what the handler says to this request may be stored, if it may.
@@ -250,7 +259,7 @@ pub(super) fn path_tag(settings: &Settings, path: &str) -> String {
 pub(super) fn group_tag(settings: &Settings, request: &request::Parts, group: &str) -> String {
     let host = String::from_utf8_lossy(key::host(request).unwrap_or_default());
     let scheme = request.uri.scheme_str().unwrap_or_default();
-    // Host first: nothing that can stand in one is a line feed.
+    // No host has a line feed in it.
     format!("http-group:{}:{scheme}:{host}\n{group}", settings.name)
 }
 

@@ -112,13 +112,35 @@ mod tests {
     }
 
     #[test]
-    fn restrictions() {
-        assert!(control(&[("cdn-cache-control", "no-store")]).directives.no_store);
-        assert!(control(&[("cdn-cache-control", "no-store=1")]).directives.no_store);
-        assert!(!control(&[("cdn-cache-control", "no-store=?0")]).directives.no_store);
-        assert_eq!(control(&[("cdn-cache-control", "private")]).directives.private, Scope::Everything);
-        assert_eq!(control(&[("cdn-cache-control", "private=a")]).directives.private, Scope::Everything);
-        let named = Scope::Fields(vec![HeaderName::from_static("a")]);
-        assert_eq!(control(&[("cdn-cache-control", "private=\"a\"")]).directives.private, named);
+    fn each_directive() {
+        let all = "public, must-revalidate, proxy-revalidate, must-understand, no-store, private=\"a\", no-cache=\"b\", max-age=1, \
+                   s-maxage=2, stale-while-revalidate=3, stale-if-error=4, other=5";
+        let expected = ResponseDirectives {
+            no_store: true,
+            private: Scope::Fields(vec![HeaderName::from_static("a")]),
+            no_cache: Scope::Fields(vec![HeaderName::from_static("b")]),
+            public: true,
+            must_revalidate: true,
+            proxy_revalidate: true,
+            must_understand: true,
+            max_age: Seconds::Is(1),
+            s_maxage: Seconds::Is(2),
+            stale_while_revalidate: Seconds::Is(3),
+            stale_if_error: Seconds::Is(4),
+        };
+        assert_eq!(control(&[("cdn-cache-control", all)]).directives, expected);
+    }
+
+    #[test]
+    fn restrictions_hold_unless_they_are_false() {
+        for (line, no_store, private) in [
+            ("no-store, private", true, Scope::Everything),
+            ("no-store=1, private=a", true, Scope::Everything),
+            ("no-store=?1, private=\"\"", true, Scope::Everything),
+            ("no-store=?0, private=?0", false, Scope::Nothing),
+        ] {
+            let said = control(&[("cdn-cache-control", line)]).directives;
+            assert_eq!((said.no_store, said.private), (no_store, private), "{line}");
+        }
     }
 }
