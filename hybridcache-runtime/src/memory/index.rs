@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use papaya::HashMap;
+use papaya::{HashMap, ResizeMode};
 use seize::Collector;
 
 use super::held::Held;
@@ -12,6 +12,10 @@ use crate::function::AlreadyHashed;
 /// How many removed entries a thread may keep before it frees them. A reader may still be copying the value of one, so they
 /// cannot be freed as they are removed.
 pub(crate) const KEPT_BY_A_THREAD: usize = 8;
+
+/// How many places of a table a write copies to the next one, while there are two. What is removed meanwhile is not freed before
+/// the old one is, so that has to go soon: papaya's own 64 would keep an entry for each 64 places.
+const COPIED_BY_A_WRITE: usize = 4096;
 
 /// Entries by the hash of their key: of two keys with the same hash, the later one. (The hash is seeded, so nobody can look
 /// for two.) An entry that is not in it any more is dead.
@@ -24,7 +28,9 @@ pub(crate) struct Index {
 impl Index {
     pub(crate) fn new(shared: bool) -> Self {
         let collector = Collector::new().batch_size(KEPT_BY_A_THREAD);
-        let entries = HashMap::builder().hasher(AlreadyHashed::default()).collector(collector).build();
+        let resize = ResizeMode::Incremental(COPIED_BY_A_WRITE);
+        let entries =
+            HashMap::builder().hasher(AlreadyHashed::default()).collector(collector).resize_mode(resize).build();
         Self { entries, held: shared.then(Held::new) }
     }
 
