@@ -157,6 +157,8 @@ async fn a_handler_has_its_say() {
     for (path, is_stored) in [("/never", false), ("/404", true), ("/cookie", false), ("/", true)] {
         let first = site.get(path).await;
         crate::site::pass_fresh_time().await;
-        assert_eq!(site.get(path).await.body == first.body, is_stored, "{path}");
+        let second = site.get(path).await;
+        assert_eq!(second.body == first.body, is_stored, "{path}");
+        assert!(!second.cache().contains("ttl=-"), "fresh for longer than the layer says: {}", second.cache());
     }
 }
