@@ -1,4 +1,4 @@
-// The suite's tests as its repository has them in 2025, out of those of its release on npm.
+// The suite's tests as its repository has them (commit bb49f1d), out of those of its release on npm.
 //
 // Release 0.4.5 was written for RFC 7234 and drafts of its successor. What RFC 9111 settled otherwise, the repository has changed
 // since; RFC 9213 came later altogether. Here are the changes to required tests, and what those depend on; each says in a
