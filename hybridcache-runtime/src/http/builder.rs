@@ -163,26 +163,11 @@ impl Builder {
     ///
     /// # Errors
     /// Where a setting is wrong, or two contradict each other: [`Error::is_config`], and the message names them.
-    pub fn build(self) -> Result<HttpCacheLayer, Error> {
-        let Self { cache, name, fresh_for, ttl, hidden, targeted, stale_on, mut settings } = self;
+    pub fn build(mut self) -> Result<HttpCacheLayer, Error> {
+        (self.settings.fresh_for, self.settings.ttl) = self.times()?;
+        let Self { cache, name, hidden, targeted, stale_on, mut settings, .. } = self;
         if name.is_empty() {
             return Err(Error::config("name", "must not be empty"));
-        }
-        let durations =
-            [("timeout", settings.timeout), ("fresh_for", fresh_for), ("ttl", ttl), ("negative", settings.negative)];
-        if let Some((setting, _)) =
-            durations.iter().find(|(_, duration)| duration.is_some_and(|duration| duration.is_zero()))
-        {
-            return Err(Error::config(setting, "must be longer than zero"));
-        }
-        settings.ttl = match (ttl, settings.mode) {
-            (Some(ttl), _) => ttl,
-            (None, Mode::OriginHeaders) => DAY,
-            (None, Mode::Configured) => return Err(Error::config("ttl", "is needed under `Mode::Configured`")),
-        };
-        settings.fresh_for = fresh_for.unwrap_or(settings.ttl);
-        if settings.fresh_for > settings.ttl {
-            return Err(Error::config("fresh_for", "must not be longer than `ttl`"));
         }
         settings.hidden = fields("hide_unkeyed", &hidden)?;
         if let Some(targeted) = targeted {
@@ -202,6 +187,25 @@ impl Builder {
         settings.timeout = settings.timeout.map(bounded);
         (settings.name, settings.site) = named(&name);
         Ok(HttpCacheLayer { cache, settings: Arc::new(settings) })
+    }
+
+    /// `fresh_for` and `ttl`.
+    fn times(&self) -> Result<(Duration, Duration), Error> {
+        let Self { fresh_for, ttl, settings: Settings { timeout, negative, mode, .. }, .. } = self;
+        let all = [("timeout", timeout), ("fresh_for", fresh_for), ("ttl", ttl), ("negative", negative)];
+        if let Some((setting, _)) = all.iter().find(|(_, time)| time.is_some_and(|time| time.is_zero())) {
+            return Err(Error::config(setting, "must be longer than zero"));
+        }
+        let ttl = match (ttl, mode) {
+            (Some(ttl), _) => *ttl,
+            (None, Mode::OriginHeaders) => DAY,
+            (None, Mode::Configured) => return Err(Error::config("ttl", "is needed under `Mode::Configured`")),
+        };
+        let fresh_for = fresh_for.unwrap_or(ttl);
+        if fresh_for > ttl {
+            return Err(Error::config("fresh_for", "must not be longer than `ttl`"));
+        }
+        Ok((fresh_for, ttl))
     }
 }
 
