@@ -90,6 +90,35 @@ async fn a_path_that_is_invalidated_during_the_load_is_not_stored() {
     }
 }
 
+/// The same behind a mark, where each asks for himself and what may be stored is.
+///
+/// Killed by: stamps that are captured after the load, or not at all.
+#[tokio::test]
+async fn a_path_that_is_invalidated_behind_a_mark_is_not_stored() {
+    let (going, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (began, wait) = (going.clone(), go.clone());
+    let site = Site::new(configured, move |_: Request, nth: usize| {
+        let (began, wait) = (began.clone(), wait.clone());
+        async move {
+            if nth == 2 {
+                began.notify_one();
+                wait.notified().await;
+            }
+            let headers: &[(&str, &str)] = if nth == 1 { &[("cache-control", "private")] } else { &[] };
+            reply(200, headers, format!("page {nth}"))
+        }
+    })
+    .await;
+    assert_eq!(site.get("/p").await.body, "page 1");
+    let second = tokio::spawn(site.ask("GET", "/p").send());
+    going.notified().await;
+    site.layer.invalidate("/p").await.unwrap();
+    go.notify_one();
+    assert_eq!(second.await.unwrap().body, "page 2");
+    assert_eq!(site.get("/p").await.body, "page 3");
+    assert_eq!(site.get("/p").await.body, "page 3");
+}
+
 /// What it carries beside, when it is refreshed.
 #[tokio::test]
 async fn a_tag_that_comes_with_a_refresh_counts() {
@@ -157,6 +186,9 @@ async fn a_handler_has_its_say() {
     for (path, is_stored) in [("/never", false), ("/404", true), ("/cookie", false), ("/", true)] {
         let first = site.get(path).await;
         crate::site::pass_fresh_time().await;
-        assert_eq!(site.get(path).await.body == first.body, is_stored, "{path}");
+        let second = site.get(path).await;
+        assert_eq!(second.body == first.body, is_stored, "{path}");
+        let ttl = second.cache().split("ttl=").nth(1).map(|ttl| ttl.split(';').next().unwrap().parse::<u64>().unwrap());
+        assert_eq!(ttl.is_some_and(|ttl| ttl > 500), is_stored, "not the layer's time: {}", second.cache());
     }
 }

@@ -100,10 +100,10 @@ async fn fields_that_take_turns_are_all_kept() {
     .await;
     for _ in 0..3 {
         site.get("/").await;
-        site.ask("GET", "/").header("theme", "dark").send().await;
+        site.ask("GET", "/").header("theme", "dark").header("accept-language", "fr").send().await;
     }
     let calls = site.calls.count();
     site.get("/").await;
-    site.ask("GET", "/").header("theme", "dark").send().await;
+    site.ask("GET", "/").header("theme", "dark").header("accept-language", "fr").send().await;
     assert_eq!(site.calls.count(), calls, "both are stored");
 }

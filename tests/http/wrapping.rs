@@ -154,6 +154,7 @@ async fn wrong_settings_are_refused_with_their_names() {
         (builder().ttl(second).key(Key::default().header("")), "key"),
         (builder().ttl(second).cache_status("a b"), "cache_status"),
         (builder().ttl(second).name(""), "name"),
+        (builder().ttl(second).targeted(["a b"]), "targeted"),
     ];
     for (builder, setting) in wrong {
         let error = builder.build().unwrap_err();

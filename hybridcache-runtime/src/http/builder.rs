@@ -30,6 +30,7 @@ pub struct Builder {
     fresh_for: Option<Duration>,
     ttl: Option<Duration>,
     hidden: Vec<String>,
+    targeted: Option<Vec<String>>,
     stale_on: Option<StaleOn>,
     settings: Settings,
 }
@@ -55,7 +56,7 @@ impl Builder {
             rules: Rules::default(),
         };
         let (name, hidden) = ("http".to_owned(), Vec::new());
-        Self { cache, name, fresh_for: None, ttl: None, hidden, stale_on: None, settings }
+        Self { cache, name, fresh_for: None, ttl: None, hidden, targeted: None, stale_on: None, settings }
     }
 
     /// What the layer is called in keys and in [`HybridCache::function_stats`]; `http` by default. Layers of one name share
@@ -154,8 +155,7 @@ impl Builder {
     /// Under [`Mode::OriginHeaders`]: the response fields that speak to this cache alone (RFC 9213), the most specific first;
     /// `CDN-Cache-Control` by default.
     pub fn targeted<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        let names = names.into_iter().map(Into::into);
-        self.settings.rules.targeted = names.filter_map(|name: String| name.try_into().ok()).collect();
+        self.targeted = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
@@ -163,28 +163,16 @@ impl Builder {
     ///
     /// # Errors
     /// Where a setting is wrong, or two contradict each other: [`Error::is_config`], and the message names them.
-    pub fn build(self) -> Result<HttpCacheLayer, Error> {
-        let Self { cache, name, fresh_for, ttl, hidden, stale_on, mut settings } = self;
+    pub fn build(mut self) -> Result<HttpCacheLayer, Error> {
+        (self.settings.fresh_for, self.settings.ttl) = self.times()?;
+        let Self { cache, name, hidden, targeted, stale_on, mut settings, .. } = self;
         if name.is_empty() {
             return Err(Error::config("name", "must not be empty"));
         }
-        let durations =
-            [("timeout", settings.timeout), ("fresh_for", fresh_for), ("ttl", ttl), ("negative", settings.negative)];
-        if let Some((setting, _)) =
-            durations.iter().find(|(_, duration)| duration.is_some_and(|duration| duration.is_zero()))
-        {
-            return Err(Error::config(setting, "must be longer than zero"));
-        }
-        settings.ttl = match (ttl, settings.mode) {
-            (Some(ttl), _) => ttl,
-            (None, Mode::OriginHeaders) => DAY,
-            (None, Mode::Configured) => return Err(Error::config("ttl", "is needed under `Mode::Configured`")),
-        };
-        settings.fresh_for = fresh_for.unwrap_or(settings.ttl);
-        if settings.fresh_for > settings.ttl {
-            return Err(Error::config("fresh_for", "must not be longer than `ttl`"));
-        }
         settings.hidden = fields("hide_unkeyed", &hidden)?;
+        if let Some(targeted) = targeted {
+            settings.rules.targeted = fields("targeted", &targeted)?;
+        }
         let keyed = settings.key.fields().map_err(|problem| Error::config("key", problem))?;
         if let Some(name) = settings.hidden.iter().find(|name| keyed.contains(name)) {
             return Err(Error::config("hide_unkeyed", format!("`{name}` is in the key, and cannot be hidden")));
@@ -199,6 +187,25 @@ impl Builder {
         settings.timeout = settings.timeout.map(bounded);
         (settings.name, settings.site) = named(&name);
         Ok(HttpCacheLayer { cache, settings: Arc::new(settings) })
+    }
+
+    /// `fresh_for` and `ttl`.
+    fn times(&self) -> Result<(Duration, Duration), Error> {
+        let Self { fresh_for, ttl, settings: Settings { timeout, negative, mode, .. }, .. } = self;
+        let all = [("timeout", timeout), ("fresh_for", fresh_for), ("ttl", ttl), ("negative", negative)];
+        if let Some((setting, _)) = all.iter().find(|(_, time)| time.is_some_and(|time| time.is_zero())) {
+            return Err(Error::config(setting, "must be longer than zero"));
+        }
+        let ttl = match (ttl, mode) {
+            (Some(ttl), _) => *ttl,
+            (None, Mode::OriginHeaders) => DAY,
+            (None, Mode::Configured) => return Err(Error::config("ttl", "is needed under `Mode::Configured`")),
+        };
+        let fresh_for = fresh_for.unwrap_or(ttl);
+        if fresh_for > ttl {
+            return Err(Error::config("fresh_for", "must not be longer than `ttl`"));
+        }
+        Ok((fresh_for, ttl))
     }
 }
 

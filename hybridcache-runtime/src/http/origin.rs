@@ -216,7 +216,8 @@ fn new_page(head: &response::Parts, body: Bytes, kept: &Kept, got: SystemTime) -
     let now = SystemTime::now();
     let mut head = rfc::Stored::new(head, kept.terms.clone(), got);
     // The time that the body took is part of its age.
-    head.terms.initial_age += now.duration_since(got).unwrap_or(Duration::ZERO);
+    let took = now.duration_since(got).unwrap_or(Duration::ZERO);
+    head.terms.initial_age = head.terms.initial_age.saturating_add(took);
     head.got = now;
     let (fresh, ttl) = keep::lifetimes(kept, &head);
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

@@ -197,3 +197,65 @@ pub(super) fn variant_key(primary: &KeyBuf, variants: &Variants, chosen: &[u8]) 
     key.text(&data_encoding::HEXLOWER.encode(chosen));
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static SITE: Site = Site::named("slot", 0);
+
+    fn slot(cache: &HybridCache) -> Slot {
+        let mut key = KeyBuf::new();
+        key.text("/p");
+        Slot::new(cache, &SITE, &key, vec![key.clone()], None)
+    }
+
+    fn stands(slot: &Slot) -> bool {
+        slot.cache.in_memory(&slot.key).is_some()
+    }
+
+    /// Killed by: storing beside the flight, whose older mark would come last.
+    #[test]
+    fn what_is_kept_takes_the_place_of_what_a_flight_may_bring() {
+        let cache = HybridCache::fallback();
+        let slot = slot(&cache);
+        let begun = slot.begin();
+        let Claim::Lead(leader) = cache.local().flights.claim(&slot.key, || begun.seen.clone()) else {
+            panic!("nobody else is there")
+        };
+        assert!(slot.keep(slot.reserve(&begun), &begun, Record::Alone(9)));
+        assert!(stands(&slot));
+        assert!(!leader.store(|| panic!("it was overtaken")));
+    }
+
+    /// Killed by: not looking at the stamps; a place that an invalidation of the key does not take.
+    #[test]
+    fn what_was_invalidated_meanwhile_is_not_kept() {
+        let cache = HybridCache::fallback();
+        let slot = slot(&cache);
+        let begun = slot.begin();
+        let place = slot.reserve(&begun);
+        cache.tag_stamp("/p").void();
+        assert!(!slot.keep(place, &begun, Record::Alone(9)));
+        let begun = slot.begin();
+        let place = slot.reserve(&begun);
+        cache.local().invalidate(&slot.key, crate::remote::Invalidation::Delete);
+        assert!(!slot.keep(place, &begun, Record::Alone(9)));
+        assert!(!stands(&slot));
+    }
+
+    /// Killed by: not asking what was voided since; tags that are left out.
+    #[test]
+    fn a_tag_that_the_answer_told_counts_from_the_beginning_of_its_load() {
+        let cache = HybridCache::fallback();
+        let (slot, tags) = (slot(&cache), ["new".to_owned()]);
+        let begun = slot.begin();
+        cache.local().stamps.void(cache.tag_stamp("new").name.hash);
+        assert!(!slot.keep_tagged(&begun, &tags, Record::Alone(9)));
+        let begun = slot.begin();
+        assert!(slot.keep_tagged(&begun, &tags, Record::Alone(9)));
+        assert!(stands(&slot));
+        cache.local().stamps.void(cache.tag_stamp("new").name.hash);
+        assert!(!stands(&slot));
+    }
+}
