@@ -44,6 +44,20 @@ where
     sites
 }
 
+/// Two servers with a handler that says nothing before it is let.
+async fn gated(redis: &RedisServer, calls: &Calls) -> (Vec<Site>, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let waiting = gate.clone();
+    let handler = move |_, nth| {
+        let waiting = waiting.clone();
+        async move {
+            waiting.acquire().await.unwrap().forget();
+            reply(200, &[], format!("page {nth}"))
+        }
+    };
+    (fleet(redis, 2, calls, handler).await, gate)
+}
+
 /// What all stood at Redis as entries.
 fn stored(redis: &RedisServer) -> Vec<Vec<u8>> {
     let keys = redis.keys("hc1:*:e");
@@ -58,16 +72,8 @@ fn stored(redis: &RedisServer) -> Vec<Vec<u8>> {
 /// Killed by: a lease that is given back before the page is there; a key that processes build differently.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn case_24_fifty_misses_make_one_call() {
-    let (redis, calls, gate) = (RedisServer::start(), Calls::default(), Arc::new(Semaphore::new(0)));
-    let waiting = gate.clone();
-    let sites = fleet(&redis, 2, &calls, move |_, nth| {
-        let waiting = waiting.clone();
-        async move {
-            waiting.acquire().await.unwrap().forget();
-            reply(200, &[], format!("page {nth}"))
-        }
-    })
-    .await;
+    let (redis, calls) = (RedisServer::start(), Calls::default());
+    let (sites, gate) = gated(&redis, &calls).await;
     let asked: Vec<_> = (0..50).map(|nth| tokio::spawn(sites[nth % 2].ask("GET", "/p").send())).collect();
     let waiting = || sites.iter().map(|site| site.cache.function_stats("http").joined).sum::<u64>();
     until(|| waiting() == 48).await;
@@ -112,16 +118,8 @@ async fn case_24_fifty_private_answers_are_fifty() {
 /// Killed by: a load that ends with its requester.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn case_24_waiters_are_served_when_the_leader_goes_away() {
-    let (redis, calls, gate) = (RedisServer::start(), Calls::default(), Arc::new(Semaphore::new(0)));
-    let waiting = gate.clone();
-    let sites = fleet(&redis, 2, &calls, move |_, nth| {
-        let waiting = waiting.clone();
-        async move {
-            waiting.acquire().await.unwrap().forget();
-            reply(200, &[], format!("page {nth}"))
-        }
-    })
-    .await;
+    let (redis, calls) = (RedisServer::start(), Calls::default());
+    let (sites, gate) = gated(&redis, &calls).await;
     let leader = tokio::spawn(sites[0].ask("GET", "/p").send());
     calls.reach(1).await;
     let waiters: Vec<_> = (0..6).map(|nth| tokio::spawn(sites[nth % 2].ask("GET", "/p").send())).collect();
@@ -243,7 +241,9 @@ async fn an_age_goes_on_in_another_process() {
     sites[0].get("/p").await;
     tokio::time::sleep(Duration::from_millis(2100)).await;
     let read = sites[1].get("/p").await;
-    assert_eq!((read.said(), read.header("age")), ((200, "page 1"), Some("2")));
+    assert_eq!(read.said(), (200, "page 1"));
+    let age = read.header("age").and_then(|age| age.parse::<u64>().ok());
+    assert!(age.is_some_and(|age| age >= 2), "{age:?}");
 }
 
 /// What nobody waits for: one looks after it now and then, and the others do not wait for that either.
