@@ -203,12 +203,12 @@ fn hashed(text: &str) -> String {
     hashed
 }
 
-/// xxh3-64 of the parts, each behind its length: 4 bytes, little endian.
 /// What messages call the key of a function with these arguments.
 pub(crate) fn id(function: &str, args: &str) -> u64 {
     hash_of([function, args])
 }
 
+/// xxh3-64 of the parts, each behind its length: 4 bytes, little endian.
 fn hash_of([first, second]: [&str; 2]) -> u64 {
     // A part of 4 GiB or more would give a length that is short by a multiple of that: still one hash per text.
     let length = |part: &str| (part.len() as u32).to_le_bytes();

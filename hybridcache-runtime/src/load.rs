@@ -152,10 +152,9 @@ fn is_refreshed_by_another(cache: &HybridCache, entry: &Arc<Entry>, now: Millis)
 #[inline(never)]
 fn begin_cold<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) -> Begin<S> {
     let key = cache.key(lookup);
-    let held = || cache.in_memory(&key).filter(|entry| entry.value.is::<S::Value>());
     let mut stale = None;
     if mode == Mode::Normal
-        && let Some(entry) = held()
+        && let Some(entry) = cache.in_memory(&key).filter(|entry| entry.value.is::<S::Value>())
     {
         cache.local().memory.count_hit(&entry.meta.key);
         let now = cache.clock().now();
@@ -211,10 +210,7 @@ impl Settled {
 
 fn join(call: Call, plan: Plan) -> Next {
     let Call { cache, key, mode, stale } = call;
-    let frame = scope::frame();
-    let again = frame.as_ref().is_some_and(|frame| frame.is_loading(&key));
-    let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
-    let caller = Caller { cache, key, plan, deadline, frame };
+    let caller = Caller::new(cache, key, plan);
     match (stale, mode) {
         // Outside of a runtime nothing can run in the background.
         (Some((entry, claim)), _) if Handle::try_current().is_err() => {
@@ -229,8 +225,7 @@ fn join(call: Call, plan: Plan) -> Next {
             }
         },
         (None, Mode::Bypass) => caller.load_alone(Goal::Alone),
-        // Waiting for oneself would never end.
-        (None, Mode::Normal | Mode::Refresh) if again => caller.load_alone(Goal::Alone),
+        (None, Mode::Refresh) if caller.is_within_its_load() => caller.load_alone(Goal::Alone),
         (None, Mode::Refresh) => {
             let leader = caller.flights().supersede(&caller.key, caller.seen());
             caller.load(leader, Goal::Anew, None)
@@ -304,6 +299,12 @@ impl Landing {
 }
 
 impl Caller {
+    /// As it calls now.
+    pub(crate) fn new(cache: HybridCache, key: Arc<Key>, plan: Plan) -> Self {
+        let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
+        Self { cache, key, plan, deadline, frame: scope::frame() }
+    }
+
     /// Waits for somebody else's load, unless it is this caller's turn to load.
     #[cfg(feature = "http")]
     pub(crate) async fn settle(self) -> Settled {
@@ -330,8 +331,16 @@ impl Caller {
         self.load(leader, goal, None)
     }
 
+    /// Whether it calls from the load of its own key: waiting for oneself would never end.
+    fn is_within_its_load(&self) -> bool {
+        self.frame.as_ref().is_some_and(|frame| frame.is_loading(&self.key))
+    }
+
     /// One load per key in this process.
     fn join_or_lead(self) -> Next {
+        if self.is_within_its_load() {
+            return self.load_alone(Goal::Alone);
+        }
         match self.flights().claim(&self.key, || self.seen()) {
             Claim::Lead(leader) => self.lead(leader),
             // Between the look into memory and the claim a value may have come: this would be the wait for its refresh.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::Request;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use hybridcache::HybridCache;
 use hybridcache::http::CachePolicy;
 use hybridcache_test_support::RedisServer;
@@ -12,8 +12,30 @@ use tokio::sync::Notify;
 
 use crate::site::{Calls, Site, configured, minutes, origin_headers, reply, soon_stale};
 
-fn tagged(tag: &str, body: impl Into<String>) -> axum::response::Response {
+fn tagged(tag: &str, body: impl Into<String>) -> Response {
     (Extension(CachePolicy::tagged([tag])), reply(200, &[], body.into())).into_response()
+}
+
+/// A handler that makes its answers and keeps the `held`-th back: it tells the first of the two that it has, and waits for the
+/// other.
+async fn holding(
+    held: usize,
+    answer: impl Fn(usize) -> Response + Clone + Send + Sync + 'static,
+) -> (Site, Arc<Notify>, Arc<Notify>) {
+    let (going, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (began, wait) = (going.clone(), go.clone());
+    let site = Site::new(configured, move |_: Request, nth: usize| {
+        let (began, wait, answer) = (began.clone(), wait.clone(), answer(nth));
+        async move {
+            if nth == held {
+                began.notify_one();
+                wait.notified().await;
+            }
+            answer
+        }
+    })
+    .await;
+    (site, going, go)
 }
 
 /// Killed by: a page that forgets its tags; a tag that voids what does not carry it.
@@ -38,20 +60,7 @@ async fn a_tag_invalidates_what_carries_it() {
 /// Killed by: not asking what was voided since the load began.
 #[tokio::test]
 async fn a_tag_that_is_invalidated_during_the_load_is_not_hidden() {
-    let (going, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (began, wait) = (going.clone(), go.clone());
-    let site = Site::new(configured, move |_: Request, nth: usize| {
-        let (began, wait) = (began.clone(), wait.clone());
-        async move {
-            let page = tagged("a", format!("page {nth}"));
-            if nth == 1 {
-                began.notify_one();
-                wait.notified().await;
-            }
-            page
-        }
-    })
-    .await;
+    let (site, going, go) = holding(1, |nth| tagged("a", format!("page {nth}"))).await;
     let first = tokio::spawn(site.ask("GET", "/p").send());
     going.notified().await;
     site.layer.invalidate_tag("a").await.unwrap();
@@ -67,19 +76,7 @@ async fn a_tag_that_is_invalidated_during_the_load_is_not_hidden() {
 #[tokio::test]
 async fn a_path_that_is_invalidated_during_the_load_is_not_stored() {
     for vary in [&[][..], &[("vary", "accept")]] {
-        let (going, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (began, wait) = (going.clone(), go.clone());
-        let site = Site::new(configured, move |_: Request, nth: usize| {
-            let (began, wait) = (began.clone(), wait.clone());
-            async move {
-                if nth == 1 {
-                    began.notify_one();
-                    wait.notified().await;
-                }
-                reply(200, vary, format!("page {nth}"))
-            }
-        })
-        .await;
+        let (site, going, go) = holding(1, move |nth| reply(200, vary, format!("page {nth}"))).await;
         let first = tokio::spawn(site.ask("GET", "/p").send());
         going.notified().await;
         site.layer.invalidate("/p").await.unwrap();
@@ -95,18 +92,9 @@ async fn a_path_that_is_invalidated_during_the_load_is_not_stored() {
 /// Killed by: stamps that are captured after the load, or not at all.
 #[tokio::test]
 async fn a_path_that_is_invalidated_behind_a_mark_is_not_stored() {
-    let (going, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (began, wait) = (going.clone(), go.clone());
-    let site = Site::new(configured, move |_: Request, nth: usize| {
-        let (began, wait) = (began.clone(), wait.clone());
-        async move {
-            if nth == 2 {
-                began.notify_one();
-                wait.notified().await;
-            }
-            let headers: &[(&str, &str)] = if nth == 1 { &[("cache-control", "private")] } else { &[] };
-            reply(200, headers, format!("page {nth}"))
-        }
+    let (site, going, go) = holding(2, |nth| {
+        let headers: &[(&str, &str)] = if nth == 1 { &[("cache-control", "private")] } else { &[] };
+        reply(200, headers, format!("page {nth}"))
     })
     .await;
     assert_eq!(site.get("/p").await.body, "page 1");

@@ -4,7 +4,6 @@ use std::any::TypeId;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tracing::Span;
 
 use super::record::{Record, Variants};
@@ -18,12 +17,11 @@ use crate::load::{Caller, Duty, Settled};
 use crate::policy::Lifetimes;
 use crate::reading::Fill;
 use crate::refresh::{Errand, Goal, lead};
-use crate::scope;
 use crate::settings::{Judge, Plan};
 use crate::stamps::{Seen, Watermark};
 use crate::stats::count;
 use crate::value::Typed;
-use crate::work::{Loaded, WAIT, Work};
+use crate::work::{Loaded, Work};
 
 /// A key and what its entries are.
 #[derive(Clone, Debug)]
@@ -102,19 +100,12 @@ impl Slot {
             }
             is_accepted
         });
-        let caller = self.caller(Some(judge));
-        if caller.frame.as_ref().is_some_and(|frame| frame.is_loading(&self.key)) {
-            // Waiting for oneself would never end.
-            let leader = self.cache.local().flights.solo(&self.key);
-            return Settled::Load(Box::new(Duty { caller, leader, goal: Goal::Alone, stale: None }));
-        }
-        caller.settle().await
+        self.caller(Some(judge)).settle().await
     }
 
     fn caller(&self, judge: Option<Judge>) -> Caller {
         let Self { cache, key, plan } = self.clone();
-        let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
-        Caller { cache, key, plan: Plan { judge, ..plan }, deadline, frame: scope::frame() }
+        Caller::new(cache, key, Plan { judge, ..plan })
     }
 
     /// The right to refresh a stale entry, if nobody has it and none failed a short while ago.

@@ -45,6 +45,7 @@ impl Index {
             held.add(entry.clone());
         }
         if let Some(replaced) = self.entries.pin().insert(entry.meta.key.hash(), entry) {
+            replaced.meta.kill();
             self.forget(replaced);
         }
     }
@@ -61,9 +62,8 @@ impl Index {
         Some(removed.clone())
     }
 
-    /// Whoever still has it must not serve it.
+    /// No message is about it any more.
     fn forget(&self, entry: &Arc<Entry>) {
-        entry.meta.kill();
         if let Some(held) = &self.held {
             held.remove(entry);
         }
