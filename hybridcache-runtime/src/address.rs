@@ -27,47 +27,71 @@ const NAME: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'#').add(b'{').add(b'
 /// Escaped in a namespace, which a colon ends.
 const NAMESPACE: &AsciiSet = &NAME.add(b':');
 
+/// What the key of an entry ends with.
+const ENTRY: &str = ":e";
+
+/// What is in the names beside what is named.
+const FRAME: usize = 16;
+
 /// Where one key stands: `hc1:{<namespace>:<bucket>}:<function>@<version>:<args>`, then what kind of thing it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
-    base: String,
-    /// Where in `base` the version stands. A colon and the arguments follow it.
+    /// Where the entry stands: ends with [`ENTRY`].
+    entry: String,
+    /// Where in `entry` the version stands. A colon and the arguments follow it.
     version_at: Range<usize>,
     version: u32,
     id: u64,
 }
 
 impl Address {
-    /// `args` is the canonical text of the arguments; the others are as the user wrote them.
-    pub(crate) fn new(namespace: &str, function: &str, version: u32, args: &str) -> Self {
-        let id = id(function, args);
+    /// `args` is the canonical text of the arguments, `id` the [`id`] of function and arguments; the others are as the user
+    /// wrote them.
+    pub(crate) fn with_id(id: u64, namespace: &str, function: &str, version: u32, args: &str) -> Self {
         let (namespace, function) = (readable(namespace, NAMESPACE), readable(function, NAME));
         let (mut number, args) = (itoa::Buffer::new(), readable_args(args));
         let number = number.format(version);
-        let group = group(&namespace, "", id);
-        let version_at = group.len() + function.len() + 2;
-        let base = [&group, ":", &function, "@", number, ":", &args].concat();
-        Self { base, version_at: version_at..version_at + number.len(), version, id }
+        let mut entry = String::with_capacity(FRAME + namespace.len() + function.len() + number.len() + args.len());
+        push_group(&mut entry, &namespace, "", id);
+        let version_at = entry.len() + function.len() + 2;
+        for part in [":", &function, "@", number, ":", &args, ENTRY] {
+            entry.push_str(part);
+        }
+        Self { entry, version_at: version_at..version_at + number.len(), version, id }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn new(namespace: &str, function: &str, version: u32, args: &str) -> Self {
+        Self::with_id(id(function, args), namespace, function, version, args)
     }
 
     /// The key of the entry.
-    pub(crate) fn entry(&self) -> String {
-        [&self.base, ":e"].concat()
+    pub(crate) fn entry(&self) -> &str {
+        &self.entry
     }
 
     /// The key of the lease.
     pub(crate) fn lease(&self) -> String {
-        [&self.base, ":l"].concat()
+        [self.base(), ":l"].concat()
     }
 
     /// The key at which the holder of `token` puts a value before it becomes the entry.
     pub(crate) fn stage(&self, token: &Token) -> String {
-        [&self.base, ":s:", &HEXLOWER.encode(&token.to_bytes())].concat()
+        let token = token.to_bytes();
+        let mut stage = String::with_capacity(self.entry.len() + 1 + 2 * token.len());
+        stage.push_str(self.base());
+        stage.push_str(":s:");
+        HEXLOWER.encode_append(&token, &mut stage);
+        stage
+    }
+
+    fn base(&self) -> &str {
+        self.entry.strip_suffix(ENTRY).unwrap_or(&self.entry)
     }
 
     /// The part of the names that decides where a cluster keeps them.
     pub(crate) fn group(&self) -> &str {
-        group_of(&self.base)
+        group_of(&self.entry)
     }
 
     /// What messages call the key: xxh3-64 of function and arguments, the same for all versions and namespaces.
@@ -77,7 +101,7 @@ impl Address {
 
     /// The arguments as they stand in the name.
     pub(crate) fn readable(&self) -> &str {
-        &self.base[self.version_at.end + 1..]
+        &self.base()[self.version_at.end + 1..]
     }
 
     /// This key under the version before, this one, and the one behind, as far as there are such.
@@ -90,8 +114,8 @@ impl Address {
     fn at_version(&self, version: u32) -> Self {
         let Range { start, end } = self.version_at;
         let number = version.to_string();
-        let base = [&self.base[..start], &number, &self.base[end..]].concat();
-        Self { base, version_at: start..start + number.len(), version, id: self.id }
+        let entry = [&self.entry[..start], &number, &self.entry[end..]].concat();
+        Self { entry, version_at: start..start + number.len(), version, id: self.id }
     }
 }
 
@@ -166,7 +190,18 @@ pub(crate) fn groups(namespace: &str) -> Vec<String> {
 
 /// Of keys, or of stamps (`t:`): those whose hash has this lowest byte.
 fn group(namespace: &str, kind: &str, hash: u64) -> String {
-    ["hc1:{", namespace, ":", kind, &bucket(hash), "}"].concat()
+    let mut group = String::with_capacity(FRAME + namespace.len());
+    push_group(&mut group, namespace, kind, hash);
+    group
+}
+
+/// Its number is the lowest byte of the hash, in hex. All names of one key share it, so that a cluster keeps them together.
+fn push_group(name: &mut String, namespace: &str, kind: &str, hash: u64) {
+    for part in ["hc1:{", namespace, ":", kind] {
+        name.push_str(part);
+    }
+    HEXLOWER.encode_append(&[hash as u8], name);
+    name.push('}');
 }
 
 /// What the names of a namespace's channels begin with on a single server. In a cluster each group has channels of its
@@ -177,12 +212,12 @@ pub(crate) fn channels(namespace: &str) -> String {
 
 /// The channel on which invalidations are told. `of` is a namespace's [`channels`], or a group.
 pub(crate) fn invalidation_channel(of: &str) -> String {
-    format!("{of}:inv")
+    [of, ":inv"].concat()
 }
 
 /// What stands before a process's id (8 bytes as they are) in the name of its wake-up channel. `of` as above.
 pub(crate) fn wake_prefix(of: &str) -> String {
-    format!("{of}:w:")
+    [of, ":w:"].concat()
 }
 
 fn readable<'a>(text: &'a str, escaped: &'static AsciiSet) -> Cow<'a, str> {
@@ -221,10 +256,4 @@ fn hash_of([first, second]: [&str; 2]) -> u64 {
         len += part.len();
     }
     xxh3_64(&short[..len])
-}
-
-/// One of 256 groups of keys: the lowest byte of the id, in hex. All names of one key share it, so that a cluster
-/// keeps them together.
-fn bucket(id: u64) -> String {
-    HEXLOWER.encode(&[id as u8])
 }

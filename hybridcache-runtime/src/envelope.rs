@@ -26,6 +26,8 @@ mod tests;
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 pub use crate::codec::Kind;
 
 /// The payload is MessagePack with the names of fields.
@@ -50,6 +52,9 @@ const STAMPS_AT: usize = 64;
 /// What is set aside for a payload whose length is not known.
 const USUAL_PAYLOAD: usize = 1024;
 
+/// Stamps: the hash of each one's name, its value. Most entries have two.
+pub type StampValues = SmallVec<[(u64, u64); 2]>;
+
 /// All of an envelope but the payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -73,8 +78,8 @@ pub struct Header {
     pub fresh_until: u64,
     /// When it is gone; not before `fresh_until`, at most 2^63 - 1.
     pub expires_at: u64,
-    /// The stamps it was loaded under, (hash of the name, value): the namespace's, the function's, then the tags'.
-    pub stamps: Vec<(u64, u64)>,
+    /// The stamps it was loaded under: the namespace's, the function's, then the tags'.
+    pub stamps: StampValues,
 }
 
 /// Why bytes are no envelope that can be read here. Such an entry is a miss.

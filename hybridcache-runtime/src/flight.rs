@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::function::Key;
@@ -129,7 +130,8 @@ struct Progress {
     leader: Option<Waker>,
     driver: Driver,
     ended: Option<Ended>,
-    wakers: Vec<Option<Waker>>,
+    /// Most flights have one.
+    wakers: SmallVec<[Option<Waker>; 1]>,
 }
 
 /// What a flight does, as a future.

@@ -258,7 +258,7 @@ impl Key {
     /// Where it stands in a shared tier.
     pub(crate) fn address(&self) -> &Address {
         let Function { namespace, name, site, .. } = &*self.function;
-        self.address.get_or_init(|| Address::new(namespace, name, site.version, self.text()))
+        self.address.get_or_init(|| Address::with_id(self.id, namespace, name, site.version, self.text()))
     }
 }
 

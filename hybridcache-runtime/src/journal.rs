@@ -31,7 +31,7 @@ impl Notice {
     /// The name of what it is about, in the shared tier.
     fn subject(&self) -> String {
         match self {
-            Self::Entry(address, _) => address.entry(),
+            Self::Entry(address, _) => address.entry().to_owned(),
             Self::Group(stamp) => stamp.key.to_string(),
         }
     }

@@ -11,10 +11,13 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::ready;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
@@ -65,17 +68,17 @@ struct Call {
 
 /// A call that has to load.
 pub struct Turn<S: Shape> {
-    duty: Box<Duty>,
+    duty: Duty,
     timed_out: Option<fn() -> S::Return>,
 }
 
 /// The same without its types.
 pub(crate) struct Duty {
-    pub(crate) caller: Caller,
-    pub(crate) leader: Leader,
-    pub(crate) goal: Goal,
+    errand: Box<Errand>,
+    /// The load that this call is part of.
+    frame: Option<Arc<Frame>>,
     /// What the caller gets meanwhile.
-    pub(crate) stale: Option<Arc<Entry>>,
+    stale: Option<Arc<Entry>>,
 }
 
 /// Who asks, and until when.
@@ -98,7 +101,7 @@ enum Next {
 /// What has become of a call.
 pub(crate) enum Settled {
     Answered(Outcome),
-    Load(Box<Duty>),
+    Load(Duty),
 }
 
 /// What a caller who has started a flight gets of it.
@@ -174,28 +177,28 @@ fn begin_cold<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) ->
 
 impl<S: Shape> Cold<S> {
     /// Waits for somebody else's load, unless it is this call's turn to load.
-    pub fn join(self, settings: Settings<S>) -> BoxFuture<'static, Result<S::Return, Turn<S>>> {
+    pub fn join(self, settings: Settings<S>) -> impl Future<Output = Result<S::Return, Turn<S>>> + Send {
         let Settings { plan, timed_out } = settings;
-        match join(self.call, plan) {
-            // Only who has to wait pays for a large box.
-            Next::Settled(settled) => Box::pin(async move { settled.typed(timed_out) }),
-            Next::Wait(caller, joiner) => Box::pin(async move { wait(caller, joiner).await.typed(timed_out) }),
-        }
+        let settled = match join(self.call, plan) {
+            Next::Settled(settled) => ready(settled).left_future(),
+            // Only who has to wait pays for a box.
+            Next::Wait(caller, joiner) => wait(caller, joiner).boxed().right_future(),
+        };
+        settled.map(move |settled| settled.typed(timed_out))
     }
 }
 
 impl<S: Shape> Turn<S> {
     /// Loads in a task of its own, so that this caller may go away, and waits for it; in the background where there is a
     /// stale value to return at once.
-    pub fn load<F, Fut>(self, load: F) -> BoxFuture<'static, S::Return>
+    pub fn load<F, Fut>(self, load: F) -> impl Future<Output = S::Return> + Send
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = S::Return> + Send + 'static,
     {
         let Self { duty, timed_out } = self;
         let work = Work::new(async move { erase::<S>(load().await) });
-        let landing = fly(*duty, work);
-        Box::pin(async move { answer::<S>(landing.outcome().await, timed_out) })
+        fly(duty, work).map(move |outcome| answer::<S>(outcome, timed_out))
     }
 }
 
@@ -264,37 +267,45 @@ async fn wait(mut caller: Caller, mut joiner: Joiner) -> Settled {
 
 /// Starts a flight: in this caller where it has to look into the shared tier first, else in a task.
 pub(crate) fn fly(duty: Duty, work: Work) -> Landing {
-    let Duty { caller, leader, goal, stale } = duty;
-    let Caller { cache, key, plan, deadline, frame } = caller;
-    let joiner = leader.caller();
-    let expects_a_miss = matches!(goal, Goal::Value) && cache.expects_a_miss(&key);
-    let (nested, span) = (frame.is_some(), Span::current());
-    let errand = Box::new(Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span });
-    let work = work.within(frame);
+    let Duty { errand, frame, stale } = duty;
+    let (joiner, work) = (errand.leader.caller(), work.within(frame));
     if errand.looks_first() {
         return Landing::Piloted(Pilot::new(joiner, lead(errand, work)));
     }
     errand.spawn(work);
     match stale {
         Some(stale) => {
-            count(&key.function.counters.refreshes);
+            count(&stale.meta.key.function.counters.refreshes);
             Landing::Meanwhile(stale)
         }
         None => Landing::Awaited(joiner),
     }
 }
 
-impl Landing {
-    pub(crate) async fn outcome(self) -> Outcome {
-        let joined = match self {
-            Self::Meanwhile(stale) => return Outcome::Value(stale),
-            Self::Awaited(joiner) => joiner.await,
-            Self::Piloted(pilot) => pilot.await,
+impl Future for Landing {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let joined = match self.get_mut() {
+            Self::Meanwhile(stale) => return Poll::Ready(Outcome::Value(stale.clone())),
+            Self::Awaited(joiner) => joiner.poll_unpin(context),
+            Self::Piloted(pilot) => pilot.poll_unpin(context),
         };
-        match joined {
+        joined.map(|joined| match joined {
             Joined::Outcome(outcome) => outcome,
             Joined::Retry => Outcome::Abandoned,
-        }
+        })
+    }
+}
+
+impl Duty {
+    /// `stale`: what the caller gets meanwhile.
+    pub(crate) fn new(caller: Caller, leader: Leader, goal: Goal, stale: Option<Arc<Entry>>) -> Self {
+        let Caller { cache, key, plan, deadline, frame } = caller;
+        let expects_a_miss = matches!(goal, Goal::Value) && cache.expects_a_miss(&key);
+        let (nested, span) = (frame.is_some(), Span::current());
+        let errand = Box::new(Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span });
+        Self { errand, frame, stale }
     }
 }
 
@@ -323,7 +334,7 @@ impl Caller {
     }
 
     fn load(self, leader: Leader, goal: Goal, stale: Option<Arc<Entry>>) -> Next {
-        Next::Settled(Settled::Load(Box::new(Duty { caller: self, leader, goal, stale })))
+        Next::Settled(Settled::Load(Duty::new(self, leader, goal, stale)))
     }
 
     fn load_alone(self, goal: Goal) -> Next {
@@ -429,6 +440,6 @@ fn answer<S: Shape>(outcome: Outcome, timed_out: Option<fn() -> S::Return>) -> S
 
 impl<S: Shape> fmt::Debug for Turn<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("goal", &self.duty.goal).finish_non_exhaustive()
+        f.debug_struct("Turn").field("goal", &self.duty.errand.goal).finish_non_exhaustive()
     }
 }

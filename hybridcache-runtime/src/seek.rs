@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join};
 use tokio::time::{Instant, timeout_at};
 
 use crate::budget::Budget;
@@ -11,7 +12,7 @@ use crate::entry::{Entry, Origin, State};
 use crate::lease::Lease;
 use crate::reading::{Fill, Interpreted, Read};
 use crate::refresh::{Errand, Goal};
-use crate::remote::{Acquired, Invalidation, Remote, RemoteError, Wake};
+use crate::remote::{Acquired, Invalidation, Remote, RemoteError, StampName, Wake};
 use crate::stats::count;
 use crate::waiters::Waiter;
 
@@ -220,10 +221,16 @@ impl Errand {
         budget: &mut Budget,
     ) -> Result<(Read, Asked), RemoteError> {
         let (waiter, mut lease) = self.prepare(remote).await;
-        let mut beside = budget.beside();
-        let asking = lease.read_and_acquire(budget);
-        let (entry, answer) = creating_stamps(&**remote, fill, &mut beside, asking).await?;
-        budget.spent_beside(&beside);
+        let unknown = fill.origin.seen.unknown();
+        let (entry, answer) = if unknown.is_empty() {
+            lease.read_and_acquire(budget).await?
+        } else {
+            let mut beside = budget.beside();
+            let asking = lease.read_and_acquire(budget).boxed();
+            let asked = Box::pin(creating(&unknown, &**remote, fill, &mut beside, asking)).await;
+            budget.spent_beside(&beside);
+            asked?
+        };
         let read = match self.cache.interpret(&**remote, fill, entry, &[]) {
             Interpreted::Read(read) => read,
             Interpreted::InDoubt(_) => self.cache.read(&**remote, fill, budget).await?,
@@ -259,8 +266,13 @@ impl Errand {
         fence: &[u8],
         budget: &mut Budget,
     ) -> Result<Acquired, RemoteError> {
+        let unknown = fill.origin.seen.unknown();
+        if unknown.is_empty() {
+            return lease.acquire(fence, budget).await;
+        }
         let mut beside = budget.beside();
-        let acquired = creating_stamps(remote, fill, &mut beside, lease.acquire(fence, budget)).await;
+        let asking = lease.acquire(fence, budget).boxed();
+        let acquired = Box::pin(creating(&unknown, remote, fill, &mut beside, asking)).await;
         budget.spent_beside(&beside);
         acquired
     }
@@ -279,18 +291,14 @@ impl Errand {
 
 /// Asks for the lease, and for stamps that do not exist yet: what is loaded from now on will carry them. Both are sent
 /// before either is answered.
-async fn creating_stamps<T>(
+async fn creating<T>(
+    unknown: &[StampName],
     remote: &dyn Remote,
     fill: &Fill<'_>,
     beside: &mut Budget,
-    asking: impl Future<Output = Result<T, RemoteError>>,
+    asking: BoxFuture<'_, Result<T, RemoteError>>,
 ) -> Result<T, RemoteError> {
-    let seen = fill.origin.seen;
-    let unknown = seen.unknown();
-    if unknown.is_empty() {
-        return asking.await;
-    }
-    let (created, asked) = join(beside.spend(remote.create_stamps(&unknown)), asking).await;
-    seen.learn(&unknown, created?.into_iter().map(Some));
+    let (created, asked) = join(beside.spend(remote.create_stamps(unknown)), asking).await;
+    fill.origin.seen.learn(unknown, created?.into_iter().map(Some));
     asked
 }

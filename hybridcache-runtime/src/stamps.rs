@@ -9,8 +9,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use crate::envelope::StampValues;
 use crate::remote::StampName;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
@@ -57,7 +59,7 @@ impl Stamp {
 
 /// The stamps that stood when something began. Clones are the same. (Behind a thin pointer, since each entry has one.)
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen(Arc<Vec<SeenStamp>>);
+pub(crate) struct Seen(Arc<SmallVec<[SeenStamp; WITHOUT_TAGS]>>);
 
 #[derive(Debug)]
 struct SeenStamp {
@@ -129,7 +131,7 @@ impl Seen {
     }
 
     /// (hash, number) of each as the shared tier had it, in order; `None` while one is not known.
-    pub(crate) fn remote(&self) -> Option<Vec<(u64, u64)>> {
+    pub(crate) fn remote(&self) -> Option<StampValues> {
         let number = |seen: &SeenStamp| match seen.value.load(Ordering::Acquire) {
             0 => None,
             value => Some((seen.stamp.name.hash, value)),
@@ -294,6 +296,8 @@ impl Stamps {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
 
     fn stamp() -> (Stamps, Arc<Stamp>, StampName) {
@@ -323,7 +327,7 @@ mod tests {
         assert_eq!(before.remote(), None);
         let after = Seen::capture([&stamp].into_iter());
         after.learn(std::slice::from_ref(&name), [Some(8)]);
-        assert_eq!(after.remote(), Some(vec![(9, 8)]));
+        assert_eq!(after.remote(), Some(smallvec![(9, 8)]));
         stamps.forget_all();
         assert!(after.is_current(), "what memory holds stays");
         let later = Seen::capture([&stamp].into_iter());
@@ -338,7 +342,7 @@ mod tests {
         before.learn(std::slice::from_ref(&name), [Some(7)]);
         stamps.void(9);
         Seen::capture([&stamp].into_iter()).learn(std::slice::from_ref(&name), [Some(8)]);
-        assert_eq!(before.remote(), Some(vec![(9, 7)]));
+        assert_eq!(before.remote(), Some(smallvec![(9, 7)]));
     }
 
     /// Killed by: knowing a number for ever.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
+use smallvec::SmallVec;
 use tokio::sync::Notify;
 
 use crate::remote::Wake;
@@ -11,7 +12,7 @@ use crate::sync::Mutex;
 /// The waits of a cache object, by key id.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    waiting: Mutex<HashMap<u64, Vec<Arc<Slot>>>>,
+    waiting: Mutex<HashMap<u64, SmallVec<[Arc<Slot>; 1]>>>,
 }
 
 /// Keeps a message that arrives before anybody looks.

@@ -50,7 +50,7 @@ fn key_of<T: CacheKey>(value: T) -> String {
 
 /// A name as it stands in an entry's: between the bucket and the version.
 fn shown_name(name: &str) -> String {
-    let entry = Address::new("", name, 0, "").entry();
+    let entry = Address::new("", name, 0, "").entry().to_owned();
     let (_, behind) = entry.split_once("}:").expect("a bucket");
     behind.split_once('@').expect("a version").0.to_owned()
 }
@@ -215,7 +215,7 @@ fn addresses() {
         assert_eq!(address.entry(), text(&vector, "entry"));
         assert_eq!(address.lease(), text(&vector, "lease"));
         assert_eq!(address.stage(&token), text(&vector, "stage"));
-        let neighbours: Vec<_> = address.neighbours().iter().map(Address::entry).collect();
+        let neighbours: Vec<_> = address.neighbours().iter().map(|other| other.entry().to_owned()).collect();
         assert_eq!(Value::from(neighbours), vector["neighbours"]);
     }
 }

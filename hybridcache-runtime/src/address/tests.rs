@@ -23,7 +23,7 @@ fn nasty_names() -> Vec<String> {
 /// A function's name as it stands in the name of a key.
 fn shown_name(text: &str) -> String {
     let address = Address::new("", text, 0, "");
-    let (_, behind) = address.base.split_once("}:").expect("a bucket");
+    let (_, behind) = address.base().split_once("}:").expect("a bucket");
     behind.split_once('@').expect("a version").0.to_owned()
 }
 
@@ -51,9 +51,9 @@ fn no_two_keys_share_a_name() {
         for version in [0, 1, 10, u32::MAX] {
             for argument in &arguments {
                 let address = Address::new("shop", function, version, argument);
-                for name in [address.entry(), address.lease(), address.stage(&TOKEN)] {
+                for name in [address.entry(), &address.lease(), &address.stage(&TOKEN)] {
                     let key = (function, version, argument);
-                    if let Some(other) = seen.insert(without_bucket(&name), key) {
+                    if let Some(other) = seen.insert(without_bucket(name), key) {
                         panic!("{other:?} and {key:?}: {name}");
                     }
                 }
@@ -77,7 +77,7 @@ fn no_two_namespaces_share_a_name() {
             StampName::of_tag(namespace, ""),
         ];
         let names = [
-            address.entry(),
+            address.entry().to_owned(),
             address.lease(),
             invalidation_channel(&channels(namespace)),
             wake_prefix(&channels(namespace)),
@@ -110,7 +110,7 @@ fn neighbours_are_in_one_slot_and_have_one_id() {
         let address = Address::new("shop", "orders::total", version, "7");
         let neighbours = address.neighbours();
         assert!(neighbours.contains(&address));
-        let slot = |address: &Address| address.base.split_once('}').map(|(slot, _)| slot.to_owned());
+        let slot = |address: &Address| address.base().split_once('}').map(|(slot, _)| slot.to_owned());
         assert!(neighbours.iter().all(|other| other.id() == address.id() && slot(other) == slot(&address)));
         assert!(neighbours.iter().all(|other| *other == Address::new("shop", "orders::total", other.version, "7")));
         neighbours.iter().map(|other| other.version).collect::<Vec<_>>()
@@ -157,7 +157,7 @@ proptest! {
     fn names_are_bounded_and_printable(namespace in ".*", function in ".*", version in any::<u32>(), argument in ".*") {
         let address = Address::new(&namespace, &function, version, &args(&argument));
         let slot = format!(":{:02x}}}", address.id() & 0xff);
-        for name in [address.entry(), address.lease(), address.stage(&TOKEN)] {
+        for name in [address.entry(), &address.lease(), &address.stage(&TOKEN)] {
             prop_assert!(name.len() <= 3 * READABLE + 60, "{}", name);
             prop_assert!(name.bytes().all(|byte| byte.is_ascii_graphic()));
             let in_slot = name.find('}').is_some_and(|at| name[..at + 1].ends_with(&slot));

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use smallvec::smallvec;
 
 use super::*;
 
@@ -14,7 +15,7 @@ fn header() -> Header {
         loaded_at: 1_000,
         fresh_until: 2_000,
         expires_at: 3_000,
-        stamps: vec![(1, 2), (3, 4)],
+        stamps: smallvec![(1, 2), (3, 4)],
     }
 }
 
@@ -128,9 +129,9 @@ fn stamps_must_be_there() {
     for stamps in [1_u16, 3, u16::MAX] {
         assert_eq!(trouble(&altered(&header(), 10, &stamps.to_le_bytes())), Undecodable::Length);
     }
-    let none = Header { stamps: vec![], ..header() };
+    let none = Header { stamps: smallvec![], ..header() };
     assert_eq!(decode(&encode(&none, b"p")), Ok((none, &b"p"[..])));
-    let many = Header { stamps: vec![(1, 2); usize::from(u16::MAX) + 1], ..header() };
+    let many = Header { stamps: smallvec![(1, 2); usize::from(u16::MAX) + 1], ..header() };
     assert_eq!(trouble(&encode(&many, b"p")), Undecodable::Length);
 }
 
@@ -150,7 +151,7 @@ fn any_header() -> impl Strategy<Value = Header> {
             loaded_at,
             fresh_until,
             expires_at,
-            stamps,
+            stamps: stamps.into(),
             ..header()
         },
     )

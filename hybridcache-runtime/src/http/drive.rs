@@ -74,7 +74,7 @@ where
                 Looked::OnlyIfCached => return Ok(self.visit.gateway_timeout(None)),
                 Looked::Pass(place, stored) => return self.pass(place, stored).await,
                 Looked::Mark(place, mark) => match place.slot.refresh(&mark) {
-                    Some(duty) => return self.look_after(Box::new(duty), place).await,
+                    Some(duty) => return self.look_after(duty, place).await,
                     None => return self.pass(Some(place), None).await,
                 },
                 Looked::Head(place, held) => return self.head(place, held).await,
@@ -93,7 +93,7 @@ where
     async fn refresh(&self, place: Place, held: &Held) {
         if let Some(duty) = place.slot.refresh(&held.entry) {
             let (work, _) = self.work(place, Arc::new(Mutex::new(Some(held.entry.clone()))));
-            fly(duty, work).outcome().await;
+            fly(duty, work).await;
         }
     }
 
@@ -103,7 +103,7 @@ where
         let visit = self.visit.clone();
         let refused: Refused = Arc::new(Mutex::new(stored.map(|held| held.entry)));
         match place.slot.join(move |entry| visit.accepts(entry), &refused).await {
-            Settled::Load(duty) => self.lead(*duty, place, refused).await,
+            Settled::Load(duty) => self.lead(duty, place, refused).await,
             Settled::Answered(outcome) => {
                 self.collapsed = true;
                 self.end(outcome, place, &refused)
@@ -112,9 +112,9 @@ where
     }
 
     /// Asks the handler where nobody waits for another: its answer is this request's, and may end that.
-    async fn look_after(self, duty: Box<Duty>, place: Place) -> Answered<B2, S::Error> {
+    async fn look_after(self, duty: Duty, place: Place) -> Answered<B2, S::Error> {
         let (work, direct) = self.work(place.clone(), Refused::default());
-        drop(fly(*duty, work));
+        drop(fly(duty, work));
         match (direct.await, self.asking.made()) {
             (Ok(told), _) => self.told(told),
             (Err(_), Some(page)) => Ok(self.visit.fresh(page, self.status(true))),
@@ -125,7 +125,7 @@ where
 
     async fn lead(&mut self, duty: Duty, place: Place, refused: Refused) -> Ended<B2, S::Error> {
         let (work, direct) = self.work(place.clone(), refused.clone());
-        let flying = Box::pin(fly(duty, work).outcome());
+        let flying = fly(duty, work);
         let (told, outcome) = match select(direct, flying).await {
             Either::Left((Ok(told), _)) => (Some(told), None),
             // It has nothing to tell, or nothing was loaded.

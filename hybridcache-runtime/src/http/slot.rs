@@ -116,7 +116,7 @@ impl Slot {
             claim.done();
             return None;
         };
-        Some(Duty { caller: self.caller(None), leader, goal: Goal::Refresh(claim), stale: Some(entry.clone()) })
+        Some(Duty::new(self.caller(None), leader, Goal::Refresh(claim), Some(entry.clone())))
     }
 
     fn seen(&self) -> Seen {

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
+use smallvec::SmallVec;
+
 use crate::entry::Entry;
 use crate::function::AlreadyHashed;
 use crate::sync::{Mutex, MutexGuard};
@@ -15,7 +17,7 @@ pub(crate) struct Held {
     shards: Box<[Mutex<Shard>]>,
 }
 
-type Shard = HashMap<u64, Vec<Arc<Entry>>, AlreadyHashed>;
+type Shard = HashMap<u64, SmallVec<[Arc<Entry>; 1]>, AlreadyHashed>;
 
 impl Held {
     pub(crate) fn new() -> Self {
@@ -40,7 +42,7 @@ impl Held {
     }
 
     pub(crate) fn with_id(&self, id: u64) -> Vec<Arc<Entry>> {
-        self.shard(id).get(&id).cloned().unwrap_or_default()
+        self.shard(id).get(&id).map(|entries| entries.to_vec()).unwrap_or_default()
     }
 
     fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {

@@ -10,14 +10,15 @@ use crate::address;
 
 /// The channels of a namespace, as one process sees them.
 pub(crate) struct Channels {
-    namespace: String,
+    /// What names of channels begin with, on a single server.
+    base: String,
     process: [u8; 8],
     is_sharded: bool,
 }
 
 impl Channels {
     pub(crate) fn new(namespace: &str, process: u64, is_sharded: bool) -> Self {
-        Self { namespace: namespace.to_owned(), process: process.to_le_bytes(), is_sharded }
+        Self { base: address::channels(namespace), process: process.to_le_bytes(), is_sharded }
     }
 
     /// The command that sends a message.
@@ -27,12 +28,12 @@ impl Channels {
 
     /// Where invalidations of what is in this group are told.
     pub(crate) fn invalidations(&self, group: &str) -> String {
-        address::invalidation_channel(&self.base(group))
+        address::invalidation_channel(self.base(group))
     }
 
     /// With a process's id behind it: where that process is told of keys in this group.
     pub(crate) fn wake_prefix(&self, group: &str) -> String {
-        address::wake_prefix(&self.base(group))
+        address::wake_prefix(self.base(group))
     }
 
     /// This process's own channel for this group.
@@ -45,7 +46,7 @@ impl Channels {
         [b":w:".as_slice(), &self.process].concat().into()
     }
 
-    fn base(&self, group: &str) -> String {
-        if self.is_sharded { group.to_owned() } else { address::channels(&self.namespace) }
+    fn base<'a>(&'a self, group: &'a str) -> &'a str {
+        if self.is_sharded { group } else { &self.base }
     }
 }

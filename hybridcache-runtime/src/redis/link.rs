@@ -22,7 +22,7 @@ use super::channels::Channels;
 use super::clock::Sample;
 use super::health::Health;
 use super::messages::{Inbox, Message};
-use super::scripts::{self, Invocation};
+use super::scripts;
 use super::wire::{Wire, unexpected};
 use crate::remote::{RemoteError, RemoteErrorKind};
 
@@ -157,54 +157,37 @@ impl Link {
         answered(self.batches.send(Commands(command, None)).await?.0)
     }
 
-    pub(crate) async fn run(&self, invocation: &Invocation) -> Result<Value, RemoteError> {
-        let reply = self.ask(invocation.by_hash()).await;
-        self.or_by_source(reply, invocation).await
-    }
-
     /// Runs a step right behind the staging of a value, in one round trip. Where the value was refused, the step finds
     /// none and says so.
-    pub(crate) async fn run_staged(&self, stage: Cmd, invocation: &Invocation) -> Result<Value, RemoteError> {
-        self.run_behind(stage, invocation).await?.1
+    pub(crate) async fn ask_staged(&self, stage: Cmd, step: Cmd) -> Result<Value, RemoteError> {
+        self.ask_both(stage, step).await?.1
     }
 
-    /// Runs a step right behind a command, in one round trip: the answers to both.
-    pub(crate) async fn run_behind(
+    /// Two commands, the second right behind the first, in one round trip: the answers to both.
+    pub(crate) async fn ask_both(
         &self,
-        command: Cmd,
-        invocation: &Invocation,
+        first: Cmd,
+        second: Cmd,
     ) -> Result<(Result<Value, RemoteError>, Result<Value, RemoteError>), RemoteError> {
         let place = self.batches.enter();
         let (first, second) = if place.is_alone {
             let mut pipeline = Pipeline::with_capacity(2);
-            pipeline.add_command(command).add_command(invocation.by_hash());
+            pipeline.add_command(first).add_command(second);
             let mut replies = Box::pin(self.wire.pipeline(&pipeline)).await?.into_iter();
             (replies.next(), replies.next())
         } else {
-            self.batches.send(Commands(command, Some(invocation.by_hash()))).await?
+            self.batches.send(Commands(first, Some(second))).await?
         };
-        Ok((answered(first), self.or_by_source(answered(second), invocation).await))
+        Ok((answered(first), answered(second)))
     }
 
-    /// Runs a step behind everything that was sent before; nobody waits for it.
-    pub(crate) fn run_detached(self: &Arc<Self>, invocation: Invocation) {
+    /// Sends a command behind everything that was sent before; nobody waits for it.
+    pub(crate) fn send_detached(self: &Arc<Self>, command: Cmd) {
         let link = self.clone();
         self.runtime.spawn(async move {
             // Not past what waits to be sent: it may be what this takes back.
-            let reply = link.batches.send(Commands(invocation.by_hash(), None)).await?.0;
-            link.or_by_source(answered(reply), &invocation).await
+            link.batches.send(Commands(command, None)).await.map(drop)
         });
-    }
-
-    async fn or_by_source(
-        &self,
-        reply: Result<Value, RemoteError>,
-        invocation: &Invocation,
-    ) -> Result<Value, RemoteError> {
-        match reply {
-            Err(error) if error.message.starts_with("NOSCRIPT") => Box::pin(self.call(&invocation.by_source())).await,
-            reply => reply,
-        }
     }
 }
 

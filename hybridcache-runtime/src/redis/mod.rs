@@ -36,7 +36,7 @@ use self::channels::Channels;
 use self::clock::ServerClock;
 use self::link::Link;
 use self::links::{Links, Purpose};
-use self::scripts::{Invocation, Step};
+use self::scripts::Step;
 use self::supervisor::{State, Uplink, supervise};
 use self::target::Target;
 use self::wire::unexpected;
@@ -123,14 +123,10 @@ impl RedisTier {
         self.uplink.purpose.process.to_le_bytes()
     }
 
-    fn acquisition(&self, key: &Address, token: Token, lease: Duration, seen: &[u8]) -> Invocation {
-        Invocation::new(Step::Acquire)
-            .key(key.entry())
-            .key(key.lease())
-            .argument(token.to_bytes())
-            .argument(millis(lease))
-            .argument(seen)
-            .argument(self.origin())
+    fn acquisition(&self, key: &Address, token: Token, lease: Duration, seen: &[u8]) -> Cmd {
+        let mut step = Step::Acquire.on(&[key.entry(), &key.lease()]);
+        step.arg(&token.to_bytes()).arg(millis(lease)).arg(seen).arg(&self.origin());
+        step
     }
 }
 
@@ -167,7 +163,7 @@ impl Remote for RedisTier {
         seen: &'a [u8],
     ) -> RemoteFuture<'a, Acquired> {
         let step = self.acquisition(key, token, lease, seen);
-        Box::pin(async move { acquired(&self.link(key)?.run(&step).await?) })
+        Box::pin(async move { acquired(&self.link(key)?.ask(step).await?) })
     }
 
     fn fetch_and_acquire<'a>(
@@ -178,15 +174,16 @@ impl Remote for RedisTier {
     ) -> RemoteFuture<'a, (Option<Vec<u8>>, Acquired)> {
         let (get, step) = (get(key), self.acquisition(key, token, lease, &[]));
         Box::pin(async move {
-            let (entry, lease) = self.link(key)?.run_behind(get, &step).await?;
+            let (entry, lease) = self.link(key)?.ask_both(get, step).await?;
             Ok((stamps::entry_bytes(entry)?, acquired(&lease?)?))
         })
     }
 
     fn renew<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, bool> {
-        let step = Invocation::new(Step::Renew).key(key.lease()).argument(token.to_bytes()).argument(millis(lease));
+        let mut step = Step::Renew.on(&[&key.lease()]);
+        step.arg(&token.to_bytes()).arg(millis(lease));
         Box::pin(async move {
-            match self.link(key)?.run(&step).await? {
+            match self.link(key)?.ask(step).await? {
                 Value::Int(renewed) => Ok(renewed == 1),
                 _ => Err(unexpected("renew")),
             }
@@ -194,15 +191,15 @@ impl Remote for RedisTier {
     }
 
     fn release(&self, key: &Address, token: Token) {
-        let step = Invocation::new(Step::Release)
-            .key(key.lease())
-            .argument(token.to_bytes())
-            .argument(self.channels().publish())
-            .argument(self.channels().wake_prefix(key.group()))
-            .argument(key.id().to_le_bytes());
+        let channels = self.channels();
+        let mut step = Step::Release.on(&[&key.lease()]);
+        step.arg(&token.to_bytes())
+            .arg(channels.publish())
+            .arg(&*channels.wake_prefix(key.group()))
+            .arg(&key.id().to_le_bytes());
         // Without a link the lease ends by itself.
         if let Ok(link) = self.link(key) {
-            link.run_detached(step);
+            link.send_detached(step);
         }
     }
 
@@ -214,31 +211,32 @@ impl Remote for RedisTier {
         ttl: Duration,
     ) -> RemoteFuture<'a, Published> {
         let stage = key.stage(&token);
-        let step = Invocation::new(Step::Publish)
-            .key(key.entry())
-            .key(key.lease())
-            .key(stage.as_str())
-            .argument(token.to_bytes())
-            .argument(millis(ttl))
-            .argument(self.channels().publish())
-            .argument(self.channels().wake_prefix(key.group()))
-            .argument(key.id().to_le_bytes());
-        Box::pin(async move { published(&self.link(key)?.run_staged(set_stage(&stage, &entry), &step).await?) })
+        let channels = self.channels();
+        let mut step = Step::Publish.on(&[key.entry(), &key.lease(), &stage]);
+        step.arg(&token.to_bytes())
+            .arg(millis(ttl))
+            .arg(channels.publish())
+            .arg(&*channels.wake_prefix(key.group()))
+            .arg(&key.id().to_le_bytes());
+        let stage = set_stage(&stage, &entry);
+        Box::pin(async move { published(&self.link(key)?.ask_staged(stage, step).await?) })
     }
 
     fn put<'a>(&'a self, key: &'a Address, token: Token, entry: Vec<u8>, ttl: Duration) -> RemoteFuture<'a, Published> {
-        let stage = key.stage(&token);
-        let own = Invocation::new(Step::Put).key(key.entry()).key(key.lease()).key(stage.as_str());
-        let others = key.neighbours().into_iter().filter(|neighbour| neighbour != key);
-        let step = others
-            .fold(own, |step, other| step.key(other.entry()).key(other.lease()))
-            .argument(millis(ttl))
-            .argument(self.channels().publish())
-            .argument(self.channels().invalidations(key.group()))
-            .argument(self.channels().wake_prefix(key.group()))
-            .argument(key.id().to_le_bytes())
-            .argument(self.origin());
-        Box::pin(async move { published(&self.link(key)?.run_staged(set_stage(&stage, &entry), &step).await?) })
+        let (stage, channels) = (key.stage(&token), self.channels());
+        let mut names = vec![key.entry().to_owned(), key.lease(), stage.clone()];
+        for other in key.neighbours().iter().filter(|neighbour| *neighbour != key) {
+            names.extend([other.entry().to_owned(), other.lease()]);
+        }
+        let mut step = Step::Put.on(&names);
+        step.arg(millis(ttl))
+            .arg(channels.publish())
+            .arg(&*channels.invalidations(key.group()))
+            .arg(&*channels.wake_prefix(key.group()))
+            .arg(&key.id().to_le_bytes())
+            .arg(&self.origin());
+        let stage = set_stage(&stage, &entry);
+        Box::pin(async move { published(&self.link(key)?.ask_staged(stage, step).await?) })
     }
 
     fn invalidate<'a>(&'a self, key: &'a Address, mode: Invalidation) -> RemoteFuture<'a, ()> {
@@ -246,17 +244,16 @@ impl Remote for RedisTier {
             Invalidation::Delete => "D",
             Invalidation::Expire => "S",
         };
-        let versions = key.neighbours();
-        let step = versions
-            .iter()
-            .fold(Invocation::new(Step::Invalidate), |step, version| step.key(version.entry()).key(version.lease()))
-            .argument(self.channels().publish())
-            .argument(self.channels().invalidations(key.group()))
-            .argument(self.channels().wake_prefix(key.group()))
-            .argument(key.id().to_le_bytes())
-            .argument(mode)
-            .argument(self.origin());
-        Box::pin(async move { self.link(key)?.run(&step).await.map(drop) })
+        let (versions, channels) = (key.neighbours(), self.channels());
+        let names: Vec<_> = versions.iter().flat_map(|other| [other.entry().to_owned(), other.lease()]).collect();
+        let mut step = Step::Invalidate.on(&names);
+        step.arg(channels.publish())
+            .arg(&*channels.invalidations(key.group()))
+            .arg(&*channels.wake_prefix(key.group()))
+            .arg(&key.id().to_le_bytes())
+            .arg(mode)
+            .arg(&self.origin());
+        Box::pin(async move { self.link(key)?.ask(step).await.map(drop) })
     }
 
     fn restamp<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, ()> {
@@ -291,8 +288,8 @@ fn set_stage(key: &str, entry: &[u8]) -> Cmd {
 }
 
 /// As Redis takes it: at least one, and far from overflowing its clock.
-fn millis(duration: Duration) -> String {
-    duration.as_millis().clamp(1, 1 << 52).to_string()
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().clamp(1, 1 << 52) as u64
 }
 
 fn acquired(reply: &Value) -> Result<Acquired, RemoteError> {

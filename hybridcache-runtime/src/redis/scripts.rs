@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use redis::{Cmd, Pipeline, Script};
+use redis::{Arg, Cmd, Pipeline, Script};
 
 /// One atomic step of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +28,22 @@ const SOURCES: [&str; 6] = [
 /// By the name the server knows them under.
 static SCRIPTS: LazyLock<[Script; 6]> = LazyLock::new(|| SOURCES.map(Script::new));
 
+/// What the name of a script's command, its hash and the numbers take.
+const FRAME: usize = 80;
+
+/// Most steps have no more words.
+const WORDS: usize = 12;
+
 impl Step {
-    fn source(self) -> &'static str {
-        SOURCES[self as usize]
+    /// The command that runs it on these keys; the arguments are to be added. The server has the script, most of the time.
+    pub(crate) fn on<K: AsRef<str>>(self, keys: &[K]) -> Cmd {
+        let bytes: usize = keys.iter().map(|key| key.as_ref().len()).sum();
+        let mut command = Cmd::with_capacity(WORDS, FRAME + 2 * bytes);
+        command.arg("EVALSHA").arg(self.hash()).arg(keys.len());
+        keys.iter().for_each(|key| {
+            command.arg(key.as_ref());
+        });
+        command
     }
 
     fn hash(self) -> &'static str {
@@ -38,59 +51,20 @@ impl Step {
     }
 }
 
-/// One run of a step.
-#[derive(Clone, Debug)]
-pub(crate) struct Invocation {
-    step: Step,
-    keys: usize,
-    /// Keys, then arguments, one behind the other.
-    words: Vec<u8>,
-    /// Where each word ends.
-    ends: Vec<usize>,
-}
-
-/// What most words take, and how many there are.
-const BYTES: usize = 512;
-const WORDS: usize = 12;
-
-impl Invocation {
-    pub(crate) fn new(step: Step) -> Self {
-        Self { step, keys: 0, words: Vec::with_capacity(BYTES), ends: Vec::with_capacity(WORDS) }
-    }
-
-    /// Adds a key. All keys come before the first argument.
-    pub(crate) fn key(mut self, key: impl AsRef<[u8]>) -> Self {
-        debug_assert_eq!(self.keys, self.ends.len(), "a key after an argument");
-        self.keys += 1;
-        self.argument(key)
-    }
-
-    pub(crate) fn argument(mut self, argument: impl AsRef<[u8]>) -> Self {
-        self.words.extend_from_slice(argument.as_ref());
-        self.ends.push(self.words.len());
-        self
-    }
-
-    /// The usual way: the server has the script.
-    pub(crate) fn by_hash(&self) -> Cmd {
-        self.command("EVALSHA", self.step.hash())
-    }
-
-    /// Where the server has lost it (a restart, `SCRIPT FLUSH`): this teaches it anew.
-    pub(crate) fn by_source(&self) -> Cmd {
-        self.command("EVAL", self.step.source())
-    }
-
-    fn command(&self, name: &str, script: &str) -> Cmd {
-        let mut command = Cmd::with_capacity(self.ends.len() + 3, self.words.len() + script.len() + 16);
-        command.arg(name).arg(script).arg(self.keys);
-        let mut start = 0;
-        for &end in &self.ends {
-            command.arg(&self.words[start..end]);
-            start = end;
+/// The same command for a server that has lost the script (a restart, `SCRIPT FLUSH`): this teaches it anew. `None` if it runs
+/// none of ours.
+pub(crate) fn by_source(command: &Cmd) -> Option<Cmd> {
+    let mut words = command.args_iter();
+    let (Some(Arg::Simple(b"EVALSHA")), Some(Arg::Simple(hash))) = (words.next(), words.next()) else { return None };
+    let place = SCRIPTS.iter().position(|script| script.get_hash().as_bytes() == hash)?;
+    let mut command = redis::cmd("EVAL");
+    command.arg(SOURCES[place]);
+    for word in words {
+        if let Arg::Simple(word) = word {
+            command.arg(word);
         }
-        command
     }
+    Some(command)
 }
 
 /// Loads all scripts into the server.

@@ -6,6 +6,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisError, ServerError, Value};
 
 use super::health::Health;
+use super::scripts;
 use crate::remote::{RemoteError, RemoteErrorKind};
 
 /// One connection for commands.
@@ -16,6 +17,11 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) async fn call(&self, command: &Cmd) -> Result<Value, RemoteError> {
+        let answer = self.call_once(command).await;
+        self.or_by_source(answer, command).await
+    }
+
+    async fn call_once(&self, command: &Cmd) -> Result<Value, RemoteError> {
         match self.commands.clone().send_packed_command(command).await {
             Ok(Value::ServerError(error)) => Err(self.refused(&error)),
             Ok(value) => Ok(value),
@@ -30,11 +36,27 @@ impl Wire {
         if replies.len() != commands.len() {
             return Err(unexpected("a pipeline"));
         }
-        let replies = replies.into_iter().map(|reply| match reply {
-            Value::ServerError(error) => Err(self.refused(&error)),
-            value => Ok(value),
-        });
-        Ok(replies.collect())
+        let mut answers = Vec::with_capacity(replies.len());
+        for (reply, command) in replies.into_iter().zip(commands.cmd_iter()) {
+            let answer = match reply {
+                Value::ServerError(error) => Err(self.refused(&error)),
+                value => Ok(value),
+            };
+            answers.push(self.or_by_source(answer, command).await);
+        }
+        Ok(answers)
+    }
+
+    /// Where the server has lost a script.
+    async fn or_by_source(&self, answer: Result<Value, RemoteError>, command: &Cmd) -> Result<Value, RemoteError> {
+        match answer {
+            Err(error) if error.message.starts_with("NOSCRIPT") => match scripts::by_source(command) {
+                // In its own box, which others do not pay for.
+                Some(command) => Box::pin(async move { self.call_once(&command).await }).await,
+                None => Err(error),
+            },
+            answer => answer,
+        }
     }
 
     /// The server said no. Some answers mean that another server is the right one by now.

@@ -16,8 +16,8 @@ fn slots_are_those_of_the_server() {
         }
         let key = Address::new(namespace, "f", 3, "7");
         let token = Token { process: 1, attempt: 2 };
-        for name in [key.entry(), key.lease(), key.stage(&token), key.neighbours()[0].entry()] {
-            assert_eq!(of_server(&name), Reply::Integer(slot(key.group()).into()), "{name}");
+        for name in [key.entry(), &key.lease(), &key.stage(&token), key.neighbours()[0].entry()] {
+            assert_eq!(of_server(name), Reply::Integer(slot(key.group()).into()), "{name}");
         }
         let stamp = StampName::of_tag(namespace, "org:9").key;
         assert_eq!(of_server(&stamp), Reply::Integer(slot(&stamp).into()), "{stamp}");

@@ -18,7 +18,7 @@ async fn everybody_gets_the_answer_to_what_was_asked() {
     for id in 0..500 {
         server.command(&[b"SET", numbered(id).entry().as_bytes(), id.to_string().as_bytes()]);
     }
-    plant_garbage(&server, &numbered(7).entry(), 0);
+    plant_garbage(&server, numbered(7).entry(), 0);
     for _ in 0..4 {
         let given_up: Vec<_> = (0..100).map(numbered).collect();
         let mut leaving: Vec<_> = given_up.iter().map(|key| process.tier.fetch(key, &[])).collect();

@@ -77,7 +77,7 @@ async fn messages_of_all_groups_arrive() {
 async fn a_slot_that_moves_begins_a_new_stream() {
     let cluster = RedisCluster::start();
     let process = process(&cluster, 1).await;
-    let (slot, from) = cluster.owner(&cluster.nodes[0], &key().entry());
+    let (slot, from) = cluster.owner(&cluster.nodes[0], key().entry());
     let to = cluster.nodes.iter().find(|node| node.port() != from.port()).unwrap();
     cluster.move_slot(slot, from, to);
     eventually("a new stream", || process.connections() >= 2).await;

@@ -1,7 +1,7 @@
 //! What each step of the protocol promises.
 
 use super::*;
-use crate::redis::scripts::{Invocation, Step};
+use crate::redis::scripts::Step;
 
 /// Killed by: granting a held lease; not registering; registering each time.
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn deleting_takes_all_versions_and_their_leases() {
     let held = b.tier.acquire(&next, b.token(1), LEASE, &a.token(1).to_bytes()).await.unwrap();
     assert!(matches!(held, Acquired::Held(_)));
     a.tier.invalidate(&own, Invalidation::Delete).await.unwrap();
-    assert_eq!(server.keys("*"), [far.entry(), far.lease()]);
+    assert_eq!(server.keys("*"), [far.entry(), &far.lease()]);
     let id = key().id();
     b.hears(&server, &[Event::Woken(id, Wake::Released), Event::Invalidated(id, Invalidation::Delete, 1)]).await;
     a.hears(&server, &[]).await;
@@ -221,7 +221,7 @@ async fn whatever_stands_at_the_entry_is_a_miss_and_overwritten() {
     let server = RedisServer::start();
     let process = Process::start(&server, 1).await;
     let key = key();
-    for kind in (0..).take_while(|&kind| plant_garbage(&server, &key.entry(), kind)) {
+    for kind in (0..).take_while(|&kind| plant_garbage(&server, key.entry(), kind)) {
         let token = process.token(kind as u64);
         let found = process.fetch(&key).await.unwrap_or_default();
         let seen = &found[found.len().min(16)..found.len().min(32)];
@@ -231,12 +231,12 @@ async fn whatever_stands_at_the_entry_is_a_miss_and_overwritten() {
         assert_eq!(process.fetch(&key).await, Some(entry(token)));
     }
     for mode in [Invalidation::Delete, Invalidation::Expire] {
-        for kind in (0..).take_while(|&kind| plant_garbage(&server, &key.entry(), kind)) {
+        for kind in (0..).take_while(|&kind| plant_garbage(&server, key.entry(), kind)) {
             process.lease_over_garbage(&key).await;
             process.tier.invalidate(&key, mode).await.unwrap();
             assert!(!exists(&server, &key.lease()), "{kind}");
             let is_string = process.fetch(&key).await.is_some();
-            assert_eq!(exists(&server, &key.entry()), is_string, "{kind}: another type is gone");
+            assert_eq!(exists(&server, key.entry()), is_string, "{kind}: another type is gone");
         }
     }
 }
@@ -258,8 +258,9 @@ async fn whatever_stands_at_the_lease_is_no_lease() {
     let plant = |kind| plant_garbage(&server, &key.lease(), kind);
     for kind in (0..).take_while(|&kind| plant(kind)) {
         assert!(!process.tier.renew(&key, token, LEASE).await.unwrap(), "{kind}");
-        let release = Invocation::new(Step::Release).key(key.lease()).argument(token.to_bytes());
-        let released = process.tier.link(&key).unwrap().run(&release).await.unwrap();
+        let mut release = Step::Release.on(&[key.lease()]);
+        release.arg(&token.to_bytes());
+        let released = process.tier.link(&key).unwrap().ask(release).await.unwrap();
         assert_eq!(released, redis::Value::Int(0), "{kind}");
         assert_eq!(process.publish(&key, token).await, Published::Fenced, "{kind}");
         assert_eq!(server.keys("*"), [key.lease()], "{kind}: no stage is left");
