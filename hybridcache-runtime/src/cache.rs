@@ -10,10 +10,11 @@ use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
 use crate::budget::Budget;
+use crate::call_key::{Key, Lookup, PlainKey};
 use crate::clock::{Clock, Millis};
 use crate::complaints::{Complaints, MINUTE};
 use crate::entry::{Entry, State};
-use crate::function::{Function, Functions, Instance, Key, Lookup, PlainKey};
+use crate::function::{Function, Functions, Instance};
 use crate::key::KeyBuf;
 use crate::local::Local;
 use crate::recovery::Recovery;

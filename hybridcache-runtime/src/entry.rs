@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use once_cell::race::OnceBox;
 
+use crate::call_key::PlainKey;
 use crate::clock::{Clock, Millis};
-use crate::function::PlainKey;
 use crate::stamps::Seen;
 use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::trust::{Proof, Trusted};

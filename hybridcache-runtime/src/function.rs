@@ -1,17 +1,15 @@
-//! Which function a call belongs to, and the key of one call of it in this process.
+//! Which function a call belongs to.
 
 use std::any::{TypeId, type_name};
 use std::collections::HashMap;
-use std::fmt;
-use std::hash::{BuildHasher, Hash, Hasher};
-use std::ops::Deref;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tracing::warn;
 
-use crate::address::{self, Address};
+use crate::address::Address;
 use crate::forecast::Forecast;
-use crate::key::{KeyBuf, SHORT};
+use crate::hashed::AlreadyHashed;
 use crate::stamps::{Seen, Settled, Stamp};
 use crate::stats::Counters;
 
@@ -106,6 +104,12 @@ pub struct Instance<'a> {
 }
 
 impl Instance<'_> {
+    /// Whether others may go by the same name, on purpose.
+    #[inline]
+    pub(crate) fn is_named(&self) -> bool {
+        self.site.explicit
+    }
+
     /// `crate::module::function`, `crate::module::Type::function`, generics appended; or the explicit name.
     fn name(&self) -> String {
         let Site { module, function, explicit, .. } = self.site;
@@ -119,6 +123,20 @@ impl Instance<'_> {
             name.push_str(&format!("<{}>", generics.join(",")));
         }
         name
+    }
+}
+
+/// What [`Function::is`] compares.
+impl Hash for Instance<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.site.id);
+        if let Some(receiver) = &self.receiver {
+            receiver.id.hash(state);
+        }
+        for generic in self.generics {
+            generic.id.hash(state);
+        }
     }
 }
 
@@ -154,8 +172,13 @@ impl Function {
         self.settled.share(seen)
     }
 
+    /// Where its entry stands in a shared tier; `id` and `args` are of the key.
+    pub(crate) fn address(&self, id: u64, args: &str) -> Address {
+        Address::with_id(id, &self.namespace, &self.name, self.site.version, args)
+    }
+
     #[inline]
-    fn is(&self, instance: &Instance<'_>) -> bool {
+    pub(crate) fn is(&self, instance: &Instance<'_>) -> bool {
         self.site.id == instance.site.id && self.receiver == instance.receiver && *self.generics == *instance.generics
     }
 }
@@ -227,204 +250,4 @@ fn is_first_of_its_name(name: &Arc<str>, instance: &Instance<'_>) -> bool {
         );
     }
     first
-}
-
-/// The key of one call in one cache object: the function and the canonical text of its arguments.
-#[derive(Debug)]
-pub(crate) struct Key {
-    plain: PlainKey,
-    id: u64,
-    address: OnceLock<Address>,
-}
-
-impl Deref for Key {
-    type Target = PlainKey;
-
-    fn deref(&self) -> &PlainKey {
-        &self.plain
-    }
-}
-
-impl Key {
-    pub(crate) fn new(plain: PlainKey) -> Self {
-        Self { id: plain.id(), plain, address: OnceLock::new() }
-    }
-
-    /// What messages call it, the same for all versions of the function.
-    pub(crate) fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// Where it stands in a shared tier.
-    pub(crate) fn address(&self) -> &Address {
-        let Function { namespace, name, site, .. } = &*self.function;
-        self.address.get_or_init(|| Address::with_id(self.id, namespace, name, site.version, self.text()))
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` of `{}`", self.address().readable(), self.function.name())
-    }
-}
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        self.plain == other.plain
-    }
-}
-
-impl Eq for Key {}
-
-/// All of a [`Key`] that an entry in memory needs: there may be millions.
-#[derive(Clone, Debug)]
-pub(crate) struct PlainKey {
-    hash: u64,
-    pub(crate) function: Arc<Function>,
-    args: Args,
-}
-
-impl PlainKey {
-    /// `function` is what the lookup's instance resolved to.
-    pub(crate) fn new(lookup: &Lookup<'_>, function: Arc<Function>) -> Self {
-        Self { hash: lookup.hash, function, args: Args::new(lookup.args) }
-    }
-
-    pub(crate) fn args(&self) -> &[u8] {
-        self.args.as_bytes()
-    }
-
-    /// The seeded hash of all of it.
-    #[inline]
-    pub(crate) fn hash(&self) -> u64 {
-        self.hash
-    }
-
-    fn text(&self) -> &str {
-        // As `KeyBuf::as_str` has it.
-        str::from_utf8(self.args()).expect("only ASCII is written")
-    }
-
-    /// As [`Key::id`], computed.
-    pub(crate) fn id(&self) -> u64 {
-        address::id(self.function.name(), self.text())
-    }
-
-    /// Whether this is the key that is looked for.
-    #[inline]
-    pub(crate) fn is(&self, lookup: &Lookup<'_>) -> bool {
-        self.args.are(lookup.args) && self.function.is(lookup.instance)
-    }
-}
-
-impl PartialEq for PlainKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.hash == other.hash && Arc::ptr_eq(&self.function, &other.function) && self.args() == other.args()
-    }
-}
-
-impl Eq for PlainKey {}
-
-/// Most texts are short: those allocate nothing.
-#[derive(Clone, Debug)]
-enum Args {
-    Short { len: u8, padded: [u8; SHORT] },
-    Long(Box<[u8]>),
-}
-
-impl Args {
-    fn new(key: &KeyBuf) -> Self {
-        match u8::try_from(key.as_bytes().len()) {
-            Ok(len) if usize::from(len) <= SHORT => Self::Short { len, padded: *key.padded() },
-            _ => Self::Long(key.as_bytes().into()),
-        }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        match self {
-            // Never longer than what there is.
-            Self::Short { len, padded } => padded.get(..usize::from(*len)).unwrap_or_default(),
-            Self::Long(bytes) => bytes,
-        }
-    }
-
-    #[inline]
-    fn are(&self, key: &KeyBuf) -> bool {
-        match self {
-            // A text of a known size is compared in place, without a call.
-            Self::Short { len, padded } => usize::from(*len) == key.len_on_stack() && padded == key.padded(),
-            Self::Long(bytes) => **bytes == *key.as_bytes(),
-        }
-    }
-}
-
-/// A [`PlainKey`] that borrows everything: what a hit looks up with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lookup<'a> {
-    hash: u64,
-    instance: &'a Instance<'a>,
-    args: &'a KeyBuf,
-}
-
-impl<'a> Lookup<'a> {
-    /// The hasher is seeded: users choose the arguments, and must not be able to make keys collide.
-    #[inline]
-    pub(crate) fn new(instance: &'a Instance<'a>, args: &'a KeyBuf, hashing: &foldhash::fast::RandomState) -> Self {
-        let mut hasher = hashing.build_hasher();
-        hasher.write_u64(instance.site.id);
-        if let Some(receiver) = &instance.receiver {
-            receiver.id.hash(&mut hasher);
-        }
-        for generic in instance.generics {
-            generic.id.hash(&mut hasher);
-        }
-        match args.numbers() {
-            // Functions of one explicit name may write the same text by other means.
-            Some(numbers) if !instance.site.explicit => numbers.iter().for_each(|number| hasher.write_u64(*number)),
-            _ => hasher.write(args.as_bytes()),
-        }
-        Self { hash: hasher.finish(), instance, args }
-    }
-
-    /// As if it collided with others.
-    #[cfg(test)]
-    pub(crate) fn with_hash(self, hash: u64) -> Self {
-        Self { hash, ..self }
-    }
-
-    pub(crate) fn instance(&self) -> &'a Instance<'a> {
-        self.instance
-    }
-
-    #[inline]
-    pub(crate) fn hash(&self) -> u64 {
-        self.hash
-    }
-}
-
-/// For maps whose keys bring their hash along.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct AlreadyHashed(u64);
-
-impl Hasher for AlreadyHashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    /// Keys write one `u64` and never come here.
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-impl BuildHasher for AlreadyHashed {
-    type Hasher = Self;
-
-    fn build_hasher(&self) -> Self {
-        *self
-    }
 }

@@ -5,9 +5,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::cache::HybridCache;
+use crate::call_key::Key;
 use crate::entry::Entry;
 use crate::error::Error;
-use crate::function::{Instance, Key};
+use crate::function::Instance;
 use crate::key::KeyBuf;
 use crate::remote::Invalidation;
 use crate::settings::{Plan, Settings};

@@ -8,7 +8,7 @@ use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::budget::Budget;
-use crate::function::Key;
+use crate::call_key::Key;
 use crate::remote::{Acquired, Published, Remote, RemoteError, Token};
 
 /// A lease lives this long unless renewed: how long the fleet waits for a load whose process died.

@@ -15,6 +15,8 @@ mod breaker;
 mod budget;
 mod builder;
 mod cache;
+mod call_key;
+mod caller;
 mod clock;
 mod codec;
 mod complaints;
@@ -27,6 +29,7 @@ mod forecast;
 mod function;
 mod global;
 mod handle;
+mod hashed;
 #[cfg(feature = "http")]
 pub mod http;
 mod journal;

@@ -3,43 +3,32 @@
 //! 1. [`begin`] looks in memory. A fresh value, or a stale one that is being refreshed, is returned there and then.
 //! 2. [`Cold::join`] decides what the call is: a stale hit, a bypass, a refresh, or a miss. A miss joins the key's flight
 //!    and waits, or it is this call's [`Turn`] to load. Only then are arguments cloned.
-//! 3. [`Turn::load`] runs the load in a task of its own ([`crate::refresh::lead`]), and waits for it like everybody.
+//! 3. [`Turn::load`] runs the load in a task of its own ([`fly`]), and waits for it like everybody.
 //!
 //! The engine is compiled once: from `join` on it knows no types, and `answer` puts them on again.
 
-use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::ready;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout_at};
-use tracing::Span;
 
 use crate::cache::HybridCache;
+use crate::call_key::{Key, Lookup};
+use crate::caller::{Caller, Duty, Next, Settled, fly, wait};
 use crate::clock::Millis;
 use crate::entry::{Entry, RefreshClaim, State};
-use crate::flight::{Claim, Flights, Joined, Joiner, Leader};
-use crate::function::{Instance, Key, Lookup};
+use crate::function::Instance;
 use crate::key::KeyBuf;
 use crate::outcome::Outcome;
-use crate::pilot::Pilot;
-use crate::refresh::{Errand, Goal, lead};
-use crate::scope::{self, Frame, Mode};
+use crate::refresh::Goal;
+use crate::scope::{self, Mode};
 use crate::settings::{Plan, Settings};
 use crate::shape::{Returned, Shape, typed_error};
-use crate::stamps::Seen;
-use crate::stats::count;
-use crate::work::{Loaded, WAIT, Work};
-
-/// How late a load's timeout may come to be known on a busy runtime.
-const SLACK: Duration = Duration::from_millis(250);
+use crate::work::{Loaded, Work};
 
 /// What a look into memory gave.
 #[derive(Debug)]
@@ -70,46 +59,6 @@ struct Call {
 pub struct Turn<S: Shape> {
     duty: Duty,
     timed_out: Option<fn() -> S::Return>,
-}
-
-/// The same without its types.
-pub(crate) struct Duty {
-    errand: Box<Errand>,
-    /// The load that this call is part of.
-    frame: Option<Arc<Frame>>,
-    /// What the caller gets meanwhile.
-    stale: Option<Arc<Entry>>,
-}
-
-/// Who asks, and until when.
-pub(crate) struct Caller {
-    pub(crate) cache: HybridCache,
-    pub(crate) key: Arc<Key>,
-    pub(crate) plan: Plan,
-    pub(crate) deadline: Instant,
-    /// The load that this call is part of.
-    pub(crate) frame: Option<Arc<Frame>>,
-}
-
-/// What becomes of a call.
-enum Next {
-    Settled(Settled),
-    /// Somebody loads.
-    Wait(Caller, Joiner),
-}
-
-/// What has become of a call.
-pub(crate) enum Settled {
-    Answered(Outcome),
-    Load(Duty),
-}
-
-/// What a caller who has started a flight gets of it.
-pub(crate) enum Landing {
-    /// It goes on in the background.
-    Meanwhile(Arc<Entry>),
-    Awaited(Joiner),
-    Piloted(Pilot),
 }
 
 /// Looks in memory: all that a hit costs.
@@ -218,13 +167,13 @@ fn join(call: Call, plan: Plan) -> Next {
         // Outside of a runtime nothing can run in the background.
         (Some((entry, claim)), _) if Handle::try_current().is_err() => {
             claim.done();
-            answered(Outcome::Value(entry))
+            Next::answered(Outcome::Value(entry))
         }
         (Some((entry, claim)), _) => match caller.flights().lead(&caller.key, caller.seen()) {
             Some(leader) => caller.load(leader, Goal::Refresh(claim), Some(entry)),
             None => {
                 claim.done();
-                answered(Outcome::Value(entry))
+                Next::answered(Outcome::Value(entry))
             }
         },
         (None, Mode::Bypass) => caller.load_alone(Goal::Alone),
@@ -234,176 +183,6 @@ fn join(call: Call, plan: Plan) -> Next {
             caller.load(leader, Goal::Anew, None)
         }
         (None, Mode::Normal) => caller.join_or_lead(),
-    }
-}
-
-fn answered(outcome: Outcome) -> Next {
-    Next::Settled(Settled::Answered(outcome))
-}
-
-/// Waits for the flight that a caller has joined, and for the next one where that one is not for it.
-async fn wait(mut caller: Caller, mut joiner: Joiner) -> Settled {
-    count(&caller.key.function.counters.joined);
-    loop {
-        if caller.frame.is_some() {
-            joiner.hurry();
-        }
-        let next = match caller.landing_of(joiner).await {
-            Some(Joined::Outcome(outcome)) if caller.can_have(&outcome) => answered(outcome),
-            Some(Joined::Retry) => caller.join_or_lead(),
-            // The error is not to be had twice: load now, and not one after the other.
-            Some(Joined::Outcome(_)) => match caller.flights().lead(&caller.key, caller.seen()) {
-                Some(leader) => caller.lead(leader),
-                None => caller.load_alone(Goal::Alone),
-            },
-            None => caller.load_alone(Goal::Overdue),
-        };
-        match next {
-            Next::Settled(settled) => return settled,
-            Next::Wait(again, other) => (caller, joiner) = (again, other),
-        }
-    }
-}
-
-/// Starts a flight: in this caller where it has to look into the shared tier first, else in a task.
-pub(crate) fn fly(duty: Duty, work: Work) -> Landing {
-    let Duty { errand, frame, stale } = duty;
-    let (joiner, work) = (errand.leader.caller(), work.within(frame));
-    if errand.looks_first() {
-        return Landing::Piloted(Pilot::new(joiner, lead(errand, work)));
-    }
-    errand.spawn(work);
-    match stale {
-        Some(stale) => {
-            count(&stale.meta.key.function.counters.refreshes);
-            Landing::Meanwhile(stale)
-        }
-        None => Landing::Awaited(joiner),
-    }
-}
-
-impl Future for Landing {
-    type Output = Outcome;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        let joined = match self.get_mut() {
-            Self::Meanwhile(stale) => return Poll::Ready(Outcome::Value(stale.clone())),
-            Self::Awaited(joiner) => joiner.poll_unpin(context),
-            Self::Piloted(pilot) => pilot.poll_unpin(context),
-        };
-        joined.map(|joined| match joined {
-            Joined::Outcome(outcome) => outcome,
-            Joined::Retry => Outcome::Abandoned,
-        })
-    }
-}
-
-impl Duty {
-    /// `stale`: what the caller gets meanwhile.
-    pub(crate) fn new(caller: Caller, leader: Leader, goal: Goal, stale: Option<Arc<Entry>>) -> Self {
-        let Caller { cache, key, plan, deadline, frame } = caller;
-        let expects_a_miss = matches!(goal, Goal::Value) && cache.expects_a_miss(&key);
-        let (nested, span) = (frame.is_some(), Span::current());
-        let errand = Box::new(Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span });
-        Self { errand, frame, stale }
-    }
-}
-
-impl Caller {
-    /// As it calls now.
-    pub(crate) fn new(cache: HybridCache, key: Arc<Key>, plan: Plan) -> Self {
-        let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
-        Self { cache, key, plan, deadline, frame: scope::frame() }
-    }
-
-    /// Waits for somebody else's load, unless it is this caller's turn to load.
-    #[cfg(feature = "http")]
-    pub(crate) async fn settle(self) -> Settled {
-        match self.join_or_lead() {
-            Next::Settled(settled) => settled,
-            Next::Wait(caller, joiner) => wait(caller, joiner).await,
-        }
-    }
-
-    fn flights(&self) -> &Arc<Flights> {
-        &self.cache.local().flights
-    }
-
-    fn seen(&self) -> Seen {
-        self.cache.seen(&self.key, &self.plan)
-    }
-
-    fn load(self, leader: Leader, goal: Goal, stale: Option<Arc<Entry>>) -> Next {
-        Next::Settled(Settled::Load(Duty::new(self, leader, goal, stale)))
-    }
-
-    fn load_alone(self, goal: Goal) -> Next {
-        let leader = self.flights().solo(&self.key);
-        self.load(leader, goal, None)
-    }
-
-    /// Whether it calls from the load of its own key: waiting for oneself would never end.
-    fn is_within_its_load(&self) -> bool {
-        self.frame.as_ref().is_some_and(|frame| frame.is_loading(&self.key))
-    }
-
-    /// One load per key in this process.
-    fn join_or_lead(self) -> Next {
-        if self.is_within_its_load() {
-            return self.load_alone(Goal::Alone);
-        }
-        match self.flights().claim(&self.key, || self.seen()) {
-            Claim::Lead(leader) => self.lead(leader),
-            // Between the look into memory and the claim a value may have come: this would be the wait for its refresh.
-            Claim::Join(joiner) => match self.landed() {
-                Some(outcome) => answered(outcome),
-                None => Next::Wait(self, joiner),
-            },
-        }
-    }
-
-    /// What another flight has brought between the look into memory and the claim.
-    fn landed(&self) -> Option<Outcome> {
-        let outcome = Outcome::Value(self.cache.in_memory(&self.key).filter(|entry| self.plan.accepts(entry))?);
-        self.can_have(&outcome).then(|| {
-            self.key.function.counters.hits_memory.count();
-            outcome
-        })
-    }
-
-    fn lead(self, leader: Leader) -> Next {
-        if let Some(outcome) = self.landed() {
-            leader.finish(|_| outcome.clone());
-            return answered(outcome);
-        }
-        self.cache.local().memory.missed(&self.key);
-        self.load(leader, Goal::Value, None)
-    }
-
-    /// Waits until the caller's own deadline. A load that is running by then and will have run into its own before the
-    /// caller's would have passed once more is waited for: if it hangs, another one by each of its waiters would only hang
-    /// too.
-    async fn landing_of(&self, mut joiner: Joiner) -> Option<Joined> {
-        if let Some(course) = joiner.take_over() {
-            tokio::spawn(course);
-        }
-        if let Ok(joined) = timeout_at(self.deadline, &mut joiner).await {
-            return Some(joined);
-        }
-        let soon = self.deadline + self.plan.timeout?;
-        let ends_by = joiner.ends_by().filter(|ends_by| *ends_by <= soon)?;
-        timeout_at(ends_by + SLACK, joiner).await.ok()
-    }
-
-    /// Whether an outcome has this caller's types, and can be had by one who only joined. Two functions that share an
-    /// explicit name could differ.
-    fn can_have(&self, outcome: &Outcome) -> bool {
-        match outcome {
-            Outcome::Value(entry) => Any::type_id(&entry.value) == self.plan.value.value_type(),
-            Outcome::Failed(failure) => failure.is_shared() && failure.error_type() == self.plan.error_type,
-            Outcome::TimedOut => self.plan.timeout.is_some(),
-            Outcome::Panicked(_) | Outcome::Abandoned => true,
-        }
     }
 }
 
@@ -440,6 +219,6 @@ fn answer<S: Shape>(outcome: Outcome, timed_out: Option<fn() -> S::Return>) -> S
 
 impl<S: Shape> fmt::Debug for Turn<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("goal", &self.duty.errand.goal).finish_non_exhaustive()
+        f.debug_struct("Turn").finish_non_exhaustive()
     }
 }

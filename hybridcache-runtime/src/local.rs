@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::breaker::Breaker;
+use crate::call_key::Key;
 use crate::clock::{Clock, Millis};
 use crate::entry::Entry;
 use crate::flight::Flights;
 use crate::forecast::Deleted;
-use crate::function::Key;
 use crate::journal::Journal;
 use crate::memory::MemoryTier;
 use crate::policy::Outage;

@@ -18,8 +18,9 @@ use moka::notification::RemovalCause;
 #[cfg(not(all(test, shuttle)))]
 use moka::sync::Cache;
 
+use crate::call_key::{Lookup, PlainKey};
 use crate::entry::Entry;
-use crate::function::{AlreadyHashed, Lookup, PlainKey};
+use crate::hashed::AlreadyHashed;
 #[cfg(all(test, shuttle))]
 use crate::schedules::moka::Cache;
 use crate::stats::count;

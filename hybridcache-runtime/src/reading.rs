@@ -6,10 +6,10 @@ use smallvec::SmallVec;
 
 use crate::budget::Budget;
 use crate::cache::HybridCache;
+use crate::call_key::Key;
 use crate::clock::Millis;
 use crate::entry::{Entry, Fence, Meta, Origin, State, Times};
 use crate::envelope::{self, Header};
-use crate::function::Key;
 use crate::remote::{Remote, RemoteError, StampName};
 use crate::settings::Plan;
 use crate::stamps::Seen;

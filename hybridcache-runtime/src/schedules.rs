@@ -21,9 +21,10 @@ use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::{Config, Runner};
 
 use crate::cache::{HybridCache, Limits};
+use crate::call_key::Key;
 use crate::entry::{Entry, Meta, Origin, State, Times};
 use crate::flight::{Claim, Joined, Leader};
-use crate::function::{Instance, Key, Site};
+use crate::function::{Instance, Site};
 use crate::key::KeyBuf;
 use crate::local::Local;
 use crate::memory::{Memory, MemoryTier};

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::function::Key;
+use crate::call_key::Key;
 
 /// Runs a future in which the outermost cached calls load anew, whatever is cached, and store what they loaded.
 ///

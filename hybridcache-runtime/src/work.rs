@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tracing::{Instrument, Span};
 
-use crate::function::Key;
+use crate::call_key::Key;
 use crate::outcome::Failure;
 use crate::scope::{self, Frame};
 use crate::value::AnyValue;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::HybridCache;
+use crate::call_key::Key;
 use crate::codec::Kind;
 use crate::envelope::{self, Header, MESSAGE_PACK, UNCOMPRESSED};
 use crate::error::Error;
-use crate::function::Key;
 use crate::journal::{Notice, Pending};
 use crate::reading::Fill;
 use crate::remote::{Invalidation, Published, Remote, RemoteError, Token};

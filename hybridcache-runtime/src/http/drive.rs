@@ -23,7 +23,7 @@ use super::rfc::{CacheStatus, Reuse};
 use super::settings::StaleOn;
 use super::slot::Refused;
 use super::visit::{Looked, Place, Visit};
-use crate::load::{Duty, Settled, fly};
+use crate::caller::{Duty, Settled, fly};
 use crate::outcome::Outcome;
 use crate::remote::Invalidation;
 use crate::work::Work;

@@ -8,12 +8,13 @@ use tracing::Span;
 
 use super::record::{Record, Variants};
 use crate::cache::HybridCache;
+use crate::call_key::Key;
+use crate::caller::{Caller, Duty, Settled};
 use crate::clock::Millis;
 use crate::entry::{Entry, Origin, RefreshClaim, State};
 use crate::flight::{Claim, Leader};
-use crate::function::{Instance, Key, Site};
+use crate::function::{Instance, Site};
 use crate::key::KeyBuf;
-use crate::load::{Caller, Duty, Settled};
 use crate::policy::Lifetimes;
 use crate::reading::Fill;
 use crate::refresh::{Errand, Goal, lead};

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use smallvec::SmallVec;
 
 use crate::entry::Entry;
-use crate::function::AlreadyHashed;
+use crate::hashed::AlreadyHashed;
 use crate::sync::{Mutex, MutexGuard};
 
 const SHARDS: usize = 64;

@@ -7,7 +7,7 @@ use seize::Collector;
 
 use super::held::Held;
 use crate::entry::Entry;
-use crate::function::AlreadyHashed;
+use crate::hashed::AlreadyHashed;
 
 /// How many removed entries a thread may keep before it frees them. A reader may still be copying the value of one, so they
 /// cannot be freed as they are removed.

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use super::{Bound, Memory, MemoryTier};
 use crate::cache::{HybridCache, Limits};
+use crate::call_key::Key;
 use crate::entry::{Entry, Meta, Origin, State, Times};
-use crate::function::{Instance, Key, Site};
+use crate::function::{Instance, Site};
 use crate::key::KeyBuf;
 use crate::local::Local;
 use crate::policy::Outage;
