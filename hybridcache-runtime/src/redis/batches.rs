@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
-use redis::{Cmd, Pipeline, Value};
+use redis::{Cmd, Pipeline};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 
-use super::wire::Wire;
+use super::wire::{Reply, Wire};
 use crate::remote::RemoteError;
 
 /// How many callers' commands are sent together at most: the first of them is answered when the last of them is.
@@ -35,8 +35,7 @@ struct Job {
 pub(crate) struct Commands(pub(crate) Cmd, pub(crate) Option<Cmd>);
 
 /// To one command, or two.
-type Answers = (Option<Answer>, Option<Answer>);
-type Answer = Result<Value, RemoteError>;
+type Answers = (Option<Reply>, Option<Reply>);
 
 impl Batches {
     pub(crate) fn start(wire: Arc<Wire>, runtime: &Handle) -> Self {
@@ -105,7 +104,9 @@ async fn answer(wire: Arc<Wire>, mut jobs: Vec<Job>) {
     if waiting.is_empty() {
         return;
     }
-    let mut replies = wire.pipeline(&pipeline).await.map(Vec::into_iter);
+    let answers = wire.pipeline(&pipeline).await;
+    let mut replies =
+        answers.map(|answers| pipeline.cmd_iter().zip(answers).map(|(asked, answer)| Reply::to(asked, answer)));
     for (is_pair, answer) in waiting {
         let answers = match &mut replies {
             Ok(replies) => Ok((replies.next(), if is_pair { replies.next() } else { None })),

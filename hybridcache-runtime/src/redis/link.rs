@@ -23,7 +23,7 @@ use super::clock::Sample;
 use super::health::Health;
 use super::messages::{Inbox, Message};
 use super::scripts;
-use super::wire::{Wire, unexpected};
+use super::wire::{Reply, Wire, unexpected};
 use crate::remote::{RemoteError, RemoteErrorKind};
 
 /// How long connecting may take, the handshake included.
@@ -154,7 +154,7 @@ impl Link {
             // In its own box, which others do not pay for.
             return Box::pin(self.wire.call(&command)).await;
         }
-        answered(self.batches.send(Commands(command, None)).await?.0)
+        self.settle(self.batches.send(Commands(command, None)).await?.0).await
     }
 
     /// Runs a step right behind the staging of a value, in one round trip. Where the value was refused, the step finds
@@ -173,12 +173,13 @@ impl Link {
         let (first, second) = if place.is_alone {
             let mut pipeline = Pipeline::with_capacity(2);
             pipeline.add_command(first).add_command(second);
-            let mut replies = Box::pin(self.wire.pipeline(&pipeline)).await?.into_iter();
+            let answers = Box::pin(self.wire.pipeline(&pipeline)).await?;
+            let mut replies = pipeline.cmd_iter().zip(answers).map(|(asked, answer)| Reply::to(asked, answer));
             (replies.next(), replies.next())
         } else {
             self.batches.send(Commands(first, Some(second))).await?
         };
-        Ok((answered(first), answered(second)))
+        Ok((self.settle(first).await, self.settle(second).await))
     }
 
     /// Sends a command behind everything that was sent before; nobody waits for it.
@@ -186,8 +187,17 @@ impl Link {
         let link = self.clone();
         self.runtime.spawn(async move {
             // Not past what waits to be sent: it may be what this takes back.
-            link.batches.send(Commands(command, None)).await.map(drop)
+            link.settle(link.batches.send(Commands(command, None)).await?.0).await
         });
+    }
+
+    /// Asks again where the server has lost a script. Only who still waits for the answer does: what was given up must not run
+    /// behind what has taken it back.
+    async fn settle(&self, reply: Option<Reply>) -> Result<Value, RemoteError> {
+        match reply.ok_or_else(|| unexpected("a pipeline"))? {
+            Reply::Answer(answer) => answer,
+            Reply::Again(command) => Box::pin(self.call(&command)).await,
+        }
     }
 }
 
@@ -220,10 +230,6 @@ fn config() -> AsyncConnectionConfig {
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(RESPONSE_TIMEOUT))
         .set_pipeline_buffer_size(PIPELINE_BUFFER)
-}
-
-fn answered(reply: Option<Result<Value, RemoteError>>) -> Result<Value, RemoteError> {
-    reply.unwrap_or_else(|| Err(unexpected("a pipeline")))
 }
 
 fn time(reply: &Value) -> Option<Duration> {

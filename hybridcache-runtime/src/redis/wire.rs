@@ -15,17 +15,24 @@ pub(crate) struct Wire {
     pub(crate) health: Arc<Health>,
 }
 
+/// What came back for a command.
+pub(crate) enum Reply {
+    Answer(Result<Value, RemoteError>),
+    /// The server has lost the script. Whoever still wants the answer asks with this.
+    Again(Cmd),
+}
+
 impl Wire {
     pub(crate) async fn call(&self, command: &Cmd) -> Result<Value, RemoteError> {
-        let answer = self.call_once(command).await;
-        self.or_by_source(answer, command).await
-    }
-
-    async fn call_once(&self, command: &Cmd) -> Result<Value, RemoteError> {
-        match self.commands.clone().send_packed_command(command).await {
+        let answer = match self.commands.clone().send_packed_command(command).await {
             Ok(Value::ServerError(error)) => Err(self.refused(&error)),
             Ok(value) => Ok(value),
             Err(error) => Err(self.broken(&error)),
+        };
+        match Reply::to(command, answer) {
+            Reply::Answer(answer) => answer,
+            // In its own box, which others do not pay for.
+            Reply::Again(command) => Box::pin(async move { self.call(&command).await }).await,
         }
     }
 
@@ -36,27 +43,11 @@ impl Wire {
         if replies.len() != commands.len() {
             return Err(unexpected("a pipeline"));
         }
-        let mut answers = Vec::with_capacity(replies.len());
-        for (reply, command) in replies.into_iter().zip(commands.cmd_iter()) {
-            let answer = match reply {
-                Value::ServerError(error) => Err(self.refused(&error)),
-                value => Ok(value),
-            };
-            answers.push(self.or_by_source(answer, command).await);
-        }
-        Ok(answers)
-    }
-
-    /// Where the server has lost a script.
-    async fn or_by_source(&self, answer: Result<Value, RemoteError>, command: &Cmd) -> Result<Value, RemoteError> {
-        match answer {
-            Err(error) if error.message.starts_with("NOSCRIPT") => match scripts::by_source(command) {
-                // In its own box, which others do not pay for.
-                Some(command) => Box::pin(async move { self.call_once(&command).await }).await,
-                None => Err(error),
-            },
-            answer => answer,
-        }
+        let replies = replies.into_iter().map(|reply| match reply {
+            Value::ServerError(error) => Err(self.refused(&error)),
+            value => Ok(value),
+        });
+        Ok(replies.collect())
     }
 
     /// The server said no. Some answers mean that another server is the right one by now.
@@ -76,6 +67,17 @@ impl Wire {
         }
         self.health.report(message.as_str());
         RemoteError { kind: RemoteErrorKind::Unavailable, message }
+    }
+}
+
+impl Reply {
+    pub(crate) fn to(command: &Cmd, answer: Result<Value, RemoteError>) -> Self {
+        match answer {
+            Err(error) if error.message.starts_with("NOSCRIPT") => {
+                scripts::by_source(command).map_or(Self::Answer(Err(error)), Self::Again)
+            }
+            answer => Self::Answer(answer),
+        }
     }
 }
 

@@ -9,8 +9,8 @@ fn numbered(id: u64) -> Address {
     Address::new("test", "shop::user", 1, &format!("id:{id}"))
 }
 
-/// Whoever found others under way was sent with them. Some give up, one is refused, and some ask two things at once. Killed
-/// by: a pair that takes one answer.
+/// Whoever found others under way was sent with them. Some give up, one is refused, some ask two things at once, and the server
+/// has lost its scripts. Killed by: a pair that takes one answer; no second attempt for who was sent with others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_gets_the_answer_to_what_was_asked() {
     let server = RedisServer::start();
@@ -19,7 +19,10 @@ async fn everybody_gets_the_answer_to_what_was_asked() {
         server.command(&[b"SET", numbered(id).entry().as_bytes(), id.to_string().as_bytes()]);
     }
     plant_garbage(&server, numbered(7).entry(), 0);
-    for _ in 0..4 {
+    for round in 0..4 {
+        if round % 2 == 1 {
+            server.command(&[b"SCRIPT", b"FLUSH"]);
+        }
         let given_up: Vec<_> = (0..100).map(numbered).collect();
         let mut leaving: Vec<_> = given_up.iter().map(|key| process.tier.fetch(key, &[])).collect();
         leaving.iter_mut().for_each(|asked| drop(asked.now_or_never()));
@@ -50,6 +53,9 @@ async fn a_release_does_not_overtake_what_it_takes_back() {
     let server = RedisServer::start();
     let process = Process::start(&server, 1).await;
     for round in 0..20 {
+        if round % 2 == 1 {
+            server.command(&[b"SCRIPT", b"FLUSH"]);
+        }
         let keys: Vec<_> = (0..50).map(numbered).collect();
         // With these under way, what follows waits to be sent.
         let mut others: Vec<_> = keys.iter().map(|key| process.tier.fetch(key, &[])).collect();
