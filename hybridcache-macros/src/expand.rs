@@ -61,8 +61,9 @@ impl Emitter<'_> {
     //         __loaded.await
     //     }
     //
-    // Nothing of the blocks lives across an `await`: the future holds the arguments and one pointer, and whether it is
-    // `Send` does not hang on the types in there (with `Box<dyn Error + ..>` among them the compiler could not tell).
+    // Nothing of the blocks lives across an `await`: the future holds the arguments and what it waits for, a few words. That this
+    // is `Send` is declared by `Cold::join` and `Turn::load`, and does not hang on the types in there (with `Box<dyn Error + ..>`
+    // among them the compiler could not tell).
     fn cached_function(&self) -> TokenStream {
         let CachedFn { attrs, vis, sig, form, arguments, .. } = self.function;
         let at = hidden(self.return_span());

@@ -195,7 +195,8 @@ fn group(namespace: &str, kind: &str, hash: u64) -> String {
     group
 }
 
-/// Its number is the lowest byte of the hash, in hex. All names of one key share it, so that a cluster keeps them together.
+/// Appends a group's name. Its bucket is the lowest byte of the hash, in hex: one of 256. All names of one key share it, so that
+/// a cluster keeps them together.
 fn push_group(name: &mut String, namespace: &str, kind: &str, hash: u64) {
     for part in ["hc1:{", namespace, ":", kind] {
         name.push_str(part);

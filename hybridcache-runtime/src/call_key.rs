@@ -1,4 +1,4 @@
-//! What tells two calls apart in this process: the function, and the text of the arguments.
+//! What tells two calls apart in this process: the function, and the text of the arguments (which `key.rs` writes).
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};

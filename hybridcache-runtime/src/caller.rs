@@ -1,7 +1,7 @@
 //! One who calls and has not been answered from memory: joins the key's flight, or leads one.
 //!
 //! [`Caller::join_or_lead`] is the choice, [`wait`] what joining means, [`fly`] what leading does: from there on it is the flight's
-//! own way ([`lead`]), and the caller waits for its [`Landing`].
+//! own way ([`crate::refresh::lead`]), and the caller waits for its [`Landing`].
 
 use std::any::Any;
 use std::pin::Pin;
@@ -82,13 +82,13 @@ impl Caller {
         self.cache.seen(&self.key, &self.plan)
     }
 
-    pub(crate) fn load(self, leader: Leader, goal: Goal, stale: Option<Arc<Entry>>) -> Next {
+    pub(crate) fn duty(self, leader: Leader, goal: Goal, stale: Option<Arc<Entry>>) -> Next {
         Next::Settled(Settled::Load(Duty::new(self, leader, goal, stale)))
     }
 
-    pub(crate) fn load_alone(self, goal: Goal) -> Next {
+    pub(crate) fn duty_alone(self, goal: Goal) -> Next {
         let leader = self.flights().solo(&self.key);
-        self.load(leader, goal, None)
+        self.duty(leader, goal, None)
     }
 
     /// Whether it calls from the load of its own key: waiting for oneself would never end.
@@ -99,12 +99,12 @@ impl Caller {
     /// One load per key in this process.
     pub(crate) fn join_or_lead(self) -> Next {
         if self.is_within_its_load() {
-            return self.load_alone(Goal::Alone);
+            return self.duty_alone(Goal::Alone);
         }
         match self.flights().claim(&self.key, || self.seen()) {
             Claim::Lead(leader) => self.lead(leader),
             // Between the look into memory and the claim a value may have come: this would be the wait for its refresh.
-            Claim::Join(joiner) => match self.landed() {
+            Claim::Join(joiner) => match self.brought_meanwhile() {
                 Some(outcome) => Next::answered(outcome),
                 None => Next::Wait(self, joiner),
             },
@@ -112,7 +112,7 @@ impl Caller {
     }
 
     /// What another flight has brought between the look into memory and the claim.
-    fn landed(&self) -> Option<Outcome> {
+    fn brought_meanwhile(&self) -> Option<Outcome> {
         let outcome = Outcome::Value(self.cache.in_memory(&self.key).filter(|entry| self.plan.accepts(entry))?);
         self.can_have(&outcome).then(|| {
             self.key.function.counters.hits_memory.count();
@@ -121,18 +121,18 @@ impl Caller {
     }
 
     fn lead(self, leader: Leader) -> Next {
-        if let Some(outcome) = self.landed() {
+        if let Some(outcome) = self.brought_meanwhile() {
             leader.finish(|_| outcome.clone());
             return Next::answered(outcome);
         }
         self.cache.local().memory.missed(&self.key);
-        self.load(leader, Goal::Value, None)
+        self.duty(leader, Goal::Value, None)
     }
 
     /// Waits until the caller's own deadline. A load that is running by then and will have run into its own before the
     /// caller's would have passed once more is waited for: if it hangs, another one by each of its waiters would only hang
     /// too.
-    async fn landing_of(&self, mut joiner: Joiner) -> Option<Joined> {
+    async fn outcome_of(&self, mut joiner: Joiner) -> Option<Joined> {
         if let Some(course) = joiner.take_over() {
             tokio::spawn(course);
         }
@@ -163,15 +163,15 @@ pub(crate) async fn wait(mut caller: Caller, mut joiner: Joiner) -> Settled {
         if caller.frame.is_some() {
             joiner.hurry();
         }
-        let next = match caller.landing_of(joiner).await {
+        let next = match caller.outcome_of(joiner).await {
             Some(Joined::Outcome(outcome)) if caller.can_have(&outcome) => Next::answered(outcome),
             Some(Joined::Retry) => caller.join_or_lead(),
             // The error is not to be had twice: load now, and not one after the other.
             Some(Joined::Outcome(_)) => match caller.flights().lead(&caller.key, caller.seen()) {
                 Some(leader) => caller.lead(leader),
-                None => caller.load_alone(Goal::Alone),
+                None => caller.duty_alone(Goal::Alone),
             },
-            None => caller.load_alone(Goal::Overdue),
+            None => caller.duty_alone(Goal::Overdue),
         };
         match next {
             Next::Settled(settled) => return settled,
@@ -190,7 +190,8 @@ pub(crate) struct Duty {
 }
 
 impl Duty {
-    /// `stale`: what the caller gets meanwhile.
+    /// `stale`: what the caller gets meanwhile. That the key was deleted a short while ago is asked here, and so forgotten: for the
+    /// one load that this is about.
     pub(crate) fn new(caller: Caller, leader: Leader, goal: Goal, stale: Option<Arc<Entry>>) -> Self {
         let Caller { cache, key, plan, deadline, frame } = caller;
         let expects_a_miss = matches!(goal, Goal::Value) && cache.expects_a_miss(&key);
@@ -200,10 +201,10 @@ impl Duty {
     }
 }
 
-/// Starts a flight: in this caller where it has to look into the shared tier first, else in a task.
+/// Sets a flight going: in this caller where it has to look into the shared tier first, else in a task.
 pub(crate) fn fly(duty: Duty, work: Work) -> Landing {
     let Duty { errand, frame, stale } = duty;
-    let (joiner, work) = (errand.leader.caller(), work.within(frame));
+    let (joiner, work) = (errand.leader.starter(), work.within(frame));
     if errand.looks_first() {
         return Landing::Piloted(Pilot::new(joiner, lead(errand, work)));
     }

@@ -2,6 +2,9 @@
 
 use std::hash::{BuildHasher, Hasher};
 
+/// As good as any, for what never comes.
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
+
 /// For maps whose keys bring their hash along.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AlreadyHashed(u64);
@@ -13,7 +16,7 @@ impl Hasher for AlreadyHashed {
 
     /// Keys write one `u64` and never come here.
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        bytes.iter().for_each(|&byte| self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
     }
 
     fn write_u64(&mut self, hash: u64) {

@@ -1,8 +1,8 @@
 //! The engine of [hybridcache](https://docs.rs/hybridcache): what an annotated function calls. Use it through that crate.
 //!
-//! A newcomer begins at `load.rs`, which holds the path of one call. What always holds:
+//! A newcomer begins at `load.rs` and `caller.rs`, which hold the path of one call. What always holds:
 //!
-//! - One load per key in this process (`flight.rs`), and in the fleet while Redis keeps its data (`lease.rs`).
+//! - One load per key in this process (`flight.rs`, `caller.rs`), and in the fleet while Redis keeps its data (`lease.rs`).
 //! - What was loaded before an invalidation is stored nowhere after it: flights are detached, leases fenced, stamps voided.
 //! - A cached call never fails because the cache does, and waits for Redis no longer than its budget (`budget.rs`).
 //! - Bytes that cannot be read are a miss, never a wrong value (`envelope.rs`).

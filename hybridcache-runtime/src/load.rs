@@ -3,7 +3,7 @@
 //! 1. [`begin`] looks in memory. A fresh value, or a stale one that is being refreshed, is returned there and then.
 //! 2. [`Cold::join`] decides what the call is: a stale hit, a bypass, a refresh, or a miss. A miss joins the key's flight
 //!    and waits, or it is this call's [`Turn`] to load. Only then are arguments cloned.
-//! 3. [`Turn::load`] runs the load in a task of its own ([`fly`]), and waits for it like everybody.
+//! 3. [`Turn::load`] sets the flight going ([`fly`]), and waits for it like everybody.
 //!
 //! The engine is compiled once: from `join` on it knows no types, and `answer` puts them on again.
 
@@ -170,17 +170,17 @@ fn join(call: Call, plan: Plan) -> Next {
             Next::answered(Outcome::Value(entry))
         }
         (Some((entry, claim)), _) => match caller.flights().lead(&caller.key, caller.seen()) {
-            Some(leader) => caller.load(leader, Goal::Refresh(claim), Some(entry)),
+            Some(leader) => caller.duty(leader, Goal::Refresh(claim), Some(entry)),
             None => {
                 claim.done();
                 Next::answered(Outcome::Value(entry))
             }
         },
-        (None, Mode::Bypass) => caller.load_alone(Goal::Alone),
-        (None, Mode::Refresh) if caller.is_within_its_load() => caller.load_alone(Goal::Alone),
+        (None, Mode::Bypass) => caller.duty_alone(Goal::Alone),
+        (None, Mode::Refresh) if caller.is_within_its_load() => caller.duty_alone(Goal::Alone),
         (None, Mode::Refresh) => {
             let leader = caller.flights().supersede(&caller.key, caller.seen());
-            caller.load(leader, Goal::Anew, None)
+            caller.duty(leader, Goal::Anew, None)
         }
         (None, Mode::Normal) => caller.join_or_lead(),
     }

@@ -19,15 +19,15 @@ use crate::value::AnyValue;
 /// What reading the key in the shared tier gave.
 pub(crate) enum Read {
     /// With the fence of what was read.
-    Fresh(Arc<Entry>, Fenced),
+    Fresh(Arc<Entry>, FenceBytes),
     /// With the fence of what was read.
-    Stale(Arc<Entry>, Fenced),
+    Stale(Arc<Entry>, FenceBytes),
     /// Nothing that can be used; with the bytes that stand where a fence would.
-    Absent(Fenced),
+    Absent(FenceBytes),
 }
 
 /// The bytes where a fence would stand: 16, or fewer of what is no entry.
-pub(crate) type Fenced = SmallVec<[u8; 16]>;
+pub(crate) type FenceBytes = SmallVec<[u8; 16]>;
 
 /// What the bytes at a key mean.
 pub(crate) enum Interpreted {
@@ -83,8 +83,8 @@ impl HybridCache {
         asked: &[StampName],
     ) -> Interpreted {
         let seen = fill.origin.seen;
-        let Some(bytes) = entry else { return Interpreted::Read(Read::Absent(Fenced::new())) };
-        let fence = Fenced::from_slice(bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default());
+        let Some(bytes) = entry else { return Interpreted::Read(Read::Absent(FenceBytes::new())) };
+        let fence = FenceBytes::from_slice(bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default());
         let Ok((header, payload)) = envelope::decode(&bytes) else {
             count(&fill.key.function.counters.undecodable);
             return Interpreted::Read(Read::Absent(fence));
@@ -98,7 +98,7 @@ impl HybridCache {
     }
 
     /// An entry of what was read, with the lifetimes that remain.
-    fn decode(&self, remote: &dyn Remote, fill: &Fill<'_>, header: &Header, payload: &[u8], fence: Fenced) -> Read {
+    fn decode(&self, remote: &dyn Remote, fill: &Fill<'_>, header: &Header, payload: &[u8], fence: FenceBytes) -> Read {
         let (here, there) = (self.clock().now(), remote.now().unwrap_or(header.expires_at));
         let is_stale = header.expired_by_hand || there >= header.fresh_until;
         let fresh_until = if is_stale { here } else { here + header.fresh_until.saturating_sub(there) };

@@ -96,7 +96,7 @@ impl World {
         is_fresh.then(|| version(&entry))
     }
 
-    /// One call: as `load.rs` has it.
+    /// One call: as `load.rs` and `caller.rs` have it.
     fn call(&self) -> u64 {
         if let Some(version) = self.hit() {
             return version;

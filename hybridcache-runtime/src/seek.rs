@@ -227,7 +227,7 @@ impl Errand {
         } else {
             let mut beside = budget.beside();
             let asking = lease.read_and_acquire(budget).boxed();
-            let asked = Box::pin(creating(&unknown, &**remote, fill, &mut beside, asking)).await;
+            let asked = Box::pin(while_creating(&unknown, &**remote, fill, &mut beside, asking)).await;
             budget.spent_beside(&beside);
             asked?
         };
@@ -272,7 +272,7 @@ impl Errand {
         }
         let mut beside = budget.beside();
         let asking = lease.acquire(fence, budget).boxed();
-        let acquired = Box::pin(creating(&unknown, remote, fill, &mut beside, asking)).await;
+        let acquired = Box::pin(while_creating(&unknown, remote, fill, &mut beside, asking)).await;
         budget.spent_beside(&beside);
         acquired
     }
@@ -289,9 +289,9 @@ impl Errand {
     }
 }
 
-/// Asks for the lease, and for stamps that do not exist yet: what is loaded from now on will carry them. Both are sent
-/// before either is answered.
-async fn creating<T>(
+/// Creates stamps that do not exist yet, while the lease is being asked for: what is loaded from now on will carry them. Both
+/// are sent before either is answered.
+async fn while_creating<T>(
     unknown: &[StampName],
     remote: &dyn Remote,
     fill: &Fill<'_>,

@@ -9,7 +9,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::envelope::StampValues;
@@ -59,7 +58,7 @@ impl Stamp {
 
 /// The stamps that stood when something began. Clones are the same. (Behind a thin pointer, since each entry has one.)
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen(Arc<SmallVec<[SeenStamp; WITHOUT_TAGS]>>);
+pub(crate) struct Seen(Arc<Vec<SeenStamp>>);
 
 #[derive(Debug)]
 struct SeenStamp {

@@ -230,7 +230,7 @@ async fn a_hit_clones_the_value_once() {
 async fn the_future_of_a_call_is_small() {
     let db = Db::new().await;
     let size = size_of_val(&of_db(&db, 7));
-    assert!(size <= 256, "{size} bytes");
+    assert!(size <= 128, "{size} bytes");
 }
 
 #[hybrid_cached(ttl = 60s, skip(world), cache = world.cache)]

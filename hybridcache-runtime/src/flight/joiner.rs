@@ -38,7 +38,6 @@ impl Joiner {
         Self { flight, late, started: false, waker: None }
     }
 
-    /// The wait of the caller who starts the flight.
     pub(super) fn of_starter(flight: Arc<Flight>) -> Self {
         Self { flight, late: false, started: true, waker: None }
     }

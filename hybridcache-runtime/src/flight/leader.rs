@@ -29,7 +29,7 @@ impl Leader {
     }
 
     /// The wait of the caller who started the flight.
-    pub(crate) fn caller(&self) -> Joiner {
+    pub(crate) fn starter(&self) -> Joiner {
         Joiner::of_starter(self.flight.clone())
     }
 

@@ -72,7 +72,7 @@ fn who_joined_a_fenced_flight_after_its_load_began_looks_again() {
     let early = join(&flights, &key);
     leader.begin_load(None);
     let late = join(&flights, &key);
-    let caller = leader.caller();
+    let caller = leader.starter();
     leader.finish_fenced(Outcome::TimedOut);
     assert!(matches!(ended(early), Some(Joined::Outcome(_))));
     assert!(matches!(ended(late), Some(Joined::Retry)));

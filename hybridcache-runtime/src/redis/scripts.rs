@@ -60,6 +60,7 @@ pub(crate) fn by_source(command: &Cmd) -> Option<Cmd> {
     let mut command = redis::cmd("EVAL");
     command.arg(SOURCES[place]);
     for word in words {
+        // There are no others in a step.
         if let Arg::Simple(word) = word {
             command.arg(word);
         }

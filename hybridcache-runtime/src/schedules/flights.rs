@@ -170,7 +170,7 @@ fn who_joins_does_not_depend_on_the_caller() {
         let Claim::Lead(leader) = world.local.flights.claim(&world.key, || world.seen()) else {
             panic!("nobody leads")
         };
-        let joiner = leader.caller();
+        let joiner = leader.starter();
         joiner.embark(course(world.clone(), leader));
         let other = world.clone();
         let other = spawn(move || drive_or_join(&other));
@@ -183,11 +183,11 @@ fn who_joins_does_not_depend_on_the_caller() {
     });
 }
 
-/// As `pilot.rs` and `load.rs` have it.
+/// As `pilot.rs` and `caller.rs` have it.
 fn drive_or_join(world: &Arc<World>) -> u64 {
     let joined = match world.local.flights.claim(&world.key, || world.seen()) {
         Claim::Lead(leader) => {
-            let joiner = leader.caller();
+            let joiner = leader.starter();
             joiner.embark(course(world.clone(), leader));
             drive(joiner)
         }

@@ -71,3 +71,30 @@ async fn a_release_does_not_overtake_what_it_takes_back() {
     assert_eq!(process.fetch(&key()).await, None);
     assert_eq!(server.keys("*"), Vec::<String>::new());
 }
+
+/// Whoever gave up while the server had lost its scripts is not sent anew: an invalidation may have been acknowledged since. Killed
+/// by: sending the steps of a batch anew for all who were in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_given_up_is_not_sent_anew() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    for round in 0..100 {
+        let keys: Vec<_> = (0..33).map(|nth| numbered(100 * round + nth)).collect();
+        server.command(&[b"SCRIPT", b"FLUSH"]);
+        // The one step that the server knows again.
+        process.tier.invalidate(&key(), Invalidation::Delete).await.unwrap();
+        let token = process.token(round);
+        let mut putting: Vec<_> = keys.iter().map(|key| process.tier.put(key, token, entry(token), TTL)).collect();
+        putting.iter_mut().for_each(|asked| drop(asked.now_or_never()));
+        // Each round gives up at another moment.
+        let (began, patience) = (Instant::now(), Duration::from_micros(100 + 25 * round));
+        while began.elapsed() < patience {
+            tokio::task::yield_now().await;
+        }
+        drop(putting);
+        for key in &keys {
+            process.tier.invalidate(key, Invalidation::Delete).await.unwrap();
+        }
+    }
+    assert_eq!(server.keys("*:e"), Vec::<String>::new());
+}
