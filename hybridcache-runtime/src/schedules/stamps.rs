@@ -38,9 +38,9 @@ fn a_number_from_before_a_restamp_is_never_known_after_it() {
         shared.store(8, Ordering::SeqCst);
         world.stamp.void();
         let known = || world.seen().remote();
-        assert!(known().is_none_or(|numbers| numbers == [(9, 8)]));
+        assert!(known().is_none_or(|numbers| *numbers == [(9, 8)]));
         reading.join().unwrap();
-        assert!(known().is_none_or(|numbers| numbers == [(9, 8)]));
+        assert!(known().is_none_or(|numbers| *numbers == [(9, 8)]));
     });
 }
 
@@ -63,6 +63,6 @@ fn a_load_carries_the_number_from_before_it_began() {
         shared.store(8, Ordering::SeqCst);
         world.stamp.void();
         let (loaded, carried) = loading.join().unwrap();
-        assert!(loaded == 1 || carried.is_none_or(|numbers| numbers == [(9, 7)]), "{loaded} is hidden by no stamp");
+        assert!(loaded == 1 || carried.is_none_or(|numbers| *numbers == [(9, 7)]), "{loaded} is hidden by no stamp");
     });
 }
