@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::ready;
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
@@ -50,6 +51,14 @@ impl Next {
     pub(crate) fn answered(outcome: Outcome) -> Self {
         Self::Settled(Settled::Answered(outcome))
     }
+
+    /// Waits until it is settled. Only who has to wait pays for a box.
+    pub(crate) fn settled(self) -> impl Future<Output = Settled> + Send {
+        match self {
+            Self::Settled(settled) => ready(settled).left_future(),
+            Self::Wait(caller, joiner) => wait(caller, joiner).boxed().right_future(),
+        }
+    }
 }
 
 /// What has become of a call.
@@ -68,10 +77,7 @@ impl Caller {
     /// Waits for somebody else's load, unless it is this caller's turn to load.
     #[cfg(feature = "http")]
     pub(crate) async fn settle(self) -> Settled {
-        match self.join_or_lead() {
-            Next::Settled(settled) => settled,
-            Next::Wait(caller, joiner) => wait(caller, joiner).await,
-        }
+        self.join_or_lead().settled().await
     }
 
     pub(crate) fn flights(&self) -> &Arc<Flights> {
@@ -157,7 +163,7 @@ impl Caller {
 }
 
 /// Waits for the flight that a caller has joined, and for the next one where that one is not for it.
-pub(crate) async fn wait(mut caller: Caller, mut joiner: Joiner) -> Settled {
+async fn wait(mut caller: Caller, mut joiner: Joiner) -> Settled {
     count(&caller.key.function.counters.joined);
     loop {
         if caller.frame.is_some() {

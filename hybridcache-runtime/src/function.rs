@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::address::Address;
 use crate::forecast::Forecast;
-use crate::hashed::AlreadyHashed;
+use crate::hashed::{AlreadyHashed, FNV_PRIME};
 use crate::stamps::{Seen, Settled, Stamp};
 use crate::stats::Counters;
 
@@ -50,7 +50,6 @@ impl Site {
 }
 
 const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
 /// FNV-1a (Fowler, Noll, Vo) over the text and its length: short enough to run at compile time. Programmers choose what
 /// goes in, users cannot.

@@ -2,8 +2,8 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-/// As good as any, for what never comes.
-const FNV_PRIME: u64 = 0x0100_0000_01b3;
+/// Of FNV-1a (Fowler, Noll, Vo), for 64 bits.
+pub(crate) const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
 /// For maps whose keys bring their hash along.
 #[derive(Clone, Copy, Debug, Default)]

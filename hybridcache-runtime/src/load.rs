@@ -13,12 +13,11 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::ready;
 use tokio::runtime::Handle;
 
 use crate::cache::HybridCache;
 use crate::call_key::{Key, Lookup};
-use crate::caller::{Caller, Duty, Next, Settled, fly, wait};
+use crate::caller::{Caller, Duty, Next, Settled, fly};
 use crate::clock::Millis;
 use crate::entry::{Entry, RefreshClaim, State};
 use crate::function::Instance;
@@ -128,12 +127,7 @@ impl<S: Shape> Cold<S> {
     /// Waits for somebody else's load, unless it is this call's turn to load.
     pub fn join(self, settings: Settings<S>) -> impl Future<Output = Result<S::Return, Turn<S>>> + Send {
         let Settings { plan, timed_out } = settings;
-        let settled = match join(self.call, plan) {
-            Next::Settled(settled) => ready(settled).left_future(),
-            // Only who has to wait pays for a box.
-            Next::Wait(caller, joiner) => wait(caller, joiner).boxed().right_future(),
-        };
-        settled.map(move |settled| settled.typed(timed_out))
+        join(self.call, plan).settled().map(move |settled| settled.typed(timed_out))
     }
 }
 

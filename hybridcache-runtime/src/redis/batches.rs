@@ -104,9 +104,7 @@ async fn answer(wire: Arc<Wire>, mut jobs: Vec<Job>) {
     if waiting.is_empty() {
         return;
     }
-    let answers = wire.pipeline(&pipeline).await;
-    let mut replies =
-        answers.map(|answers| pipeline.cmd_iter().zip(answers).map(|(asked, answer)| Reply::to(asked, answer)));
+    let mut replies = wire.replies(&pipeline).await;
     for (is_pair, answer) in waiting {
         let answers = match &mut replies {
             Ok(replies) => Ok((replies.next(), if is_pair { replies.next() } else { None })),

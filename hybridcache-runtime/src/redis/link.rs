@@ -173,8 +173,7 @@ impl Link {
         let (first, second) = if place.is_alone {
             let mut pipeline = Pipeline::with_capacity(2);
             pipeline.add_command(first).add_command(second);
-            let answers = Box::pin(self.wire.pipeline(&pipeline)).await?;
-            let mut replies = pipeline.cmd_iter().zip(answers).map(|(asked, answer)| Reply::to(asked, answer));
+            let mut replies = Box::pin(self.wire.replies(&pipeline)).await?;
             (replies.next(), replies.next())
         } else {
             self.batches.send(Commands(first, Some(second))).await?

@@ -224,10 +224,9 @@ impl Remote for RedisTier {
 
     fn put<'a>(&'a self, key: &'a Address, token: Token, entry: Vec<u8>, ttl: Duration) -> RemoteFuture<'a, Published> {
         let (stage, channels) = (key.stage(&token), self.channels());
-        let mut names = vec![key.entry().to_owned(), key.lease(), stage.clone()];
-        for other in key.neighbours().iter().filter(|neighbour| *neighbour != key) {
-            names.extend([other.entry().to_owned(), other.lease()]);
-        }
+        let neighbours = key.neighbours();
+        let others = neighbours.iter().filter(|neighbour| *neighbour != key).flat_map(names);
+        let names: Vec<_> = names(key).into_iter().chain([stage.clone()]).chain(others).collect();
         let mut step = Step::Put.on(&names);
         step.arg(millis(ttl))
             .arg(channels.publish())
@@ -244,8 +243,8 @@ impl Remote for RedisTier {
             Invalidation::Delete => "D",
             Invalidation::Expire => "S",
         };
-        let (versions, channels) = (key.neighbours(), self.channels());
-        let names: Vec<_> = versions.iter().flat_map(|other| [other.entry().to_owned(), other.lease()]).collect();
+        let channels = self.channels();
+        let names: Vec<_> = key.neighbours().iter().flat_map(names).collect();
         let mut step = Step::Invalidate.on(&names);
         step.arg(channels.publish())
             .arg(&*channels.invalidations(key.group()))
@@ -272,6 +271,11 @@ impl Remote for RedisTier {
     fn is_subscribed(&self) -> bool {
         self.uplink.links().is_ok()
     }
+}
+
+/// Of the entry, and of its lease.
+fn names(key: &Address) -> [String; 2] {
+    [key.entry().to_owned(), key.lease()]
 }
 
 fn get(key: &Address) -> Cmd {

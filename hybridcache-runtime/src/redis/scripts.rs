@@ -38,6 +38,7 @@ impl Step {
     /// The command that runs it on these keys; the arguments are to be added. The server has the script, most of the time.
     pub(crate) fn on<K: AsRef<str>>(self, keys: &[K]) -> Cmd {
         let bytes: usize = keys.iter().map(|key| key.as_ref().len()).sum();
+        // The arguments take about as much.
         let mut command = Cmd::with_capacity(WORDS, FRAME + 2 * bytes);
         command.arg("EVALSHA").arg(self.hash()).arg(keys.len());
         keys.iter().for_each(|key| {

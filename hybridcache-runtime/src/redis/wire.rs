@@ -50,6 +50,12 @@ impl Wire {
         Ok(replies.collect())
     }
 
+    /// As [`Self::pipeline`], for what may be a script that the server has lost.
+    pub(crate) async fn replies(&self, commands: &Pipeline) -> Result<impl Iterator<Item = Reply>, RemoteError> {
+        let answers = self.pipeline(commands).await?;
+        Ok(commands.cmd_iter().zip(answers).map(|(command, answer)| Reply::to(command, answer)))
+    }
+
     /// The server said no. Some answers mean that another server is the right one by now.
     fn refused(&self, error: &ServerError) -> RemoteError {
         let message = [error.code(), error.details().unwrap_or_default()].join(" ");
@@ -71,7 +77,7 @@ impl Wire {
 }
 
 impl Reply {
-    pub(crate) fn to(command: &Cmd, answer: Result<Value, RemoteError>) -> Self {
+    fn to(command: &Cmd, answer: Result<Value, RemoteError>) -> Self {
         match answer {
             Err(error) if error.message.starts_with("NOSCRIPT") => {
                 scripts::by_source(command).map_or(Self::Answer(Err(error)), Self::Again)
