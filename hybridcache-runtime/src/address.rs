@@ -33,7 +33,7 @@ const ENTRY: &str = ":e";
 /// What is in the names beside what is named.
 const FRAME: usize = 16;
 
-/// Where one key stands: `hc1:{<namespace>:<bucket>}:<function>@<version>:<args>`, then what kind of thing it is.
+/// Where one key stands: `hc2:{<namespace>:<bucket>}:<function>@<version>:<args>`, then what kind of thing it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     /// Where the entry stands: ends with [`ENTRY`].
@@ -164,7 +164,7 @@ impl StampName {
     }
 }
 
-/// `hc1:{<namespace>:t:<bucket>}:` and `n`, `f:<function>` or `t:<tag>`.
+/// `hc2:{<namespace>:t:<bucket>}:` and `n`, `f:<function>` or `t:<tag>`.
 fn stamp(namespace: &str, kind: &str, name: &str) -> StampName {
     let hash = hash_of([kind, name]);
     let group = group(&readable(namespace, NAMESPACE), "t:", hash);
@@ -173,7 +173,7 @@ fn stamp(namespace: &str, kind: &str, name: &str) -> StampName {
 }
 
 /// The part of a key's or a stamp's name that decides where a cluster keeps it, its hash tag at the end:
-/// `hc1:{<namespace>:<bucket>}`.
+/// `hc2:{<namespace>:<bucket>}`.
 pub(crate) fn group_of(name: &str) -> &str {
     name.find('}').map_or(name, |end| &name[..=end])
 }
@@ -198,7 +198,7 @@ fn group(namespace: &str, kind: &str, hash: u64) -> String {
 /// Appends a group's name. Its bucket is the lowest byte of the hash, in hex: one of 256. All names of one key share it, so that
 /// a cluster keeps them together.
 fn push_group(name: &mut String, namespace: &str, kind: &str, hash: u64) {
-    for part in ["hc1:{", namespace, ":", kind] {
+    for part in ["hc2:{", namespace, ":", kind] {
         name.push_str(part);
     }
     HEXLOWER.encode_append(&[hash as u8], name);
@@ -208,7 +208,7 @@ fn push_group(name: &mut String, namespace: &str, kind: &str, hash: u64) {
 /// What the names of a namespace's channels begin with on a single server. In a cluster each group has channels of its
 /// own, whose names begin with the group's.
 pub(crate) fn channels(namespace: &str) -> String {
-    format!("hc1:{}", readable(namespace, NAMESPACE))
+    format!("hc2:{}", readable(namespace, NAMESPACE))
 }
 
 /// The channel on which invalidations are told. `of` is a namespace's [`channels`], or a group.

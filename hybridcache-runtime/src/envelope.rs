@@ -4,7 +4,7 @@
 //!
 //! | offset | size | field |
 //! |---|---|---|
-//! | 0 | 4 | magic `89 48 43`, format 1 |
+//! | 0 | 4 | magic `89 48 43`, format 2 |
 //! | 4 | 1 | 1 once it was expired by hand, else 0; changed in place |
 //! | 5, 6, 7 | 1, 1, 1 | codec (1 MessagePack), compression (0 none), kind (1 value, 2 none) |
 //! | 8 | 2 | flags: the low byte may be ignored, an unknown bit of the high byte makes the entry unreadable |
@@ -36,7 +36,7 @@ pub const MESSAGE_PACK: u8 = 1;
 pub const UNCOMPRESSED: u8 = 0;
 
 /// Magic and format.
-const FORMAT_1: [u8; 4] = [0x89, b'H', b'C', 1];
+const FORMAT: [u8; 4] = [0x89, b'H', b'C', 2];
 const KIND_VALUE: u8 = 1;
 const KIND_NONE: u8 = 2;
 /// Flags whose meaning a reader must know. None has one yet.
@@ -132,7 +132,7 @@ pub fn encode_with<E>(header: &Header, write: impl FnOnce(&mut Vec<u8>) -> Resul
 /// All that stands before the payload. What is not known yet is zero.
 fn start(header: &Header, payload: usize) -> Vec<u8> {
     let mut envelope = Vec::with_capacity(STAMPS_AT + 16 * header.stamps.len() + payload);
-    envelope.extend_from_slice(&FORMAT_1);
+    envelope.extend_from_slice(&FORMAT);
     envelope.extend_from_slice(&[u8::from(header.expired_by_hand), header.codec, header.compression, 0]);
     envelope.extend_from_slice(&header.flags.to_le_bytes());
     envelope.extend_from_slice(&u16::try_from(header.stamps.len()).unwrap_or(u16::MAX).to_le_bytes());
@@ -165,10 +165,10 @@ fn finish(envelope: &mut [u8], header: &Header, kind: Kind) {
 pub fn decode(envelope: &[u8]) -> Result<(Header, &[u8]), Undecodable> {
     let mut rest = Fields(envelope);
     let format = rest.take().map_err(|_| Undecodable::Foreign)?;
-    if format[..3] != FORMAT_1[..3] {
+    if format[..3] != FORMAT[..3] {
         return Err(Undecodable::Foreign);
     }
-    if format != FORMAT_1 {
+    if format != FORMAT {
         return Err(Undecodable::Format(format[3]));
     }
     // All reads below come in the order of the bytes.

@@ -58,7 +58,7 @@ fn shown_name(name: &str) -> String {
 /// As it stands in a channel's name.
 fn shown_namespace(namespace: &str) -> String {
     let channel = invalidation_channel(&address::channels(namespace));
-    channel.strip_prefix("hc1:").and_then(|channel| channel.strip_suffix(":inv")).expect("a channel").to_owned()
+    channel.strip_prefix("hc2:").and_then(|channel| channel.strip_suffix(":inv")).expect("a channel").to_owned()
 }
 
 #[test]

@@ -7,13 +7,13 @@ use crate::waiting::{eventually, within};
 
 /// The stamps of the namespace, of `offer`, and of shelf 1.
 fn stamps(fleet: &Fleet) -> Vec<String> {
-    let keys = fleet.redis.keys("hc1:{fleet:t:*");
+    let keys = fleet.redis.keys("hc2:{fleet:t:*");
     assert_eq!(keys.len(), 3, "{keys:?}");
     keys
 }
 
 fn tag_stamp(fleet: &Fleet) -> String {
-    fleet.redis.keys("hc1:{fleet:t:*}:t:shelf:1").remove(0)
+    fleet.redis.keys("hc2:{fleet:t:*}:t:shelf:1").remove(0)
 }
 
 /// Killed by: an absent stamp that is taken for the one an entry has.

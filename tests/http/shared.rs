@@ -60,7 +60,7 @@ async fn gated(redis: &RedisServer, calls: &Calls) -> (Vec<Site>, Arc<Semaphore>
 
 /// What all stood at Redis as entries.
 fn stored(redis: &RedisServer) -> Vec<Vec<u8>> {
-    let keys = redis.keys("hc1:*:e");
+    let keys = redis.keys("hc2:*:e");
     keys.iter()
         .filter_map(|key| match redis.command(&[b"GET", key.as_bytes()]) {
             Redis::Bulk(bytes) => Some(bytes),
@@ -141,7 +141,7 @@ async fn case_25_what_cannot_have_been_stored_is_a_miss() {
     let handler = async |_, nth| reply(200, &[("x-page", "aaaaaaaa")], format!("page {nth}"));
     let sites = fleet(&redis, 1, &calls, handler).await;
     assert_eq!(sites[0].get("/p").await.body, "page 1");
-    let [key] = &redis.keys("hc1:*:e")[..] else { panic!("one entry") };
+    let [key] = &redis.keys("hc2:*:e")[..] else { panic!("one entry") };
     let Redis::Bulk(good) = redis.command(&[b"GET", key.as_bytes()]) else { panic!("an entry") };
     let replaced = |from: &[u8], to: &[u8]| {
         let at = good.windows(from.len()).position(|part| part == from).expect("it is in there");

@@ -6,7 +6,7 @@ use crate::fleet::{Fleet, item};
 use crate::waiting::within;
 
 /// What the README gives to operators.
-const PERMISSIONS: &str = "~hc1:* &hc1:* +get +getrange +mget +set +setrange +append +rename +del +unlink +exists \
+const PERMISSIONS: &str = "~hc2:* &hc2:* +get +getrange +mget +set +setrange +append +rename +del +unlink +exists \
      +pexpire +pttl +publish +subscribe +eval +evalsha +script|load +time +ping";
 
 fn permit(server: &RedisServer, rules: &str) {

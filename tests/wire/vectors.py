@@ -59,7 +59,7 @@ def xxh3(parts):
 
 def base(namespace, function, version, args):
     bucket = "%02x" % (xxh3([function, args]) & 0xFF)
-    return "hc1:{%s:%s}:%s@%d:%s" % (part(namespace, NAMESPACE), bucket, part(function, NAME), version, args_part(args))
+    return "hc2:{%s:%s}:%s@%d:%s" % (part(namespace, NAMESPACE), bucket, part(function, NAME), version, args_part(args))
 
 
 def u64(number):
@@ -89,7 +89,7 @@ def address(namespace, function, version, args, process, attempt):
 def stamp(namespace, kind, name):
     short = {"namespace": "n", "function": "f", "tag": "t"}[kind]
     number = xxh3([short, name])
-    key = "hc1:{%s:t:%02x}:%s" % (part(namespace, NAMESPACE), number & 0xFF, short)
+    key = "hc2:{%s:t:%02x}:%s" % (part(namespace, NAMESPACE), number & 0xFF, short)
     if kind != "namespace":
         key += ":" + part(name, NAME)
     return {"namespace": namespace, "kind": kind, "name": name, "hash": u64(number), "key": key}
@@ -102,9 +102,9 @@ def channels(namespace):
     shown = part(namespace, NAMESPACE)
     return {
         "namespace": namespace,
-        **of("hc1:" + shown),
-        "of_key": of("hc1:{%s:%02x}" % (shown, xxh3(["shop::user", "7"]) & 0xFF)),
-        "of_tag": of("hc1:{%s:t:%02x}" % (shown, xxh3(["t", "org:9"]) & 0xFF)),
+        **of("hc2:" + shown),
+        "of_key": of("hc2:{%s:%02x}" % (shown, xxh3(["shop::user", "7"]) & 0xFF)),
+        "of_tag": of("hc2:{%s:t:%02x}" % (shown, xxh3(["t", "org:9"]) & 0xFF)),
     }
 
 
@@ -112,7 +112,7 @@ def channels(namespace):
 
 def envelope(description, payload, *, expired=0, codec=1, compression=0, kind=1, flags=0, cost_ms=12, process=0x1122334455667788,
              attempt=3, loaded_at=1700000000000, fresh_until=1700000060000, expires_at=1700003600000,
-             stamps=((0x0102030405060708, 0x1112131415161718), (0x2122232425262728, 0x3132333435363738)), form=1,
+             stamps=((0x0102030405060708, 0x1112131415161718), (0x2122232425262728, 0x3132333435363738)), form=2,
              raw_length=None, tail=b"", error=None):
     head = bytes([0x89, 0x48, 0x43, form, expired, codec, compression, kind])
     head += struct.pack("<HHI", flags, len(stamps), cost_ms)
@@ -177,7 +177,7 @@ def main():
     payload = msgpack.packb({"id": 7, "name": "Ada"})
     a_value = envelope("a value: MessagePack of {\"id\": 7, \"name\": \"Ada\"}", payload)
     sections = {
-        "about": "Test vectors of hybridcache's wire format, version hc1. Every section says its rule; another "
+        "about": "Test vectors of hybridcache's wire format, version hc2. Every section says its rule; another "
                  "implementation needs nothing else. Numbers of 64 bits are written as 16 hex digits, most significant "
                  "first; bytes as hex, in order. Texts are UTF-8.",
         "escapes": {
@@ -273,7 +273,7 @@ def main():
             ],
         },
         "addresses": {
-            "about": "hc1:{<namespace>:<bucket>}:<function>@<version>:<args>, then :e for the entry, :l for the lease, :s:<token> for a "
+            "about": "hc2:{<namespace>:<bucket>}:<function>@<version>:<args>, then :e for the entry, :l for the lease, :s:<token> for a "
                      "stage. key_id = hash of [function, args], neither escaped nor shortened; the bucket is its lowest byte as two "
                      "lower-case hex digits. args: the canonical text. token: 16 bytes, process and attempt, each 8 bytes little endian, in "
                      "lower-case hex. neighbours: the entries that an invalidation touches, of versions v-1, v, v+1 as far as they "
@@ -290,7 +290,7 @@ def main():
             ],
         },
         "stamps": {
-            "about": "hc1:{<namespace>:t:<bucket>}: and n for the namespace's, f:<function> for a function's, t:<tag> for a tag's; the names not "
+            "about": "hc2:{<namespace>:t:<bucket>}: and n for the namespace's, f:<function> for a function's, t:<tag> for a tag's; the names not "
                      "shortened or escaped where they are hashed. hash = hash of [n|f|t, name], the name of the namespace's stamp being empty; "
                      "the bucket is its lowest byte. A tag is called by its text before it was escaped: placeholders in a tag's template are "
                      "filled with what they display. The value at the key is 16 lower-case hex digits, most significant first, never zero; anything else there counts as absent.",
@@ -306,7 +306,7 @@ def main():
             ],
         },
         "channels": {
-            "about": "On a single server: hc1:<namespace>:inv for invalidations; hc1:<namespace>:w: and the 8 bytes (little endian) of a "
+            "about": "On a single server: hc2:<namespace>:inv for invalidations; hc2:<namespace>:w: and the 8 bytes (little endian) of a "
                      "process's random id, as they are, for what is meant for one process; sent with PUBLISH. In a cluster: sharded channels, "
                      "sent with SPUBLISH, in the slot of what the message is about: the part of the key's or stamp's name up to its closing "
                      "brace, and :inv or :w: likewise; a process listens to those of all 256 buckets of keys and all 256 of stamps. of_key: "
@@ -331,7 +331,7 @@ def main():
             ],
         },
         "envelopes": {
-            "about": "Little endian. Offset 0: 89 48 43 and the format, 1. 4: 1 once expired by hand, else 0; changed in place. 5: codec, 1 "
+            "about": "Little endian. Offset 0: 89 48 43 and the format, 2. 4: 1 once expired by hand, else 0; changed in place. 5: codec, 1 "
                      "MessagePack. 6: compression, 0 none. 7: kind, 1 value, 2 none (an empty payload). 8: flags, 2 bytes; a reader ignores bits of "
                      "the low byte, and takes an entry with a set bit of the high byte (80 in byte 9, say) for unreadable. 10: number of "
                      "stamps, 2 bytes. 12: cost of the load in ms, 4 bytes. 16: fence, the 16 bytes of the token. 32, 40, 48: loaded at, fresh until, "
@@ -348,7 +348,7 @@ def main():
                 envelope("greatest numbers, hints in the low byte of the flags", b"\xc3", flags=0xFF, cost_ms=2**32 - 1, process=2**64 - 1,
                          attempt=2**64 - 1, loaded_at=2**63 - 1, fresh_until=2**63 - 1, expires_at=2**63 - 1,
                          stamps=((2**64 - 1, 2**64 - 1),) * 5),
-                envelope("another format", payload, form=2, error="Format(2)"),
+                envelope("another format", payload, form=1, error="Format(1)"),
                 envelope("an unknown value of byte 4", payload, expired=2, error="Mutable(2)"),
                 envelope("an unknown codec", payload, codec=2, error="Codec(2)"),
                 envelope("an unknown compression", payload, compression=1, error="Compression(1)"),

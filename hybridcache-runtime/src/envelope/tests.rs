@@ -98,7 +98,7 @@ fn every_other_length_is_noticed() {
 fn what_is_not_known_is_refused() {
     assert_eq!(trouble(b""), Undecodable::Foreign);
     assert_eq!(trouble(&altered(&header(), 0, b"{")), Undecodable::Foreign);
-    assert_eq!(trouble(&altered(&header(), 3, &[2])), Undecodable::Format(2));
+    assert_eq!(trouble(&altered(&header(), 3, &[1])), Undecodable::Format(1));
     assert_eq!(trouble(&altered(&header(), 4, &[2])), Undecodable::Mutable(2));
     assert_eq!(trouble(&altered(&header(), 5, &[0])), Undecodable::Codec(0));
     assert_eq!(trouble(&altered(&header(), 6, &[1])), Undecodable::Compression(1));
@@ -176,7 +176,7 @@ proptest! {
     #[test]
     fn random_bytes_are_no_envelope(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         prop_assert!(decode(&bytes).is_err());
-        let mut in_disguise = [&FORMAT_1[..], &bytes].concat();
+        let mut in_disguise = [&FORMAT[..], &bytes].concat();
         assert_canonical(&in_disguise);
         if in_disguise.len() >= STAMPS_AT {
             reseal(&mut in_disguise);

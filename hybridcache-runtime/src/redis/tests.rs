@@ -122,7 +122,7 @@ impl Process {
     async fn hears(&self, server: &RedisServer, expected: &[Event]) {
         let already = self.heard().len();
         let mark = fastrand::u64(..);
-        let channel = [b"hc1:test:w:".as_slice(), &self.id.to_le_bytes()].concat();
+        let channel = [b"hc2:test:w:".as_slice(), &self.id.to_le_bytes()].concat();
         server.command(&[b"PUBLISH", &channel, &[b"P".as_slice(), &mark.to_le_bytes()].concat()]);
         let mark = Event::Woken(mark, Wake::Published);
         eventually("the mark", || self.heard()[already..].contains(&mark)).await;

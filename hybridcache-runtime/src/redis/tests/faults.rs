@@ -278,12 +278,12 @@ async fn scripts_travel_with_the_call_where_they_cannot_be_loaded() {
 async fn foreign_messages_are_ignored() {
     let server = RedisServer::start();
     let process = Process::start(&server, 1).await;
-    let mut own_channel = b"hc1:test:w:".to_vec();
+    let mut own_channel = b"hc2:test:w:".to_vec();
     own_channel.extend(1_u64.to_le_bytes());
     for length in 0..40 {
         for kind in *b"DSTPRHX\0" {
             let message = vec![kind; length];
-            for (channel, meant) in [(b"hc1:test:inv".as_slice(), 17), (&own_channel, 9)] {
+            for (channel, meant) in [(b"hc2:test:inv".as_slice(), 17), (&own_channel, 9)] {
                 if length != meant {
                     assert_eq!(server.command(&[b"PUBLISH", channel, &message]), Reply::Integer(1));
                 }
