@@ -6,6 +6,8 @@ pub use hybridcache_runtime::{
     PlainEntry, Stats, bypass, invalidate_tag, no_cache, refresh,
 };
 
+pub mod guide;
+
 #[doc(hidden)]
 pub use hybridcache_runtime::__private;
 

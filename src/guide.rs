@@ -1,0 +1,16 @@
+//! The guide: one topic a page. The same pages are in the repository's folder `docs`.
+
+#[doc = include_str!("../docs/from_cached.md")]
+pub mod from_cached {}
+
+#[doc = include_str!("../docs/keys.md")]
+pub mod keys {}
+
+#[doc = include_str!("../docs/protocol.md")]
+pub mod protocol {}
+
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("../docs/tuning.md")]
+pub mod tuning {}
