@@ -11,6 +11,8 @@ mod keys;
 mod methods;
 mod private;
 mod processes;
+mod restrictions;
+mod setups;
 mod shared;
 mod site;
 mod stale;

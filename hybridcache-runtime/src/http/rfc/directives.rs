@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, header};
 
-use super::fields;
+use super::{fields, restrictions};
 
 /// What the directives of a response say, from `Cache-Control` or a field that replaces it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,11 +119,19 @@ impl Scope {
 }
 
 impl ResponseDirectives {
-    /// All lines of `Cache-Control`.
+    /// All lines of `Cache-Control`. `Pragma: no-cache` counts as `no-cache` where there is none: old frameworks send it alone.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut said = Self::default();
         each(headers, |name, argument| said.read(name, argument));
+        if restrictions::is_pragma_no_cache(headers) {
+            said.no_cache = Scope::Everything;
+        }
         said
+    }
+
+    /// Applies the restrictions that an invalid text contains as words.
+    pub(super) fn restrict(&mut self, text: &[u8]) {
+        restrictions::named(text, |word| self.read(word, None));
     }
 
     fn read(&mut self, name: &str, argument: Option<&[u8]>) {
@@ -149,10 +157,7 @@ impl RequestDirectives {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut said = Self::default();
         each(headers, |name, argument| said.read(name, argument));
-        if !headers.contains_key(header::CACHE_CONTROL) {
-            said.no_cache =
-                fields::members(headers, &header::PRAGMA).any(|member| member.eq_ignore_ascii_case(b"no-cache"));
-        }
+        said.no_cache |= restrictions::is_pragma_no_cache(headers);
         said
     }
 
@@ -173,6 +178,9 @@ impl RequestDirectives {
 
 /// Each directive of `Cache-Control`, its name in lower case. Space around `=` makes an argument invalid and leaves the name: a
 /// restriction holds however it is spelt.
+///
+/// An invalid member is also searched for the words that restrict, and each of them counts as a directive: a misspelt restriction
+/// applies, a misspelt permission does not.
 fn each(headers: &HeaderMap, mut read: impl FnMut(&str, Option<&[u8]>)) {
     for member in fields::members(headers, &header::CACHE_CONTROL) {
         let equals = member.iter().position(|&byte| byte == b'=');
@@ -182,7 +190,40 @@ fn each(headers: &HeaderMap, mut read: impl FnMut(&str, Option<&[u8]>)) {
         };
         let spaced = name.last().is_some_and(u8::is_ascii_whitespace);
         let name = String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase();
-        read(&name, if spaced { Some(b"") } else { argument });
+        let argument = if spaced { Some(&b""[..]) } else { argument };
+        read(&name, argument);
+        // The name of a valid extension may be a restriction in another spelling: `no_store`, `'private'`.
+        let text = if is_valid(&name, argument) { name.as_bytes() } else { member };
+        restrictions::named(text, |word| {
+            if word != name {
+                read(word, None);
+            }
+        });
+    }
+}
+
+/// Directives with a number of seconds.
+const TIMES: [&str; 6] = ["max-age", "s-maxage", "stale-while-revalidate", "stale-if-error", "min-fresh", "max-stale"];
+
+/// Directives without an argument.
+const FLAGS: [&str; 8] = [
+    "no-store",
+    "no-transform",
+    "public",
+    "must-revalidate",
+    "proxy-revalidate",
+    "must-understand",
+    "only-if-cached",
+    "immutable",
+];
+
+/// Whether a member follows the definition of its directive; for an extension, the grammar.
+fn is_valid(name: &str, argument: Option<&[u8]>) -> bool {
+    let Some(argument) = argument else { return fields::is_token(name.as_bytes()) };
+    let Some(said) = fields::word(argument) else { return false };
+    match name {
+        name if TIMES.contains(&name) => fields::seconds(&said).is_some(),
+        name => fields::is_token(name.as_bytes()) && !FLAGS.contains(&name),
     }
 }
 
@@ -239,6 +280,56 @@ mod tests {
         assert!(!response(&[r#"x="a, no-store""#]).no_store);
     }
 
+    /// Killed by: reading a member up to its `=` only; taking any member with a known name for a valid one.
+    #[test]
+    fn restrictions_hold_in_members_that_are_no_directives() {
+        let said = |line: &str| {
+            let said = response(&[line]);
+            (said.no_store, said.private == Scope::Everything, said.no_cache == Scope::Everything)
+        };
+        for (line, expected) in [
+            ("private; max-age=60", (false, true, false)),
+            ("private;", (false, true, false)),
+            ("no-store; no-cache", (true, false, true)),
+            ("no-cache no-store", (true, false, true)),
+            ("max-age=60; private", (false, true, false)),
+            ("max-age=60 no-store", (true, false, false)),
+            ("max-age=\"60, private\"", (false, true, false)),
+            ("max-age=no-store", (true, false, false)),
+            ("public=private", (false, true, false)),
+            ("\"no-store\"", (true, false, false)),
+            ("\"private, max-age=60\"", (false, true, false)),
+            ("'private'", (false, true, false)),
+            ("=no-store", (true, false, false)),
+            ("no-store:", (true, false, false)),
+            ("No-Store;\tMax-Age=60", (true, false, false)),
+            ("no_store", (true, false, false)),
+            ("nocache", (false, false, true)),
+            ("no store", (true, false, false)),
+            ("cache-control: private", (false, true, false)),
+            ("private=\"a\"; no-store", (true, true, false)),
+            // Directives that are valid, or that no word of is one.
+            ("x-no-store", (false, false, false)),
+            ("x=no-store", (false, false, false)),
+            ("x=\"private\", max-age=60", (false, false, false)),
+            ("private-key; stored", (false, false, false)),
+        ] {
+            assert_eq!(said(line), expected, "{line}");
+        }
+        let headers = HeaderMap::from_iter([(
+            header::CACHE_CONTROL,
+            http::HeaderValue::from_bytes(b"max-age=60;\xa0no-store").unwrap(),
+        )]);
+        assert!(ResponseDirectives::of(&headers).no_store);
+        let said = response(&["max-age=60; must-revalidate; proxy-revalidate"]);
+        assert!(said.must_revalidate && said.proxy_revalidate && said.max_age == Seconds::Invalid);
+        assert_eq!(
+            response(&["public; max-age=60"]),
+            ResponseDirectives::default(),
+            "what allows is not read out of it"
+        );
+    }
+
     #[test]
     fn fields_named() {
         let names = |names: &[&str]| Scope::Fields(names.iter().map(|name| name.parse().unwrap()).collect());
@@ -268,5 +359,9 @@ mod tests {
         request.insert(header::CACHE_CONTROL, "max-stale".parse().unwrap());
         let said = RequestDirectives::of(&request);
         assert!(!said.no_cache && said.any_stale);
+        let mut response = HeaderMap::from_iter([(header::PRAGMA, "no-cache".parse().unwrap())]);
+        assert_eq!(ResponseDirectives::of(&response).no_cache, Scope::Everything);
+        response.insert(header::CACHE_CONTROL, "max-age=60".parse().unwrap());
+        assert_eq!(ResponseDirectives::of(&response).no_cache, Scope::Nothing);
     }
 }

@@ -35,6 +35,7 @@ pub(crate) mod invalidate;
 pub(crate) mod range;
 pub(crate) mod reply;
 pub(crate) mod request;
+pub(crate) mod restrictions;
 pub(crate) mod reuse;
 pub(crate) mod rules;
 #[cfg(test)]

@@ -19,13 +19,14 @@ pub(crate) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> 
     Some(lines?.join(", ").into_bytes())
 }
 
-/// The members of a dictionary. Of members with one key, the last counts.
-pub(crate) fn dictionary(text: &[u8]) -> Option<Vec<(String, Item)>> {
+/// The members of a dictionary. Of members with one key, the last counts. `parameter` gets the name of each parameter that
+/// stands at a member.
+pub(crate) fn dictionary(text: &[u8], mut parameter: impl FnMut(&str)) -> Option<Vec<(String, Item)>> {
     let mut members: Vec<(String, Item)> = Vec::new();
     each(text, |reader| {
         let key = reader.key()?;
         let item = if reader.eat(b'=') { reader.member()? } else { Item::Boolean(true) };
-        reader.parameters()?;
+        reader.parameters(&mut parameter)?;
         members.retain(|(other, _)| *other != key);
         members.push((key, item));
         Some(())
@@ -38,7 +39,7 @@ pub(crate) fn list(text: &[u8]) -> Option<Vec<Item>> {
     let mut items = Vec::new();
     each(text, |reader| {
         items.push(reader.member()?);
-        reader.parameters()
+        reader.parameters(|_| {})
     })?;
     Some(items)
 }
@@ -96,10 +97,10 @@ impl<'a> Reader<'a> {
         String::from_utf8(key.to_vec()).ok()
     }
 
-    fn parameters(&mut self) -> Option<()> {
+    fn parameters(&mut self, mut name: impl FnMut(&str)) -> Option<()> {
         while self.eat(b';') {
             self.skip(b" ");
-            self.key()?;
+            name(&self.key()?);
             if self.eat(b'=') {
                 self.item()?;
             }
@@ -118,7 +119,7 @@ impl<'a> Reader<'a> {
                 return Some(Item::Other);
             }
             self.item()?;
-            self.parameters()?;
+            self.parameters(|_| {})?;
             self.text.first().filter(|next| b" )".contains(next))?;
         }
     }
@@ -201,7 +202,7 @@ mod tests {
         use Item::{Boolean, Integer};
         let check = |text: &str, expected: &[(&str, Item)]| {
             let expected: Vec<_> = expected.iter().map(|(key, item)| ((*key).to_owned(), item.clone())).collect();
-            assert_eq!(dictionary(text.as_bytes()), Some(expected), "{text}");
+            assert_eq!(dictionary(text.as_bytes(), |_| {}), Some(expected), "{text}");
         };
         check("", &[]);
         check("a", &[("a", Boolean(true))]);
@@ -260,7 +261,7 @@ mod tests {
             "a=((1))",
         ];
         for text in broken {
-            assert_eq!(dictionary(text.as_bytes()), None, "{text}");
+            assert_eq!(dictionary(text.as_bytes(), |_| {}), None, "{text}");
         }
     }
 

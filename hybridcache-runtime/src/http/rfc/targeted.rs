@@ -16,27 +16,38 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// The first targeted field of the configuration that is there, valid and not empty; else `Cache-Control`.
+    /// The first targeted field of the configuration that is there, valid and not empty; else `Cache-Control`. Restrictions
+    /// in invalid targeted fields before it apply in addition.
     pub(crate) fn of(headers: &HeaderMap, rules: &Rules) -> Self {
-        match rules.targeted.iter().find_map(|name| read(headers, name)) {
+        let mut passed_over = Vec::new();
+        let found = rules.targeted.iter().filter(|name| headers.contains_key(*name)).find_map(|name| {
+            let found = read(headers, name);
+            passed_over.extend(found.is_none().then_some(name));
+            found
+        });
+        let mut control = match found {
             Some(directives) => Control { directives, targeted: true },
             None => Control { directives: ResponseDirectives::of(headers), targeted: false },
+        };
+        for line in passed_over.into_iter().flat_map(|name| headers.get_all(name)) {
+            fields::split(line.as_bytes()).for_each(|member| control.directives.restrict(member));
         }
+        control
     }
 }
 
 fn read(headers: &HeaderMap, name: &HeaderName) -> Option<ResponseDirectives> {
-    if !headers.contains_key(name) {
-        return None;
-    }
-    let members = structured::dictionary(&structured::joined(headers, name)?)?;
+    let mut said = ResponseDirectives::default();
+    let mut parameters = Vec::new();
+    let members = structured::dictionary(&structured::joined(headers, name)?, |name| parameters.push(name.to_owned()))?;
     if members.is_empty() {
         return None;
     }
-    let mut said = ResponseDirectives::default();
     for (name, item) in &members {
         add(&mut said, name, item);
     }
+    // `max-age=60; private` is a valid dictionary whose `private` is a mere parameter: a misspelt restriction.
+    parameters.iter().for_each(|name| said.restrict(name.as_bytes()));
     Some(said)
 }
 
@@ -142,5 +153,28 @@ mod tests {
             let said = control(&[("cdn-cache-control", line)]).directives;
             assert_eq!((said.no_store, said.private), (no_store, private), "{line}");
         }
+    }
+
+    /// Killed by: passing over what is not valid without a look; parameters that are not looked at.
+    #[test]
+    fn restrictions_hold_in_fields_that_are_not_valid() {
+        for (line, no_store, private) in [
+            ("no-store; no-cache", true, Scope::Nothing),
+            ("max-age=60; private", false, Scope::Everything),
+            ("max-age=60; x=1;no-store", true, Scope::Nothing),
+            ("max-age=60 no-store", true, Scope::Nothing),
+            ("max-age=60, No-Store", true, Scope::Nothing),
+            ("private; Max-Age=60", false, Scope::Everything),
+            ("max-age=60, &&&", false, Scope::Nothing),
+            ("max-age=60, x=\"private\"", false, Scope::Nothing),
+        ] {
+            let control = control(&[("cdn-cache-control", line), ("cache-control", "max-age=1")]);
+            assert_eq!((control.directives.no_store, control.directives.private), (no_store, private), "{line}");
+        }
+        let latin = HeaderMap::from_iter([(
+            HeaderName::from_static("cdn-cache-control"),
+            http::HeaderValue::from_bytes(b"no-store, \xfc").unwrap(),
+        )]);
+        assert!(Control::of(&latin, &Rules::default()).directives.no_store);
     }
 }
