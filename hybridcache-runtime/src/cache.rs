@@ -64,7 +64,7 @@ struct Inner {
 /// The tier that all processes share, and the task that goes back to it after an outage.
 struct Shared {
     remote: Arc<dyn Remote>,
-    recovery: Recovery,
+    _recovery: Recovery,
 }
 
 /// Bounds of one call; see the builder.
@@ -86,7 +86,7 @@ impl HybridCache {
     ) -> Self {
         let shared = remote.map(|remote| {
             let recovery = Recovery::start(local.clone(), remote.clone(), limits.redis_budget);
-            Shared { remote, recovery }
+            Shared { remote, _recovery: recovery }
         });
         let namespace_stamp = local.stamps.named(StampName::of_namespace(namespace));
         let namespace = namespace.into();
@@ -161,18 +161,7 @@ impl HybridCache {
 
     /// What one call may spend on waiting for the shared tier.
     pub(crate) fn budget(&self) -> Budget {
-        self.revive();
         Budget::new(self.inner.limits.redis_budget, self.inner.local.breaker.clone())
-    }
-
-    /// Where the way back has ended with the runtime it was on, it goes on, on the caller's.
-    pub(crate) fn revive(&self) {
-        let local = &self.inner.local;
-        if local.breaker.is_open()
-            && let Some(Shared { remote, recovery }) = &self.inner.shared
-        {
-            recovery.revive(local, remote, self.inner.limits.redis_budget);
-        }
     }
 
     /// Bounds loads that no lease bounds.

@@ -11,6 +11,8 @@
 #![cfg_attr(not(feature = "redis"), allow(dead_code, reason = "parts that only a shared tier uses"))]
 
 mod address;
+#[cfg(feature = "redis")]
+mod background;
 mod breaker;
 mod budget;
 mod builder;

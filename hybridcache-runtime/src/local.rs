@@ -129,6 +129,7 @@ impl Listener for Local {
     }
 
     fn disconnected(&self) {
+        self.trust.disconnected();
         self.journal.hold(self.trust.epoch() + 1);
         self.waiters.wake_all(Wake::Released);
     }

@@ -1,11 +1,10 @@
 //! How the breaker closes: one task for each cache object sends what is pending, then tries whether the shared tier
 //! answers in time. No caller ever does.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
@@ -26,33 +25,20 @@ const AT_ONCE: usize = 128;
 /// The task. Dropping this ends it.
 #[derive(Debug)]
 pub(crate) struct Recovery {
-    task: Mutex<JoinHandle<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Recovery {
     /// `budget`: within this time a healthy tier answers all that one call needs.
-    ///
-    /// # Panics
-    /// Outside of a runtime, where no tier can have been connected either.
     pub(crate) fn start(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) -> Self {
-        Self { task: Mutex::new(tokio::spawn(recover(local, remote, budget))) }
-    }
-
-    /// A cache in a static outlives the runtime it was built on: the task then starts anew on the caller's.
-    pub(crate) fn revive(&self, local: &Arc<Local>, remote: &Arc<dyn Remote>, budget: Duration) {
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if task.is_finished()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            local.breaker.nudge();
-            *task = runtime.spawn(recover(local.clone(), remote.clone(), budget));
-        }
+        let runtime = remote.runtime().clone();
+        Self { task: runtime.spawn(recover(local, remote, budget)) }
     }
 }
 
 impl Drop for Recovery {
     fn drop(&mut self) {
-        self.task.get_mut().unwrap_or_else(PoisonError::into_inner).abort();
+        self.task.abort();
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::address::Address;
@@ -84,6 +85,9 @@ pub(crate) trait Remote: Send + Sync + 'static {
 
     /// Whether wake-up messages can arrive at present.
     fn is_subscribed(&self) -> bool;
+
+    /// Where tasks go on whether or not a caller's runtime runs.
+    fn runtime(&self) -> &Handle;
 }
 
 /// What a tier tells the engine between calls. Called from the tier's own task: must not block.

@@ -73,7 +73,6 @@ impl HybridCache {
         self.local().stamps.note(stamp.name.hash);
         stamp.void();
         let Some(remote) = self.remote() else { return Ok(()) };
-        self.revive();
         let _once_more = Finally::new(|| stamp.void());
         let pending = self.local().journal.note(Notice::Group(stamp.name.clone()));
         let told = remote.restamp(std::slice::from_ref(&stamp.name)).await;
@@ -85,7 +84,6 @@ impl HybridCache {
         count(&counters.invalidations);
         local.invalidate(key, mode);
         let Some(remote) = self.remote().filter(|_| key.function.is_unambiguous()) else { return Ok(()) };
-        self.revive();
         let _once_more = Finally::new(|| local.invalidate(key, mode));
         let pending = local.journal.note(Notice::Entry(key.address().clone(), mode));
         let mode = match pending.notice() {
@@ -115,8 +113,7 @@ impl HybridCache {
         let token = self.next_token();
         let (mut encoded, mut fence) = (None, None);
         if let Some(remote) = self.remote_for(&key.function, plan) {
-            self.revive();
-            // Should the value be lost, no older one may come back.
+                // Should the value be lost, no older one may come back.
             let pending = local.journal.note(Notice::Entry(key.address().clone(), Invalidation::Delete));
             let told = self.put_remote(&**remote, &fill, token, &*value).await;
             match settle(pending, told, counters, &format!("put {key}"))? {

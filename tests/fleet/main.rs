@@ -41,6 +41,7 @@ mod stamps;
 mod strict;
 mod takeover;
 mod values;
+mod undriven;
 mod versions;
 mod waiting;
 mod worker;

@@ -23,14 +23,11 @@ use super::clock::Sample;
 use super::health::Health;
 use super::messages::{Inbox, Message};
 use super::scripts;
-use super::wire::{Reply, Wire, unexpected};
+use super::wire::{RESPONSE_TIMEOUT, Reply, Wire, unexpected};
 use crate::remote::{RemoteError, RemoteErrorKind};
 
 /// How long connecting may take, the handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long a command may take at most. Callers have budgets of their own, far below.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How many commands may wait to be written; whoever comes then waits, within its own budget.
 const PIPELINE_BUFFER: usize = 1024;
@@ -64,11 +61,15 @@ impl Link {
             inbox.receive(&push);
             Ok(())
         });
+        // The wire measures the time of each command itself.
+        let for_commands = config.clone().set_response_timeout(None);
         let client = Client::open(server.clone()).map_err(|error| error.to_string())?;
-        let connect = || client.get_multiplexed_async_connection_with_config(&config);
-        let (commands, mut messages) = try_join(connect(), connect()).await.map_err(|error| error.to_string())?;
+        let commands = client.get_multiplexed_async_connection_with_config(&for_commands);
+        let messages = client.get_multiplexed_async_connection_with_config(&config);
+        let (commands, mut messages) = try_join(commands, messages).await.map_err(|error| error.to_string())?;
         listened.subscribe(&mut messages).await.map_err(|error| format!("cannot subscribe: {error}"))?;
-        let (wire, runtime) = (Arc::new(Wire { commands, health }), Handle::current());
+        let runtime = Handle::current();
+        let wire = Arc::new(Wire { commands, health, runtime: runtime.clone() });
         let link = Self {
             batches: Batches::start(wire.clone(), &runtime),
             wire,

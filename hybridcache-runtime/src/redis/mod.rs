@@ -23,13 +23,12 @@ mod tests;
 mod tls;
 mod wire;
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use redis::{Cmd, Value, cmd};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::channels::Channels;
@@ -41,6 +40,7 @@ use self::supervisor::{State, Uplink, supervise};
 use self::target::Target;
 use self::wire::unexpected;
 use crate::address::{Address, groups};
+use crate::background::Background;
 use crate::remote::{
     Acquired, Fetched, HEAD, Invalidation, Listeners, Published, Remote, RemoteError, RemoteFuture, StampName, Token,
 };
@@ -51,10 +51,11 @@ const STAGE: Duration = Duration::from_secs(30);
 /// How long building a tier waits for the first attempt to connect.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
 
-/// Redis, through links that are replaced whenever they fail. Dropping the tier ends its tasks.
+/// Redis, through links that are replaced whenever they fail. They live on a thread of their own: see [`Background`]. Dropping
+/// the tier ends it.
 pub(crate) struct RedisTier {
     uplink: Arc<Uplink>,
-    supervisor: Mutex<JoinHandle<()>>,
+    background: Background,
 }
 
 impl RedisTier {
@@ -73,7 +74,7 @@ impl RedisTier {
         listener: Listeners,
     ) -> Result<Arc<Self>, String> {
         let target = Target::parse(url)?;
-        let runtime = Handle::try_current().map_err(|error| error.to_string())?;
+        let background = Background::start("hybridcache-redis").map_err(|error| format!("no thread for it: {error}"))?;
         let channels = Channels::new(namespace, process, target.is_sharded());
         let purpose = Purpose { target, channels, groups: groups(namespace), process, listener };
         let uplink = Arc::new(Uplink {
@@ -82,11 +83,14 @@ impl RedisTier {
             state: RwLock::new(State::Disconnected("no attempt has ended yet".to_owned())),
             attempted: Notify::new(),
         });
-        let supervisor = Mutex::new(runtime.spawn(supervise(uplink.clone())));
-        let tier = Arc::new(Self { uplink, supervisor });
+        let attempted = background.runtime().spawn({
+            let uplink = uplink.clone();
+            async move { timeout(FIRST_ATTEMPT, uplink.attempted.notified()).await }
+        });
+        background.runtime().spawn(supervise(uplink.clone()));
         // Whatever it brought: without a link each operation says so itself.
-        let _ = timeout(FIRST_ATTEMPT, tier.uplink.attempted.notified()).await;
-        Ok(tier)
+        let _ = attempted.await;
+        Ok(Arc::new(Self { uplink, background }))
     }
 
     /// Why there is no link now, where there is none.
@@ -96,7 +100,7 @@ impl RedisTier {
     }
 
     fn links(&self) -> Result<Arc<Links>, RemoteError> {
-        self.uplink.links().inspect_err(|_| self.revive())
+        self.uplink.links()
     }
 
     /// The link to whoever has the key.
@@ -108,17 +112,6 @@ impl RedisTier {
         &self.uplink.purpose.channels
     }
 
-    /// A tier in a static outlives the runtime it was built on (each test has its own, say): its tasks then start anew on
-    /// the runtime of whoever calls.
-    fn revive(&self) {
-        let mut supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
-        if supervisor.is_finished()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            *supervisor = runtime.spawn(supervise(self.uplink.clone()));
-        }
-    }
-
     fn origin(&self) -> [u8; 8] {
         self.uplink.purpose.process.to_le_bytes()
     }
@@ -127,12 +120,6 @@ impl RedisTier {
         let mut step = Step::Acquire.on(&[key.entry(), &key.lease()]);
         step.arg(&token.to_bytes()).arg(millis(lease)).arg(seen).arg(&self.origin());
         step
-    }
-}
-
-impl Drop for RedisTier {
-    fn drop(&mut self) {
-        self.supervisor.get_mut().unwrap_or_else(PoisonError::into_inner).abort();
     }
 }
 
@@ -270,6 +257,10 @@ impl Remote for RedisTier {
 
     fn is_subscribed(&self) -> bool {
         self.uplink.links().is_ok()
+    }
+
+    fn runtime(&self) -> &Handle {
+        self.background.runtime()
     }
 }
 

@@ -1,18 +1,26 @@
 //! The connection for commands, and what its errors mean.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Pipeline, RedisError, ServerError, Value};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, ServerError, Value};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use super::health::Health;
 use super::scripts;
 use crate::remote::{RemoteError, RemoteErrorKind};
 
+/// How long a command may take at most. Callers have budgets of their own, far below.
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// One connection for commands.
 pub(crate) struct Wire {
     pub(crate) commands: MultiplexedConnection,
     pub(crate) health: Arc<Health>,
+    /// Where the connection is driven.
+    pub(crate) runtime: Handle,
 }
 
 /// What came back for a command.
@@ -24,10 +32,9 @@ pub(crate) enum Reply {
 
 impl Wire {
     pub(crate) async fn call(&self, command: &Cmd) -> Result<Value, RemoteError> {
-        let answer = match self.commands.clone().send_packed_command(command).await {
-            Ok(Value::ServerError(error)) => Err(self.refused(&error)),
-            Ok(value) => Ok(value),
-            Err(error) => Err(self.broken(&error)),
+        let answer = match self.in_time(self.commands.clone().send_packed_command(command)).await? {
+            Value::ServerError(error) => Err(self.refused(&error)),
+            value => Ok(value),
         };
         match Reply::to(command, answer) {
             Reply::Answer(answer) => answer,
@@ -38,8 +45,7 @@ impl Wire {
 
     /// The answers of all commands; that one was refused says nothing about the others.
     pub(crate) async fn pipeline(&self, commands: &Pipeline) -> Result<Vec<Result<Value, RemoteError>>, RemoteError> {
-        let sent = self.commands.clone().send_packed_commands(commands, 0, commands.len()).await;
-        let replies = sent.map_err(|error| self.broken(&error))?;
+        let replies = self.in_time(self.commands.clone().send_packed_commands(commands, 0, commands.len())).await?;
         if replies.len() != commands.len() {
             return Err(unexpected("a pipeline"));
         }
@@ -56,6 +62,20 @@ impl Wire {
         Ok(commands.cmd_iter().zip(answers).map(|(command, answer)| Reply::to(command, answer)))
     }
 
+    /// Waits by the timers of the connection's runtime: a caller's may have none, or its clock may be paused.
+    async fn in_time<T>(&self, sending: impl Future<Output = RedisResult<T>>) -> Result<T, RemoteError> {
+        let waiting = {
+            let _runtime = self.runtime.enter();
+            timeout(RESPONSE_TIMEOUT, sending)
+        };
+        match waiting.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.broken(&error)),
+            // The heartbeat decides whether the link has to go.
+            Err(_) => Err(RemoteError { kind: RemoteErrorKind::Timeout, message: "no answer within a second".into() }),
+        }
+    }
+
     /// The server said no. Some answers mean that another server is the right one by now.
     fn refused(&self, error: &ServerError) -> RemoteError {
         let message = [error.code(), error.details().unwrap_or_default()].join(" ");
@@ -67,10 +87,6 @@ impl Wire {
 
     fn broken(&self, error: &RedisError) -> RemoteError {
         let message = error.to_string();
-        if error.is_timeout() {
-            // The heartbeat decides whether the link has to go.
-            return RemoteError { kind: RemoteErrorKind::Timeout, message };
-        }
         self.health.report(message.as_str());
         RemoteError { kind: RemoteErrorKind::Unavailable, message }
     }
