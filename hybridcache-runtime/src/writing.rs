@@ -113,7 +113,7 @@ impl HybridCache {
         let token = self.next_token();
         let (mut encoded, mut fence) = (None, None);
         if let Some(remote) = self.remote_for(&key.function, plan) {
-                // Should the value be lost, no older one may come back.
+            // Should the value be lost, no older one may come back.
             let pending = local.journal.note(Notice::Entry(key.address().clone(), Invalidation::Delete));
             let told = self.put_remote(&**remote, &fill, token, &*value).await;
             match settle(pending, told, counters, &format!("put {key}"))? {

@@ -105,7 +105,7 @@ async fn an_entry_of_another_format() {
     let valid = valid(&fleet).await;
     let mut variants = Vec::new();
     for (place, bytes) in [
-        (FORMAT, &[0, 2, 255][..]),
+        (FORMAT, &[0, 1, 255][..]),
         (MUTABLE, &[2, 128, 255]),
         (CODEC, &[0, 2, 255]),
         (COMPRESSION, &[1, 255]),

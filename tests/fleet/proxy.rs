@@ -2,8 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
+use std::time::Duration;
 
 pub(crate) struct Proxy {
     port: u16,
@@ -18,6 +20,8 @@ struct Network {
     streams: Vec<TcpStream>,
     /// The names of the commands that each write of the client carried.
     writes: Vec<Vec<String>>,
+    /// By how much each answer is late.
+    delay: Duration,
 }
 
 /// What a connection sends by itself.
@@ -43,6 +47,12 @@ impl Proxy {
 
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Delays every answer, by far longer than two commands that wait for no answer are apart: these then count as one round
+    /// trip, in however many writes they come.
+    pub(crate) fn delay_answers(&self) {
+        lock(&self.network).delay = Duration::from_millis(250);
     }
 
     /// Breaks all connections; new ones end at once.
@@ -100,18 +110,35 @@ fn connect(shared: &Arc<Mutex<Network>>, mut network: MutexGuard<'_, Network>, c
         network.streams.push(stream.try_clone().unwrap());
     }
     let (from_client, from_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-    let record = shared.clone();
+    let (record, answers) = (shared.clone(), shared.clone());
+    // Of this connection.
+    let (unanswered, answered) = {
+        let unanswered = Arc::new(AtomicBool::new(false));
+        (unanswered.clone(), unanswered)
+    };
     thread::spawn(move || {
         forward(from_client, server, |bytes| {
             let mut names = command_names(bytes);
             // One may fall into the same write as a caller's command.
             names.retain(|name| !HEARTBEAT.contains(&name.as_str()));
-            if !names.is_empty() {
-                lock(&record).writes.push(names);
+            if names.is_empty() {
+                return;
+            }
+            let mut network = lock(&record);
+            let is_later_trip = network.delay.is_zero() || !unanswered.swap(true, Ordering::SeqCst);
+            match network.writes.last_mut() {
+                Some(last) if !is_later_trip => last.extend(names),
+                _ => network.writes.push(names),
             }
         });
     });
-    thread::spawn(move || forward(from_server, client, |_| {}));
+    thread::spawn(move || {
+        forward(from_server, client, |_| {
+            let delay = lock(&answers).delay;
+            thread::sleep(delay);
+            answered.store(false, Ordering::SeqCst);
+        });
+    });
 }
 
 fn forward(mut from: TcpStream, mut to: TcpStream, mut look: impl FnMut(&[u8])) {

@@ -101,9 +101,7 @@ fn the_way_back_needs_no_runtime_of_a_caller() {
     });
     assert!(is_open(&shop));
     fleet.redis.start_again();
-    eventually("what was pending is sent", || {
-        shop.cache.stats().pending_invalidations == 0 && !is_open(&shop)
-    });
+    eventually("what was pending is sent", || shop.cache.stats().pending_invalidations == 0 && !is_open(&shop));
     runtime.block_on(is_connected(&shop));
 }
 

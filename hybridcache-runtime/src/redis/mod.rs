@@ -74,7 +74,8 @@ impl RedisTier {
         listener: Listeners,
     ) -> Result<Arc<Self>, String> {
         let target = Target::parse(url)?;
-        let background = Background::start("hybridcache-redis").map_err(|error| format!("no thread for it: {error}"))?;
+        let background =
+            Background::start("hybridcache-redis").map_err(|error| format!("no thread for it: {error}"))?;
         let channels = Channels::new(namespace, process, target.is_sharded());
         let purpose = Purpose { target, channels, groups: groups(namespace), process, listener };
         let uplink = Arc::new(Uplink {
