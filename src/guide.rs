@@ -3,6 +3,10 @@
 #[doc = include_str!("../docs/from_cached.md")]
 pub mod from_cached {}
 
+#[cfg(feature = "http")]
+#[doc = include_str!("../docs/http.md")]
+pub mod http {}
+
 #[doc = include_str!("../docs/keys.md")]
 pub mod keys {}
 

@@ -201,6 +201,11 @@ impl HybridCache {
         self.inner.local.stamps.named(StampName::of_tag(&self.inner.namespace, tag))
     }
 
+    #[cfg(feature = "http")]
+    pub(crate) fn namespace(&self) -> &str {
+        &self.inner.namespace
+    }
+
     pub(crate) fn namespace_stamp(&self) -> &Arc<Stamp> {
         &self.inner.namespace_stamp
     }

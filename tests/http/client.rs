@@ -40,6 +40,12 @@ impl Ask {
         self
     }
 
+    /// A value of any bytes.
+    pub fn header_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        self.request = self.request.header(name, http::HeaderValue::from_bytes(value).unwrap());
+        self
+    }
+
     pub fn body(mut self, body: &'static str) -> Self {
         self.body = Bytes::from_static(body.as_bytes());
         self

@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderName, request, response};
+use http::{HeaderName, Uri, request, response};
 
 use super::key::Key;
 use super::rfc::Rules;
 use super::service::HttpCacheLayer;
 use super::settings::{Mode, Private, Settings, StaleOn};
+use super::tags::path_seed;
 use crate::cache::HybridCache;
 use crate::error::Error;
 use crate::function::Site;
@@ -40,6 +41,7 @@ impl Builder {
         let settings = Settings {
             name: "",
             site: named("http").1,
+            path_seed: [0; 32],
             mode: Mode::default(),
             timeout: None,
             fresh_for: DAY,
@@ -47,6 +49,7 @@ impl Builder {
             negative: None,
             key: Key::default(),
             private: Private::default(),
+            public_uri: None,
             accept_request: None,
             accept_response: None,
             hidden: Vec::new(),
@@ -102,6 +105,16 @@ impl Builder {
     /// What of a request is in its key, beside host and path; by default the query.
     pub fn key(mut self, key: Key) -> Self {
         self.settings.key = key;
+        self
+    }
+
+    /// The URI by which clients know what a request asks for, in place of what [`PublicUri`](super::PublicUri) or axum's
+    /// `OriginalUri` says in its extensions.
+    ///
+    /// Keys, tags of paths and the targets of writes are made of it. A prefix that axum's `nest` strips is known by itself;
+    /// this is for routers of others, and for other versions of axum: there nothing is stored without it.
+    pub fn public_uri(mut self, public_uri: impl Fn(&request::Parts) -> Uri + Send + Sync + 'static) -> Self {
+        self.settings.public_uri = Some(Arc::new(public_uri));
         self
     }
 
@@ -186,6 +199,7 @@ impl Builder {
         settings.stale_on = stale_on.unwrap_or(StaleOn::SERVER_ERRORS);
         settings.timeout = settings.timeout.map(bounded);
         (settings.name, settings.site) = named(&name);
+        settings.path_seed = path_seed(cache.namespace(), &name);
         Ok(HttpCacheLayer { cache, settings: Arc::new(settings) })
     }
 

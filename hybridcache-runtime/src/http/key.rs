@@ -1,11 +1,11 @@
 //! What tells two requests apart.
 //!
-//! The host and the path are always in the key, as they came: not decoded, not normalised, so that nothing is merged that
+//! The host and the path are always in the key, and the public path where it is another, as they came: not decoded, not normalised, so that nothing is merged that
 //! a handler tells apart. Each part is escaped, and what separates parts never is: `("a:b", "c")` and `("a", "b:c")` are
 //! two keys.
 
 use http::header::{AUTHORIZATION, COOKIE, HOST};
-use http::{HeaderMap, HeaderName, Method, request};
+use http::{HeaderMap, HeaderName, Method, Uri, request};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
 use crate::key::KeyBuf;
@@ -105,7 +105,10 @@ impl Key {
     }
 
     /// `None`: the request names no one resource (two hosts, `*`, an authority alone).
-    pub(super) fn of(&self, request: &request::Parts) -> Option<KeyBuf> {
+    ///
+    /// Where the public URI is another than the request's, both are in the key: the one tells mounts apart, the other is what
+    /// the handler sees, and may depend on more than the public one.
+    pub(super) fn of(&self, request: &request::Parts, public: Option<&Uri>) -> Option<KeyBuf> {
         let mut key = KeyBuf::new();
         if let Some(scheme) = request.uri.scheme_str() {
             key.text(scheme);
@@ -115,6 +118,9 @@ impl Key {
         key.literal("|");
         write(&mut key, path(request)?.as_bytes());
         self.write_query(&mut key, request.uri.query());
+        if let Some(public) = public {
+            self.write_public(&mut key, public);
+        }
         for name in &self.headers {
             key.literal(";");
             key.text(name);
@@ -132,6 +138,20 @@ impl Key {
             }
         }
         Some(key)
+    }
+
+    fn write_public(&self, key: &mut KeyBuf, public: &Uri) {
+        key.literal("^");
+        if let Some(scheme) = public.scheme_str() {
+            key.text(scheme);
+            key.literal("://");
+        }
+        if let Some(authority) = public.authority() {
+            key.text(authority.as_str());
+        }
+        key.literal("|");
+        key.text(public.path());
+        self.write_query(key, public.query());
     }
 
     fn write_query(&self, key: &mut KeyBuf, query: Option<&str>) {
@@ -167,13 +187,13 @@ impl Secrets {
 }
 
 /// The path as it came. `None` where the request has none: `*`, or the authority that CONNECT names.
-pub(super) fn path(request: &request::Parts) -> Option<&str> {
+fn path(request: &request::Parts) -> Option<&str> {
     let path = request.uri.path();
     (path.starts_with('/') && request.method != Method::CONNECT).then_some(path)
 }
 
 /// Who is asked: the URI says, or `Host`. Empty where nobody is named.
-pub(super) fn host(request: &request::Parts) -> Option<&[u8]> {
+fn host(request: &request::Parts) -> Option<&[u8]> {
     let named = request.uri.authority().map(|authority| authority.as_str().as_bytes());
     let mut hosts = request.headers.get_all(HOST).iter().map(|host| host.as_bytes());
     match (named, hosts.next(), hosts.next()) {
@@ -214,7 +234,7 @@ mod tests {
 
     fn key(key: &Key, uri: &str, headers: &[(&str, &str)]) -> Option<String> {
         let request = headers.iter().fold(Request::get(uri), |request, (name, value)| request.header(*name, *value));
-        Some(key.of(&request.body(()).expect("a request").into_parts().0)?.as_str().to_owned())
+        Some(key.of(&request.body(()).expect("a request").into_parts().0, None)?.as_str().to_owned())
     }
 
     /// Killed by: a separator that is not escaped in values; lines of a field that are joined.

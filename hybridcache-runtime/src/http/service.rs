@@ -17,11 +17,13 @@ use super::builder::Builder;
 use super::drive::Drive;
 use super::origin::{Exchange, forward};
 use super::outcome::CacheOutcome;
+use super::public::Public;
 use super::rfc::status::Forward;
 use super::rfc::{CacheStatus, groups, invalidate};
 use super::settings::Settings;
+use super::tags::{group_tag, path_tag};
 use super::tell::tell;
-use super::visit::{Arrival, Looked, Visit, for_rules, group_tag, hide, path_tag};
+use super::visit::{Arrival, Looked, Visit, hide, written};
 use crate::cache::HybridCache;
 use crate::error::Error;
 use crate::evict::Eviction;
@@ -42,9 +44,9 @@ impl HttpCacheLayer {
         Builder::new(cache)
     }
 
-    /// Invalidates all answers of a path, in all processes: of every host, query and variant. The path is the raw one, as it
-    /// stands in requests; a query is not looked at. Paths share 65,536 tags, so that an answer of another path may go with
-    /// them.
+    /// Invalidates all answers of a path, in all processes: of every host, query and variant. The path is the public one, which
+    /// clients ask for, whatever prefix a router strips of it; in any spelling (`/a%7Eb` and `/a~b`, `/a/` and `/a` go together). A
+    /// query is not looked at. Paths share 65,536 tags, so that an answer of another path may go with them.
     ///
     /// # Errors
     /// When the shared tier could not be told: see [`Error::is_pending`].
@@ -118,10 +120,12 @@ impl HttpCacheLayer {
     {
         let (mut parts, body) = request.into_parts();
         hide(&self.settings.hidden, &mut parts.headers);
-        match Visit::of(&self.settings, &self.cache, parts, body.is_end_stream()) {
-            Arrival::Visit(visit, extensions) => match visit.look(None) {
+        let public = Public::of::<B>(&self.settings, &parts);
+        match Visit::of(&self.settings, &self.cache, parts, public, body.is_end_stream()) {
+            Arrival::Visit(visit, mut extensions) => match visit.look(None) {
                 Looked::Hit(held) => Box::pin(ready(Ok(visit.hit(&held)))),
                 looked => {
+                    visit.enclose(&mut extensions);
                     let exchange = Exchange { service, extensions, body };
                     Box::pin(Drive::new(Arc::from(visit), exchange).run(looked))
                 }
@@ -131,8 +135,9 @@ impl HttpCacheLayer {
                 tell(&self.settings, &mut response, forwarded(why));
                 Ok(response)
             }),
-            Arrival::Unsafe(parts) => Box::pin(async move {
-                let (asked, mut eviction) = (for_rules(&parts), Eviction::new());
+            Arrival::Enclosed(parts) => Box::pin(forward(service, Request::from_parts(parts, body))),
+            Arrival::Unsafe(parts, public) => Box::pin(async move {
+                let (asked, mut eviction) = (written(&parts, public), Eviction::new());
                 // From here on its path is void, unless the handler says that nothing was changed: also if it panics, or
                 // the client goes away.
                 self.void(&mut eviction, path_tag(&self.settings, asked.uri.path()));
@@ -161,7 +166,7 @@ impl HttpCacheLayer {
             self.void(&mut eviction, path_tag(&self.settings, target));
         }
         for group in groups::invalidated(request, response) {
-            self.void(&mut eviction, group_tag(&self.settings, request, &group));
+            self.void(&mut eviction, group_tag(&self.settings, &request.uri, &request.headers, &group));
         }
         eviction.run().await;
     }

@@ -5,7 +5,7 @@ use std::ops::BitOr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, StatusCode, request, response};
+use http::{HeaderName, StatusCode, Uri, request, response};
 
 use super::key::Key;
 use super::rfc::Rules;
@@ -100,6 +100,7 @@ impl fmt::Debug for StaleOn {
 }
 
 type AcceptRequest = Arc<dyn Fn(&request::Parts) -> bool + Send + Sync>;
+type PublicUri = Arc<dyn Fn(&request::Parts) -> Uri + Send + Sync>;
 type AcceptResponse = Arc<dyn Fn(&response::Parts) -> bool + Send + Sync>;
 
 /// All of a layer that requests look at.
@@ -108,6 +109,8 @@ pub(super) struct Settings {
     /// As what keys, statistics and the tags of paths call the layer.
     pub(super) name: &'static str,
     pub(super) site: &'static Site,
+    /// Of the hash that spreads paths over their tags.
+    pub(super) path_seed: [u8; 32],
     pub(super) mode: Mode,
     pub(super) timeout: Option<Duration>,
     pub(super) fresh_for: Duration,
@@ -116,6 +119,7 @@ pub(super) struct Settings {
     pub(super) negative: Option<Duration>,
     pub(super) key: Key,
     pub(super) private: Private,
+    pub(super) public_uri: Option<PublicUri>,
     pub(super) accept_request: Option<AcceptRequest>,
     pub(super) accept_response: Option<AcceptResponse>,
     pub(super) hidden: Vec<HeaderName>,

@@ -7,7 +7,8 @@ use http::HeaderName;
 use super::keep::Kept;
 use super::record::{Page, Record, Variants};
 use super::slot::Begun;
-use super::visit::{Place, Visit, group_tag};
+use super::tags::group_tag;
+use super::visit::{Place, Visit};
 use crate::work::Loaded;
 
 /// How many tags the answers of one key may have together. Beyond, each new one counts alone.
@@ -70,7 +71,8 @@ impl Place {
 
 /// The handler's own, and its groups.
 fn tags(visit: &Visit, kept: &Kept) -> Vec<String> {
-    let groups = kept.terms.groups.iter().map(|group| group_tag(&visit.settings, &visit.request, group));
+    let groups =
+        kept.terms.groups.iter().map(|group| group_tag(&visit.settings, visit.uri(), &visit.request.headers, group));
     sorted(kept.tags.iter().cloned().chain(groups))
 }
 

@@ -4,17 +4,20 @@ use std::mem::take;
 use std::sync::{Arc, PoisonError};
 
 use http::header::{CONTENT_TYPE, RANGE};
-use http::{Extensions, HeaderMap, HeaderName, Request, request};
-use xxhash_rust::xxh3::xxh3_64;
+use http::{Extensions, HeaderMap, HeaderName, Request, Uri, request};
+use tracing::warn;
 
-use super::key::{self, Secrets};
+use super::key::Secrets;
+use super::public::Public;
 use super::record::{Held, Page, Record, Variants};
 use super::rfc::reuse::{self, Reason};
 use super::rfc::status::Forward;
 use super::rfc::{Asked, Reuse, Wants, request as requests, vary};
 use super::settings::{Mode, Private, Settings};
 use super::slot::{self, Refused, Slot, variant_key};
+use super::tags::path_tag;
 use crate::cache::HybridCache;
+use crate::complaints::{self, Complaints};
 use crate::entry::{Entry, State};
 use crate::key::KeyBuf;
 use crate::scope;
@@ -31,6 +34,8 @@ pub(super) struct Visit {
     pub(super) cache: HybridCache,
     /// Method, URI and fields.
     pub(super) request: request::Parts,
+    /// By which clients know what is asked for, where it is not the request's own.
+    public: Option<Uri>,
     pub(super) wants: Wants,
     pub(super) secrets: Secrets,
     pub(super) primary: KeyBuf,
@@ -42,8 +47,10 @@ pub(super) enum Arrival {
     Visit(Box<Visit>, Extensions),
     /// To the handler as it is.
     Bypass(request::Parts, Forward),
+    /// The same, without a word about it: a layer farther out answers it.
+    Enclosed(request::Parts),
     /// To the handler as it is; then it is seen what that makes void.
-    Unsafe(request::Parts),
+    Unsafe(request::Parts, Public),
 }
 
 /// What the store has for a request.
@@ -72,14 +79,23 @@ pub(super) struct Place {
     pub(super) variants: Option<Arc<Variants>>,
 }
 
+/// In the extensions of a request that a layer asks the handler with: the names of the layers that do. A layer of the same name
+/// within would wait for the one around it, or store under one key what that one has not seen.
+#[derive(Clone, Debug, Default)]
+struct Enclosing(Vec<&'static str>);
+
 impl Visit {
     /// Looks at a request. `is_empty`: it has no body.
     pub(super) fn of(
         settings: &Arc<Settings>,
         cache: &HybridCache,
         mut request: request::Parts,
+        public: Public,
         is_empty: bool,
     ) -> Arrival {
+        if request.extensions.get().is_some_and(|Enclosing(names)| names.contains(&settings.name)) {
+            return Arrival::Enclosed(request);
+        }
         let scope = scope::mode();
         if is_grpc(&request.headers) || scope == scope::Mode::Bypass {
             return Arrival::Bypass(request, Forward::Bypass);
@@ -87,12 +103,23 @@ impl Visit {
         let mut wants = match requests::ask(&request) {
             Asked::Bypass(requests::Bypass::Method) => return Arrival::Bypass(request, Forward::Method),
             Asked::Bypass(_) => return Arrival::Bypass(request, Forward::Bypass),
-            Asked::Unsafe => return Arrival::Unsafe(request),
+            Asked::Unsafe => return Arrival::Unsafe(request, public),
             Asked::Lookup(wants) => wants,
+        };
+        let public = match public {
+            Public::Same => None,
+            Public::Other(uri) => Some(uri),
+            Public::Unknown => {
+                warn_of_unknown(settings);
+                return Arrival::Bypass(request, Forward::Bypass);
+            }
         };
         let secrets = secrets(settings, &request.headers);
         let is_private = secrets.any() && settings.mode == Mode::Configured;
-        let primary = settings.key.of(&request).filter(|_| is_empty && !is_private && !is_refused(settings, &request));
+        let primary = settings
+            .key
+            .of(&request, public.as_ref())
+            .filter(|_| is_empty && !is_private && !is_refused(settings, &request));
         let Some(primary) = primary else { return Arrival::Bypass(request, Forward::Bypass) };
         if settings.mode == Mode::Configured {
             wants = Wants { head: wants.head, ..Wants::default() };
@@ -100,7 +127,7 @@ impl Visit {
         wants.no_cache |= scope == scope::Mode::Refresh;
         let extensions = take(&mut request.extensions);
         let (settings, cache) = (settings.clone(), cache.clone());
-        Arrival::Visit(Box::new(Self { settings, cache, request, wants, secrets, primary }), extensions)
+        Arrival::Visit(Box::new(Self { settings, cache, request, public, wants, secrets, primary }), extensions)
     }
 
     /// What memory has for it. `known` is what stands at the request's own key where memory may not have it.
@@ -211,7 +238,7 @@ impl Visit {
     pub(super) fn place(&self, variants: Option<Arc<Variants>>) -> Place {
         let key = variants.as_ref().map_or_else(|| self.primary.clone(), |variants| self.variant_key(variants));
         let tags = variants.iter().flat_map(|variants| variants.tags.iter().cloned());
-        let tags = key::path(&self.request).map(|path| path_tag(&self.settings, path)).into_iter().chain(tags);
+        let tags = [path_tag(&self.settings, self.uri().path())].into_iter().chain(tags);
         let tags = tags.map(|tag| {
             let mut text = KeyBuf::new();
             text.text(&tag);
@@ -221,8 +248,29 @@ impl Visit {
         Place { slot, variants }
     }
 
+    /// By which clients know what is asked for.
+    pub(super) fn uri(&self) -> &Uri {
+        self.public.as_ref().unwrap_or(&self.request.uri)
+    }
+
+    /// Tells layers within that this one asks.
+    pub(super) fn enclose(&self, extensions: &mut Extensions) {
+        extensions.get_or_insert_default::<Enclosing>().0.push(self.settings.name);
+    }
+
     fn variant_key(&self, variants: &Variants) -> KeyBuf {
         variant_key(&self.primary, variants, &vary::key(&variants.fields, &self.request.headers))
+    }
+}
+
+fn warn_of_unknown(settings: &Settings) {
+    static UNKNOWN: Complaints = Complaints::every(complaints::MINUTE);
+    if UNKNOWN.is_due() {
+        warn!(
+            layer = settings.name,
+            "a request has axum's body and not the `OriginalUri` of axum 0.8: whether a router has stripped a prefix of its path \
+             cannot be known, so nothing is stored; say which URI is public with `HttpCacheLayer::builder(..).public_uri(..)`"
+        );
     }
 }
 
@@ -248,19 +296,13 @@ fn secrets(settings: &Settings, headers: &HeaderMap) -> Secrets {
     }
 }
 
-/// What all entries of a path carry, whatever host, query and variant they are of.
-///
-/// Paths share 65,536 tags: a tag costs the shared tier some bytes for ever, and clients choose paths.
-pub(super) fn path_tag(settings: &Settings, path: &str) -> String {
-    format!("http:{}:{:04x}", settings.name, xxh3_64(path.as_bytes()) as u16)
-}
-
-/// Of RFC 9875: within one origin.
-pub(super) fn group_tag(settings: &Settings, request: &request::Parts, group: &str) -> String {
-    let host = String::from_utf8_lossy(key::host(request).unwrap_or_default());
-    let scheme = request.uri.scheme_str().unwrap_or_default();
-    // No host has a line feed in it.
-    format!("http-group:{}:{scheme}:{host}\n{group}", settings.name)
+/// Method, public URI and fields: what the rules look at after a write.
+pub(super) fn written(request: &request::Parts, public: Public) -> request::Parts {
+    let mut parts = for_rules(request);
+    if let Public::Other(uri) = public {
+        parts.uri = uri;
+    }
+    parts
 }
 
 /// Method, URI and fields: what the rules look at.

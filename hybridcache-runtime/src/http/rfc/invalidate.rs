@@ -2,6 +2,13 @@
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Uri, header, request, response};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
+use super::spelling;
+
+/// What a URI has only escaped. A server that writes it as it is means the same, and so do browsers.
+const ESCAPED: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
 
 /// Whether a method is known to change nothing: the safe ones of IANA's registry. What nobody knows is not.
 pub(crate) fn is_safe(method: &Method) -> bool {
@@ -26,7 +33,8 @@ pub(crate) fn targets(request: &request::Parts, response: &response::Parts) -> V
 
 /// The target of a reference, if it is of the same origin.
 fn resolve(request: &request::Parts, reference: &HeaderValue) -> Option<Uri> {
-    let reference = reference.to_str().ok()?.split('#').next()?;
+    let reference = percent_encode(reference.as_bytes(), ESCAPED).to_string().replace('\\', "/");
+    let reference = reference.split('#').next()?;
     let path_and_query = match authority_of(reference) {
         Some(authority) => {
             let rest = &reference[authority.end..];
@@ -49,15 +57,11 @@ fn authority_of(reference: &str) -> Option<std::ops::Range<usize>> {
     Some(start.len()..start.len() + length)
 }
 
-/// Whether an authority is the request's own, by its URI or `Host`. The port that a scheme implies is as good as none.
+/// Whether an authority is the request's own, by its URI or `Host`, however it is spelt.
 fn same_authority(request: &request::Parts, authority: &str) -> bool {
     let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let own = request.uri.authority().map(|own| own.as_str()).or(host);
-    own.is_some_and(|own| without_port(own).eq_ignore_ascii_case(without_port(authority)))
-}
-
-fn without_port(authority: &str) -> &str {
-    authority.strip_suffix(":80").or(authority.strip_suffix(":443")).unwrap_or(authority)
+    own.is_some_and(|own| spelling::authority(own) == spelling::authority(authority))
 }
 
 /// RFC 3986, 5.2, for a reference without authority.
@@ -144,7 +148,13 @@ mod tests {
             // Names what is void anyway.
             ("/a/b?c", None),
             ("", None),
-            ("/\u{fc}", None),
+            // As others spell it, or mean it.
+            ("/\u{fc} x", Some("/%C3%BC%20x")),
+            ("\\x", Some("/x")),
+            ("http://EXAMPLE.com.:80/x", Some("/x")),
+            ("//example.com:/x", Some("/x")),
+            ("/%c3%bc", Some("/%c3%bc")),
+            ("\\\\other.com/x", None),
         ] {
             for name in ["location", "content-location"] {
                 let expected = ["/a/b?c"].into_iter().chain(expected).collect::<Vec<_>>();

@@ -40,6 +40,7 @@ pub(crate) mod reuse;
 pub(crate) mod rules;
 #[cfg(test)]
 mod sample;
+pub(crate) mod spelling;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod stored;

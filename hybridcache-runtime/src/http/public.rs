@@ -1,0 +1,114 @@
+//! The URI that clients know a resource by, whatever the routers between them and the layer made of it.
+//!
+//! axum's `nest` strips the prefix, and rewriters change paths: the layer sees what is left, and two public paths can become
+//! the same. Keys, tags and the targets of writes are made of the public URI.
+
+use std::any::type_name;
+use std::task::{Context, Poll};
+
+use axum::extract::OriginalUri;
+use http::{Request, Uri, request};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::settings::Settings;
+
+/// In the extensions of a request: the URI by which clients know what they ask for. Whatever rewrites the URI of requests before
+/// they reach an [`HttpCacheLayer`](super::HttpCacheLayer) inserts it, or [`PublicUriLayer`] does.
+///
+/// It takes precedence over axum's `OriginalUri`, which the layer reads by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUri(pub Uri);
+
+/// A `tower` layer that notes the URI of each request as its [`PublicUri`], unless one is noted already.
+///
+/// Needed outside of middleware that rewrites URIs *before* axum's outermost router sees them: locale or version prefixes, path
+/// normalisers. Prefixes that axum's `nest` strips need nothing.
+///
+/// ```
+/// # use hybridcache_runtime as hybridcache;
+/// use hybridcache::http::PublicUriLayer;
+/// use tower_layer::Layer;
+///
+/// # let locales = tower_layer::Identity::new();
+/// # let router = axum::Router::<()>::new();
+/// let service = PublicUriLayer::new().layer(locales.layer(router));
+/// # drop(service);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PublicUriLayer {}
+
+impl PublicUriLayer {
+    /// The layer; it has no settings.
+    pub const fn new() -> Self {
+        Self {}
+    }
+}
+
+impl<S> Layer<S> for PublicUriLayer {
+    type Service = NotePublicUri<S>;
+
+    fn layer(&self, inner: S) -> NotePublicUri<S> {
+        NotePublicUri { inner }
+    }
+}
+
+/// The service that [`PublicUriLayer`] makes of another.
+#[derive(Clone, Debug)]
+pub struct NotePublicUri<S> {
+    inner: S,
+}
+
+impl<S: Service<Request<B>>, B> Service<Request<B>> for NotePublicUri<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> S::Future {
+        if request.extensions().get::<PublicUri>().is_none() {
+            let uri = request.uri().clone();
+            request.extensions_mut().insert(PublicUri(uri));
+        }
+        self.inner.call(request)
+    }
+}
+
+/// What is known of a request's public URI.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Public {
+    /// It is the request's own.
+    Same,
+    Other(Uri),
+    /// A prefix may have been stripped, and nothing tells.
+    Unknown,
+}
+
+impl Public {
+    /// `B`: the request's body.
+    pub(super) fn of<B>(settings: &Settings, request: &request::Parts) -> Self {
+        if let Some(public_uri) = &settings.public_uri {
+            return Self::known(&public_uri(request), request);
+        }
+        let extensions = &request.extensions;
+        let noted = extensions.get().map(|PublicUri(uri)| uri);
+        match noted.or_else(|| extensions.get().map(|OriginalUri(uri)| uri)) {
+            Some(uri) => Self::known(uri, request),
+            // Under the version of axum that is known here, each router notes it.
+            None if is_axums::<B>() => Self::Unknown,
+            None => Self::Same,
+        }
+    }
+
+    fn known(uri: &Uri, request: &request::Parts) -> Self {
+        if *uri == request.uri { Self::Same } else { Self::Other(uri.clone()) }
+    }
+}
+
+/// Whether a body is that of some version of axum: then there may be a router above.
+fn is_axums<B>() -> bool {
+    type_name::<B>().starts_with("axum_core::") || type_name::<B>().starts_with("axum::")
+}
