@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-const BEGINNING: [u8; 4] = [0x89, b'H', b'C', 1];
+const BEGINNING: [u8; 4] = [0x89, b'H', b'C', 2];
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 enum Tree {

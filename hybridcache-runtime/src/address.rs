@@ -239,6 +239,19 @@ fn hashed(text: &str) -> String {
     hashed
 }
 
+/// What an entry's envelope calls its key: the first 16 bytes of the BLAKE3 hash of all that a key is made of, each part behind
+/// its length (4 bytes, little endian). `binary` is the binary that a function of no explicit name is part of, or nothing.
+pub(crate) fn fingerprint(namespace: &str, binary: &str, function: &str, version: u32, args: &str) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    let mut number = itoa::Buffer::new();
+    for part in [namespace, binary, function, number.format(version), args] {
+        hasher.update(&(part.len() as u32).to_le_bytes()).update(part.as_bytes());
+    }
+    let mut fingerprint = [0; 16];
+    fingerprint.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    fingerprint
+}
+
 /// What messages call the key of a function with these arguments.
 pub(crate) fn id(function: &str, args: &str) -> u64 {
     hash_of([function, args])

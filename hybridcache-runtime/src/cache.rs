@@ -260,8 +260,12 @@ impl HybridCache {
 
     /// The shared tier, where this call uses it.
     pub(crate) fn remote_for(&self, function: &Function, plan: &Plan) -> Option<&Arc<dyn Remote>> {
-        let shared = plan.value.is_shared() && function.is_unambiguous();
-        self.remote().filter(|_| shared)
+        let remote = self.remote().filter(|_| plan.value.is_shared())?;
+        if function.is_unambiguous() {
+            return Some(remote);
+        }
+        function.warn_of_its_name();
+        None
     }
 }
 

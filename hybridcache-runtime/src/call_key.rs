@@ -66,14 +66,14 @@ pub(crate) struct PlainKey {
 impl PlainKey {
     /// `function` is what the lookup's instance resolved to.
     pub(crate) fn new(lookup: &Lookup<'_>, function: Arc<Function>) -> Self {
-        Self { hash: lookup.hash, function, args: Args::new(lookup.args) }
+        Self { hash: lookup.hash ^ function.salt(), function, args: Args::new(lookup.args) }
     }
 
     pub(crate) fn args(&self) -> &[u8] {
         self.args.as_bytes()
     }
 
-    /// The seeded hash of all of it.
+    /// The seeded hash of all of it, and of what tells the function from others of its site.
     #[inline]
     pub(crate) fn hash(&self) -> u64 {
         self.hash
@@ -82,6 +82,11 @@ impl PlainKey {
     fn text(&self) -> &str {
         // As `KeyBuf::as_str` has it.
         str::from_utf8(self.args()).expect("only ASCII is written")
+    }
+
+    /// What the envelope of its entry calls it.
+    pub(crate) fn fingerprint(&self) -> [u8; 16] {
+        self.function.fingerprint(self.text())
     }
 
     /// As [`Key::id`], computed.

@@ -1,4 +1,4 @@
-//! What stands at an entry's key in a shared tier: a header, the stamps it was loaded under, and the value's bytes.
+//! What is stored at an entry's key in a shared tier: a header, the stamps it was loaded under, and the value's bytes.
 //!
 //! Integers are little endian. Bytes 0 to 31 are frozen, scripts in the tier read them.
 //!
@@ -14,12 +14,16 @@
 //! | 32, 40, 48 | 8 each | loaded at, fresh until, expires at, the tier's Unix milliseconds, each not before the last, at most 2^63 - 1 |
 //! | 56 | 4 | length of the payload before compression |
 //! | 60 | 4 | CRC-32C of bytes 5 to 59 and of all from 64 on |
-//! | 64 | 16 each | stamps: the hash of its name, its value |
+//! | 64 | 16 | key: the hash of namespace, binary, function, version and arguments, see [`crate::address::fingerprint`] |
+//! | 80 | 16 each | stamps: the hash of its name, its value |
 //! | then | | payload; empty if the kind is none |
 //!
 //! The checksum covers the header too, as a damaged lifetime or stamp is as bad as a damaged value. Byte 4 is left
 //! out because it changes in place. Bytes 0 to 4 have few valid values, so every single flipped bit is noticed but
 //! the one that says "expired by hand".
+//!
+//! The hash of the key is there so that an entry is never served under another key, whatever brought it there: two functions
+//! with one address, a key that was renamed, a restored backup.
 
 #[cfg(test)]
 mod tests;
@@ -47,7 +51,8 @@ const MUTABLE_AT: usize = 4;
 const KIND_AT: usize = 7;
 const LENGTH_AT: usize = 56;
 const CHECKSUM_AT: usize = 60;
-const STAMPS_AT: usize = 64;
+const KEY_AT: usize = 64;
+const STAMPS_AT: usize = 80;
 
 /// What is set aside for a payload whose length is not known.
 const USUAL_PAYLOAD: usize = 1024;
@@ -78,6 +83,8 @@ pub struct Header {
     pub fresh_until: u64,
     /// When it is gone; not before `fresh_until`, at most 2^63 - 1.
     pub expires_at: u64,
+    /// Which key it is for.
+    pub key: [u8; 16],
     /// The stamps it was loaded under: the namespace's, the function's, then the tags'.
     pub stamps: StampValues,
 }
@@ -107,6 +114,8 @@ pub enum Undecodable {
     Times,
     /// Bytes where the kind says there is no value.
     Payload,
+    /// It is for another key.
+    Key,
 }
 
 /// An envelope around `payload`.
@@ -141,7 +150,8 @@ fn start(header: &Header, payload: usize) -> Vec<u8> {
     for time in [header.loaded_at, header.fresh_until, header.expires_at] {
         envelope.extend_from_slice(&time.to_le_bytes());
     }
-    envelope.extend_from_slice(&[0; STAMPS_AT - LENGTH_AT]);
+    envelope.extend_from_slice(&[0; KEY_AT - LENGTH_AT]);
+    envelope.extend_from_slice(&header.key);
     for (hash, value) in &header.stamps {
         envelope.extend_from_slice(&hash.to_le_bytes());
         envelope.extend_from_slice(&value.to_le_bytes());
@@ -158,7 +168,7 @@ fn finish(envelope: &mut [u8], header: &Header, kind: Kind) {
     };
     envelope[LENGTH_AT..CHECKSUM_AT].copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
     let checksum = checksum(envelope);
-    envelope[CHECKSUM_AT..STAMPS_AT].copy_from_slice(&checksum.to_le_bytes());
+    envelope[CHECKSUM_AT..KEY_AT].copy_from_slice(&checksum.to_le_bytes());
 }
 
 /// Reads an envelope: its header and its payload. Never panics, whatever the bytes.
@@ -189,6 +199,7 @@ pub fn decode(envelope: &[u8]) -> Result<(Header, &[u8]), Undecodable> {
     let [loaded_at, fresh_until, expires_at] = [rest.u64()?, rest.u64()?, rest.u64()?];
     let length = u32::from_le_bytes(rest.take()?) as usize;
     let expected = u32::from_le_bytes(rest.take()?);
+    let key = rest.take()?;
     // Before anything is allocated: the length must be exactly what the header says.
     if rest.0.len().checked_sub(16 * stamps) != Some(length) {
         return Err(Undecodable::Length);
@@ -216,10 +227,17 @@ pub fn decode(envelope: &[u8]) -> Result<(Header, &[u8]), Undecodable> {
             loaded_at,
             fresh_until,
             expires_at,
+            key,
             stamps,
         },
         rest.0,
     ))
+}
+
+/// The same, of an entry for this key.
+pub(crate) fn decode_for<'a>(key: &[u8; 16], envelope: &'a [u8]) -> Result<(Header, &'a [u8]), Undecodable> {
+    let (header, payload) = decode(envelope)?;
+    if header.key == *key { Ok((header, payload)) } else { Err(Undecodable::Key) }
 }
 
 /// The kind, if codec and compression are ours.
@@ -236,7 +254,7 @@ fn known(codec: u8, compression: u8, kind: u8) -> Result<Kind, Undecodable> {
 /// CRC-32C of all but the first five bytes and the checksum itself. There must be a whole header.
 fn checksum(envelope: &[u8]) -> u32 {
     let header = crc32c::crc32c(&envelope[MUTABLE_AT + 1..CHECKSUM_AT]);
-    crc32c::crc32c_append(header, &envelope[STAMPS_AT..])
+    crc32c::crc32c_append(header, &envelope[KEY_AT..])
 }
 
 /// The bytes not read yet.
@@ -268,6 +286,7 @@ impl fmt::Display for Undecodable {
             Self::Checksum => f.write_str("wrong checksum"),
             Self::Times => f.write_str("times out of order or out of bounds"),
             Self::Payload => f.write_str("a value where there should be none"),
+            Self::Key => f.write_str("an entry of another key"),
         }
     }
 }

@@ -1,51 +1,77 @@
 //! Which function a call belongs to.
 
 use std::any::{TypeId, type_name};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tracing::warn;
 
-use crate::address::Address;
+use crate::address::{self, Address};
+use crate::declared::{Declared, enclosing};
 use crate::forecast::Forecast;
 use crate::hashed::{AlreadyHashed, FNV_PRIME};
 use crate::stamps::{Seen, Settled, Stamp};
 use crate::stats::Counters;
 
-/// Where an annotated function stands: constant data that its expansion embeds.
+/// An annotated function: constant data that its expansion embeds.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Site {
-    /// Tells sites apart in this process. Equal for two sites that give the same explicit name and version.
+    /// Tells sites apart in this process. Equal for two sites that give the same explicit name and version, and for a
+    /// function and its entry handle.
     id: u64,
     /// Who a name belongs to: the site, or the explicit name.
     owner: u64,
     module: &'static str,
     function: &'static str,
     version: u32,
-    explicit: bool,
+    /// The binary that the function is part of; empty for a library's. A package's library and its binary may have the same
+    /// name, and so may their functions.
+    binary: &'static str,
+    /// What the compiler calls a closure in the function. `None`: the user chose the name.
+    printed: Option<fn() -> &'static str>,
 }
 
 impl Site {
-    /// `nth` tells expansions of one crate apart: functions that a macro made on one line, say.
-    pub const fn implicit(
+    /// `nth` tells expansions of one crate apart: functions that a macro made on one line, say. `here` is any closure in the
+    /// function.
+    pub const fn implicit<F: Copy>(
         module: &'static str,
         file: &'static str,
+        binary: &'static str,
         nth: u32,
         function: &'static str,
         version: u32,
+        _here: F,
     ) -> Self {
-        let id = fnv(fnv(fnv(FNV_BASIS, module), file), function);
+        let id = fnv(fnv(fnv(fnv(FNV_BASIS, module), file), binary), function);
         let id = (id ^ nth as u64).wrapping_mul(FNV_PRIME);
-        Self { id, owner: id, module, function, version, explicit: false }
+        Self { id, owner: id, module, function, version, binary, printed: Some(type_name::<F>) }
     }
 
     /// The user chose the name.
     pub const fn named(name: &'static str, version: u32) -> Self {
         let owner = fnv(FNV_BASIS, name);
         let id = (owner ^ version as u64).wrapping_mul(FNV_PRIME);
-        Self { id, owner, module: "", function: name, version, explicit: true }
+        Self { id, owner, module: "", function: name, version, binary: "", printed: None }
+    }
+
+    /// What encloses the function, as the compiler prints it.
+    fn enclosing(&self) -> Option<&'static str> {
+        enclosing(self.printed?(), self.function)
+    }
+
+    #[inline]
+    fn is(&'static self, other: &'static Self) -> bool {
+        std::ptr::eq(self, other) || self.is_elsewhere(other)
+    }
+
+    /// A handle has a site of its own, and an instantiation can have several. Those of one associated function differ in what
+    /// encloses them: its `Self` may be generic, and a receiver need not tell.
+    #[cold]
+    fn is_elsewhere(&self, other: &Self) -> bool {
+        self.id == other.id && self.enclosing() == other.enclosing()
     }
 }
 
@@ -106,22 +132,28 @@ impl Instance<'_> {
     /// Whether others may go by the same name, on purpose.
     #[inline]
     pub(crate) fn is_named(&self) -> bool {
-        self.site.explicit
+        self.site.printed.is_none()
     }
 
-    /// `crate::module::function`, `crate::module::Type::function`, generics appended; or the explicit name.
-    fn name(&self) -> String {
-        let Site { module, function, explicit, .. } = self.site;
-        let mut name = match (explicit, self.receiver) {
-            (true, _) => String::from(*function),
-            (false, None) => format!("{module}::{function}"),
-            (false, Some(receiver)) => format!("{}::{function}", receiver.name),
+    /// `crate::module::function`, `crate::module::Type::function`, `<crate::Type as crate::Trait>::function`, generics
+    /// appended; or the explicit name. With whether that is this function's alone, as far as its name can tell.
+    fn name(&self) -> (String, bool) {
+        let Site { module, function, .. } = self.site;
+        if self.is_named() {
+            return (String::from(*function), true);
+        }
+        let declared = match self.site.enclosing() {
+            Some(enclosing) => Declared::new(enclosing, module, self.receiver.is_some()),
+            None => Declared { enclosing: String::from(*module), is_unique: false },
         };
+        let mut name = format!("{}::{function}", declared.enclosing);
         if !self.generics.is_empty() {
             let generics: Vec<_> = self.generics.iter().map(|generic| generic.name).collect();
             name.push_str(&format!("<{}>", generics.join(",")));
         }
-        name
+        // All closures of one function have the same name.
+        let is_unique = declared.is_unique && !name.contains('{');
+        (name, is_unique)
     }
 }
 
@@ -145,10 +177,11 @@ pub(crate) struct Function {
     site: &'static Site,
     receiver: Option<TypeTag>,
     generics: Box<[TypeTag]>,
+    /// Zero, unless another one has the same site, receiver and generics: an instantiation that only its path tells apart.
+    salt: u64,
     namespace: Arc<str>,
     name: Arc<str>,
-    /// Whether no other function of this process goes by the same name: only then may it use the shared tier.
-    unambiguous: bool,
+    name_is: Name,
     /// Changes when the whole function is invalidated.
     pub(crate) stamp: Arc<Stamp>,
     settled: Settled,
@@ -157,13 +190,48 @@ pub(crate) struct Function {
     pub(crate) forecast: Forecast,
 }
 
+/// Whose a function's name is. Only its own may be used in the shared tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Name {
+    Own,
+    /// Others can have it, in other processes: the function is local to a body.
+    Local,
+    /// Another function of this process has it.
+    Taken,
+}
+
 impl Function {
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     pub(crate) fn is_unambiguous(&self) -> bool {
-        self.unambiguous
+        self.name_is == Name::Own
+    }
+
+    /// To be told once that the function stays out of the shared tier, where it would use that.
+    pub(crate) fn warn_of_its_name(&self) {
+        static WARNED: Mutex<Option<HashSet<Arc<str>>>> = Mutex::new(None);
+        let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warned.get_or_insert_default().insert(self.name.clone()) {
+            return;
+        }
+        let why = match self.name_is {
+            Name::Own => return,
+            Name::Local => {
+                "its path does not tell it from others: it is local to a function's body, or one of its types is"
+            }
+            Name::Taken => "another cached function has this name",
+        };
+        warn!(
+            function = &*self.name,
+            "this function is cached in memory only: {why}; give it a name of its own with `name = \"..\"`"
+        );
+    }
+
+    /// What its keys' hashes are changed by.
+    pub(crate) fn salt(&self) -> u64 {
+        self.salt
     }
 
     /// Stamps that a load began under, for its entry to keep.
@@ -176,9 +244,20 @@ impl Function {
         Address::with_id(id, &self.namespace, &self.name, self.site.version, args)
     }
 
+    /// What the envelope of its entry calls the key.
+    pub(crate) fn fingerprint(&self, args: &str) -> [u8; 16] {
+        let Site { binary, version, .. } = self.site;
+        address::fingerprint(&self.namespace, binary, &self.name, *version, args)
+    }
+
     #[inline]
     pub(crate) fn is(&self, instance: &Instance<'_>) -> bool {
-        self.site.id == instance.site.id && self.receiver == instance.receiver && *self.generics == *instance.generics
+        self.site.is(instance.site) && self.has_types_of(instance)
+    }
+
+    #[inline]
+    fn has_types_of(&self, instance: &Instance<'_>) -> bool {
+        self.receiver == instance.receiver && *self.generics == *instance.generics
     }
 }
 
@@ -207,7 +286,8 @@ impl Functions {
         if let Some(function) = find(functions) {
             return function;
         }
-        let function = Arc::new(self.new_function(instance, stamp));
+        let is_variant = functions.iter().any(|function| function.has_types_of(instance));
+        let function = Arc::new(self.new_function(instance, is_variant, stamp));
         functions.push(function.clone());
         function
     }
@@ -216,14 +296,26 @@ impl Functions {
         self.known.read().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect()
     }
 
-    fn new_function(&self, instance: &Instance<'_>, stamp: impl FnOnce(&str) -> Arc<Stamp>) -> Function {
-        let name: Arc<str> = instance.name().into();
+    fn new_function(
+        &self,
+        instance: &Instance<'_>,
+        is_variant: bool,
+        stamp: impl FnOnce(&str) -> Arc<Stamp>,
+    ) -> Function {
+        let (name, is_unique) = instance.name();
+        let name: Arc<str> = name.into();
+        let name_is = match is_unique {
+            false => Name::Local,
+            true if is_first_of_its_name(&name, instance) => Name::Own,
+            true => Name::Taken,
+        };
         Function {
             site: instance.site,
             receiver: instance.receiver,
             generics: instance.generics.into(),
+            salt: if is_variant { fnv(FNV_BASIS, &name) } else { 0 },
             namespace: self.namespace.clone(),
-            unambiguous: is_first_of_its_name(&name, instance),
+            name_is,
             stamp: stamp(&name),
             name,
             settled: Settled::default(),
@@ -233,20 +325,12 @@ impl Functions {
     }
 }
 
-/// Two associated functions of two types in one module have the same implicit name; a macro cannot see that. The second
-/// to be called is found here.
+/// Functions of one name that their declaration does not tell apart, such as instantiations for types of one name: the first
+/// to be called in this process has the name.
 fn is_first_of_its_name(name: &Arc<str>, instance: &Instance<'_>) -> bool {
     type Owner = (u64, Option<TypeTag>, Box<[TypeTag]>);
     static OWNERS: Mutex<Option<HashMap<Arc<str>, Owner>>> = Mutex::new(None);
     let me: Owner = (instance.site.owner, instance.receiver, instance.generics.into());
     let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
-    let first = *owners.get_or_insert_default().entry(name.clone()).or_insert_with(|| me.clone()) == me;
-    if !first {
-        warn!(
-            function = &**name,
-            "two cached functions have this name: the second is kept apart, in memory only; \
-             give each its own with `name = \"..\"`"
-        );
-    }
-    first
+    *owners.get_or_insert_default().entry(name.clone()).or_insert_with(|| me.clone()) == me
 }

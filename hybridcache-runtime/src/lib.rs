@@ -22,6 +22,7 @@ mod caller;
 mod clock;
 mod codec;
 mod complaints;
+mod declared;
 mod entry;
 mod envelope;
 mod error;

@@ -85,7 +85,7 @@ impl HybridCache {
         let seen = fill.origin.seen;
         let Some(bytes) = entry else { return Interpreted::Read(Read::Absent(FenceBytes::new())) };
         let fence = FenceBytes::from_slice(bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default());
-        let Ok((header, payload)) = envelope::decode(&bytes) else {
+        let Ok((header, payload)) = envelope::decode_for(&fill.key.fingerprint(), &bytes) else {
             count(&fill.key.function.counters.undecodable);
             return Interpreted::Read(Read::Absent(fence));
         };

@@ -213,6 +213,15 @@ fn addresses() {
         assert_eq!(address.id(), id(&vector, "key_id"));
         assert_eq!(address.readable(), text(&vector, "readable"));
         assert_eq!(address.entry(), text(&vector, "entry"));
+        let binary = text(&vector, "binary");
+        let fingerprint = address::fingerprint(
+            text(&vector, "namespace"),
+            binary,
+            text(&vector, "function"),
+            version,
+            text(&vector, "args"),
+        );
+        assert_eq!(fingerprint[..], bytes(&vector, "fingerprint"));
         assert_eq!(address.lease(), text(&vector, "lease"));
         assert_eq!(address.stage(&token), text(&vector, "stage"));
         let neighbours: Vec<_> = address.neighbours().iter().map(|other| other.entry().to_owned()).collect();
@@ -289,6 +298,7 @@ fn header_of(fields: &Value) -> Header {
         loaded_at: number(fields, "loaded_at"),
         fresh_until: number(fields, "fresh_until"),
         expires_at: number(fields, "expires_at"),
+        key: bytes(fields, "key").try_into().expect("16 bytes"),
         stamps: stamps.iter().map(|stamp| (id(stamp, "hash"), id(stamp, "value"))).collect(),
     }
 }

@@ -171,6 +171,7 @@ impl HybridCache {
             loaded_at: now.saturating_sub(load.took.as_millis() as u64),
             fresh_until: now + lifetimes.fresh_for(),
             expires_at: now + lifetimes.ttl(),
+            key: fill.key.fingerprint(),
             stamps: fill.origin.seen.remote()?,
         };
         let bytes = envelope::encode_with(&header, |bytes| fill.plan.value.encode(value, bytes)).ok();

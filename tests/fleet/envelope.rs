@@ -15,7 +15,8 @@ pub(crate) const FRESH_UNTIL: usize = 40;
 pub(crate) const EXPIRES_AT: usize = 48;
 pub(crate) const LENGTH: usize = 56;
 pub(crate) const CHECKSUM: usize = 60;
-pub(crate) const HEADER: usize = 64;
+pub(crate) const KEY: usize = 64;
+pub(crate) const HEADER: usize = 80;
 
 /// The same with another time, in Redis milliseconds.
 pub(crate) fn with_time(envelope: &[u8], at: usize, time: u64) -> Vec<u8> {
@@ -42,8 +43,8 @@ pub(crate) fn with_payload(envelope: &[u8], payload: &[u8]) -> Vec<u8> {
 
 /// Puts the checksum right.
 fn sealed(mut envelope: Vec<u8>) -> Vec<u8> {
-    let covered = [&envelope[CODEC..CHECKSUM], &envelope[HEADER..]].concat();
-    envelope[CHECKSUM..HEADER].copy_from_slice(&crc32c(&covered).to_le_bytes());
+    let covered = [&envelope[CODEC..CHECKSUM], &envelope[KEY..]].concat();
+    envelope[CHECKSUM..KEY].copy_from_slice(&crc32c(&covered).to_le_bytes());
     envelope
 }
 

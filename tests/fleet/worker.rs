@@ -60,6 +60,7 @@ impl Worker {
             "put-price" => done(shop.price_handle(number(1), number(2)).put(put(number(2), number(3))).await),
             "hammer" => self.hammer(words[1] == "brief", number(2), number(3)),
             "newest" => self.newest.load(SeqCst).to_string(),
+            "named" => crate::names::call(&shop.cache, words[1], number(2)).await,
             "rest" => {
                 self.hammering.store(false, SeqCst);
                 "resting".to_owned()

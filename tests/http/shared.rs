@@ -85,6 +85,24 @@ async fn case_24_fifty_misses_make_one_call() {
     assert_eq!(sites[0].cache.function_stats("http").hits_redis + sites[1].cache.function_stats("http").hits_redis, 1);
 }
 
+/// Killed by: pages whose envelope does not say which key they are for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_was_moved_to_another_key_is_not_served() {
+    let (redis, calls) = (RedisServer::start(), Calls::default());
+    let sites = fleet(&redis, 2, &calls, async |request: Request, nth| {
+        reply(200, &[], format!("{} {nth}", request.uri().path()))
+    })
+    .await;
+    assert_eq!(sites[0].ask("GET", "/a").send().await.body, "/a 1");
+    let a = redis.keys("hc2:*:e");
+    assert_eq!(sites[0].ask("GET", "/b").send().await.body, "/b 2");
+    let b: Vec<_> = redis.keys("hc2:*:e").into_iter().filter(|key| !a.contains(key)).collect();
+    assert_eq!((a.len(), b.len()), (1, 1));
+    redis.command(&[b"RENAME", a[0].as_bytes(), b[0].as_bytes()]);
+    assert_eq!(sites[1].ask("GET", "/b").send().await.body, "/b 3");
+    assert!(sites[1].cache.stats().undecodable > 0);
+}
+
 /// Killed by: waiting for one after the other; handing one's answer to another; bytes of it in Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn case_24_fifty_private_answers_are_fifty() {

@@ -66,7 +66,11 @@ def u64(number):
     return "%016x" % number
 
 
-def address(namespace, function, version, args, process, attempt):
+def fingerprint(namespace, binary, function, version, args):
+    return blake3.blake3(delimited([namespace, binary, function, str(version), args])).digest()[:16]
+
+
+def address(namespace, function, version, args, process, attempt, binary=""):
     b = base(namespace, function, version, args)
     token = struct.pack("<QQ", process, attempt).hex()
     return {
@@ -74,6 +78,8 @@ def address(namespace, function, version, args, process, attempt):
         "function": function,
         "version": version,
         "args": args,
+        "binary": binary,
+        "fingerprint": fingerprint(namespace, binary, function, version, args).hex(),
         "token": {"process": u64(process), "attempt": u64(attempt), "bytes": token},
         "key_id": u64(xxh3([function, args])),
         "readable": args_part(args),
@@ -113,13 +119,13 @@ def channels(namespace):
 def envelope(description, payload, *, expired=0, codec=1, compression=0, kind=1, flags=0, cost_ms=12, process=0x1122334455667788,
              attempt=3, loaded_at=1700000000000, fresh_until=1700000060000, expires_at=1700003600000,
              stamps=((0x0102030405060708, 0x1112131415161718), (0x2122232425262728, 0x3132333435363738)), form=2,
-             raw_length=None, tail=b"", error=None):
+             key=fingerprint("shop", "", "shop::user", 0, "user:7"), raw_length=None, tail=b"", error=None):
     head = bytes([0x89, 0x48, 0x43, form, expired, codec, compression, kind])
     head += struct.pack("<HHI", flags, len(stamps), cost_ms)
     head += struct.pack("<QQ", process, attempt)
     head += struct.pack("<QQQ", loaded_at, fresh_until, expires_at)
     head += struct.pack("<I", len(payload) if raw_length is None else raw_length)
-    rest = b"".join(struct.pack("<QQ", *s) for s in stamps) + payload + tail
+    rest = key + b"".join(struct.pack("<QQ", *s) for s in stamps) + payload + tail
     crc = crc32c.crc32c(head[5:60] + rest)
     vector = {
         "description": description,
@@ -137,6 +143,7 @@ def envelope(description, payload, *, expired=0, codec=1, compression=0, kind=1,
             "expires_at": expires_at,
             "raw_length": len(payload) if raw_length is None else raw_length,
             "crc32c": "%08x" % crc,
+            "key": key.hex(),
             "stamps": [{"hash": u64(h), "value": u64(v)} for h, v in stamps],
             "payload": payload.hex(),
         },
@@ -277,7 +284,9 @@ def main():
                      "stage. key_id = hash of [function, args], neither escaped nor shortened; the bucket is its lowest byte as two "
                      "lower-case hex digits. args: the canonical text. token: 16 bytes, process and attempt, each 8 bytes little endian, in "
                      "lower-case hex. neighbours: the entries that an invalidation touches, of versions v-1, v, v+1 as far as they "
-                     "are in 0 to 4294967295.",
+                     "are in 0 to 4294967295. fingerprint: what the entry's envelope calls its key, the first 16 bytes of the BLAKE3 hash of "
+                     "[namespace, binary, function, version in decimal, args], length-delimited as for ids, neither escaped nor shortened. binary: "
+                     "of a function that has no explicit name and is part of a binary, not of a library, the binary's name; else empty.",
             "vectors": [
                 address("shop", "shop::user", 0, "user:7", 0x0123456789ABCDEF, 1),
                 address("shop", "shop::Orders<alloc::string::String>::total", 10, "(7,+a%20b)", 1, 0x100),
@@ -286,6 +295,7 @@ def main():
                 address("n" * 64, "f" * 64, 1, "a" * 64, 1, 1),
                 address("n" * 65, "f" * 65, 1, "a" * 65, 1, 1),
                 address("shop", "f", 1, "#" + "a" * 39, 1, 1),
+                address("shop", "shop::user", 0, "user:7", 1, 1, binary="shop"),
                 address("shop", "shop::user", 0, long_args, 1, 1),
             ],
         },
@@ -336,7 +346,8 @@ def main():
                      "the low byte, and takes an entry with a set bit of the high byte (80 in byte 9, say) for unreadable. 10: number of "
                      "stamps, 2 bytes. 12: cost of the load in ms, 4 bytes. 16: fence, the 16 bytes of the token. 32, 40, 48: loaded at, fresh until, "
                      "expires at, 8 bytes each, Unix ms by the tier's clock; none before the one in front of it, none beyond 2^63 - 1. 56: length "
-                     "of the payload before compression, 4 bytes. 60: CRC-32C (Castagnoli) of bytes 5 to 59 and all from 64 on, 4 bytes. 64: the stamps, 16 "
+                     "of the payload before compression, 4 bytes. 60: CRC-32C (Castagnoli) of bytes 5 to 59 and all from 64 on, 4 bytes. 64: the "
+                     "fingerprint of the key, 16 bytes: an entry with another one is unreadable. 80: the stamps, 16 "
                      "bytes each: hash of the name, value; first the namespace's, then the function's, then the tags'. Then the payload, to the "
                      "end. The vectors with an error are unreadable, for the reason given.",
             "vectors": [
@@ -362,7 +373,8 @@ def main():
                 envelope("a payload where there is no value", payload, kind=2, error="Payload"),
                 flipped("a bit of the cost", a_value, 12, 0, "Checksum"),
                 flipped("a bit of a time", a_value, 48, 3, "Checksum"),
-                flipped("a bit of a stamp", a_value, 72, 7, "Checksum"),
+                flipped("a bit of the key", a_value, 64, 7, "Checksum"),
+                flipped("a bit of a stamp", a_value, 88, 7, "Checksum"),
                 flipped("a bit of the payload", a_value, len(bytes.fromhex(a_value["bytes"])) - 1, 0, "Checksum"),
                 flipped("a bit of the checksum", a_value, 60, 0, "Checksum"),
                 {"description": "cut short", "bytes": a_value["bytes"][: 2 * 40], "error": "Length"},

@@ -3,9 +3,11 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{ConstParam, GenericParam, Type};
+use syn::visit::{self, Visit};
+use syn::{ConstParam, GenericParam, Item, Path, Type};
 
 use super::{Emitter, seen};
+use crate::argument::Argument;
 use crate::key::Part;
 use crate::place;
 use crate::signature::CachedFn;
@@ -63,7 +65,7 @@ impl Emitter<'_> {
 
     // Output:
     //     Instance {
-    //         site: const { &Site::implicit(module_path!(), file!(), 3, "user", 0) },
+    //         site: const { &Site::implicit(module_path!(), file!(), "", 3, "user", 0, || ()) },
     //         receiver: None,
     //         generics: &[],
     //     }
@@ -79,12 +81,11 @@ impl Emitter<'_> {
                 generics: &[],
             }};
         }
-        let (name, nth) = (sig.ident.unraw().to_string(), self.nth);
-        let receiver = match arguments.first() {
-            Some(first) if first.is_self() => {
-                quote_spanned!(at=> ::core::option::Option::Some(#private::TypeTag::of::<Self>()))
-            }
-            _ => quote_spanned!(at=> ::core::option::Option::None),
+        let (name, nth, binary) = (sig.ident.unraw().to_string(), self.nth, binary());
+        let receiver = if arguments.first().is_some_and(Argument::is_self) || names_self_type(self.function) {
+            quote_spanned!(at=> ::core::option::Option::Some(#private::TypeTag::of::<Self>()))
+        } else {
+            quote_spanned!(at=> ::core::option::Option::None)
         };
         let parameters = sig.generics.params.iter().filter_map(|parameter| self.generic(parameter));
         let opaque = arguments.iter().filter(|argument| argument.is_opaque()).map(|argument| {
@@ -94,7 +95,9 @@ impl Emitter<'_> {
         let generics = parameters.chain(opaque);
         quote_spanned! {at=> #private::Instance {
             site: const {
-                &#private::Site::implicit(::core::module_path!(), ::core::file!(), #nth, #name, #version)
+                &#private::Site::implicit(
+                    ::core::module_path!(), ::core::file!(), #binary, #nth, #name, #version, || (),
+                )
             },
             receiver: #receiver,
             generics: &[#(#generics),*],
@@ -115,6 +118,29 @@ impl Emitter<'_> {
         };
         Some(quote_spanned!(at=> #private::TypeTag::of::<#of>()))
     }
+}
+
+/// The binary that is being compiled, of a package that may have a library of the same name. Cargo says so.
+fn binary() -> String {
+    std::env::var("CARGO_BIN_NAME").unwrap_or_default()
+}
+
+/// Whether there is a `Self`: then the function is in an `impl` or a trait, also if it has no receiver.
+fn names_self_type(function: &CachedFn) -> bool {
+    struct NamesSelf(bool);
+    impl<'ast> Visit<'ast> for NamesSelf {
+        fn visit_path(&mut self, path: &'ast Path) {
+            self.0 |= path.segments.first().is_some_and(|first| first.ident == "Self");
+            visit::visit_path(self, path);
+        }
+
+        // Has a `Self` of its own, as may what a macro makes.
+        fn visit_item(&mut self, _: &'ast Item) {}
+    }
+    let mut names = NamesSelf(false);
+    names.visit_signature(&function.sig);
+    names.visit_block(&function.body);
+    names.0
 }
 
 /// The `u8` of `core::primitive::u8`.

@@ -15,6 +15,7 @@ fn header() -> Header {
         loaded_at: 1_000,
         fresh_until: 2_000,
         expires_at: 3_000,
+        key: [9; 16],
         stamps: smallvec![(1, 2), (3, 4)],
     }
 }
@@ -29,7 +30,7 @@ fn altered(header: &Header, at: usize, bytes: &[u8]) -> Vec<u8> {
 
 fn reseal(envelope: &mut [u8]) {
     let checksum = checksum(envelope);
-    envelope[CHECKSUM_AT..STAMPS_AT].copy_from_slice(&checksum.to_le_bytes());
+    envelope[CHECKSUM_AT..KEY_AT].copy_from_slice(&checksum.to_le_bytes());
 }
 
 fn trouble(envelope: &[u8]) -> Undecodable {
@@ -39,7 +40,7 @@ fn trouble(envelope: &[u8]) -> Undecodable {
 #[test]
 fn what_is_encoded_is_decoded() {
     let envelope = encode(&header(), b"payload");
-    assert_eq!(envelope.len(), 64 + 2 * 16 + 7);
+    assert_eq!(envelope.len(), 80 + 2 * 16 + 7);
     assert_eq!(decode(&envelope), Ok((header(), &b"payload"[..])));
 }
 
@@ -67,6 +68,18 @@ fn every_flipped_bit_is_noticed_but_the_mark_of_expiry() {
     }
 }
 
+/// Killed by: a key that is not compared.
+#[test]
+fn an_entry_of_another_key_is_refused() {
+    let envelope = encode(&header(), b"payload");
+    assert_eq!(decode_for(&[9; 16], &envelope), Ok((header(), &b"payload"[..])));
+    for bit in 0..128 {
+        let mut key = [9; 16];
+        key[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(decode_for(&key, &envelope), Err(Undecodable::Key), "bit {bit}");
+    }
+}
+
 /// As the scripts mark it. Killed by: taking byte 4 into the checksum.
 #[test]
 fn the_mark_of_expiry_is_set_in_place() {
@@ -90,7 +103,7 @@ fn every_other_length_is_noticed() {
         assert_eq!(trouble(&longer), Undecodable::Length);
     }
     assert_eq!(trouble(&envelope[..3]), Undecodable::Foreign);
-    assert_eq!(trouble(&envelope[..63]), Undecodable::Length);
+    assert_eq!(trouble(&envelope[..79]), Undecodable::Length);
 }
 
 /// With a right checksum, so it is the meaning that is refused.

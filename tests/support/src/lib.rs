@@ -16,6 +16,7 @@
 //! Everything here panics rather than returning errors: a test cannot go on without its server.
 
 mod cluster;
+mod log;
 mod proxy;
 mod resp;
 mod sentinels;
@@ -33,6 +34,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use cluster::RedisCluster;
+pub use log::log_of;
 pub use proxy::{Direction, FaultProxy, Flow};
 pub use resp::Reply;
 pub use sentinels::Sentinels;
