@@ -74,7 +74,7 @@ use syn::{DeriveInput, Item, ItemFn, TraitItemFn, parse_macro_input};
 /// | `timeout` | duration | deadline of one load, and of waiting for somebody else's | none |
 /// | `key` | `"user:{id}"` or an expression | what tells two calls apart | all arguments not in `skip` |
 /// | `skip` | `skip(db, self)` | arguments that are no part of the default key | none |
-/// | `name` | string literal | the function's name in keys and metrics | its path, for methods with the type |
+/// | `name` | string literal | the function's name in keys and metrics | its path, in an `impl` with the type and the trait; what is local to a body needs one for Redis |
 /// | `version` | integer, 32 bits | bump it when the value's type or meaning changes | `0` |
 /// | `tags` | `["org:{org}", ..]` | groups that are invalidated together | none |
 /// | `tier` | `memory` | memory only: the value needs no serde | memory and the shared tier |
