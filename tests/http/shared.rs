@@ -198,7 +198,7 @@ async fn case_25_what_cannot_have_been_stored_is_a_miss() {
 /// The envelope's own: bytes 5 to 59 and all from 64 on.
 fn with_checksum(mut envelope: Vec<u8>) -> Vec<u8> {
     let stamps = u16::from_le_bytes([envelope[10], envelope[11]]);
-    let payload = envelope.len() - 64 - 16 * usize::from(stamps);
+    let payload = envelope.len() - 80 - 16 * usize::from(stamps);
     envelope[56..60].copy_from_slice(&u32::try_from(payload).unwrap().to_le_bytes());
     let checksum = crc32c::crc32c_append(crc32c::crc32c(&envelope[5..60]), &envelope[64..]);
     envelope[60..64].copy_from_slice(&checksum.to_le_bytes());
