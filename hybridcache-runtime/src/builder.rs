@@ -153,7 +153,8 @@ impl Builder {
         self
     }
 
-    /// How many keys may be loaded at once without a lease while Redis cannot give one: what stands between the database
+    /// How many keys may be loaded at once without a lease, while Redis cannot give one or where loads of a key have stored
+    /// nothing: what stands between the database
     /// and all processes of a fleet at once. Loads for other loads do not count. Whoever has to wait does so within its
     /// `timeout`, and then fails as if its load had taken too long; without a `timeout` for thirty seconds, and then loads. At
     /// least 1. Default: 256.

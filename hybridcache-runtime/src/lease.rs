@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::budget::Budget;
 use crate::call_key::Key;
-use crate::remote::{Acquired, Published, Remote, RemoteError, Token};
+use crate::remote::{Acquired, Published, Release, Remote, RemoteError, Token};
 
 /// A lease lives this long unless renewed: how long the fleet waits for a load whose process died.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
@@ -21,11 +21,13 @@ pub(crate) struct Lease {
     token: Token,
     /// The shared tier has it, or may have it: the answer to an `acquire` that ran out of time is not known.
     maybe_held: bool,
+    /// A load has ended under it.
+    loaded: bool,
 }
 
 impl Lease {
     pub(crate) fn new(remote: Arc<dyn Remote>, key: Arc<Key>, token: Token) -> Self {
-        Self { remote, key, token, maybe_held: false }
+        Self { remote, key, token, maybe_held: false, loaded: false }
     }
 
     pub(crate) fn remote(&self) -> &dyn Remote {
@@ -57,13 +59,17 @@ impl Lease {
 
     /// Runs a load, renewing the lease meanwhile for at most `limit`. After that, or once the lease is lost, the load
     /// goes on alone: its result will be fenced off if anybody else has loaded.
-    pub(crate) async fn hold_while<F: Future>(&self, limit: Duration, load: F) -> F::Output {
-        let load = pin!(load);
-        let renewing = pin!(self.renew_for(limit));
-        match select(load, renewing).await {
-            Either::Left((output, _)) => output,
-            Either::Right(((), load)) => load.await,
-        }
+    pub(crate) async fn hold_while<F: Future>(&mut self, limit: Duration, load: F) -> F::Output {
+        let output = {
+            let load = pin!(load);
+            let renewing = pin!(self.renew_for(limit));
+            match select(load, renewing).await {
+                Either::Left((output, _)) => output,
+                Either::Right(((), load)) => load.await,
+            }
+        };
+        self.loaded = true;
+        output
     }
 
     async fn renew_for(&self, limit: Duration) {
@@ -85,7 +91,8 @@ impl Lease {
         budget: &mut Budget,
     ) -> Result<Published, RemoteError> {
         let published = budget.spend(self.remote.publish(self.key.address(), self.token, entry, ttl)).await?;
-        self.maybe_held = published == Published::Refused;
+        // In each case the tier has ended it.
+        self.maybe_held = false;
         Ok(published)
     }
 }
@@ -93,7 +100,8 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if self.maybe_held {
-            self.remote.release(self.key.address(), self.token);
+            let release = if self.loaded { Release::NothingStored } else { Release::NotLoaded };
+            self.remote.release(self.key.address(), self.token, release);
         }
     }
 }

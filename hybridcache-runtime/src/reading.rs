@@ -24,6 +24,8 @@ pub(crate) enum Read {
     Stale(Arc<Entry>, FenceBytes),
     /// Nothing that can be used; with the bytes that stand where a fence would.
     Absent(FenceBytes),
+    /// Bytes that this process cannot decode, with the same.
+    Undecodable(FenceBytes),
 }
 
 /// The bytes where a fence would stand: 16, or fewer of what is no entry.
@@ -87,7 +89,7 @@ impl HybridCache {
         let fence = FenceBytes::from_slice(bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default());
         let Ok((header, payload)) = envelope::decode_for(&fill.key.fingerprint(), &bytes) else {
             count(&fill.key.function.counters.undecodable);
-            return Interpreted::Read(Read::Absent(fence));
+            return Interpreted::Read(Read::Undecodable(fence));
         };
         let others = seen.other_than(&header.stamps);
         if others.is_empty() && header.stamps.len() == seen.len() {
@@ -110,7 +112,7 @@ impl HybridCache {
             Ok(entry) => Read::Fresh(fill.weighed(entry, Some(payload.len())), fence),
             Err(_) => {
                 count(&fill.key.function.counters.undecodable);
-                Read::Absent(fence)
+                Read::Undecodable(fence)
             }
         }
     }
@@ -158,7 +160,7 @@ impl HybridCache {
         }
         match read {
             Ok(Read::Fresh(entry, _) | Read::Stale(entry, _)) => Some(entry),
-            Ok(Read::Absent(_)) => None,
+            Ok(Read::Absent(_) | Read::Undecodable(_)) => None,
             Err(error) => {
                 count(&key.function.counters.redis_errors);
                 self.complain(&error);

@@ -96,7 +96,9 @@ fn lead_under(seen: Seen, remote: Arc<dyn Remote>, errand: Box<Errand>, work: Wo
                 lead_under(seen, remote, errand, work).await;
             }
             Found::Elsewhere => errand.leave(),
-            Found::Degraded => Box::pin(errand.load_degraded(work, origin, budget)).await,
+            // The claim counts as one that has failed. Whoever has joined meanwhile looks for itself.
+            Found::InVain if matches!(errand.goal, Goal::Refresh(_)) => {}
+            Found::InVain | Found::Degraded => Box::pin(errand.load_degraded(work, origin, budget)).await,
         }
     })
 }
@@ -216,7 +218,7 @@ impl Errand {
         }
     }
 
-    async fn load(mut self: Box<Self>, work: Work, lease: Option<Lease>, origin: Origin<'_>, budget: Budget) {
+    async fn load(mut self: Box<Self>, work: Work, mut lease: Option<Lease>, origin: Origin<'_>, budget: Budget) {
         let span = std::mem::replace(&mut self.span, Span::none());
         let (key, timeout) = (self.leader.key(), self.plan.timeout);
         let counters = &key.function.counters;
@@ -226,7 +228,7 @@ impl Errand {
         }
         self.leader.begin_load(timeout);
         let began = Instant::now();
-        let loaded = match &lease {
+        let loaded = match &mut lease {
             // In boxes of their own, here and below: a load without a lease does not pay for them.
             Some(lease) => {
                 let limit = timeout.unwrap_or(self.cache.limits().lease_limit);

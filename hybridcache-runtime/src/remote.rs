@@ -57,7 +57,7 @@ pub(crate) trait Remote: Send + Sync + 'static {
 
     /// Gives a lease back and wakes who waits for it. Sent behind whatever was sent before on the same connection;
     /// nobody waits for the answer.
-    fn release(&self, key: &Address, token: Token);
+    fn release(&self, key: &Address, token: Token, release: Release);
 
     /// Stores an entry if the lease is still held, ends the lease, wakes who waits.
     fn publish<'a>(
@@ -126,6 +126,8 @@ pub(crate) enum Acquired {
     Granted,
     /// Somebody loads; the lease ends after this time unless renewed. We are registered for the wake-up.
     Held(Duration),
+    /// Somebody loads, and the load before that stored nothing: this one is not worth waiting for.
+    HeldInVain,
     /// The entry is not the one that was seen: read again.
     Changed,
 }
@@ -139,6 +141,15 @@ pub(crate) enum Published {
     Fenced,
     /// The tier could not take it (it is full, say). An older value may be left.
     Refused,
+}
+
+/// Why a lease is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// No load has ended under it.
+    NotLoaded,
+    /// A load has, and there is nothing that the tier could give to others: they need not wait for the next one.
+    NothingStored,
 }
 
 /// How an entry is invalidated.
@@ -157,6 +168,8 @@ pub(crate) enum Wake {
     Published,
     /// The lease is free.
     Released,
+    /// A load has ended and stored nothing.
+    NothingStored,
 }
 
 /// Why a tier did not do what it was asked.

@@ -26,6 +26,8 @@ pub(crate) enum Found {
     Outdated,
     /// Another process loads it, and nobody here waits for that.
     Elsewhere,
+    /// Another process loads it, or did, and such loads store nothing: whoever needs a value loads at once, without a lease.
+    InVain,
     /// To be loaded without a lease: the shared tier does not answer, or the wait was too long.
     Degraded,
 }
@@ -46,6 +48,19 @@ enum Known {
     Still,
     /// There is none, or it has.
     Found(Found),
+}
+
+/// What the rounds so far came to.
+struct Rounds {
+    expects_a_miss: bool,
+    /// How many found another entry when they asked for the lease.
+    changes: usize,
+    /// For how long the next one waits where no message can come.
+    pause: Duration,
+    /// The last one ended with the message that there is an entry.
+    published: bool,
+    /// What others load does not come to this process: nothing is stored, or it cannot be decoded.
+    in_vain: bool,
 }
 
 /// What one round of seeking came to.
@@ -120,16 +135,14 @@ impl Errand {
         {
             return Ok(Known::Still);
         }
-        let mut pause = FIRST_PAUSE;
-        let mut changes = 0;
-        let mut expects_a_miss = self.expects_a_miss;
+        let expects_a_miss = self.expects_a_miss;
+        let mut rounds = Rounds { expects_a_miss, changes: 0, pause: FIRST_PAUSE, published: false, in_vain: false };
         loop {
-            let expects_a_miss = std::mem::take(&mut expects_a_miss);
-            match self.seek_once(remote, fill, budget, pause, expects_a_miss).await? {
+            match self.seek_once(remote, fill, budget, &mut rounds).await? {
                 Round::Found(found) => return Ok(Known::Found(found)),
-                Round::Changed if changes == CHANGES => return Ok(Known::Found(Found::Degraded)),
-                Round::Changed => changes += 1,
-                Round::Waited => pause = (pause * 2).min(LONGEST_PAUSE),
+                Round::Changed if rounds.changes == CHANGES => return Ok(Known::Found(Found::Degraded)),
+                Round::Changed => rounds.changes += 1,
+                Round::Waited => rounds.pause = (rounds.pause * 2).min(LONGEST_PAUSE),
             }
         }
     }
@@ -139,17 +152,18 @@ impl Errand {
         remote: &Arc<dyn Remote>,
         fill: &Fill<'_>,
         budget: &mut Budget,
-        pause: Duration,
-        expects_a_miss: bool,
+        rounds: &mut Rounds,
     ) -> Result<Round, RemoteError> {
         let found = |found| Ok(Round::Found(found));
-        let (read, asked) = if expects_a_miss {
+        let (read, asked) = if std::mem::take(&mut rounds.expects_a_miss) {
             let (read, asked) = Box::pin(self.read_and_ask(remote, fill, budget)).await?;
             (read, Some(asked))
         } else {
             (self.cache.read(&**remote, fill, budget).await?, None)
         };
-        fill.key.function.forecast.learn(!matches!(read, Read::Absent(_)));
+        fill.key.function.forecast.learn(!matches!(read, Read::Absent(_) | Read::Undecodable(_)));
+        let published = std::mem::take(&mut rounds.published);
+        rounds.in_vain |= published && matches!(read, Read::Undecodable(_));
         let fence = match (read, &self.goal) {
             (Read::Fresh(entry, _), Goal::Value | Goal::Refresh(_)) if self.plan.accepts(&entry) => {
                 return found(Found::Fresh(entry, Source::Redis));
@@ -157,10 +171,12 @@ impl Errand {
             (Read::Stale(entry, _), Goal::Value) if self.plan.accepts(&entry) => {
                 return found(Found::Stale(entry, Source::Redis));
             }
-            (Read::Fresh(_, fence) | Read::Stale(_, fence) | Read::Absent(fence), _) => fence,
+            (Read::Fresh(_, fence) | Read::Stale(_, fence) | Read::Absent(fence) | Read::Undecodable(fence), _) => {
+                fence
+            }
         };
         // In its own box, which a hit does not pay for.
-        Box::pin(self.obtain(remote, fill, budget, pause, &fence, asked)).await
+        Box::pin(self.obtain(remote, fill, budget, rounds, &fence, asked)).await
     }
 
     /// Gets the lease, or waits for who has it.
@@ -169,7 +185,7 @@ impl Errand {
         remote: &Arc<dyn Remote>,
         fill: &Fill<'_>,
         budget: &mut Budget,
-        pause: Duration,
+        rounds: &mut Rounds,
         fence: &[u8],
         asked: Option<Asked>,
     ) -> Result<Round, RemoteError> {
@@ -181,9 +197,13 @@ impl Errand {
         };
         loop {
             let left = match answer {
-                Acquired::Granted => return Ok(Round::Found(Found::Leased(lease))),
+                Acquired::Granted => return found(Found::Leased(lease)),
                 Acquired::Changed => return Ok(Round::Changed),
                 Acquired::Held(left) => left,
+                Acquired::HeldInVain => {
+                    rounds.in_vain = true;
+                    Duration::ZERO
+                }
             };
             if Instant::now() >= self.deadline {
                 let nobody_waits = matches!(self.goal, Goal::Refresh(_));
@@ -191,6 +211,7 @@ impl Errand {
             }
             match (&self.goal, remote.is_subscribed()) {
                 (Goal::Anew, _) => self.end_older_load(&**remote, budget).await?,
+                (_, _) if rounds.in_vain => return found(Found::InVain),
                 // Released, or not renewed: ask again.
                 (_, true) => {
                     let woken = self.wait(&waiter, left).await;
@@ -198,12 +219,20 @@ impl Errand {
                     if !fill.origin.seen.is_current() {
                         return found(Found::Outdated);
                     }
-                    if let Some(Wake::Published) = woken {
-                        return Ok(Round::Waited);
+                    match (woken, &self.goal) {
+                        (Some(Wake::Published), _) => {
+                            rounds.published = true;
+                            return Ok(Round::Waited);
+                        }
+                        // It was tried just now: this process's own attempt waits its time, too.
+                        (Some(Wake::NothingStored), Goal::Refresh(_)) => return found(Found::InVain),
+                        // Of those that were woken one gets the lease, and the others load beside it.
+                        (Some(Wake::NothingStored), _) => rounds.in_vain = true,
+                        (Some(Wake::Released) | None, _) => {}
                     }
                 }
                 (_, false) => {
-                    self.wait(&waiter, pause).await;
+                    self.wait(&waiter, rounds.pause).await;
                     budget.renew();
                     let is_current = fill.origin.seen.is_current();
                     return if is_current { Ok(Round::Waited) } else { found(Found::Outdated) };

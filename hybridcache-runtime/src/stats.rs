@@ -48,7 +48,7 @@ pub struct Stats {
     pub unsendable: u64,
     /// Redis commands that failed, ran out of time, or were not sent because the breaker was open.
     pub redis_errors: u64,
-    /// Loads without a lease because Redis could not give one.
+    /// Loads without a lease: Redis could not give one, or another process has it and such loads have stored nothing.
     pub degraded_loads: u64,
     /// Entries in memory from before a gap in the messages that turned out to be still what Redis has.
     pub revalidated: u64,

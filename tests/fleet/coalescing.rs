@@ -93,7 +93,7 @@ async fn when_a_load_fails_the_next_process_goes_on_at_once() {
         fleet.database.release(id, 1).await;
         assert_eq!(waiting.await, item(id, 2, 0));
         assert!(!matches!(within("the failing call", failing).await, Ok(Ok(_))));
-        fleet.leaves_no_trace().await;
+        fleet.leaves_at_most_marks().await;
         assert_eq!(fleet.database.loads(id).await, 2);
     }
 }
@@ -117,6 +117,6 @@ async fn when_a_value_is_not_stored_the_next_process_goes_on_at_once() {
     fleet.database.release(1, 1).await;
     assert_eq!(within("the first call", unstored).await.unwrap(), item(1, 1, 0));
     assert_eq!(within("the waiting call", waiting).await.unwrap(), item(1, 2, 1));
-    fleet.leaves_no_trace().await;
+    fleet.leaves_at_most_marks().await;
     assert_eq!(first.draft(1).await.unwrap(), item(1, 2, 1), "the first call was not stored, the second was");
 }

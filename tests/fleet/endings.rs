@@ -132,7 +132,7 @@ async fn a_load_that_panics_panics_in_every_caller_and_leaves_nothing() {
         let panic = within("a caller", caller).await.unwrap_err().into_panic();
         assert_eq!(panic.downcast_ref::<String>().unwrap(), "the shelf fell over");
     }
-    fleet.leaves_no_trace().await;
+    fleet.leaves_at_most_marks().await;
     assert_eq!(shop.item(1).await.unwrap(), item(1, 2, 0));
     assert_eq!(fleet.in_redis(1).await, Some(item(1, 2, 0)));
 }

@@ -31,7 +31,7 @@ async fn an_error_that_can_be_cloned_is_everybodys() {
     for result in within("the callers", callers.join_all()).await {
         assert_eq!(result.unwrap_err().to_string(), "out of stock");
     }
-    fleet.leaves_no_trace().await;
+    fleet.leaves_at_most_marks().await;
     assert_eq!(fleet.database.loads(1).await, 1);
     assert!(!fleet.has_entry("item", 1));
     assert_eq!(shop.item(1).await.unwrap(), item(1, 2, 0));
@@ -47,7 +47,7 @@ async fn an_error_that_cannot_be_cloned_is_shared() {
     for result in within("the callers", callers.join_all()).await {
         assert_eq!(result.unwrap_err().to_string(), "out of stock");
     }
-    fleet.leaves_no_trace().await;
+    fleet.leaves_at_most_marks().await;
     assert_eq!(fleet.database.loads(1).await, 1);
     assert_eq!(shop.opaque(1).await.unwrap(), item(1, 2, 0));
 }
@@ -68,7 +68,7 @@ async fn an_error_that_only_one_can_have_queues_nobody_up() {
     for result in within("the callers", callers.join_all()).await {
         result.unwrap_err();
     }
-    fleet.leaves_no_trace().await;
+    fleet.leaves_at_most_marks().await;
     assert_eq!(fleet.database.loads(1).await, CALLERS as u64);
     assert_eq!(shop.unshared(1).await.unwrap(), item(1, CALLERS as u64 + 1, 0));
 }
@@ -90,5 +90,5 @@ async fn a_key_that_never_loads_hangs_nobody() {
         });
     }
     within("all callers", callers.join_all()).await;
-    fleet.leaves_no_trace().await;
+    fleet.leaves_at_most_marks().await;
 }

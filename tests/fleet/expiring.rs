@@ -37,7 +37,8 @@ async fn an_expiration_reaches_the_memory_of_other_processes() {
     eventually("the other refreshes", async || processes[1].item(1).await == item(1, 2, 0)).await;
     eventually("the first follows", async || processes[0].item(1).await == item(1, 2, 0)).await;
     assert_eq!(fleet.database.loads(1).await, 2);
-    assert_eq!(processes[1].stat("stale_hits").await, 1);
+    // One for each look before the refresh has landed.
+    assert!(processes[1].stat("stale_hits").await >= 1);
 }
 
 /// Killed by: an `expire` that takes the entry's lifetime away; a stale entry that is read as absent.
@@ -65,6 +66,6 @@ async fn expiring_what_is_not_there_does_nothing() {
     shop.item_entry(1).expire().await.unwrap();
     assert_eq!(shop.item(1).await.unwrap(), item(1, 1, 0));
     fleet.database.begun(1, 2).await;
-    fleet.leaves_no_trace().await;
+    fleet.leaves_at_most_marks().await;
     assert_eq!(shop.item(1).await.unwrap(), item(1, 1, 0));
 }

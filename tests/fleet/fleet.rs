@@ -126,6 +126,16 @@ impl Fleet {
         assert!(self.redis.info("stats").contains("expired_keys:0\r\n"), "a lease or a stage ended by itself");
     }
 
+    /// The same where a load has stored nothing: its mark may be left, and ends by itself.
+    pub(crate) async fn leaves_at_most_marks(&self) {
+        eventually("no lease and no stage is left", async || {
+            let is_mark = |key: &str| self.redis.command(&[b"STRLEN", key.as_bytes()]) == Reply::Integer(8);
+            let leases = self.redis.keys("*:l");
+            leases.iter().all(|key| is_mark(key)) && self.redis.keys("*:s:*").is_empty()
+        })
+        .await;
+    }
+
     /// What Redis holds, as a process sees that has just started. Not counted as a load unless there is nothing.
     pub(crate) async fn in_redis(&self, id: u64) -> Option<Item> {
         self.shop().await.item_entry(id).get().await

@@ -50,7 +50,7 @@ async fn a_value_over_the_limit_stays_in_memory() {
     assert!(fleet.has_entry("text", 2));
     let stats = shop.cache.stats();
     assert_eq!((stats.unsendable, stats.redis_errors), (1, 0));
-    fleet.leaves_no_trace().await;
+    fleet.leaves_at_most_marks().await;
     assert_eq!(within("another process", fleet.shop().await.text(1)).await.len(), 2000);
 }
 
@@ -78,7 +78,7 @@ async fn a_value_that_outgrew_the_limit_is_served() {
     assert_eq!(hybridcache::refresh(shop.text(1)).await.len(), 2000);
     assert_eq!(shop.text(1).await.len(), 2000);
     assert_eq!(fleet.database.loads(1).await, 2);
-    fleet.leaves_no_trace().await;
+    fleet.leaves_at_most_marks().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -91,7 +91,7 @@ async fn a_value_that_cannot_be_serialized_stays_in_memory() {
     assert!(!fleet.has_entry("stubborn", 1));
     let stats = shop.cache.stats();
     assert_eq!((stats.unsendable, stats.redis_errors, stats.loads), (1, 0, 1));
-    fleet.leaves_no_trace().await;
+    fleet.leaves_at_most_marks().await;
     let other = fleet.shop().await;
     assert_eq!(other.stubborn(1).await, Stubborn { number: 2 });
     assert!(fleet.has_entry("stubborn", 1));
@@ -121,7 +121,7 @@ async fn who_waits_for_a_value_over_the_limit_goes_on() {
     assert_eq!(within("the first", first).await.unwrap(), 2000);
     assert_eq!(within("the second", second).await.unwrap(), 2000);
     assert_eq!(fleet.database.loads(1).await, 2);
-    fleet.leaves_no_trace().await;
+    fleet.leaves_at_most_marks().await;
 }
 
 /// Entries that memory gave up are read from Redis again.

@@ -41,6 +41,7 @@ mod stamps;
 mod strict;
 mod takeover;
 mod undriven;
+mod unstored;
 mod values;
 mod versions;
 mod waiting;

@@ -7,6 +7,7 @@
 //! | | `T` origin stamp | restamped |
 //! | the process's own | `P` key | a load published |
 //! | | `R` key | a lease is free |
+//! | | `N` key | a load has ended and stored nothing |
 //! | | `H` nonce | our own heartbeat |
 //!
 //! Origin, key, stamp and nonce are eight bytes, little endian. Everything else is somebody else's and ignored.
@@ -48,6 +49,7 @@ impl Message {
         match kind {
             b'P' => Some(Self::Woken { key_id: subject, wake: Wake::Published }),
             b'R' => Some(Self::Woken { key_id: subject, wake: Wake::Released }),
+            b'N' => Some(Self::Woken { key_id: subject, wake: Wake::NothingStored }),
             b'H' => Some(Self::Beat { nonce: subject }),
             _ => None,
         }
@@ -173,6 +175,7 @@ mod tests {
         let personal = |kind: &[u8]| Message::personal(&[kind, b"\x2a\0\0\0\0\0\0\0"].concat());
         assert_eq!(personal(b"P"), Some(Message::Woken { key_id: 42, wake: Wake::Published }));
         assert_eq!(personal(b"R"), Some(Message::Woken { key_id: 42, wake: Wake::Released }));
+        assert_eq!(personal(b"N"), Some(Message::Woken { key_id: 42, wake: Wake::NothingStored }));
         assert_eq!(personal(b"H"), Some(Message::Beat { nonce: 42 }));
         assert_eq!(personal(b"D"), None);
     }

@@ -42,11 +42,15 @@ use self::wire::unexpected;
 use crate::address::{Address, groups};
 use crate::background::Background;
 use crate::remote::{
-    Acquired, Fetched, HEAD, Invalidation, Listeners, Published, Remote, RemoteError, RemoteFuture, StampName, Token,
+    Acquired, Fetched, HEAD, Invalidation, Listeners, Published, Release, Remote, RemoteError, RemoteFuture, StampName,
+    Token,
 };
 
 /// How long a staged value waits to be published. After that its process is taken for dead.
 const STAGE: Duration = Duration::from_secs(30);
+
+/// How long a key whose load stored nothing is known for that, unless the next load under the lease lasts longer.
+const IN_VAIN: Duration = Duration::from_secs(1);
 
 /// How long building a tier waits for the first attempt to connect.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
@@ -178,13 +182,18 @@ impl Remote for RedisTier {
         })
     }
 
-    fn release(&self, key: &Address, token: Token) {
+    fn release(&self, key: &Address, token: Token, release: Release) {
         let channels = self.channels();
+        let mark = match release {
+            Release::NotLoaded => 0,
+            Release::NothingStored => millis(IN_VAIN),
+        };
         let mut step = Step::Release.on(&[&key.lease()]);
         step.arg(&token.to_bytes())
             .arg(channels.publish())
             .arg(&*channels.wake_prefix(key.group()))
-            .arg(&key.id().to_le_bytes());
+            .arg(&key.id().to_le_bytes())
+            .arg(mark);
         // Without a link the lease ends by itself.
         if let Ok(link) = self.link(key) {
             link.send_detached(step);
@@ -205,7 +214,8 @@ impl Remote for RedisTier {
             .arg(millis(ttl))
             .arg(channels.publish())
             .arg(&*channels.wake_prefix(key.group()))
-            .arg(&key.id().to_le_bytes());
+            .arg(&key.id().to_le_bytes())
+            .arg(millis(IN_VAIN));
         let stage = set_stage(&stage, &entry);
         Box::pin(async move { published(&self.link(key)?.ask_staged(stage, step).await?) })
     }
@@ -294,6 +304,7 @@ fn acquired(reply: &Value) -> Result<Acquired, RemoteError> {
         [Value::Int(0)] => Ok(Acquired::Granted),
         [Value::Int(1), Value::Int(left)] => Ok(Acquired::Held(Duration::from_millis((*left).max(0).unsigned_abs()))),
         [Value::Int(2)] => Ok(Acquired::Changed),
+        [Value::Int(3)] => Ok(Acquired::HeldInVain),
         _ => Err(unexpected("acquire")),
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::RedisTier;
 use crate::address::Address;
-use crate::remote::{Acquired, Invalidation, Listener, Published, Remote, Token, Wake};
+use crate::remote::{Acquired, Invalidation, Listener, Published, Release, Remote, Token, Wake};
 
 const LEASE: Duration = Duration::from_secs(3);
 const TTL: Duration = Duration::from_secs(60);

@@ -21,6 +21,8 @@ pub mod example {
     pub const FENCED: &str = "a publish is fenced off";
     /// Who joined late looks again.
     pub const RETRY: &str = "a late joiner of a fenced flight looks again";
+    /// Nobody waits for what is not stored.
+    pub const BESIDE: &str = "a load begins beside the lease, since nothing was stored before";
     /// Two loads at once, in two generations.
     pub const TAKEN_OVER: &str = "a lease is taken over while its first holder loads";
     /// A suspect is as it was.
@@ -57,6 +59,10 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
         Property::sometimes(example::FENCED, |_, world: &World| any(world, is_fenced)),
         Property::sometimes(example::RETRY, |_, world: &World| {
             any(world, |flight| is_fenced(flight) && flight.joiner.is_some_and(|joiner| joiner.late))
+        }),
+        Property::sometimes(example::BESIDE, |_, world: &World| {
+            let beside = |flight: &Flight| flight.in_vain && matches!(flight.phase, Phase::Loading { lease: None, .. });
+            world.redis.lease.is_some() && any(world, beside)
         }),
         Property::sometimes(example::TAKEN_OVER, |_, world: &World| {
             any(world, |flight| flight.holds().is_some_and(|old| any(world, |other| other.holds() > Some(old))))

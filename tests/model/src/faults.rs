@@ -17,6 +17,7 @@ impl World {
     /// `FLUSHALL`.
     pub(crate) fn lose_data(&mut self) {
         (self.redis.entry, self.redis.lease, self.redis.stamp) = (None, None, 0);
+        (self.redis.mark, self.redis.in_vain) = (false, false);
         self.lapse();
     }
 

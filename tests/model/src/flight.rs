@@ -25,6 +25,8 @@ pub struct Flight {
     pub wake: Option<Wake>,
     /// The lease it waits for ended without a message. The waiter's timer will tell.
     pub lapsed: bool,
+    /// What others load is not stored: it waits for nobody.
+    pub in_vain: bool,
     /// Who started it; nobody waits for the refresh of a stale entry.
     pub leader: Option<Due>,
     /// One who joined. (More than one are as many flights' worth of states, and nothing new.)
@@ -105,6 +107,7 @@ impl Flight {
             registered: false,
             wake: None,
             lapsed: false,
+            in_vain: false,
             leader,
             joiner: None,
         }

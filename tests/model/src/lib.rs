@@ -80,6 +80,8 @@ pub enum Action {
     ForgetNumber(usize),
     /// The lease ends by itself.
     EndLease,
+    /// The mark that a load has stored nothing ends by itself.
+    EndMark,
     /// `FLUSHALL`.
     LoseData,
     /// The replica takes in what the server has.
@@ -202,6 +204,7 @@ impl Fleet {
         let left = |of: fn(&Bounds) -> u8| self.bounds.allow(world.spent, of);
         let mut add = |condition: bool, action| actions.extend(condition.then_some(action));
         add(world.redis.lease.is_some() && left(|bounds| bounds.lease_ends), Action::EndLease);
+        add(world.redis.mark, Action::EndMark);
         add(left(|bounds| bounds.data_losses), Action::LoseData);
         // An empty replica would be one more way to lose the data.
         let has_data = world.redis.entry.is_some() || world.redis.lease.is_some();
@@ -229,6 +232,7 @@ impl World {
             Action::ExecuteLate(place) => self.execute_late(place),
             Action::ForgetNumber(process) => self.processes[process].stamp.old = true,
             Action::EndLease => self.end_lease(),
+            Action::EndMark => self.redis.mark = false,
             Action::LoseData => self.lose_data(),
             Action::Replicate => self.replica = Some(self.redis.clone()),
             Action::FailOver => self.fail_over(),

@@ -13,6 +13,10 @@ pub enum Mutant {
     AcquireIgnoresSeen,
     /// `release` ends whatever lease there is.
     ReleaseIgnoresToken,
+    /// A value leaves the mark that says that nothing was stored.
+    MarkOutlivesValue,
+    /// Who loads beside the lease, since nothing was stored before, takes the lease when its load has ended, and publishes.
+    UnleasedLoadPublishes,
     /// A wait is registered when `acquire` has been answered.
     RegisterAfterAcquire,
     /// A message does not detach the flight of its key.

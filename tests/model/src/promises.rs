@@ -40,6 +40,8 @@ pub mod promise {
     pub const FENCE: &str = "I3 a publish with a lost token changes nothing";
     /// Who waits is registered with a lease, or a message comes, or the lease ended without one and the timer tells.
     pub const WAKE: &str = "I4 no wake-up is lost";
+    /// So those who wait for each other are one load, wherever loads store.
+    pub const MARK: &str = "I1 who loads beside a lease knows that the load before stored nothing";
     /// So a stale entry is refreshed once.
     pub const REFRESH: &str = "I5 who gets the lease has seen the entry";
     /// For who leads a flight, and for who joins one that Redis then answers.
@@ -74,6 +76,10 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
         Property::always(promise::DISOWNED, |_, world: &World| world.broken != Some(Broken::DisownedReturned)),
         Property::always(promise::FENCE, |_, world: &World| world.broken != Some(Broken::LostTokenPublished)),
         Property::always(promise::WAKE, |_, world: &World| no_wake_up_lost(world)),
+        Property::always(promise::MARK, |_, world: &World| {
+            let marked = world.redis.mark || world.redis.lease.as_ref().is_some_and(|lease| lease.marked);
+            !marked || world.redis.in_vain
+        }),
         Property::always(promise::REFRESH, |_, world: &World| world.broken != Some(Broken::RefreshedTwice)),
         Property::always(promise::CALL, |_, world: &World| world.broken != Some(Broken::AcknowledgedReturned)),
         Property::always(promise::KNOWN, |_, world: &World| world.broken != Some(Broken::KnownReturned)),

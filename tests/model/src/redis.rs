@@ -11,6 +11,10 @@ pub type Token = u8;
 pub struct Redis {
     pub entry: Option<Stored>,
     pub lease: Option<Lease>,
+    /// What stands in the lease's place: a load has ended and stored nothing.
+    pub mark: bool,
+    /// The last load that ended under the lease stored nothing, and nothing was invalidated since.
+    pub in_vain: bool,
     /// The stamp's number, zero where it does not exist.
     pub stamp: u8,
     /// What it was told.
@@ -35,6 +39,8 @@ pub struct Lease {
     /// One bit for each process that waits.
     pub waiters: u8,
     pub generation: u8,
+    /// It was taken where the mark stood.
+    pub marked: bool,
 }
 
 /// The answer to `acquire`.
@@ -43,6 +49,8 @@ pub enum Acquired {
     /// In which generation.
     Granted(u8),
     Held,
+    /// The load before stored nothing.
+    HeldInVain,
     Changed,
 }
 
@@ -51,6 +59,8 @@ pub enum Acquired {
 pub enum Wake {
     Published,
     Released,
+    /// A load has ended and stored nothing.
+    NothingStored,
 }
 
 /// Who is to be woken: one bit for each process.
@@ -58,7 +68,7 @@ pub type Woken = (u8, Wake);
 
 impl Redis {
     pub(crate) fn new() -> Self {
-        Self { entry: None, lease: None, stamp: 1, floor: Floor::default(), generation: 0 }
+        Self { entry: None, lease: None, mark: false, in_vain: false, stamp: 1, floor: Floor::default(), generation: 0 }
     }
 
     /// The entry, unless a stamp hides it.
@@ -73,12 +83,14 @@ impl Redis {
         }
         match &mut self.lease {
             Some(lease) if lease.token == token => Acquired::Granted(lease.generation),
+            Some(Lease { marked: true, .. }) => Acquired::HeldInVain,
             Some(lease) => {
                 lease.waiters |= 1 << process;
                 Acquired::Held
             }
             None => {
-                self.lease = Some(Lease { token, waiters: 0, generation: self.generation });
+                let marked = std::mem::take(&mut self.mark);
+                self.lease = Some(Lease { token, waiters: 0, generation: self.generation, marked });
                 Acquired::Granted(self.generation)
             }
         }
@@ -90,15 +102,19 @@ impl Redis {
             return (self.entry.is_some_and(|stored| stored.fence == entry.fence), (0, Wake::Published));
         }
         self.entry = Some(entry);
+        self.in_vain = false;
+        self.mark = mutant == Some(Mutant::MarkOutlivesValue) && self.lease.as_ref().is_some_and(|lease| lease.marked);
         (true, (self.end_lease(), Wake::Published))
     }
 
-    pub(crate) fn release(&mut self, token: Token, mutant: Option<Mutant>) -> Woken {
+    /// `loaded`: a load has ended under it.
+    pub(crate) fn release(&mut self, token: Token, loaded: bool, mutant: Option<Mutant>) -> Woken {
         let held = self.lease.as_ref().is_some_and(|lease| lease.token == token);
         if !held && mutant != Some(Mutant::ReleaseIgnoresToken) {
             return (0, Wake::Released);
         }
-        (self.end_lease(), Wake::Released)
+        (self.mark, self.in_vain) = (loaded, loaded);
+        (self.end_lease(), if loaded { Wake::NothingStored } else { Wake::Released })
     }
 
     /// `number`: what a restamp writes.
@@ -113,6 +129,7 @@ impl Redis {
                 return (0, Wake::Released);
             }
         }
+        (self.mark, self.in_vain) = (false, false);
         let woken = match mutant {
             Some(Mutant::InvalidateKeepsLease) => 0,
             Some(Mutant::InvalidateWakesNobody) => {

@@ -200,7 +200,11 @@ impl World {
         let state = &mut holder.flights[flight];
         match answer {
             Acquired::Granted(generation) => self.load(process, flight, Some(generation)),
-            Acquired::Held => {
+            Acquired::Held | Acquired::HeldInVain if state.in_vain || answer == Acquired::HeldInVain => {
+                state.in_vain = true;
+                self.load_beside(process, flight);
+            }
+            Acquired::Held | Acquired::HeldInVain => {
                 state.registered = true;
                 state.phase = Phase::Waiting { seen };
             }
@@ -216,12 +220,27 @@ impl World {
         let state = self.flight(process, flight);
         match (state.wake.take(), state.phase) {
             (Some(Wake::Published), _) => self.ask(process, flight, false, false),
-            (_, Phase::Waiting { seen }) => {
+            (Some(Wake::NothingStored), _) if state.leader.is_none() => self.leave(process, flight),
+            (wake, Phase::Waiting { seen }) => {
+                state.in_vain |= wake == Some(Wake::NothingStored);
                 state.lapsed = false;
                 state.phase = Phase::Acquiring { seen, creates_stamp: state.seen.number == 0 };
             }
             _ => {}
         }
+    }
+
+    /// Another process has the lease, and what such loads give is not stored.
+    fn load_beside(&mut self, process: usize, flight: usize) {
+        match self.flight(process, flight).leader {
+            Some(_) => self.load(process, flight, None),
+            None => self.leave(process, flight),
+        }
+    }
+
+    /// Nobody waits for a refresh. Who has joined it looks again.
+    fn leave(&mut self, process: usize, flight: usize) {
+        self.processes[process].flights.remove(flight);
     }
 
     /// The load begins: it reads the database now, and takes its time.
@@ -242,13 +261,26 @@ impl World {
         if late_stamps {
             state.seen = captured;
         }
+        let (token, in_vain) = (state.token, state.in_vain);
+        if lease.is_none() && in_vain && self.is(Mutant::UnleasedLoadPublishes) {
+            return self.publish_unleased(process, flight, version, token);
+        }
+        let state = self.flight(process, flight);
         match lease {
             Some(lease) if asks && state.seen.number != 0 => state.phase = Phase::Publishing { version, lease },
             Some(_) if is_linked => {
-                let token = state.token;
-                self.send_late(Late::Release(token));
+                self.send_late(Late::Release(token, true));
                 self.finish_load(process, flight, version, Outcome::Unpublished);
             }
+            _ => self.finish_load(process, flight, version, Outcome::Unpublished),
+        }
+    }
+
+    /// [`Mutant::UnleasedLoadPublishes`]: the lease is asked for now.
+    fn publish_unleased(&mut self, process: usize, flight: usize, version: u8, token: u8) {
+        let seen = self.redis.entry.map_or(0, |entry| entry.fence);
+        match self.redis.acquire(token, seen, process, self.mutant) {
+            Acquired::Granted(lease) => self.flight(process, flight).phase = Phase::Publishing { version, lease },
             _ => self.finish_load(process, flight, version, Outcome::Unpublished),
         }
     }
@@ -258,7 +290,7 @@ impl World {
         let Flight { phase, token, .. } = *self.flight(process, flight);
         let Phase::Loading { version, lease } = phase else { return };
         if lease.is_some() && self.processes[process].is_linked() {
-            self.send_late(Late::Release(token));
+            self.send_late(Late::Release(token, true));
         }
         self.finish(process, flight, version, Outcome::Unpublished);
     }
@@ -284,7 +316,8 @@ impl World {
             _ => return,
         }
         if releases && !matches!(phase, Phase::Asking(_) | Phase::Told { .. }) {
-            self.send_late(Late::Release(token));
+            let loaded = matches!(phase, Phase::Publishing { .. } | Phase::Published { .. });
+            self.send_late(Late::Release(token, loaded));
         }
     }
 

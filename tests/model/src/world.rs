@@ -35,9 +35,13 @@ pub struct World {
 /// A command whose sender has gone on. It is executed at any time, or never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Late {
-    Acquire { token: Token, process: usize },
+    Acquire {
+        token: Token,
+        process: usize,
+    },
     Publish(Token, u8, u8),
-    Release(Token),
+    /// Whether a load has ended under it.
+    Release(Token, bool),
 }
 
 impl World {
@@ -209,8 +213,8 @@ impl World {
             Late::Publish(fence, version, stamp) => {
                 self.publish(Stored { version, fence, expired: false, stamp });
             }
-            Late::Release(token) => {
-                let woken = self.redis.release(token, self.mutant);
+            Late::Release(token, loaded) => {
+                let woken = self.redis.release(token, loaded, self.mutant);
                 self.wake(woken);
             }
         }

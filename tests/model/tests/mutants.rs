@@ -40,6 +40,8 @@ mutants! {
     invalidate_wakes_nobody: 2, InvalidateWakesNobody, QUIET, WAKE;
     acquire_ignores_seen: 2, AcquireIgnoresSeen, QUIET, REFRESH;
     release_ignores_token: 2, ReleaseIgnoresToken, Bounds { calls: 3, discards: 1, lease_ends: 1, ..NONE }, ONE_HOLDER;
+    mark_outlives_value: 2, MarkOutlivesValue, Bounds { calls: 2, discards: 1, ..NONE }, MARK;
+    unleased_load_publishes: 2, UnleasedLoadPublishes, Bounds { calls: 3, deletes: 1, discards: 1, ..NONE }, REDIS;
     register_after_acquire: 2, RegisterAfterAcquire, QUIET, WAKE;
     message_leaves_flight: 2, MessageLeavesFlight, QUIET, HEARD;
     capture_after_get: 2, CaptureAfterGet, QUIET, HEARD;

@@ -40,7 +40,7 @@ fn one_expiration() {
 
 #[test]
 fn unstored_values() {
-    holds(2, Bounds { discards: 1, ..QUIET }, &[example::FENCED]);
+    holds(2, Bounds { calls: 3, discards: 1, ..QUIET }, &[example::FENCED, example::BESIDE]);
 }
 
 #[test]

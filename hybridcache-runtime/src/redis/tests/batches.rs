@@ -63,7 +63,7 @@ async fn a_release_does_not_overtake_what_it_takes_back() {
         for (attempt, key) in keys.iter().enumerate() {
             let token = process.token(round * 100 + attempt as u64);
             drop(process.tier.acquire(key, token, LEASE, b"").now_or_never());
-            process.tier.release(key, token);
+            process.tier.release(key, token, Release::NotLoaded);
         }
         eventually("no lease is left", || server.keys("*:l").is_empty()).await;
     }

@@ -42,7 +42,7 @@ async fn scripts_that_the_server_forgot_are_sent_anew() {
     server.flush();
     process.lease(&key()).await;
     forget();
-    process.tier.release(&key(), token);
+    process.tier.release(&key(), token, Release::NotLoaded);
     eventually("the release", || !exists(&server, &key().lease())).await;
 
     process.lease(&key()).await;
@@ -62,7 +62,7 @@ async fn a_server_that_comes_back_serves_again() {
     let error = a.tier.fetch(&key(), &[]).await.unwrap_err();
     assert_eq!(error.kind, RemoteErrorKind::Unavailable, "{error}");
     assert!(a.tier.outage().is_some());
-    a.tier.release(&key(), a.token(1));
+    a.tier.release(&key(), a.token(1), Release::NotLoaded);
 
     server.restart();
     serves(&a).await;
@@ -170,7 +170,11 @@ async fn a_full_server_takes_nothing_and_keeps_no_lease() {
 
     server.config_set("maxmemory", "1mb");
     assert_eq!(a.publish(&key(), token).await, Published::Refused);
-    b.hears(&server, &[Event::Woken(key().id(), Wake::Released)]).await;
+    b.hears(&server, &[Event::Woken(key().id(), Wake::NothingStored)]).await;
+    // The mark may be left for a second.
+    let mark = server.command(&[b"GET", key().lease().as_bytes()]);
+    assert!([Reply::Nil, Reply::Bulk(vec![0; 8])].contains(&mark), "{mark:?}");
+    server.command(&[b"DEL", key().lease().as_bytes()]);
     let error = a.tier.acquire(&key(), token, LEASE, b"").await.unwrap_err();
     assert!(error.kind == RemoteErrorKind::Refused && error.message.starts_with("OOM "), "{error}");
     assert_eq!(a.tier.put(&old, token, entry(token), TTL).await.unwrap(), Published::Refused);

@@ -72,10 +72,10 @@ async fn releasing_wakes_who_waits() {
     let token = a.lease(&key()).await;
     b.wait(&key()).await;
     server.reset_stats();
-    a.tier.release(&key(), a.token(2));
+    a.tier.release(&key(), a.token(2), Release::NotLoaded);
     eventually("the release", || server.command_calls("evalsha") == 1).await;
     assert!(exists(&server, &key().lease()));
-    a.tier.release(&key(), token);
+    a.tier.release(&key(), token, Release::NotLoaded);
     eventually("the release", || !exists(&server, &key().lease())).await;
     b.hears(&server, &[Event::Woken(key().id(), Wake::Released)]).await;
     assert!(!exists(&server, &key().lease()));
@@ -94,7 +94,7 @@ async fn a_release_runs_behind_the_acquire_that_was_given_up() {
     server.stop();
     let acquire = process.tier.acquire(&key, process.token(1), LEASE * 100, b"");
     assert!(tokio::time::timeout(Duration::from_millis(50), acquire).await.is_err());
-    process.tier.release(&key, process.token(1));
+    process.tier.release(&key, process.token(1), Release::NotLoaded);
     server.resume();
     eventually("both have run", || server.command_calls("evalsha") == 2).await;
     assert!(!exists(&server, &key.lease()));
@@ -276,4 +276,74 @@ async fn whatever_stands_at_the_lease_is_no_lease() {
         assert_eq!(server.keys("*"), [key.entry()], "{kind}");
         server.flush();
     }
+}
+
+const MARK: [u8; 8] = [0; 8];
+
+fn lease_bytes(server: &RedisServer) -> Reply {
+    server.command(&[b"GET", key().lease().as_bytes()])
+}
+
+/// Killed by: a release that says nothing of the load; a mark without a lifetime; a mark that refuses the lease.
+#[tokio::test]
+async fn a_load_that_stored_nothing_wakes_who_waits_and_leaves_a_mark() {
+    let server = RedisServer::start();
+    let (a, b, c) =
+        (Process::start(&server, 1).await, Process::start(&server, 2).await, Process::start(&server, 3).await);
+    let token = a.lease(&key()).await;
+    b.wait(&key()).await;
+    a.tier.release(&key(), a.token(2), Release::NothingStored);
+    a.tier.release(&key(), token, Release::NothingStored);
+    eventually("the release", || lease_bytes(&server) == Reply::Bulk(MARK.to_vec())).await;
+    assert!((1..=1000).contains(&integer(server.command(&[b"PTTL", key().lease().as_bytes()]))));
+    b.hears(&server, &[Event::Woken(key().id(), Wake::NothingStored)]).await;
+    assert!(!a.tier.renew(&key(), token, LEASE).await.unwrap(), "it is no lease");
+    // As long as it stands, each may be beside the other.
+    server.command(&[b"PERSIST", key().lease().as_bytes()]);
+    let next = b.lease(&key()).await;
+    assert_eq!(c.tier.acquire(&key(), c.token(1), LEASE, b"").await.unwrap(), Acquired::HeldInVain);
+    assert_eq!(b.tier.acquire(&key(), next, LEASE, b"").await.unwrap(), Acquired::Granted, "its own retry");
+    assert!(b.tier.renew(&key(), next, LEASE).await.unwrap());
+    b.tier.release(&key(), next, Release::NothingStored);
+    eventually("the release", || lease_bytes(&server) == Reply::Bulk(MARK.to_vec())).await;
+    c.hears(&server, &[]).await;
+}
+
+/// Killed by: a mark that outlives what ends it.
+#[tokio::test]
+async fn a_mark_ends_with_a_value_with_an_invalidation_and_with_a_lease_that_was_not_used() {
+    let server = RedisServer::start();
+    let (a, b) = (Process::start(&server, 1).await, Process::start(&server, 2).await);
+    for end in 0..4 {
+        server.flush();
+        server.command(&[b"SET", key().lease().as_bytes(), &MARK]);
+        let token = a.lease(&key()).await;
+        match end {
+            0 => assert_eq!(a.publish(&key(), token).await, Published::Stored),
+            1 => a.tier.release(&key(), token, Release::NotLoaded),
+            2 => a.tier.invalidate(&key(), Invalidation::Delete).await.unwrap(),
+            _ => {
+                server.command(&[b"SET", key().lease().as_bytes(), &MARK]);
+                a.tier.invalidate(&key(), Invalidation::Expire).await.unwrap();
+            }
+        }
+        eventually("it has ended", || !exists(&server, &key().lease())).await;
+        server.command(&[b"DEL", key().entry().as_bytes()]);
+        a.lease(&key()).await;
+        b.wait(&key()).await;
+    }
+}
+
+/// Killed by: waking as if the next load were worth waiting for; a script that fails where there is no room for the mark.
+#[tokio::test]
+async fn a_publish_that_finds_no_room_has_stored_nothing() {
+    let server = RedisServer::start();
+    let (a, b) = (Process::start(&server, 1).await, Process::start(&server, 2).await);
+    let token = a.lease(&key()).await;
+    b.wait(&key()).await;
+    server.config_set("maxmemory", "1");
+    assert_eq!(a.publish(&key(), token).await, Published::Refused);
+    server.config_set("maxmemory", "0");
+    b.hears(&server, &[Event::Woken(key().id(), Wake::NothingStored)]).await;
+    assert_ne!(lease_bytes(&server), Reply::Bulk(token.to_bytes().to_vec()));
 }
