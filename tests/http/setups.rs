@@ -50,6 +50,11 @@ impl Setup {
         Site::with(cache, Calls::default(), |builder| configure(mode(builder)), handler).await
     }
 
+    /// How many entries Redis has.
+    pub fn entries(&self) -> usize {
+        self.redis.as_ref().map_or(0, |redis| redis.keys("hc2:*:e").len())
+    }
+
     /// Whether a text is in any entry of Redis.
     pub fn has_in_redis(&self, text: &str) -> bool {
         let Some(redis) = &self.redis else { return false };

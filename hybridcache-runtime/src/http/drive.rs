@@ -172,7 +172,7 @@ where
         match Record::of(&entry) {
             Some(Record::Page(page)) => self.loaded(Held { page: page.clone(), entry }, place),
             Some(Record::Variants(variants)) => Ended::Elsewhere(Some(variants.clone())),
-            Some(Record::Moved) => Ended::Elsewhere(None),
+            Some(Record::Again) => Ended::Elsewhere(None),
             Some(Record::Failed(Some(held))) => Ended::Answered(Ok(self.visit.stale(held, self.forward, None))),
             Some(Record::Failed(None) | Record::Alone(_)) | None => Ended::Alone(place),
         }

@@ -41,7 +41,7 @@ pub(super) fn judge(
     times: (SystemTime, SystemTime),
 ) -> Verdict {
     let is_accepted = settings.accept_response.as_ref().is_none_or(|accept| accept(response));
-    if policy.no_store || (!is_accepted && policy.ttl.is_none()) {
+    if policy.no_store || store::concerns_its_request(response.status) || (!is_accepted && policy.ttl.is_none()) {
         return Verdict::Leave;
     }
     let found = match settings.mode {

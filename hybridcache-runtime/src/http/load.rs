@@ -15,6 +15,7 @@ use super::body::CacheBody;
 use super::origin::{Exchange, Fetched};
 use super::record::{ALONE, ALONE_AFTER_A_FAILURE, Held, Page, Record};
 use super::rfc::reuse;
+use super::rfc::store::concerns_its_request;
 use super::settings::StaleOn;
 use super::settle::Settled;
 use super::slot::Refused;
@@ -98,6 +99,10 @@ where
                     place.announce(&visit, variants).await
                 }
             },
+            Fetched::Own(response) if concerns_its_request(response.status()) => {
+                let _ = direct.send(Direct::Own(Ok(response)));
+                not_stored(Record::Again)
+            }
             Fetched::Own(response) => {
                 let is_failure = response.status().is_server_error();
                 let _ = direct.send(Direct::Own(Ok(response)));

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// In the extensions of a response: what a handler wants done with it, whatever the layer was configured to do.
 ///
 /// It decides about status, times and tags. It does not make an answer public that says otherwise: `no-store`, `private`,
-/// `no-cache`, `Set-Cookie` and `Vary: *` still win.
+/// `no-cache`, `Set-Cookie` and `Vary: *` still win, and so does a status about one request, such as 400 or 429
+/// ([`Builder::negative`](super::Builder::negative)).
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;

@@ -24,8 +24,9 @@ pub(super) enum Record {
     Alone(Millis),
     /// Never stored. The load failed: who waited for it takes what stands in, or asks for himself.
     Failed(Option<Held>),
-    /// Never stored. What was loaded stands elsewhere: look again.
-    Moved,
+    /// Never stored. The load has nothing for its waiters, and says nothing about the resource: they look again, and one of them
+    /// leads. Either the page is stored under another key, or the answer was about the leader's own request.
+    Again,
 }
 
 /// A stored answer.
@@ -83,7 +84,7 @@ impl Record {
             // Behind a handler that fails one is enough again, soon.
             Some(Self::Alone(ALONE_AFTER_A_FAILURE)) => (ALONE_AFTER_A_FAILURE, ALONE_AFTER_A_FAILURE),
             Some(Self::Alone(millis)) => (*millis, (*millis).max(MARKED)),
-            Some(Self::Failed(_) | Self::Moved) | None => (1, 1),
+            Some(Self::Failed(_) | Self::Again) | None => (1, 1),
         };
         let duration = Duration::from_millis;
         Lifetimes::computed(duration(ttl), Some(duration(fresh)))
@@ -97,7 +98,7 @@ impl Record {
         match self {
             Self::Page(page) => size_of::<Page>() + page.body.len() + fields(page),
             Self::Variants(variants) => size_of::<Variants>() + 64 * (variants.fields.len() + variants.tags.len()),
-            Self::Alone(_) | Self::Failed(_) | Self::Moved => size_of::<Self>(),
+            Self::Alone(_) | Self::Failed(_) | Self::Again => size_of::<Self>(),
         }
     }
 }

@@ -61,7 +61,7 @@ impl Place {
         let primary = visit.place(None).slot;
         // Should it be lost, others load under the older one, and find out for themselves.
         let _ = primary.cache.put(&primary.key, &primary.plan, record).await;
-        Loaded::NotStored(Box::new(Record::Moved))
+        Loaded::NotStored(Box::new(Record::Again))
     }
 
     fn known(&self) -> (&[HeaderName], &[String]) {

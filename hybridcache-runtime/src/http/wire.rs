@@ -51,7 +51,7 @@ impl Serialize for Record {
                 Wire::Variants { id: *id, fields, tags: tags.clone(), ttl: *ttl }
             }
             Self::Alone(millis) => Wire::Alone(*millis),
-            Self::Failed(_) | Self::Moved => return Err(S::Error::custom("not to be stored")),
+            Self::Failed(_) | Self::Again => return Err(S::Error::custom("not to be stored")),
         };
         wire.serialize(serializer)
     }
@@ -223,7 +223,7 @@ mod tests {
     /// What only those who wait are to know.
     #[test]
     fn the_end_of_a_load_is_not_stored() {
-        for record in [Record::Failed(None), Record::Moved] {
+        for record in [Record::Failed(None), Record::Again] {
             assert!(encode_value(&record, &mut Vec::new()).is_err());
         }
     }

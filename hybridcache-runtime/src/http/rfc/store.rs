@@ -26,6 +26,8 @@ pub(crate) enum Refusal {
     Method,
     /// Not a final status that this cache understands; 206 and 304 are parts and confirmations.
     Status,
+    /// A status about its own request: [`concerns_its_request`].
+    Request,
     /// The request said `no-store`.
     RequestNoStore,
     /// The answer said `no-store`.
@@ -132,6 +134,8 @@ fn refusal(
     let sets_cookie = headers.contains_key(header::SET_COOKIE) && !withheld.contains(&header::SET_COOKIE);
     if !is_whole(status) || (said.must_understand && !understood) {
         Some(Refusal::Status)
+    } else if concerns_its_request(status) {
+        Some(Refusal::Request)
     } else if said.no_store && !understood {
         Some(Refusal::NoStore)
     } else if said.private == Scope::Everything {
@@ -148,6 +152,16 @@ fn refusal(
 /// Final, and the whole of a representation.
 fn is_whole(status: StatusCode) -> bool {
     !status.is_informational() && !matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// Whether a status is about the request that got it, or its client, rather than about the resource: a malformed or too large field,
+/// a rate limit, a negotiation or a condition that failed. It is never stored, for these answers one client causes and others would
+/// get; RFC 6585 forbids it for 428, 429, 431 and 511. 403, 404 and 410 are about the resource.
+pub(crate) fn concerns_its_request(status: StatusCode) -> bool {
+    matches!(
+        status.as_u16(),
+        400 | 406..=408 | 411..=417 | 421 | 422 | 425 | 426 | 428 | 429 | 431 | 451 | 511
+    )
 }
 
 /// Whether this cache knows what the status means for caching, which `must-understand` asks for: those of RFC 9110.
