@@ -10,6 +10,7 @@ mod conditional;
 mod keys;
 mod methods;
 mod mounts;
+mod poison;
 mod private;
 mod processes;
 mod restrictions;

@@ -50,6 +50,13 @@ impl Setup {
         Site::with(cache, Calls::default(), |builder| configure(mode(builder)), handler).await
     }
 
+    /// Empties Redis.
+    pub fn forget(&self) {
+        if let Some(redis) = &self.redis {
+            redis.command(&[b"FLUSHALL"]);
+        }
+    }
+
     /// How many entries Redis has.
     pub fn entries(&self) -> usize {
         self.redis.as_ref().map_or(0, |redis| redis.keys("hc2:*:e").len())

@@ -48,6 +48,7 @@ impl Builder {
             ttl: DAY,
             negative: None,
             key: Key::default(),
+            shows_query: false,
             private: Private::default(),
             public_uri: None,
             accept_request: None,
@@ -119,6 +120,13 @@ impl Builder {
     /// this is for routers of others, and for other versions of axum: there nothing is stored without it.
     pub fn public_uri(mut self, public_uri: impl Fn(&request::Parts) -> Uri + Send + Sync + 'static) -> Self {
         self.settings.public_uri = Some(Arc::new(public_uri));
+        self
+    }
+
+    /// Shows the handler the whole query also where [`Query`](super::Query) leaves parameters out of the key. Its answer must not
+    /// depend on them, or one client chooses what others get.
+    pub fn show_unkeyed_query(mut self) -> Self {
+        self.settings.shows_query = true;
         self
     }
 

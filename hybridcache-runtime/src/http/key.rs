@@ -3,10 +3,16 @@
 //! The host and the path are always in the key, and the public path where it is another, as they came: not decoded, not normalised, so that nothing is merged that
 //! a handler tells apart. Each part is escaped, and what separates parts never is: `("a:b", "c")` and `("a", "b:c")` are
 //! two keys.
+//!
+//! The query and the cookies that a handler sees are exactly those in the key: a part that it sees and the key leaves out would
+//! let one client choose what others get.
+
+use std::borrow::Cow;
 
 use http::header::{AUTHORIZATION, COOKIE, HOST};
-use http::{HeaderMap, HeaderName, Method, Uri, request};
-use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, request};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode, percent_encode};
 
 use crate::key::KeyBuf;
 
@@ -24,9 +30,10 @@ pub struct Key {
     cookies: Vec<String>,
 }
 
-/// Which parameters of the query are in the key, as they came and in their order.
+/// Which parameters of the query are in the key, in their order and as the request spells them. Of other parameters the handler
+/// sees nothing, unless [`Builder::show_unkeyed_query`](super::Builder::show_unkeyed_query) is set.
 ///
-/// A handler sees the whole query all the same: what it answers must not depend on a parameter that is left out.
+/// Names are compared decoded: `filter[color]` also matches `filter%5Bcolor%5D`, and `a b` also `a+b`, however the list spells them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Query {
@@ -42,7 +49,7 @@ pub enum Query {
 }
 
 impl Query {
-    /// The parameters of these names, as they stand in the request: not decoded.
+    /// The parameters of these names.
     pub fn only<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
         Self::Only(names.into_iter().map(Into::into).collect())
     }
@@ -52,15 +59,39 @@ impl Query {
         Self::Without(names.into_iter().map(Into::into).collect())
     }
 
-    fn has(&self, pair: &str) -> bool {
-        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-        match self {
-            Self::All => true,
-            Self::None => false,
-            Self::Only(names) => names.iter().any(|listed| listed == name),
-            Self::Without(names) => !names.iter().any(|listed| listed == name),
-        }
+    /// The keyed part of a query; `None` where there is none.
+    fn keyed<'a>(&self, query: Option<&'a str>) -> Option<Cow<'a, str>> {
+        let query = query?;
+        let kept: Vec<_> = match self {
+            Self::All => return Some(query.into()),
+            Self::None => return None,
+            Self::Only(names) => query.split('&').filter(|pair| is_listed(names, pair)).collect(),
+            Self::Without(names) => query.split('&').filter(|pair| !is_listed(names, pair)).collect(),
+        };
+        (!kept.is_empty()).then(|| kept.join("&").into())
     }
+}
+
+fn is_listed(names: &[String], pair: &str) -> bool {
+    let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+    names.iter().any(|listed| is_same_name(listed, name))
+}
+
+/// Compares decoded. A listed name may itself be encoded, as a form (`+`) or as a URI, or contain these characters literally.
+fn is_same_name(listed: &str, name: &str) -> bool {
+    if listed == name {
+        return true;
+    }
+    if !(listed.contains(['%', '+']) || name.contains(['%', '+'])) {
+        return false;
+    }
+    let name = form_decoded(name);
+    let as_uri: Cow<'_, [u8]> = percent_decode(listed.as_bytes()).into();
+    [listed.as_bytes(), &as_uri, &form_decoded(listed)].contains(&&*name)
+}
+
+fn form_decoded(text: &str) -> Vec<u8> {
+    percent_decode(text.replace('+', " ").as_bytes()).collect()
 }
 
 impl Key {
@@ -99,7 +130,9 @@ impl Key {
     /// Whether the request says who asks in fields that are not in the key.
     pub(super) fn secrets(&self, headers: &HeaderMap) -> Secrets {
         let authorization = headers.contains_key(AUTHORIZATION) && !self.has_field(&AUTHORIZATION);
-        let unkeyed = |(name, _): (&[u8], _)| !self.cookies.iter().any(|listed| listed.as_bytes() == name);
+        let unkeyed = |(name, value): (&[u8], Option<_>)| {
+            value.is_none() || !self.cookies.iter().any(|listed| listed.as_bytes() == name)
+        };
         let cookie = !self.has_field(&COOKIE) && cookies(headers).any(unkeyed);
         Secrets { authorization, cookie }
     }
@@ -132,7 +165,7 @@ impl Key {
         for listed in &self.cookies {
             key.literal("&");
             key.text(listed);
-            for (_, value) in cookies(&request.headers).filter(|(name, _)| *name == listed.as_bytes()) {
+            for value in values(&request.headers, listed) {
                 key.literal("=");
                 write(&mut key, value);
             }
@@ -155,21 +188,40 @@ impl Key {
     }
 
     fn write_query(&self, key: &mut KeyBuf, query: Option<&str>) {
-        let Some(query) = query else { return };
-        match &self.query {
-            Query::None => {}
-            Query::All => {
-                key.literal("?");
-                key.text(query);
-            }
-            some => {
-                key.literal("?");
-                for pair in query.split('&').filter(|pair| some.has(pair)) {
-                    key.text(pair);
-                    key.literal("&");
-                }
+        if let Some(query) = self.query.keyed(query) {
+            key.literal("?");
+            key.text(&query);
+        }
+    }
+
+    /// The URI with the keyed part of its query; `None` where that is the URI itself.
+    pub(super) fn shown_uri(&self, uri: &Uri) -> Option<Uri> {
+        let keyed = self.query.keyed(uri.query());
+        if keyed.as_deref() == uri.query() {
+            return None;
+        }
+        let path = uri.path();
+        let path_and_query = keyed.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        let mut parts = uri.clone().into_parts();
+        // Parts of what was parsed before: they parse again. Without a query nothing unkeyed is seen either way.
+        parts.path_and_query = Some(PathAndQuery::try_from(path_and_query).unwrap_or(PathAndQuery::from_static("/")));
+        Uri::from_parts(parts).ok()
+    }
+
+    /// The field `Cookie` as the key has it, where the key has all cookies of the request: in the order of the key, without what
+    /// parsers disagree on.
+    pub(super) fn shown_cookies(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        if self.cookies.is_empty() || self.has_field(&COOKIE) || self.secrets(headers).cookie {
+            return None;
+        }
+        let mut line = Vec::new();
+        for listed in &self.cookies {
+            for value in values(headers, listed) {
+                let separator: &[u8] = if line.is_empty() { b"" } else { b"; " };
+                line.extend([separator, listed.as_bytes(), b"=", value].concat());
             }
         }
+        HeaderValue::from_bytes(&line).ok().filter(|_| !line.is_empty())
     }
 }
 
@@ -217,13 +269,19 @@ fn write(key: &mut KeyBuf, bytes: &[u8]) {
     };
 }
 
-/// Name and value of each cookie of a request.
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+/// Name and value of each cookie of a request; no value where there is no `=`. Space at their `=` is part of them: some parsers
+/// take `sid ` for `sid`, and others do not.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
     pairs.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty()).map(|pair| {
         let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-        (pair[..at].trim_ascii(), pair.get(at + 1..).unwrap_or_default())
+        (&pair[..at], pair.get(at + 1..))
     })
+}
+
+/// The values of the cookies of one name.
+fn values<'a>(headers: &'a HeaderMap, listed: &str) -> impl Iterator<Item = &'a [u8]> {
+    cookies(headers).filter(move |(name, _)| *name == listed.as_bytes()).filter_map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -267,6 +325,68 @@ mod tests {
         let without = Key::default().query(Query::without(["utm"]));
         assert_eq!(key(&without, "/?utm=x&page=2", &[]), key(&without, "/?page=2", &[]));
         assert_ne!(key(&without, "/?page=2&b", &[]), key(&without, "/?page=2", &[]));
+    }
+
+    /// Killed by: comparing names as they are spelt; decoding only one side.
+    #[test]
+    fn names_of_parameters_are_compared_decoded() {
+        for listed in ["filter[color]", "filter%5Bcolor%5D", "filter%5bcolor]"] {
+            for spelt in ["filter[color]", "filter%5Bcolor%5D", "fi%6cter%5bcolor]"] {
+                assert!(is_same_name(listed, spelt), "{listed} {spelt}");
+            }
+        }
+        for (listed, spelt, is_same) in [
+            ("a b", "a+b", true),
+            ("a+b", "a%20b", true),
+            ("a+b", "a%2Bb", true),
+            ("c++", "c%2b%2b", true),
+            ("page", "p%61ge", true),
+            ("page", "Page", false),
+            ("page", "page%00", false),
+            ("a%zz", "a%zz", true),
+            ("", "%", false),
+        ] {
+            assert_eq!(is_same_name(listed, spelt), is_same, "{listed} {spelt}");
+        }
+    }
+
+    /// Killed by: a URI whose query is not that of the key.
+    #[test]
+    fn the_handler_sees_the_keyed_query() {
+        let only = Key::default().query(Query::only(["a", "b c"]));
+        let without = Key::default().query(Query::without(["utm"]));
+        let none = Key::default().query(Query::None);
+        for (key, uri, shown) in [
+            (&only, "/p?a=1&x=2&a=3", Some("/p?a=1&a=3")),
+            (&only, "/p?b%20c&%61=%2f&b+c=", None),
+            (&only, "/p?x", Some("/p")),
+            (&only, "/p?", Some("/p")),
+            (&only, "/p", None),
+            (&only, "http://h:1/p?x&a", Some("http://h:1/p?a")),
+            (&without, "/p?utm=1&a=2&UTM", Some("/p?a=2&UTM")),
+            (&without, "/p?a;utm=1&b", None),
+            (&without, "/p?", None),
+            (&none, "/%2fp?a", Some("/%2fp")),
+            (&none, "/", None),
+        ] {
+            let uri: Uri = uri.parse().expect("a URI");
+            assert_eq!(key.shown_uri(&uri).map(|uri| uri.to_string()).as_deref(), shown, "{uri}");
+        }
+    }
+
+    /// Killed by: the line as it came; cookies that parsers read differently.
+    #[test]
+    fn the_handler_sees_the_keyed_cookies() {
+        let keyed = Key::default().cookie("a").cookie("b");
+        let shown = |line: &str| {
+            let headers = HeaderMap::from_iter([(COOKIE, line.parse().expect("a value"))]);
+            keyed.shown_cookies(&headers).map(|line| line.to_str().expect("a text").to_owned())
+        };
+        assert_eq!(shown("b=2;  a=1 ;a=3").as_deref(), Some("a=1; a=3; b=2"));
+        assert_eq!(shown("a=").as_deref(), Some("a="));
+        for unkeyed in ["a", "a =1", "a=1; c=2", "", "=1", "A=1"] {
+            assert_eq!(shown(unkeyed), None, "{unkeyed}");
+        }
     }
 
     #[test]

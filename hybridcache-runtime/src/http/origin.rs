@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{AGE, CONTENT_LENGTH};
+use http::header::{AGE, CONTENT_LENGTH, COOKIE};
 use http::{Extensions, HeaderMap, Request, Response, StatusCode, response};
 use http_body::{Body, Frame};
 use tower_service::Service;
@@ -15,9 +15,11 @@ use tower_service::Service;
 use super::body::CacheBody;
 use super::keep::{self, Kept, Verdict};
 use super::policy::CachePolicy;
+use super::public::each_uri;
 use super::record::{Held, Page};
 use super::rfc::freshen::{self, Freshened};
 use super::rfc::{self, conditional};
+use super::settings::Settings;
 use super::visit::{Visit, for_rules};
 
 /// Who is to answer a request, and what of it only he has a use for. Used once.
@@ -44,10 +46,21 @@ pub(super) enum Fetched<B: Body, E> {
 type Times = (SystemTime, SystemTime);
 
 impl<S, B> Exchange<S, B> {
-    /// The request as it came.
+    /// The request as it came, but for what the key leaves out.
     fn request(self, visit: &Visit) -> (S, Request<B>) {
         let mut parts = for_rules(&visit.request);
         parts.extensions = self.extensions;
+        let Settings { key, shows_query, .. } = &*visit.settings;
+        if !shows_query {
+            each_uri(&mut parts, |uri| {
+                if let Some(shown) = key.shown_uri(uri) {
+                    *uri = shown;
+                }
+            });
+        }
+        if let Some(cookies) = key.shown_cookies(&parts.headers) {
+            parts.headers.insert(COOKIE, cookies);
+        }
         (self.service, Request::from_parts(parts, self.body))
     }
 

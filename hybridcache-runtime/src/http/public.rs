@@ -77,6 +77,17 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for NotePublicUri<S> {
     }
 }
 
+/// Every URI of a request that its handler can see.
+pub(super) fn each_uri(request: &mut request::Parts, mut change: impl FnMut(&mut Uri)) {
+    change(&mut request.uri);
+    if let Some(PublicUri(uri)) = request.extensions.get_mut() {
+        change(uri);
+    }
+    if let Some(OriginalUri(uri)) = request.extensions.get_mut() {
+        change(uri);
+    }
+}
+
 /// What is known of a request's public URI.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Public {

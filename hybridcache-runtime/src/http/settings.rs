@@ -118,6 +118,8 @@ pub(super) struct Settings {
     /// How long errors are kept under configured times.
     pub(super) negative: Option<Duration>,
     pub(super) key: Key,
+    /// The handler sees the unkeyed part of the query too.
+    pub(super) shows_query: bool,
     pub(super) private: Private,
     pub(super) public_uri: Option<PublicUri>,
     pub(super) accept_request: Option<AcceptRequest>,

@@ -249,8 +249,11 @@ mod tests {
     #[test]
     fn statuses() {
         let fresh = ("cache-control", "max-age=60");
-        for status in [200, 203, 204, 299, 302, 400, 404, 410, 500, 503, 599] {
+        for status in [200, 203, 204, 299, 302, 401, 403, 404, 405, 410, 500, 503, 599] {
             assert_eq!(refused(&[], status, &[fresh]), None, "{status}");
+        }
+        for status in [400, 406, 414, 416, 428, 429, 431, 451, 511] {
+            assert_eq!(refused(&[], status, &[fresh]), Some(Refusal::Request), "{status}");
         }
         for status in [100, 206, 304] {
             assert_eq!(refused(&[], status, &[fresh]), Some(Refusal::Status), "{status}");
