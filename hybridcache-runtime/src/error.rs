@@ -33,6 +33,15 @@ enum Kind {
     Timeout,
 }
 
+impl Kind {
+    fn of(error: &RemoteError) -> Self {
+        match error.kind {
+            RemoteErrorKind::Timeout => Self::Timeout,
+            RemoteErrorKind::Unavailable | RemoteErrorKind::PartDown | RemoteErrorKind::Refused => Self::Unavailable,
+        }
+    }
+}
+
 impl Error {
     /// The shared tier could not be reached, or refused.
     pub fn is_unavailable(&self) -> bool {
@@ -63,12 +72,15 @@ impl Error {
 
     /// An invalidation that the journal will repeat. What was to be done is said first: "invalidate user:7".
     pub(crate) fn pending(action: &str, error: &RemoteError) -> Self {
-        let kind = match error.kind {
-            RemoteErrorKind::Timeout => Kind::Timeout,
-            RemoteErrorKind::Unavailable | RemoteErrorKind::PartDown | RemoteErrorKind::Refused => Kind::Unavailable,
-        };
+        let kind = Kind::of(error);
         let message = format!("{action}: {error}; other processes will be told when Redis answers (pending)");
         Self { kind, pending: true, message }
+    }
+
+    /// The older value is gone everywhere, and the new one was not stored, or nobody knows.
+    pub(crate) fn unstored(action: &str, error: &RemoteError) -> Self {
+        let message = format!("{action}: {error}; what was cached is gone everywhere, and the value may not be stored");
+        Self { kind: Kind::of(error), pending: false, message }
     }
 
     /// The shared tier answered, and has no room for a value. The older one is gone.

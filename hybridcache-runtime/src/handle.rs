@@ -62,11 +62,14 @@ impl<T: Clone + Send + Sync + 'static, E> CacheEntry<Result<T, E>> {
     }
 
     /// Stores a value as if it had just been loaded, in all tiers, and lets other processes drop theirs. A load that
-    /// began before can no longer store its result.
+    /// began before can no longer store its result. An invalidation or a put of the key in another process at the same time may
+    /// take effect before this one, or after it and then wins; once this future has ended, or was dropped, a later invalidation
+    /// always wins.
     ///
     /// # Errors
     /// When the shared tier could not be told. Then nothing is stored, this process has forgotten the older value, and the
-    /// others will: see [`Error::is_pending`].
+    /// others will: see [`Error::is_pending`]. Where the older value is gone everywhere and only storing this one has failed, the
+    /// error is not pending, and the value may or may not be stored.
     pub async fn put(&self, value: T) -> Result<(), Error> {
         self.plain.store(value).await
     }
@@ -79,11 +82,14 @@ impl<R: Clone + Send + Sync + 'static> PlainEntry<R> {
     }
 
     /// Stores a value as if it had just been loaded, in all tiers, and lets other processes drop theirs. A load that
-    /// began before can no longer store its result.
+    /// began before can no longer store its result. An invalidation or a put of the key in another process at the same time may
+    /// take effect before this one, or after it and then wins; once this future has ended, or was dropped, a later invalidation
+    /// always wins.
     ///
     /// # Errors
     /// When the shared tier could not be told. Then nothing is stored, this process has forgotten the older value, and the
-    /// others will: see [`Error::is_pending`].
+    /// others will: see [`Error::is_pending`]. Where the older value is gone everywhere and only storing this one has failed, the
+    /// error is not pending, and the value may or may not be stored.
     pub async fn put(&self, value: R) -> Result<(), Error> {
         self.store(value).await
     }

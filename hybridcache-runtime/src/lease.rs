@@ -83,14 +83,31 @@ impl Lease {
         }
     }
 
+    /// Takes the lease by force, which deletes what is stored under the key. For a put.
+    pub(crate) async fn seize(&mut self) -> Result<(), RemoteError> {
+        self.maybe_held = true;
+        self.remote.seize(self.key.address(), self.token, LEASE).await
+    }
+
     /// Stores the load's result if the lease is still held, and ends it.
     pub(crate) async fn publish(
-        mut self,
+        self,
         entry: Vec<u8>,
         ttl: Duration,
         budget: &mut Budget,
     ) -> Result<Published, RemoteError> {
-        let published = budget.spend(self.remote.publish(self.key.address(), self.token, entry, ttl)).await?;
+        let (remote, key, token) = (self.remote.clone(), self.key.clone(), self.token);
+        self.published(budget.spend(remote.publish(key.address(), token, entry, ttl)).await)
+    }
+
+    /// The same for a put, whose caller waits for what became of it.
+    pub(crate) async fn publish_at_leisure(self, entry: Vec<u8>, ttl: Duration) -> Result<Published, RemoteError> {
+        let (remote, key, token) = (self.remote.clone(), self.key.clone(), self.token);
+        self.published(remote.publish(key.address(), token, entry, ttl).await)
+    }
+
+    fn published(mut self, answer: Result<Published, RemoteError>) -> Result<Published, RemoteError> {
+        let published = answer?;
         // In each case the tier has ended it.
         self.maybe_held = false;
         Ok(published)

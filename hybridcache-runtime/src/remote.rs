@@ -68,8 +68,9 @@ pub(crate) trait Remote: Send + Sync + 'static {
         ttl: Duration,
     ) -> RemoteFuture<'a, Published>;
 
-    /// Stores an entry whoever holds the lease, ends that lease, tells every process.
-    fn put<'a>(&'a self, key: &'a Address, token: Token, entry: Vec<u8>, ttl: Duration) -> RemoteFuture<'a, Published>;
+    /// The first step of a put: as [`Self::invalidate`] to delete, and the lease is ours, whoever had it. The second is
+    /// [`Self::publish`].
+    fn seize<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, ()>;
 
     /// Deletes or marks stale, ends a running load's lease, tells every process.
     fn invalidate<'a>(&'a self, key: &'a Address, mode: Invalidation) -> RemoteFuture<'a, ()>;
@@ -132,7 +133,7 @@ pub(crate) enum Acquired {
     Changed,
 }
 
-/// The answer to [`Remote::publish`] and [`Remote::put`].
+/// The answer to [`Remote::publish`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Published {
     /// Stored.

@@ -7,14 +7,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
+
 use crate::cache::HybridCache;
 use crate::call_key::Key;
 use crate::codec::Kind;
+use crate::entry::Fence;
 use crate::envelope::{self, Header, MESSAGE_PACK, UNCOMPRESSED};
 use crate::error::Error;
+use crate::flight::Leader;
 use crate::journal::{Notice, Pending};
+use crate::lease::Lease;
 use crate::reading::Fill;
-use crate::remote::{Invalidation, Published, Remote, RemoteError, Token};
+use crate::remote::{Invalidation, Published, Remote, RemoteError, StampName, Token};
 use crate::settings::Plan;
 use crate::stamps::Stamp;
 use crate::stats::{Counters, count};
@@ -29,10 +34,12 @@ pub(crate) struct Load {
 
 /// What became of a value that was put. In each case others no longer have the older one.
 enum Put {
-    /// With the bytes that it takes.
-    Stored(usize),
+    /// With its fence, and the bytes that it takes.
+    Stored(Fence, usize),
     /// It stays in this process, and that was counted.
     Unsent,
+    /// The key was invalidated, or put once more, or the lease was lost: the value is stored nowhere.
+    Overtaken,
     /// The shared tier has no room.
     Refused,
 }
@@ -110,15 +117,12 @@ impl HybridCache {
         let place = local.flights.reserve(key, seen.clone());
         // Memory must not outlive the envelope, which is made from here on.
         let now = self.clock().now();
-        let token = self.next_token();
         let (mut encoded, mut fence) = (None, None);
         if let Some(remote) = self.remote_for(&key.function, plan) {
-            // Should the value be lost, no older one may come back.
-            let pending = local.journal.note(Notice::Entry(key.address().clone(), Invalidation::Delete));
-            let told = self.put_remote(&**remote, &fill, token, &*value).await;
-            match settle(pending, told, counters, &format!("put {key}"))? {
-                Put::Stored(bytes) => (encoded, fence) = (Some(bytes), Some(token.to_bytes())),
+            match self.put_remote(remote, &fill, &place, &*value).await? {
+                Put::Stored(stored, bytes) => (encoded, fence) = (Some(bytes), Some(stored)),
                 Put::Unsent => {}
+                Put::Overtaken => return Ok(()),
                 Put::Refused => {
                     count(&counters.redis_errors);
                     return Err(Error::refused(&format!("put {key}")));
@@ -131,26 +135,39 @@ impl HybridCache {
         Ok(())
     }
 
+    /// Two steps, as those of a load. The first deletes what is stored and takes the lease, whoever had it; the second
+    /// publishes under that lease, so that an invalidation in between fences it off, also where it arrives late. A first step
+    /// that arrives late deletes, and holds loads up for the rest of its lease.
     async fn put_remote(
         &self,
-        remote: &dyn Remote,
+        remote: &Arc<dyn Remote>,
         fill: &Fill<'_>,
-        token: Token,
+        place: &Leader,
         value: &AnyValue,
-    ) -> Result<Put, RemoteError> {
-        let seen = fill.origin.seen;
-        let unknown = seen.unknown();
-        if !unknown.is_empty() {
-            seen.learn(&unknown, remote.create_stamps(&unknown).await?.into_iter().map(Some));
-        }
-        let Some(bytes) = self.encode(remote, fill, value, Load { token, took: Duration::ZERO }) else {
-            // It stays in this process; others must not keep the older one.
-            return remote.invalidate(fill.key.address(), Invalidation::Delete).await.map(|()| Put::Unsent);
+    ) -> Result<Put, Error> {
+        let Fill { key, origin, .. } = *fill;
+        let (counters, action) = (&key.function.counters, || format!("put {key}"));
+        let failed = |error: &RemoteError| {
+            count(&counters.redis_errors);
+            Error::unstored(&action(), error)
         };
+        let unknown = origin.seen.unknown();
+        let mut lease = Lease::new(remote.clone(), key.clone(), self.next_token());
+        // From here on no older value may come back, whatever becomes of this one.
+        let pending = self.local().journal.note(Notice::Entry(key.address().clone(), Invalidation::Delete));
+        let (seized, created) = join(lease.seize(), create(&**remote, &unknown)).await;
+        settle(pending, seized, counters, &action())?;
+        origin.seen.learn(&unknown, created.map_err(|error| failed(&error))?.into_iter().map(Some));
+        if !place.is_attached() {
+            return Ok(Put::Overtaken);
+        }
+        let load = Load { token: lease.token(), took: Duration::ZERO };
+        let Some(bytes) = self.encode(&**remote, fill, value, load) else { return Ok(Put::Unsent) };
         let encoded = bytes.len();
         let ttl = Duration::from_millis(fill.plan.lifetimes_of(value).ttl());
-        match remote.put(fill.key.address(), token, bytes, ttl).await? {
-            Published::Stored | Published::Fenced => Ok(Put::Stored(encoded)),
+        match lease.publish_at_leisure(bytes, ttl).await.map_err(|error| failed(&error))? {
+            Published::Stored => Ok(Put::Stored(load.token.to_bytes(), encoded)),
+            Published::Fenced => Ok(Put::Overtaken),
             Published::Refused => Ok(Put::Refused),
         }
     }
@@ -181,6 +198,11 @@ impl HybridCache {
         }
         sendable
     }
+}
+
+/// Stamps that do not exist yet.
+async fn create(remote: &dyn Remote, unknown: &[StampName]) -> Result<Vec<u64>, RemoteError> {
+    if unknown.is_empty() { Ok(Vec::new()) } else { remote.create_stamps(unknown).await }
 }
 
 /// What was read from the shared tier while it was being told may be from before. That is forgotten last: when it has been

@@ -51,7 +51,7 @@ fn worker() {
 /// - in memory: invalidating without detaching the flight; ignoring a message, of a key or of a group; no new epoch on a new
 ///   connection; trusting a suspect whatever Redis has; serving past `expires_at`; 30 s without proof under
 ///   `Outage::Strict`;
-/// - in Redis: `invalidate.lua` and `put.lua` leaving the lease; `publish.lua` ignoring the token, or waking nobody;
+/// - in Redis: `invalidate.lua` leaving the lease; `publish.lua` ignoring the token, or waking nobody;
 ///   `acquire.lua` granting always, not looking at the fence, or without a lifetime (a leak); a lease that is not released;
 ///   a waiter that is not woken;
 /// - after outages: a journal that is not replayed, or not what was acknowledged; an invalidation that failed and leaves the

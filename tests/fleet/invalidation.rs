@@ -108,7 +108,7 @@ async fn a_put_reaches_all_tiers_and_processes() {
     fleet.leaves_no_trace().await;
 }
 
-/// Killed by: a `put.lua` that keeps the lease.
+/// Killed by: a put that leaves the lease to the load.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_put_during_a_load_stays() {
     for by_other in [false, true] {

@@ -26,6 +26,7 @@ mod groups;
 mod invalidation;
 mod invariants;
 mod journal;
+mod late_puts;
 mod leaks;
 mod limits;
 mod names;

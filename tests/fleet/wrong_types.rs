@@ -78,7 +78,7 @@ async fn handles_cope_with_an_entry_of_another_type() {
     fleet.leaves_no_trace().await;
 }
 
-/// Killed by: an `acquire.lua` or a `put.lua` that trips over it.
+/// Killed by: an `acquire.lua` or an `invalidate.lua` that trips over it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_of_another_type_is_replaced() {
     let fleet = Fleet::start();

@@ -77,6 +77,12 @@ impl Leader {
         attached
     }
 
+    /// Whether it may still store.
+    pub(crate) fn is_attached(&self) -> bool {
+        let stripe = self.flights.stripe(self.flight.key.id());
+        stripe.iter().any(|flight| Arc::ptr_eq(flight, &self.flight))
+    }
+
     /// Stores, unless it was detached, and detaches whatever else is under way: that may have read what this replaces.
     pub(crate) fn replace(self, store: impl FnOnce()) -> bool {
         let mut stripe = self.flights.stripe(self.flight.key.id());

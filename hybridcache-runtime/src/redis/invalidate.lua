@@ -1,6 +1,8 @@
--- Deletes a key's entries or marks them stale, ends their leases, tells every process.
--- KEYS (entry, lease) of the version and of each neighbouring one
+-- Deletes a key's entries or marks them stale, ends their leases, tells every process. As the first step of a put it then
+-- takes the lease, whoever held it: a put publishes under its own lease, as a load does.
+-- KEYS (entry, lease) of the version, then of each neighbouring one
 -- ARGV 1=PUBLISH|SPUBLISH 2=invalidation channel 3=wake channel prefix 4=key id(8) 5=D delete|S stale 6=origin(8)
+--      for a put also 7=token(16) 8=lease_ms
 -- Returns how many entries there were
 local entries=0
 for k=1,#KEYS,2 do
@@ -17,4 +19,6 @@ for k=1,#KEYS,2 do
   end
 end
 redis.call(ARGV[1],ARGV[2],ARGV[5]..ARGV[6]..ARGV[4])
+-- Last: should it be refused, all else has happened.
+if ARGV[7] then redis.call('SET',KEYS[2],ARGV[7],'PX',ARGV[8]) end
 return entries

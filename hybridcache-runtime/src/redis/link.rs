@@ -155,7 +155,7 @@ impl Link {
             // In its own box, which others do not pay for.
             return Box::pin(self.wire.call(&command)).await;
         }
-        self.settle(self.batches.send(Commands(command, None)).await?.0).await
+        self.settle(self.batches.send(Commands(command, None), place).await?.0).await
     }
 
     /// Runs a step right behind the staging of a value, in one round trip. Where the value was refused, the step finds
@@ -177,18 +177,16 @@ impl Link {
             let mut replies = Box::pin(self.wire.replies(&pipeline)).await?;
             (replies.next(), replies.next())
         } else {
-            self.batches.send(Commands(first, Some(second))).await?
+            self.batches.send(Commands(first, Some(second)), place).await?
         };
         Ok((self.settle(first).await, self.settle(second).await))
     }
 
     /// Sends a command behind everything that was sent before; nobody waits for it.
     pub(crate) fn send_detached(self: &Arc<Self>, command: Cmd) {
-        let link = self.clone();
-        self.runtime.spawn(async move {
-            // Not past what waits to be sent: it may be what this takes back.
-            link.settle(link.batches.send(Commands(command, None)).await?.0).await
-        });
+        // Not past what waits to be sent: it may be what this takes back.
+        let (link, answers) = (self.clone(), self.batches.send(Commands(command, None), self.batches.enter()));
+        self.runtime.spawn(async move { link.settle(answers.await?.0).await });
     }
 
     /// Asks again where the server has lost a script. Only who still waits for the answer does: what was given up must not run

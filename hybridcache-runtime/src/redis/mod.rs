@@ -126,6 +126,24 @@ impl RedisTier {
         step.arg(&token.to_bytes()).arg(millis(lease)).arg(seen).arg(&self.origin());
         step
     }
+
+    fn invalidation(&self, key: &Address, mode: Invalidation) -> Cmd {
+        let mode = match mode {
+            Invalidation::Delete => "D",
+            Invalidation::Expire => "S",
+        };
+        let (channels, neighbours) = (self.channels(), key.neighbours());
+        let others = neighbours.iter().filter(|neighbour| *neighbour != key).flat_map(names);
+        let names: Vec<_> = names(key).into_iter().chain(others).collect();
+        let mut step = Step::Invalidate.on(&names);
+        step.arg(channels.publish())
+            .arg(&*channels.invalidations(key.group()))
+            .arg(&*channels.wake_prefix(key.group()))
+            .arg(&key.id().to_le_bytes())
+            .arg(mode)
+            .arg(&self.origin());
+        step
+    }
 }
 
 impl Remote for RedisTier {
@@ -220,36 +238,14 @@ impl Remote for RedisTier {
         Box::pin(async move { published(&self.link(key)?.ask_staged(stage, step).await?) })
     }
 
-    fn put<'a>(&'a self, key: &'a Address, token: Token, entry: Vec<u8>, ttl: Duration) -> RemoteFuture<'a, Published> {
-        let (stage, channels) = (key.stage(&token), self.channels());
-        let neighbours = key.neighbours();
-        let others = neighbours.iter().filter(|neighbour| *neighbour != key).flat_map(names);
-        let names: Vec<_> = names(key).into_iter().chain([stage.clone()]).chain(others).collect();
-        let mut step = Step::Put.on(&names);
-        step.arg(millis(ttl))
-            .arg(channels.publish())
-            .arg(&*channels.invalidations(key.group()))
-            .arg(&*channels.wake_prefix(key.group()))
-            .arg(&key.id().to_le_bytes())
-            .arg(&self.origin());
-        let stage = set_stage(&stage, &entry);
-        Box::pin(async move { published(&self.link(key)?.ask_staged(stage, step).await?) })
+    fn seize<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, ()> {
+        let mut step = self.invalidation(key, Invalidation::Delete);
+        step.arg(&token.to_bytes()).arg(millis(lease));
+        Box::pin(async move { self.link(key)?.ask(step).await.map(drop) })
     }
 
     fn invalidate<'a>(&'a self, key: &'a Address, mode: Invalidation) -> RemoteFuture<'a, ()> {
-        let mode = match mode {
-            Invalidation::Delete => "D",
-            Invalidation::Expire => "S",
-        };
-        let channels = self.channels();
-        let names: Vec<_> = key.neighbours().iter().flat_map(names).collect();
-        let mut step = Step::Invalidate.on(&names);
-        step.arg(channels.publish())
-            .arg(&*channels.invalidations(key.group()))
-            .arg(&*channels.wake_prefix(key.group()))
-            .arg(&key.id().to_le_bytes())
-            .arg(mode)
-            .arg(&self.origin());
+        let step = self.invalidation(key, mode);
         Box::pin(async move { self.link(key)?.ask(step).await.map(drop) })
     }
 

@@ -104,6 +104,12 @@ impl Process {
         self.tier.publish(key, token, entry(token), TTL).await.unwrap()
     }
 
+    /// As the engine does it, in two steps.
+    async fn put(&self, key: &Address, token: Token) -> Published {
+        self.tier.seize(key, token, LEASE).await.unwrap();
+        self.publish(key, token).await
+    }
+
     async fn fetch(&self, key: &Address) -> Option<Vec<u8>> {
         self.tier.fetch(key, &[]).await.unwrap().entry
     }

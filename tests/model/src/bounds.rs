@@ -11,6 +11,8 @@ pub struct Bounds {
     pub expires: u8,
     /// Writes to the database, each with an invalidation of the entry's tag.
     pub restamps: u8,
+    /// Writes to the database, each with a put of what was written.
+    pub puts: u8,
     /// Loads whose value is not to be stored.
     pub discards: u8,
     /// Leases that end by themselves, whoever holds them.
@@ -38,6 +40,7 @@ impl Bounds {
         deletes: 0,
         expires: 0,
         restamps: 0,
+        puts: 0,
         discards: 0,
         lease_ends: 0,
         give_ups: 0,

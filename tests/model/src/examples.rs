@@ -6,7 +6,8 @@ use crate::Fleet;
 use crate::flight::{Flight, Phase, Question};
 use crate::floor::Floor;
 use crate::process::{Find, Process};
-use crate::redis::Wake;
+use crate::put::{Putting, Sent, Step};
+use crate::redis::{Token, Wake};
 use crate::world::{Late, World};
 
 /// Names of what a run comes across.
@@ -39,6 +40,12 @@ pub mod example {
     pub const LATE: &str = "a late publish still has its lease";
     /// A stamp was lost and made anew.
     pub const STAMP_LOST: &str = "a stamp that was lost is made anew";
+    /// Another invalidation or put came between the steps of one.
+    pub const OVERTAKEN: &str = "a put is fenced off";
+    /// A first step that was given up is executed all the same.
+    pub const ORPHANED: &str = "a lease is held for a put that was given up";
+    /// Memory has what was put.
+    pub const PUT: &str = "a process holds what it has put, and Redis has it";
     /// An entry that its stamp hides.
     pub const HIDDEN: &str = "a stamp hides an entry";
 }
@@ -88,13 +95,38 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
         }),
         Property::sometimes(example::LATE, |_, world: &World| {
             let holds = |token| world.redis.lease.as_ref().is_some_and(|lease| lease.token == token);
-            world.late.iter().any(|late| matches!(late, Late::Publish(token, ..) if holds(*token)))
+            world.late.iter().any(|late| match late {
+                Late::Publish(token, ..) | Late::Put(Sent { token, .. }) => holds(*token),
+                _ => false,
+            })
         }),
         Property::sometimes(example::STAMP_LOST, |_, world: &World| world.redis.stamp > 1 + world.spent.restamps),
+        Property::sometimes(example::OVERTAKEN, |_, world: &World| {
+            let is_fenced = |putting: Putting| matches!(putting.step, Step::Published { stored: false });
+            world.processes.iter().any(|process| process.putting.is_some_and(is_fenced))
+        }),
+        Property::sometimes(example::ORPHANED, |_, world: &World| {
+            let owner = |token| world.processes.iter().any(|process| process.knows(token));
+            let ends = |token| world.late.iter().any(|late| matches!(late, Late::Release(late, _) if *late == token));
+            world.redis.lease.as_ref().is_some_and(|lease| !owner(lease.token) && !ends(lease.token))
+        }),
+        Property::sometimes(example::PUT, |_, world: &World| {
+            let fences = world.processes.iter().filter_map(|process| process.memory).map(|held| held.fence);
+            world.spent.puts > 0
+                && world.redis.entry.is_some_and(|entry| fences.into_iter().any(|fence| fence == entry.fence))
+        }),
         Property::sometimes(example::HIDDEN, |_, world: &World| {
             world.redis.entry.is_some() && world.redis.usable().is_none()
         }),
     ]
+}
+
+impl Process {
+    /// Whether it may still do something under this token.
+    fn knows(&self, token: Token) -> bool {
+        let putting = self.putting.is_some_and(|putting| putting.token == token);
+        putting || self.flights.iter().any(|flight| flight.token == token)
+    }
 }
 
 fn any(world: &World, condition: impl Fn(&Flight) -> bool) -> bool {

@@ -5,7 +5,7 @@ use crate::floor::Mode;
 use crate::mutant::Mutant;
 use crate::process::{Attempt, Invalidating, Link, Process, Stage};
 use crate::redis::{Acquired, Wake};
-use crate::world::World;
+use crate::world::{Late, World};
 
 impl World {
     /// The lease ends by itself, though its holder may only be slow.
@@ -38,13 +38,19 @@ impl World {
 
     /// The process notices: its link is gone.
     pub(crate) fn notice(&mut self, process: usize) {
-        let process = &mut self.processes[process];
-        process.link = Link::Down;
-        process.inbox.clear();
-        process.woken(Wake::Released);
-        process.recovery = None;
-        if let Some(running @ Invalidating { stage: Stage::Sent | Stage::Executed, .. }) = &mut process.invalidating {
-            running.stage = Stage::Failed;
+        let holder = &mut self.processes[process];
+        holder.link = Link::Down;
+        holder.inbox.clear();
+        holder.woken(Wake::Released);
+        holder.recovery = None;
+        let Some(running @ Invalidating { stage: Stage::Sent | Stage::Executed, .. }) = &mut holder.invalidating else {
+            return;
+        };
+        let Invalidating { mode, version, stage } = *running;
+        running.stage = Stage::Failed;
+        // What was sent may still arrive, unless the server it was sent to is gone.
+        if stage == Stage::Sent && self.spent.failovers == 0 {
+            self.send_late(Late::Invalidate { process, mode, version });
         }
     }
 
@@ -123,6 +129,7 @@ impl Process {
         if !matches!(mutant, Some(Mutant::JoinsAcrossGap | Mutant::EpochAfterGet)) {
             self.flights.iter_mut().for_each(|flight| flight.attached = false);
         }
+        self.putting.iter_mut().for_each(|putting| putting.attached = false);
         if !self.journal.is_empty() && mutant != Some(Mutant::ReadsBeforeReplay) {
             self.open_breaker();
         }

@@ -14,6 +14,7 @@ mod floor;
 mod mutant;
 mod process;
 mod promises;
+mod put;
 mod redis;
 mod steps;
 mod world;
@@ -22,6 +23,7 @@ use stateright::{Model, Property};
 
 use crate::flight::Phase;
 use crate::process::{Link, Stage};
+use crate::put::Step;
 
 pub use crate::bounds::Bounds;
 pub use crate::examples::example;
@@ -58,6 +60,14 @@ pub enum Action {
     Refuse(usize),
     /// Its caller goes away.
     Abandon(usize),
+    /// A write to the database, and the beginning of the put that follows it.
+    Put(usize),
+    /// The server executes a step of the put.
+    ExecutePut(usize),
+    /// Its answer arrives.
+    ReceivePut(usize),
+    /// There is none, or its caller goes away.
+    FailPut(usize),
     /// The oldest message arrives.
     Deliver(usize),
     /// A flight's task begins.
@@ -145,10 +155,18 @@ impl Fleet {
         }
         let mut add = |condition: bool, action| actions.extend(condition.then_some(action));
         add(left(|bounds| bounds.calls) && world.can_call(process), Action::Call(process));
-        let idle = state.invalidating.is_none();
+        let idle = state.invalidating.is_none() && state.putting.is_none();
+        add(idle && left(|bounds| bounds.puts), Action::Put(process));
         add(idle && left(|bounds| bounds.deletes), Action::Write(process, Mode::Delete));
         add(idle && left(|bounds| bounds.expires), Action::Write(process, Mode::Expire));
         add(idle && left(|bounds| bounds.restamps), Action::Write(process, Mode::Restamp));
+        if let Some(putting) = state.putting {
+            let is_sent = matches!(putting.step, Step::Seizing | Step::Publishing);
+            // As for a flight.
+            add(is_sent && (state.is_linked() || world.spent.failovers == 0), Action::ExecutePut(process));
+            add(!is_sent, Action::ReceivePut(process));
+            add(!state.is_linked() || left(|bounds| bounds.give_ups), Action::FailPut(process));
+        }
         if let Some(running) = state.invalidating {
             let (is_sent, is_executed) = (running.stage == Stage::Sent, running.stage == Stage::Executed);
             add(is_sent, Action::ExecuteInvalidation(process));
@@ -221,6 +239,10 @@ impl World {
             Action::Write(process, mode) => self.write(process, mode),
             Action::ExecuteInvalidation(process) => self.execute_invalidation(process),
             Action::Acknowledge(process) => self.acknowledge(process),
+            Action::Put(process) => self.put(process),
+            Action::ExecutePut(process) => self.execute_put(process),
+            Action::ReceivePut(process) => self.receive_put(process),
+            Action::FailPut(process) => self.fail_put(process),
             Action::Deliver(process) => self.deliver(process),
             Action::Begin(process, flight) => self.begin(process, flight),
             Action::Execute(process, flight) => self.execute(process, flight),
@@ -256,6 +278,8 @@ impl World {
             Action::Write(_, Mode::Expire) => &mut spent.expires,
             Action::Write(_, Mode::Restamp) => &mut spent.restamps,
             Action::Discard(..) => &mut spent.discards,
+            Action::Put(_) => &mut spent.puts,
+            Action::FailPut(process) if self.processes[process].is_linked() => &mut spent.give_ups,
             Action::Fail(process, _) if self.processes[process].is_linked() => &mut spent.give_ups,
             Action::ForgetNumber(_) => &mut spent.forgets,
             Action::EndLease => &mut spent.lease_ends,

@@ -65,4 +65,8 @@ pub enum Mutant {
     InvalidatesBeforeOpening,
     /// What is replayed does not act in memory once more.
     RecoveryTellsRedisOnly,
+    /// A put stores its value in one step, whoever holds the lease.
+    PutInOneStep,
+    /// The second step of a put stores whoever holds the lease.
+    PutIgnoresToken,
 }

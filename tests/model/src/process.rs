@@ -4,6 +4,7 @@
 use crate::flight::{Flight, Joiner, Phase};
 use crate::floor::{Due, Floors, Mode};
 use crate::mutant::Mutant;
+use crate::put::Putting;
 use crate::redis::{Token, Wake};
 
 /// One process.
@@ -17,6 +18,7 @@ pub struct Process {
     pub memory: Option<Held>,
     pub flights: Vec<Flight>,
     pub invalidating: Option<Invalidating>,
+    pub putting: Option<Putting>,
     pub journal: Vec<Record>,
     /// Odd while open: nothing is asked of Redis. Counts reasons.
     pub breaker: u8,
@@ -132,6 +134,7 @@ impl Process {
             memory: None,
             flights: Vec::new(),
             invalidating: None,
+            putting: None,
             journal: Vec::new(),
             breaker: 0,
             mended: 0,
@@ -230,6 +233,7 @@ impl Process {
         if mode == Mode::Restamp {
             return self.void();
         }
+        self.putting.iter_mut().for_each(|putting| putting.attached = false);
         for flight in &mut self.flights {
             let unheard = match mutant {
                 Some(Mutant::MessageLeavesFlight) => by_message,

@@ -5,6 +5,7 @@ use crate::floor::Mode;
 use crate::mutant::Mutant;
 use crate::process::{Find, Invalidating, Link, Message, Process, Record, Stage};
 use crate::promises::Broken;
+use crate::put::Sent;
 use crate::redis::{Redis, Stored, Token, Woken};
 
 /// One state of the model.
@@ -42,6 +43,15 @@ pub enum Late {
     Publish(Token, u8, u8),
     /// Whether a load has ended under it.
     Release(Token, bool),
+    /// The first step of a put.
+    Seize(Sent),
+    /// The second.
+    Put(Sent),
+    Invalidate {
+        process: usize,
+        mode: Mode,
+        version: u8,
+    },
 }
 
 impl World {
@@ -159,9 +169,12 @@ impl World {
 
     /// The caller goes away before it has an answer.
     pub(crate) fn abandon(&mut self, process: usize) {
-        let process = &mut self.processes[process];
-        process.invalidating = None;
-        process.open_breaker();
+        let holder = &mut self.processes[process];
+        let given_up = holder.invalidating.take();
+        holder.open_breaker();
+        if let Some(Invalidating { mode, version, stage: Stage::Sent }) = given_up {
+            self.send_late(Late::Invalidate { process, mode, version });
+        }
     }
 
     /// The oldest message reaches a process.
@@ -217,15 +230,24 @@ impl World {
                 let woken = self.redis.release(token, loaded, self.mutant);
                 self.wake(woken);
             }
+            Late::Seize(sent) => self.seize(sent),
+            Late::Put(sent) => {
+                self.publish_put(sent);
+            }
+            Late::Invalidate { process, mode, version } => self.tell(process, mode, version),
         }
     }
 }
 
 impl Process {
     pub(crate) fn note_acknowledged(&mut self, mode: Mode, version: u8) {
+        self.journal_is_told(version);
+        self.floors.own.raise(mode, version);
+    }
+
+    pub(crate) fn journal_is_told(&mut self, version: u8) {
         let record = self.journal.iter_mut().find(|record| record.version == version);
         record.into_iter().for_each(|record| record.pending = false);
-        self.floors.own.raise(mode, version);
     }
 
     fn hear(&mut self, message: Message) {

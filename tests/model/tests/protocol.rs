@@ -85,8 +85,53 @@ fn invalidations_that_fail() {
     holds(1, Bounds { refusals: 2, deletes: 2, ..QUIET }, &[example::REPLAYED]);
 }
 
+#[test]
+fn one_put() {
+    holds(2, Bounds { calls: 2, puts: 1, ..NONE }, &[example::PUT, example::FENCED, example::SHARED]);
+}
+
+#[test]
+fn a_put_and_an_invalidation() {
+    holds(2, Bounds { calls: 1, deletes: 1, puts: 1, ..NONE }, &[example::PUT, example::OVERTAKEN]);
+}
+
+#[test]
+fn puts_whose_steps_are_late() {
+    let bounds = Bounds { calls: 1, deletes: 1, puts: 1, give_ups: 1, ..NONE };
+    holds(2, bounds, &[example::OVERTAKEN, example::LATE, example::ORPHANED]);
+    holds(1, Bounds { calls: 0, puts: 2, give_ups: 2, ..bounds }, &[example::OVERTAKEN, example::LATE]);
+}
+
+#[test]
+fn a_put_across_a_gap() {
+    holds(1, Bounds { calls: 1, deletes: 1, puts: 1, cuts: 1, ..NONE }, &[example::ORPHANED, example::REPLAYED]);
+}
+
+#[test]
+fn a_put_and_a_failover() {
+    holds(1, Bounds { calls: 1, deletes: 1, puts: 1, failovers: 1, ..NONE }, &[example::PUT, example::UNDONE]);
+}
+
+#[test]
+fn a_put_and_a_tag() {
+    holds(1, Bounds { calls: 2, restamps: 1, puts: 1, forgets: 1, ..NONE }, &[example::PUT, example::HIDDEN]);
+}
+
 mod long {
     use super::*;
+
+    #[test]
+    #[ignore = "minutes, and gigabytes"]
+    fn two_puts() {
+        holds(2, Bounds { calls: 2, puts: 2, give_ups: 1, ..NONE }, &[example::OVERTAKEN]);
+    }
+
+    #[test]
+    #[ignore = "minutes, and gigabytes"]
+    fn everything_about_puts() {
+        let bounds = Bounds { calls: 1, deletes: 1, puts: 1, give_ups: 1, lease_ends: 1, cuts: 1, ..NONE };
+        holds(2, bounds, &[example::ORPHANED]);
+    }
 
     #[test]
     #[ignore = "minutes, and gigabytes"]

@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::RedisCluster;
 pub use log::log_of;
-pub use proxy::{Direction, FaultProxy, Flow};
+pub use proxy::{Direction, FaultProxy, Flow, Stranded};
 pub use resp::Reply;
 pub use sentinels::Sentinels;
 pub use tls::Authority;

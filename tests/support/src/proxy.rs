@@ -1,11 +1,14 @@
 //! A network that misbehaves on demand, between a client and its server.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::resp;
 
 /// A TCP proxy on a loopback port of its own that delays, withholds or loses what passes, each direction by itself, and
 /// breaks or refuses connections. Dropping it breaks all of them.
@@ -79,6 +82,36 @@ struct Connection {
     ends: [TcpStream; 2],
     has_subscribed: bool,
     has_lost_bytes: bool,
+    /// What the client has sent and the server has not got yet.
+    to_server: VecDeque<Vec<u8>>,
+}
+
+/// The server's ends of connections that have none to a client any more, with what was held on the way: see
+/// [`FaultProxy::strand`]. Dropping it ends them.
+#[derive(Debug)]
+pub struct Stranded {
+    ways: Vec<(TcpStream, Vec<u8>)>,
+}
+
+impl Stranded {
+    /// Delivers those of the held commands that are wanted, in the order in which they were sent; the others are lost.
+    /// Returns how many arrived.
+    ///
+    /// # Panics
+    ///
+    /// Where the server has closed a connection.
+    pub fn arrive(&mut self, wanted: impl Fn(&[&[u8]]) -> bool) -> usize {
+        let mut count = 0;
+        for (server, held) in &mut self.ways {
+            for (bytes, words) in resp::commands(&std::mem::take(held)) {
+                if wanted(&words) {
+                    server.write_all(bytes).unwrap_or_else(|error| panic!("the server is gone: {error}"));
+                    count += 1;
+                }
+            }
+        }
+        count
+    }
 }
 
 /// Bytes that were sent at a time; none are the end of the connection.
@@ -143,6 +176,29 @@ impl FaultProxy {
         });
     }
 
+    /// Breaks all open connections towards their clients alone: the server's ends stay open, and what is held on the way
+    /// there can still arrive ([`Stranded::arrive`]), when the client has long connected again.
+    pub fn strand(&self) -> Stranded {
+        let mut ways = Vec::new();
+        self.network.change(|state| {
+            for Connection { ends: [client, server], to_server, .. } in state.connections.drain(..) {
+                // It may be closed already.
+                let _ = client.shutdown(Shutdown::Both);
+                ways.push((server, to_server.into_iter().flatten().collect()));
+            }
+        });
+        Stranded { ways }
+    }
+
+    /// How many of the commands that are on their way to the server are wanted.
+    pub fn under_way(&self, wanted: impl Fn(&[&[u8]]) -> bool) -> usize {
+        let count = |connection: &Connection| {
+            let bytes: Vec<u8> = connection.to_server.iter().flatten().copied().collect();
+            resp::commands(&bytes).filter(|(_, words)| wanted(words)).count()
+        };
+        self.network.state().connections.iter().map(count).sum()
+    }
+
     /// New connections end at once; open ones go on.
     pub fn refuse(&self) {
         self.network.change(|state| state.refuses = true);
@@ -161,6 +217,15 @@ impl FaultProxy {
     /// How many connections are open.
     pub fn connections(&self) -> usize {
         self.network.state().connections.len()
+    }
+}
+
+impl Drop for Stranded {
+    fn drop(&mut self) {
+        for (server, _) in &self.ways {
+            // It may be closed already.
+            let _ = server.shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -263,21 +328,27 @@ fn connect(network: &Arc<Network>, client: TcpStream) -> std::io::Result<()> {
     state.count += 1;
     let number = state.count;
     let ends = [client, server];
-    state.connections.push(Connection { number, ends, has_subscribed: false, has_lost_bytes: false });
+    let (has_subscribed, has_lost_bytes, to_server) = (false, false, VecDeque::new());
+    state.connections.push(Connection { number, ends, has_subscribed, has_lost_bytes, to_server });
     drop(state);
     for (direction, from, to) in ways {
         let (sender, under_way) = sync_channel(UNDER_WAY);
-        let network = network.clone();
-        thread::spawn(move || take(from, &sender));
-        thread::spawn(move || deliver(&network, number, direction, &under_way, to));
+        let (taking, delivering) = (network.clone(), network.clone());
+        thread::spawn(move || take(&taking, number, direction, from, &sender));
+        thread::spawn(move || deliver(&delivering, number, direction, &under_way, to));
     }
     Ok(())
 }
 
-fn take(mut from: TcpStream, under_way: &SyncSender<Sent>) {
+fn take(network: &Network, number: u64, direction: Direction, mut from: TcpStream, under_way: &SyncSender<Sent>) {
     let mut buffer = vec![0; 1 << 16];
     loop {
         let length = from.read(&mut buffer).unwrap_or(0);
+        if direction == Direction::ToServer
+            && let Some(connection) = network.state().connection(number)
+        {
+            connection.to_server.push_back(buffer[..length].to_vec());
+        }
         let is_over = under_way.send((Instant::now(), buffer[..length].to_vec())).is_err();
         if is_over || length == 0 {
             return;
@@ -289,6 +360,12 @@ fn deliver(network: &Network, number: u64, direction: Direction, under_way: &Rec
     let mut is_silent = false;
     for (sent, bytes) in under_way {
         let Some(arrives) = network.transit(number, direction, sent) else { return };
+        if direction == Direction::ToServer {
+            // Else it has been stranded just now.
+            let Some(()) = network.state().connection(number).map(|way| drop(way.to_server.pop_front())) else {
+                return;
+            };
+        }
         is_silent |= !arrives;
         if is_silent {
             continue;

@@ -52,6 +52,33 @@ fn encode(words: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
+/// The whole commands that bytes on their way to a server begin with: each with its bytes and its words.
+pub(crate) fn commands(mut bytes: &[u8]) -> impl Iterator<Item = (&[u8], Vec<&[u8]>)> {
+    std::iter::from_fn(move || {
+        let mut rest = bytes;
+        let count = count(&mut rest, b'*')?;
+        let mut words = Vec::new();
+        for _ in 0..count {
+            let length = self::count(&mut rest, b'$')?;
+            words.push(rest.get(..length)?);
+            rest = rest.get(length + 2..)?;
+        }
+        let command;
+        (command, bytes) = bytes.split_at(bytes.len() - rest.len());
+        Some((command, words))
+    })
+}
+
+/// `<kind><number>\r\n`
+fn count(bytes: &mut &[u8], kind: u8) -> Option<usize> {
+    let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
+    let (line, rest) = bytes.split_at(end);
+    *bytes = &rest[2..];
+    let (&first, digits) = line.split_first()?;
+    let number = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (first == kind).then_some(number)
+}
+
 fn read_reply(input: &mut impl BufRead) -> io::Result<Reply> {
     let mut line = String::new();
     input.read_line(&mut line)?;

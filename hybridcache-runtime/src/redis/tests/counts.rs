@@ -52,7 +52,7 @@ async fn other_steps_are_one_script_each() {
     let token = process.lease(&key()).await;
     process.tier.renew(&key(), token, LEASE).await.unwrap();
     process.tier.invalidate(&key(), Invalidation::Delete).await.unwrap();
-    process.tier.put(&key(), token, entry(token), TTL).await.unwrap();
+    process.tier.seize(&key(), token, LEASE).await.unwrap();
     process.tier.release(&key(), token, Release::NotLoaded);
     eventually("the release", || server.command_calls("evalsha") == 5).await;
     assert_eq!(calls(&server, &["eval", "script|load"]), [0, 0]);

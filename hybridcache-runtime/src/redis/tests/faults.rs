@@ -37,7 +37,9 @@ async fn scripts_that_the_server_forgot_are_sent_anew() {
     process.tier.invalidate(&key(), Invalidation::Delete).await.unwrap();
     assert_eq!(process.fetch(&key()).await, None);
     forget();
-    process.tier.put(&key(), token, entry(token), TTL).await.unwrap();
+    process.tier.seize(&key(), token, LEASE).await.unwrap();
+    forget();
+    assert_eq!(process.publish(&key(), token).await, Published::Stored);
     assert_eq!(process.fetch(&key()).await, Some(entry(token)));
     server.flush();
     process.lease(&key()).await;
@@ -155,7 +157,8 @@ async fn a_connection_with_messages_is_kept() {
     assert_eq!((process.connections(), process.heard()), (1, vec![]));
 }
 
-/// Killed by: ending the pipeline at the refused `SET`; leaving the lease; leaving what `put` was to replace.
+/// Killed by: ending the pipeline at the refused `SET`; leaving the lease; a first step of a put that is refused,
+/// or that leaves what the put was to replace.
 #[tokio::test]
 async fn a_full_server_takes_nothing_and_keeps_no_lease() {
     let server = RedisServer::start();
@@ -172,12 +175,15 @@ async fn a_full_server_takes_nothing_and_keeps_no_lease() {
     assert_eq!(a.publish(&key(), token).await, Published::Refused);
     b.hears(&server, &[Event::Woken(key().id(), Wake::NothingStored)]).await;
     // The mark may be left for a second.
-    let mark = server.command(&[b"GET", key().lease().as_bytes()]);
-    assert!([Reply::Nil, Reply::Bulk(vec![0; 8])].contains(&mark), "{mark:?}");
-    server.command(&[b"DEL", key().lease().as_bytes()]);
+    let remove_mark = |lease: String| {
+        let mark = server.command(&[b"GETDEL", lease.as_bytes()]);
+        assert!([Reply::Nil, Reply::Bulk(vec![0; 8])].contains(&mark), "{mark:?}");
+    };
+    remove_mark(key().lease());
     let error = a.tier.acquire(&key(), token, LEASE, b"").await.unwrap_err();
     assert!(error.kind == RemoteErrorKind::Refused && error.message.starts_with("OOM "), "{error}");
-    assert_eq!(a.tier.put(&old, token, entry(token), TTL).await.unwrap(), Published::Refused);
+    assert_eq!(a.put(&old, token).await, Published::Refused);
+    remove_mark(old.lease());
     assert_eq!(server.keys("*"), [names[0].key.to_string()], "no lease, no stage, no older value");
     assert!(a.tier.create_stamps(&[StampName::of_namespace("test")]).await.is_err());
 

@@ -134,6 +134,36 @@ async fn a_publish_without_the_lease_changes_nothing() {
     assert_eq!(server.keys("*"), [key().entry()]);
 }
 
+/// An invalidation, or another put, that comes between the steps of a put. Killed by: a second step that is not fenced; an
+/// invalidation, or a first step, that leaves the lease.
+#[tokio::test]
+async fn a_put_that_was_overtaken_stores_nothing() {
+    let server = RedisServer::start();
+    let (a, b) = (Process::start(&server, 1).await, Process::start(&server, 2).await);
+    let (first, second) = (a.token(1), b.token(1));
+    a.tier.seize(&key(), first, LEASE).await.unwrap();
+    b.tier.invalidate(&key(), Invalidation::Delete).await.unwrap();
+    assert_eq!(a.publish(&key(), first).await, Published::Fenced);
+    assert_eq!(server.keys("*"), [""; 0]);
+    a.tier.seize(&key(), first, LEASE).await.unwrap();
+    b.tier.seize(&key(), second, LEASE).await.unwrap();
+    assert_eq!(a.publish(&key(), first).await, Published::Fenced);
+    assert_eq!(b.publish(&key(), second).await, Published::Stored);
+    assert_eq!(a.publish(&key(), first).await, Published::Fenced);
+    assert_eq!(a.fetch(&key()).await, Some(entry(second)));
+    assert_eq!(server.keys("*"), [key().entry()]);
+}
+
+/// Nobody will publish under it. Killed by: a lease without a lifetime.
+#[tokio::test]
+async fn the_lease_of_a_put_ends_by_itself() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    process.tier.seize(&key(), process.token(1), LEASE).await.unwrap();
+    let left = integer(server.command(&[b"PTTL", key().lease().as_bytes()]));
+    assert!(left > 0 && left <= 3000, "{left}");
+}
+
 /// Killed by: answering 0 to a replay.
 #[tokio::test]
 async fn a_repeated_publish_is_stored_still() {
@@ -162,7 +192,10 @@ async fn putting_ends_the_leases_of_all_versions() {
         assert!(matches!(held, Acquired::Held(_)));
     }
     let token = a.token(1);
-    assert_eq!(a.tier.put(&own, token, entry(token), TTL).await.unwrap(), Published::Stored);
+    a.tier.seize(&own, token, LEASE).await.unwrap();
+    assert_eq!(server.keys("*"), [own.lease()], "nothing is stored, and the lease is the put's");
+    c.wait(&own).await;
+    assert_eq!(a.publish(&own, token).await, Published::Stored);
     assert_eq!(server.keys("*"), [own.entry()]);
     assert_eq!(a.fetch(&own).await, Some(entry(token)));
     let left = integer(server.command(&[b"PTTL", own.entry().as_bytes()]));
@@ -173,7 +206,8 @@ async fn putting_ends_the_leases_of_all_versions() {
     let id = key().id();
     let told = Event::Invalidated(id, Invalidation::Delete, 1);
     let woken = |wake| Event::Woken(id, wake);
-    c.hears(&server, &[woken(Wake::Published), woken(Wake::Released), woken(Wake::Released), told]).await;
+    let released = woken(Wake::Released);
+    c.hears(&server, &[released, released, released, told, woken(Wake::Published)]).await;
     b.hears(&server, &[told]).await;
     a.hears(&server, &[]).await;
 }
@@ -272,7 +306,7 @@ async fn whatever_stands_at_the_lease_is_no_lease() {
         assert!(!exists(&server, &key.lease()), "{kind}");
 
         plant(kind);
-        assert_eq!(process.tier.put(&key, token, entry(token), TTL).await.unwrap(), Published::Stored, "{kind}");
+        assert_eq!(process.put(&key, token).await, Published::Stored, "{kind}");
         assert_eq!(server.keys("*"), [key.entry()], "{kind}");
         server.flush();
     }

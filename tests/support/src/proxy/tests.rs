@@ -225,3 +225,32 @@ fn a_dropped_proxy_leaves_nothing() {
         thread::sleep(Duration::from_millis(1));
     }
 }
+
+/// Killed by: ending the server's side too; delivering what nobody wants; delivering at once.
+#[test]
+fn what_is_stranded_arrives_late_at_a_server_that_has_seen_no_end() {
+    let world = World::start();
+    let (mut client, mut server) = world.pair();
+    let words = |text: &'static str| format!("*2\r\n$3\r\n{text}\r\n$3\r\nkey\r\n");
+    send(&mut client, &words("ONE"));
+    expect(&mut server, &words("ONE"));
+    world.proxy.set(Direction::ToServer, Flow::Hold);
+    send(&mut client, &(words("TWO") + &words("SIX") + &words("TEN")));
+    let is = |name: &'static [u8]| move |words: &[&[u8]]| words[0] == name;
+    let deadline = Instant::now() + PATIENCE;
+    while world.proxy.under_way(is(b"TEN")) == 0 {
+        assert!(Instant::now() < deadline, "it does not take what was sent");
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(world.proxy.under_way(is(b"ONE")), 0, "it has arrived");
+    let mut stranded = world.proxy.strand();
+    expect_end(&mut client);
+    assert_eq!(world.proxy.connections(), 0);
+    world.proxy.restore();
+    expect_silence(&mut server);
+    assert_eq!(stranded.arrive(is(b"SIX")), 1);
+    expect(&mut server, &words("SIX"));
+    expect_silence(&mut server);
+    drop(stranded);
+    expect_end(&mut server);
+}
