@@ -92,6 +92,11 @@ impl Meta {
         }
     }
 
+    /// Its times, as they become known when its value is.
+    pub(crate) fn limit(&mut self, times: Times) {
+        (self.fresh_until, self.expires_at) = (times.fresh_until.min(times.expires_at), times.expires_at);
+    }
+
     /// What the shared tier tells it from others by; `None` where the shared tier does not have it.
     pub(crate) fn fence(&self) -> Option<Fence> {
         self.seldom.get()?.fence

@@ -10,6 +10,7 @@ use crate::call_key::Key;
 use crate::clock::Millis;
 use crate::entry::{Entry, Fence, Meta, Origin, State, Times};
 use crate::envelope::{self, Header};
+use crate::policy::Lifetimes;
 use crate::remote::{Remote, RemoteError, StampName};
 use crate::settings::Plan;
 use crate::stamps::Seen;
@@ -102,18 +103,39 @@ impl HybridCache {
     /// An entry of what was read, with the lifetimes that remain.
     fn decode(&self, remote: &dyn Remote, fill: &Fill<'_>, header: &Header, payload: &[u8], fence: FenceBytes) -> Read {
         let (here, there) = (self.clock().now(), remote.now().unwrap_or(header.expires_at));
-        let is_stale = header.expired_by_hand || there >= header.fresh_until;
-        let fresh_until = if is_stale { here } else { here + header.fresh_until.saturating_sub(there) };
-        let times = Times { fresh_until, expires_at: here + header.expires_at.saturating_sub(there) };
-        let meta = Meta::new(fill.key, times, fill.origin, Some(header.fence));
-        match fill.plan.value.decode(header.kind, payload, meta) {
-            _ if there >= header.expires_at => Read::Absent(fence),
-            Ok(entry) if is_stale => Read::Stale(fill.weighed(entry, Some(payload.len())), fence),
-            Ok(entry) => Read::Fresh(fill.weighed(entry, Some(payload.len())), fence),
-            Err(_) => {
-                count(&fill.key.function.counters.undecodable);
-                Read::Undecodable(fence)
-            }
+        if there >= header.expires_at {
+            return Read::Absent(fence);
+        }
+        let over = Times { fresh_until: here, expires_at: here };
+        let meta = Meta::new(fill.key, over, fill.origin, Some(header.fence));
+        let Ok(mut entry) = fill.plan.value.decode(header.kind, payload, meta) else {
+            count(&fill.key.function.counters.undecodable);
+            return Read::Undecodable(fence);
+        };
+        let times = self.ends(fill, header, &entry.value, here, there);
+        // Nobody else has it yet.
+        if let Some(entry) = Arc::get_mut(&mut entry) {
+            entry.meta.limit(times);
+        }
+        let entry = fill.weighed(entry, Some(payload.len()));
+        match times {
+            Times { expires_at, .. } if expires_at <= here => Read::Absent(fence),
+            Times { fresh_until, .. } if fresh_until <= here => Read::Stale(entry, fence),
+            _ => Read::Fresh(entry, fence),
+        }
+    }
+
+    /// What remains of an entry, at most what a value loaded now would get, and for an entry that memory has, at most what it has there:
+    /// the shared tier's clock may have been set back.
+    fn ends(&self, fill: &Fill<'_>, header: &Header, value: &AnyValue, here: Millis, there: u64) -> Times {
+        let remains = Remains::of(header, fill.plan.lifetimes_of(value), there);
+        let times = Times { fresh_until: here + remains.fresh, expires_at: here + remains.whole };
+        match self.local().memory.find(fill.key) {
+            Some(held) if held.meta.fence() == Some(header.fence) => Times {
+                fresh_until: times.fresh_until.min(held.meta.fresh_until),
+                expires_at: times.expires_at.min(held.meta.expires_at),
+            },
+            _ => times,
         }
     }
 
@@ -170,6 +192,31 @@ impl HybridCache {
     }
 }
 
+/// How long an entry is still fresh, and how long it is still there; in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Remains {
+    fresh: u64,
+    whole: u64,
+}
+
+/// How far two readings of the shared tier's clock may be apart: a process knows it by a sample, wrong by half a round trip.
+const UNCERTAINTY: u64 = 1_000;
+
+impl Remains {
+    /// `now` is by the clock that the header's times are of, which may have been set since. One that was loaded in what is the
+    /// future now has an age that nobody knows: it counts as stale from now on.
+    fn of(header: &Header, whole: Lifetimes, now: u64) -> Self {
+        let is_ahead = header.loaded_at > now.saturating_add(UNCERTAINTY);
+        let now = if is_ahead { now.max(header.fresh_until) } else { now };
+        let longest = if is_ahead { whole.ttl() - whole.fresh_for() } else { whole.ttl() };
+        let fresh_until = if header.expired_by_hand { 0 } else { header.fresh_until };
+        Self {
+            fresh: fresh_until.saturating_sub(now).min(whole.fresh_for()),
+            whole: header.expires_at.saturating_sub(now).min(longest),
+        }
+    }
+}
+
 impl Fill<'_> {
     /// An entry of a value that was loaded just now; `fence`: the shared tier has it too.
     pub(crate) fn entry(
@@ -192,5 +239,74 @@ impl Fill<'_> {
             entry.meta.weigh(value);
         }
         entry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::{Kind, MESSAGE_PACK, UNCOMPRESSED};
+
+    const SECOND: u64 = 1_000;
+    const LIFETIMES: Lifetimes = Lifetimes::from_millis(60 * SECOND, 6 * SECOND);
+    /// When it was loaded.
+    const LOADED: u64 = 1_700_000_000_000;
+
+    fn header() -> Header {
+        Header {
+            expired_by_hand: false,
+            codec: MESSAGE_PACK,
+            compression: UNCOMPRESSED,
+            kind: Kind::Value,
+            flags: 0,
+            cost_ms: 0,
+            fence: [1; 16],
+            loaded_at: LOADED,
+            fresh_until: LOADED + LIFETIMES.fresh_for(),
+            expires_at: LOADED + LIFETIMES.ttl(),
+            key: [2; 16],
+            stamps: crate::envelope::StampValues::new(),
+        }
+    }
+
+    fn remains(header: &Header, now: u64) -> (u64, u64) {
+        let Remains { fresh, whole } = Remains::of(header, LIFETIMES, now);
+        (fresh, whole)
+    }
+
+    #[test]
+    fn what_remains_is_what_the_envelope_says() {
+        assert_eq!(remains(&header(), LOADED), (6 * SECOND, 60 * SECOND));
+        assert_eq!(remains(&header(), LOADED + 2 * SECOND), (4 * SECOND, 58 * SECOND));
+        assert_eq!(remains(&header(), LOADED + 10 * SECOND), (0, 50 * SECOND));
+        let expired = Header { expired_by_hand: true, ..header() };
+        assert_eq!(remains(&expired, LOADED + 2 * SECOND), (0, 58 * SECOND));
+        // Two processes do not know the clock to the millisecond.
+        assert_eq!(remains(&header(), LOADED - SECOND), (6 * SECOND, 60 * SECOND));
+    }
+
+    /// Killed by: taking an age below zero for zero; keeping it for longer than it would be stale.
+    #[test]
+    fn what_was_loaded_in_the_future_is_stale_and_ends_no_later_for_it() {
+        for back in [2 * SECOND, 900 * SECOND, LOADED] {
+            assert_eq!(remains(&header(), LOADED - back), (0, 54 * SECOND), "{back}");
+        }
+        let never_stale = Header { fresh_until: LOADED + 60 * SECOND, ..header() };
+        let lifetimes = Lifetimes::from_millis(60 * SECOND, 60 * SECOND);
+        let remains = Remains::of(&never_stale, lifetimes, LOADED - 900 * SECOND);
+        assert_eq!(remains, Remains { fresh: 0, whole: 0 }, "a value that is never stale is none");
+    }
+
+    /// The clock was set back by less than the age. Killed by: the envelope's times alone.
+    #[test]
+    fn nothing_remains_longer_than_for_a_value_loaded_now() {
+        let long = Header { fresh_until: LOADED + 900 * SECOND, expires_at: LOADED + 9_000 * SECOND, ..header() };
+        assert_eq!(remains(&long, LOADED), (6 * SECOND, 60 * SECOND));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_forward_ends_everything() {
+        assert_eq!(remains(&header(), LOADED + 900 * SECOND), (0, 0));
+        assert_eq!(remains(&header(), u64::MAX), (0, 0));
     }
 }

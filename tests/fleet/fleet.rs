@@ -104,13 +104,13 @@ impl Fleet {
         .await;
     }
 
-    /// Makes the only lease last for ten minutes, so that who comes to wait for it gives up before it ends: only a message
+    /// Makes the only lease last for fifty seconds, so that who comes to wait for it gives up before it ends: only a message
     /// can bring a value. (Should the holder renew it in between, a test that ought to fail can pass, not the other way
     /// round.)
     pub(crate) fn prolong_lease(&self) {
         let leases = self.redis.keys("*:l");
         assert_eq!(leases.len(), 1, "{leases:?}");
-        self.redis.command(&[b"PEXPIRE", leases[0].as_bytes(), b"600000"]);
+        self.redis.command(&[b"PEXPIRE", leases[0].as_bytes(), b"50000"]);
     }
 
     /// Waits until no lease and no stage is left, and asserts that it was not time that removed them.

@@ -9,6 +9,7 @@
 
 mod bad_bytes;
 mod breaker;
+mod clocks;
 mod coalescing;
 mod commands;
 mod crossing;

@@ -60,11 +60,11 @@ where
     fleet.database.set_version(1, version).await;
     fleet.database.order(1, &[orders[0], orders[1], orders[1], orders[1]]).await;
     let limited = async || fleet.shop_with(|builder| builder.value_limit(1000)).await;
-    let mut calls = vec![tokio::spawn(first(limited().await))];
+    // They live on when their calls have ended, as processes do.
+    let shops = [limited().await, limited().await, limited().await, limited().await];
+    let mut calls = vec![tokio::spawn(first(shops[0].clone()))];
     fleet.database.begun(1, 1).await;
-    for _ in 0..3 {
-        calls.push(tokio::spawn(call(limited().await)));
-    }
+    calls.extend(shops[1..].iter().map(|shop| tokio::spawn(call(shop.clone()))));
     fleet.waiting(3).await;
     fleet.database.release(1, 1).await;
     fleet.database.begun(1, 4).await;
@@ -190,11 +190,15 @@ async fn what_turns_out_to_be_storable_is_stored() {
 
 /// Waits until two processes are on one key again, the one loading and the other waiting for it.
 async fn is_loaded_once(fleet: &Fleet, loads: u64) {
-    let (holder, other) = (fleet.shop().await, fleet.shop().await);
+    let shops = [fleet.shop().await, fleet.shop().await];
+    let call = |shop: &Shop| {
+        let shop = shop.clone();
+        tokio::spawn(async move { shop.item(1).await.unwrap() })
+    };
     fleet.database.order(1, &[Order::Hold]).await;
-    let holding = tokio::spawn(async move { holder.item(1).await.unwrap() });
+    let holding = call(&shops[0]);
     fleet.database.begun(1, loads + 1).await;
-    let waiting = tokio::spawn(async move { other.item(1).await.unwrap() });
+    let waiting = call(&shops[1]);
     fleet.waiting(1).await;
     fleet.database.release(1, loads + 1).await;
     assert_eq!(within("the holder", holding).await.unwrap().load, loads + 1);

@@ -10,6 +10,10 @@ if fence~='' and fence~=ARGV[3] then return {2} end
 local lease=redis.pcall('GET',KEYS[2])
 local left=-1
 if type(lease)=='string' and #lease>=16 then left=redis.call('PTTL',KEYS[2]) end
+if left>60000 then -- no lease is given that long: the server's clock was set back. Its holder, if there is one, renews it
+  left=tonumber(ARGV[2])
+  redis.call('PEXPIRE',KEYS[2],left)
+end
 if left<0 then -- free, or foreign bytes: a lease always has a lifetime
   redis.call('SET',KEYS[2],ARGV[1]..(lease==mark and mark or ''),'PX',ARGV[2])
   return {0}

@@ -381,3 +381,15 @@ async fn a_publish_that_finds_no_room_has_stored_nothing() {
     b.hears(&server, &[Event::Woken(key().id(), Wake::NothingStored)]).await;
     assert_ne!(lease_bytes(&server), Reply::Bulk(token.to_bytes().to_vec()));
 }
+
+/// A failover to a server whose clock is behind: what was to live for three seconds lives for minutes. Killed by: waiting for that.
+#[tokio::test]
+async fn a_lease_that_a_clock_has_prolonged_ends_as_any_other() {
+    let server = RedisServer::start();
+    let (a, b) = (Process::start(&server, 1).await, Process::start(&server, 2).await);
+    a.lease(&key()).await;
+    server.command(&[b"PEXPIRE", key().lease().as_bytes(), b"900000"]);
+    let answer = b.tier.acquire(&key(), b.token(1), LEASE, b"").await.unwrap();
+    assert!(matches!(answer, Acquired::Held(left) if left <= LEASE), "{answer:?}");
+    assert!(integer(server.command(&[b"PTTL", key().lease().as_bytes()])) <= 3000);
+}
