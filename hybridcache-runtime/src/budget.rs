@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::breaker::Breaker;
 use crate::remote::{RemoteError, RemoteErrorKind, RemoteFuture};
+use crate::timers::timeout;
 
 /// How many answers one call may need, one after the other: a miss reads, asks for the lease, and publishes.
 pub(crate) const ANSWERS: u32 = 3;

@@ -59,7 +59,7 @@ impl HybridCache {
         }
     }
 
-    /// A cache as the environment says: `HYBRIDCACHE_REDIS_URL` (unset: memory only), `HYBRIDCACHE_NAMESPACE`
+    /// A cache as the environment says: `HYBRIDCACHE_REDIS_URL` (unset or empty: memory only), `HYBRIDCACHE_NAMESPACE`
     /// (`default`), `HYBRIDCACHE_MEMORY_ENTRIES` (100000).
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl HybridCache {
             builder.memory = Memory::entries(entries.trim().parse().map_err(problem)?);
             check_memory(MEMORY_ENTRIES, builder.memory)?;
         }
-        builder.redis = variable(REDIS_URL)?;
+        builder.redis = variable(REDIS_URL)?.filter(|url| !url.trim().is_empty());
         builder.build_with(REDIS_URL).await
     }
 
@@ -241,7 +241,7 @@ async fn connect(setting: &str, _: &str, _: &str, _: u64, _: &Arc<Local>) -> Res
     Err(Error::config(setting, "hybridcache was built without its feature `redis`"))
 }
 
-/// An environment variable. One that is set to nothing is a mistake to be told, not an absent one.
+/// An environment variable. Set to nothing, it is not the same as unset: each setting says what that means.
 fn variable(name: &str) -> Result<Option<String>, Error> {
     match env::var(name) {
         Ok(value) => Ok(Some(value)),

@@ -3,25 +3,30 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::budget::Budget;
 use crate::call_key::{Key, Lookup, PlainKey};
 use crate::clock::{Clock, Millis};
+use crate::closing::close;
 use crate::complaints::{Complaints, MINUTE};
 use crate::entry::{Entry, State};
+use crate::error::Error;
 use crate::function::{Function, Functions, Instance};
 use crate::key::KeyBuf;
 use crate::local::Local;
+use crate::policy::bounded;
 use crate::recovery::Recovery;
 use crate::remote::{Remote, RemoteError, RemoteErrorKind, StampName, Token};
 use crate::settings::Plan;
 use crate::stamps::{Seen, Stamp};
 use crate::stats::{BreakerState, Counters, Stats};
+use crate::timers::Standstill;
 
 /// A cache: a memory tier and, where one was configured, a tier that all processes share.
 ///
@@ -64,7 +69,10 @@ struct Inner {
 /// The tier that all processes share, and the task that goes back to it after an outage.
 struct Shared {
     remote: Arc<dyn Remote>,
-    _recovery: Recovery,
+    recovery: Recovery,
+    is_closed: AtomicBool,
+    /// How closing it has ended.
+    closed: OnceCell<Result<(), Error>>,
 }
 
 /// Bounds of one call; see the builder.
@@ -86,7 +94,7 @@ impl HybridCache {
     ) -> Self {
         let shared = remote.map(|remote| {
             let recovery = Recovery::start(local.clone(), remote.clone(), limits.redis_budget);
-            Shared { remote, _recovery: recovery }
+            Shared { remote, recovery, is_closed: AtomicBool::new(false), closed: OnceCell::new() }
         });
         let namespace_stamp = local.stamps.named(StampName::of_namespace(namespace));
         let namespace = namespace.into();
@@ -105,6 +113,69 @@ impl HybridCache {
             limits,
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Ends the use of Redis in good order, at the end of a program: invalidations that Redis could not be told, or whose caller
+    /// has gone away, are sent; leases of loads that still run are given back, so that other processes need not wait for them;
+    /// then the connections end. Takes at most `deadline`; a few milliseconds where Redis answers.
+    ///
+    /// From its first poll on this cache goes on as if Redis were away for good. Calls are answered from memory (as
+    /// [`Outage`](crate::Outage) says) and from loads, at most [`degraded_loads`](crate::Builder::degraded_loads) at once; what
+    /// a load brings is stored in memory only. Invalidating acts in this process and returns an error whose
+    /// [`is_pending`](Error::is_pending) is false. Loads are not ended. Without Redis there is nothing to do, and all goes on as before. It
+    /// holds for all clones of the cache, and a later `close` returns what the first one did.
+    ///
+    /// Once polled it goes on though its caller goes away.
+    ///
+    /// ```
+    /// # use hybridcache_runtime as hybridcache;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hybridcache::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let cache = hybridcache::HybridCache::builder().build().await?;
+    /// // the program does its work
+    /// cache.close(Duration::from_secs(2)).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Where invalidations are left that could not be sent before the deadline: other processes are not told of them.
+    pub async fn close(&self, deadline: Duration) -> Result<(), Error> {
+        let Some(shared) = &self.inner.shared else { return Ok(()) };
+        let _standstill = Standstill::begin();
+        shared.closed.get_or_init(|| shared.close(self.local(), deadline)).await.clone()
+    }
+
+    /// Takes another URL in place of the builder's, with new credentials for instance, without a restart: new connections
+    /// are made, and the older ones end. The kind of Redis stays: a cluster does not take the place of a single server, nor the other way
+    /// round. What memory has is compared with Redis before it is served again, as after any reconnection.
+    ///
+    /// Waits up to a second. Once it has been polled the new URL holds, whether or not the caller goes away.
+    ///
+    /// # Errors
+    /// `is_config()`: the URL cannot be used, or this cache has no Redis; nothing has changed. `is_unavailable()`: the new URL
+    /// holds, and there is no connection yet; it is tried again in the background.
+    pub async fn reconnect(&self, url: impl AsRef<str>) -> Result<(), Error> {
+        let Some(shared) = &self.inner.shared else {
+            return Err(Error::config("reconnect", "this cache was built without Redis"));
+        };
+        if shared.is_closed.load(Ordering::Acquire) {
+            return Err(Error::config("reconnect", "this cache was closed"));
+        }
+        let _standstill = Standstill::begin();
+        let connecting =
+            shared.remote.reconnect(url.as_ref()).map_err(|problem| Error::config("reconnect", problem))?;
+        connecting.await.map_err(|error| Error::not_reconnected(&error))
+    }
+
+    /// # Errors
+    /// Where the cache was closed, so that other processes cannot be told of `action`.
+    pub(crate) fn is_open_for(&self, action: impl FnOnce() -> String) -> Result<(), Error> {
+        match &self.inner.shared {
+            Some(shared) if shared.is_closed.load(Ordering::Acquire) => Err(Error::closed(&action())),
+            _ => Ok(()),
+        }
     }
 
     /// Counters over all functions; invalidations of tags and of the whole namespace are in here only.
@@ -266,6 +337,22 @@ impl HybridCache {
         }
         function.warn_of_its_name();
         None
+    }
+}
+
+impl Shared {
+    async fn close(&self, local: &Arc<Local>, deadline: Duration) -> Result<(), Error> {
+        self.is_closed.store(true, Ordering::Release);
+        // The breaker stays open: nobody is left to close it.
+        self.recovery.end();
+        local.breaker.open();
+        let deadline = Instant::from_std(std::time::Instant::now() + bounded(deadline));
+        let closing = self.remote.runtime().spawn(close(local.clone(), self.remote.clone(), deadline));
+        match closing.await {
+            Ok(Err((pending, error))) => Err(Error::unsent(pending, &error)),
+            // Its runtime ends with the last handle, of which the caller has one.
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
     }
 }
 

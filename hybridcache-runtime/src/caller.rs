@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::ready;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::Span;
 
 use crate::cache::HybridCache;
@@ -25,6 +25,7 @@ use crate::scope::{self, Frame};
 use crate::settings::Plan;
 use crate::stamps::Seen;
 use crate::stats::count;
+use crate::timers::timeout_at;
 use crate::work::{WAIT, Work};
 
 /// How late a load's timeout may come to be known on a busy runtime.

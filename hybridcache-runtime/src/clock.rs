@@ -26,6 +26,16 @@ const CAN_PAUSE: bool = {
     size_of_val(&resume) == 0
 };
 
+/// Whether the current runtime's clock is paused, or was set: then it is not the system's.
+pub(crate) fn is_paused() -> bool {
+    if !CAN_PAUSE {
+        return false;
+    }
+    let before = std::time::Instant::now();
+    let shown = Instant::now().into_std();
+    shown < before || shown > std::time::Instant::now()
+}
+
 impl Clock {
     pub(crate) fn start() -> Self {
         Self { origin: Instant::now(), coarse: coarsetime::Instant::now() }

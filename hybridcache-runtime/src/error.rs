@@ -72,9 +72,27 @@ impl Error {
 
     /// An invalidation that the journal will repeat. What was to be done is said first: "invalidate user:7".
     pub(crate) fn pending(action: &str, error: &RemoteError) -> Self {
-        let kind = Kind::of(error);
         let message = format!("{action}: {error}; other processes will be told when Redis answers (pending)");
-        Self { kind, pending: true, message }
+        Self { kind: Kind::of(error), pending: true, message }
+    }
+
+    /// The cache was closed before.
+    pub(crate) fn closed(action: &str) -> Self {
+        let message =
+            format!("{action}: the cache was closed: this process has done it, and other processes are not told");
+        Self { kind: Kind::Unavailable, pending: false, message }
+    }
+
+    /// Closing it has left some invalidations unsent.
+    pub(crate) fn unsent(count: usize, error: &RemoteError) -> Self {
+        let message = format!("close: other processes are not told of {count} invalidations: {error}");
+        Self { kind: Kind::of(error), pending: false, message }
+    }
+
+    /// There is no connection to the URL yet.
+    pub(crate) fn not_reconnected(error: &RemoteError) -> Self {
+        let message = format!("reconnect: {error}; trying on in the background");
+        Self { kind: Kind::of(error), pending: false, message }
     }
 
     /// The older value is gone everywhere, and the new one was not stored, or nobody knows.

@@ -9,12 +9,24 @@ static INSTALLED: OnceCell<HybridCache> = OnceCell::new();
 static FALLBACK: OnceCell<HybridCache> = OnceCell::new();
 
 impl HybridCache {
-    /// Makes this the cache of every annotated function that names none. Once per process, best before the first call.
+    /// Makes this the cache of every annotated function that names none. Once per process, best before the first call: calls
+    /// from before it have used a cache in memory, and a warning says so.
     ///
     /// # Errors
     /// When a cache was installed already.
     pub fn install(&self) -> Result<(), Error> {
-        INSTALLED.set(self.clone()).map_err(|_| Error::config("install", "a cache is installed already, and stays"))
+        let installed = INSTALLED.set(self.clone());
+        installed.map_err(|_| {
+            let problem = "a cache is installed already, and stays. `HybridCache::reconnect` gives it another URL";
+            Error::config("install", problem)
+        })?;
+        if FALLBACK.get().is_some() {
+            tracing::warn!(
+                "`install` comes after the first call of a cached function: until now such calls used a cache of their own in \
+                 memory, and what that holds is lost to later calls. Install before the first call"
+            );
+        }
+        Ok(())
     }
 }
 

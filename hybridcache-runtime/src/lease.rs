@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::call_key::Key;
 use crate::remote::{Acquired, Published, Release, Remote, RemoteError, Token};
+use crate::timers::{sleep, timeout};
 
 /// A lease lives this long unless renewed: how long the fleet waits for a load whose process died.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
@@ -27,6 +28,7 @@ pub(crate) struct Lease {
 
 impl Lease {
     pub(crate) fn new(remote: Arc<dyn Remote>, key: Arc<Key>, token: Token) -> Self {
+        remote.leases().add(token, &key);
         Self { remote, key, token, maybe_held: false, loaded: false }
     }
 
@@ -116,6 +118,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        self.remote.leases().remove(self.token);
         if self.maybe_held {
             let release = if self.loaded { Release::NothingStored } else { Release::NotLoaded };
             self.remote.release(self.key.address(), self.token, release);

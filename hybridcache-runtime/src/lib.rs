@@ -11,7 +11,6 @@
 #![cfg_attr(not(feature = "redis"), allow(dead_code, reason = "parts that only a shared tier uses"))]
 
 mod address;
-#[cfg(feature = "redis")]
 mod background;
 mod breaker;
 mod budget;
@@ -20,6 +19,7 @@ mod cache;
 mod call_key;
 mod caller;
 mod clock;
+mod closing;
 mod codec;
 mod complaints;
 mod declared;
@@ -38,6 +38,7 @@ pub mod http;
 mod journal;
 mod key;
 mod lease;
+mod leases;
 mod load;
 mod load_arg;
 mod local;
@@ -62,6 +63,7 @@ mod stamps;
 mod stats;
 mod stripe;
 mod sync;
+mod timers;
 mod trust;
 mod value;
 mod waiters;

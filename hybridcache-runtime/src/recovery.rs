@@ -34,6 +34,11 @@ impl Recovery {
         let runtime = remote.runtime().clone();
         Self { task: runtime.spawn(recover(local, remote, budget)) }
     }
+
+    /// What has failed is not tried again.
+    pub(crate) fn end(&self) {
+        self.task.abort();
+    }
 }
 
 impl Drop for Recovery {
@@ -72,6 +77,20 @@ async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) {
 
 /// What is pending goes first, also to a tier that is too slow to be read: other processes wait for it.
 async fn attempt(local: &Local, remote: &dyn Remote, budget: Duration) -> Result<(), RemoteError> {
+    send_unsent(local, remote).await?;
+    match timeout(budget / ANSWERS, remote.probe()).await {
+        // Whatever it says, it says it in time.
+        Ok(Ok(()) | Err(RemoteError { kind: RemoteErrorKind::Refused, .. })) => Ok(()),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(RemoteError {
+            kind: RemoteErrorKind::Timeout,
+            message: "it answers, but too slowly for `redis_budget`".into(),
+        }),
+    }
+}
+
+/// Sends what the shared tier does not know, or may have forgotten.
+pub(crate) async fn send_unsent(local: &Local, remote: &dyn Remote) -> Result<(), RemoteError> {
     let gap = local.gap();
     for unsent in local.journal.unsent(gap.is_some()).chunks(AT_ONCE) {
         let sending = unsent.iter().map(|unsent| send(local, remote, unsent));
@@ -83,15 +102,7 @@ async fn attempt(local: &Local, remote: &dyn Remote, budget: Duration) -> Result
     if let Some(gap) = gap {
         local.mended(gap);
     }
-    match timeout(budget / ANSWERS, remote.probe()).await {
-        // Whatever it says, it says it in time.
-        Ok(Ok(()) | Err(RemoteError { kind: RemoteErrorKind::Refused, .. })) => Ok(()),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(RemoteError {
-            kind: RemoteErrorKind::Timeout,
-            message: "it answers, but too slowly for `redis_budget`".into(),
-        }),
-    }
+    Ok(())
 }
 
 async fn send(local: &Local, remote: &dyn Remote, unsent: &Unsent) -> Result<(), RemoteError> {

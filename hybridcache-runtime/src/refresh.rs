@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Either, select};
 use tokio::sync::SemaphorePermit;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::Span;
 
 use crate::budget::Budget;
@@ -21,6 +21,7 @@ use crate::seek::{Found, Source};
 use crate::settings::Plan;
 use crate::stamps::Seen;
 use crate::stats::count;
+use crate::timers::timeout_at;
 use crate::value::AnyValue;
 use crate::work::{Loaded, WAIT, Work};
 use crate::writing::Load;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 pub(crate) use crate::address::{StampName, Token};
+use crate::leases::Leases;
 
 /// What a tier's operation returns.
 pub(crate) type RemoteFuture<'a, T> = BoxFuture<'a, Result<T, RemoteError>>;
@@ -89,6 +90,21 @@ pub(crate) trait Remote: Send + Sync + 'static {
 
     /// Where tasks go on whether or not a caller's runtime runs.
     fn runtime(&self) -> &Handle;
+
+    /// Those of this process.
+    fn leases(&self) -> &Leases;
+
+    /// Gives a lease back whose load has not ended, and waits for the answer.
+    fn give_back<'a>(&'a self, key: &'a Address, token: Token) -> RemoteFuture<'a, ()>;
+
+    /// Takes new connections to `url` in place of the present ones, and waits at most a second for the first attempt.
+    ///
+    /// # Errors
+    /// Where the URL is of no use: nothing has changed then.
+    fn reconnect(&self, url: &str) -> Result<RemoteFuture<'_, ()>, String>;
+
+    /// Ends all connections. From then on there are none.
+    fn close(&self);
 }
 
 /// What a tier tells the engine between calls. Called from the tier's own task: must not block.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::entry::{Entry, Origin, State};
@@ -14,6 +14,7 @@ use crate::reading::{Fill, Interpreted, Read};
 use crate::refresh::{Errand, Goal};
 use crate::remote::{Acquired, Invalidation, Remote, RemoteError, StampName, Wake};
 use crate::stats::count;
+use crate::timers::timeout_at;
 use crate::waiters::Waiter;
 
 /// What the shared tier had to say.

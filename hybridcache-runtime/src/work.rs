@@ -12,6 +12,7 @@ use tracing::{Instrument, Span};
 use crate::call_key::Key;
 use crate::outcome::Failure;
 use crate::scope::{self, Frame};
+use crate::timers;
 use crate::value::AnyValue;
 
 /// How long a caller waits for somebody else's load where the function has no `timeout`.
@@ -49,7 +50,7 @@ impl Work {
         let caught = AssertUnwindSafe(self.load).catch_unwind();
         let running = scope::loading(frame.clone(), caught).instrument(span);
         let ended = match timeout {
-            Some(timeout) => tokio::time::timeout(timeout, running).await,
+            Some(timeout) => timers::timeout(timeout, running).await,
             None => Ok(running.await),
         };
         match ended {

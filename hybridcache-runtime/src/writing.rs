@@ -80,6 +80,7 @@ impl HybridCache {
         self.local().stamps.note(stamp.name.hash);
         stamp.void();
         let Some(remote) = self.remote() else { return Ok(()) };
+        self.is_open_for(|| action.to_owned())?;
         let _once_more = Finally::new(|| stamp.void());
         let pending = self.local().journal.note(Notice::Group(stamp.name.clone()));
         let told = remote.restamp(std::slice::from_ref(&stamp.name)).await;
@@ -91,6 +92,7 @@ impl HybridCache {
         count(&counters.invalidations);
         local.invalidate(key, mode);
         let Some(remote) = self.remote().filter(|_| key.function.is_unambiguous()) else { return Ok(()) };
+        self.is_open_for(|| format!("invalidate {key}"))?;
         let _once_more = Finally::new(|| local.invalidate(key, mode));
         let pending = local.journal.note(Notice::Entry(key.address().clone(), mode));
         let mode = match pending.notice() {
@@ -119,6 +121,7 @@ impl HybridCache {
         let now = self.clock().now();
         let (mut encoded, mut fence) = (None, None);
         if let Some(remote) = self.remote_for(&key.function, plan) {
+            self.is_open_for(|| format!("put {key}"))?;
             match self.put_remote(remote, &fill, &place, &*value).await? {
                 Put::Stored(stored, bytes) => (encoded, fence) = (Some(bytes), Some(stored)),
                 Put::Unsent => {}

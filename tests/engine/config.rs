@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use hybridcache::{Builder, Error, HybridCache, Memory, hybrid_cached};
@@ -121,13 +122,21 @@ fn the_message_names_the_variable() {
         ("HYBRIDCACHE_MEMORY_ENTRIES", "many"),
         ("HYBRIDCACHE_MEMORY_ENTRIES", "1.5"),
         ("HYBRIDCACHE_MEMORY_ENTRIES", "99999999999999999999"),
-        ("HYBRIDCACHE_REDIS_URL", ""),
         ("HYBRIDCACHE_REDIS_URL", "localhost"),
         ("HYBRIDCACHE_REDIS_URL", "redis://:secret@127.0.0.1:port"),
     ] {
         let printed = child("child_from_env", &[(variable, value.into())]);
         assert!(printed.starts_with(&format!("config true: {variable}: ")), "{printed}");
         assert!(!printed.contains("secret"), "{printed}");
+    }
+}
+
+/// As deployment tools write what is not set. Killed by: taking it for a URL.
+#[test]
+fn an_empty_redis_url_is_none() {
+    for empty in ["", " "] {
+        let printed = child("child_from_env", &[("HYBRIDCACHE_REDIS_URL", empty.into())]);
+        assert!(printed.contains("shared: false"), "{printed}");
     }
 }
 
@@ -182,21 +191,49 @@ fn a_cache_is_installed_once() {
     assert!(printed.starts_with("true true (2, 0) install: "), "{printed}");
 }
 
-/// Calls from before the installation do not keep others on the cache they used.
+/// Counts warnings.
+struct Warnings(&'static AtomicUsize);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN && metadata.target().starts_with("hybridcache")
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Calls from before the installation do not keep others on the cache they used, and a warning says what became of them. Killed by:
+/// no warning.
 #[tokio::test]
 async fn child_installs_late() {
     if is_asked("child_installs_late") {
+        static WARNED: AtomicUsize = AtomicUsize::new(0);
+        tracing::dispatcher::set_global_default(tracing::Dispatch::new(Warnings(&WARNED))).unwrap();
         by_default(7).await;
         let cache = HybridCache::builder().build().await.unwrap();
         cache.install().unwrap();
         by_default(8).await;
-        println!("=> {}", cache.stats().loads);
+        println!("=> {} {}", cache.stats().loads, WARNED.load(SeqCst));
     }
 }
 
 #[test]
 fn a_cache_may_be_installed_after_the_first_call() {
-    assert_eq!(child("child_installs_late", &[]), "1");
+    assert_eq!(child("child_installs_late", &[]), "1 1");
 }
 
 fn is_a_cheap_handle<T: Clone + Send + Sync + 'static>() -> usize {

@@ -85,3 +85,40 @@ fn a_stale_hit_outside_a_runtime_is_a_hit() {
     assert_eq!(thread::spawn(move || at_once(value(&outside, 7))).join().unwrap(), 1);
     assert_eq!(world.loads(), 1);
 }
+
+#[derive(Debug, Clone)]
+struct Late;
+
+impl From<hybridcache::LoadError> for Late {
+    fn from(_: hybridcache::LoadError) -> Self {
+        Self
+    }
+}
+
+#[hybrid_cached(ttl = 60s, timeout = 100ms, key = "{id}", cache = world.cache)]
+async fn limited(world: &World, id: u64) -> Result<u64, Late> {
+    Ok(world.load(id).await)
+}
+
+/// Killed by: timers of the runtime that has none.
+#[test]
+fn a_runtime_without_timers_waits_and_times_out_all_the_same() {
+    for bare in [Builder::new_current_thread().build().unwrap(), Builder::new_multi_thread().build().unwrap()] {
+        bare.block_on(async {
+            let world = World::new().await;
+            world.hold();
+            // In tasks without a bound of their own, which would need timers.
+            let callers = [(); 3].map(|()| {
+                let world = world.clone();
+                tokio::spawn(async move { value(&world, 7).await })
+            });
+            assert!(limited(&world, 8).await.is_err());
+            world.let_all_go();
+            for caller in callers {
+                caller.await.unwrap();
+            }
+            let stats = world.cache.stats();
+            assert_eq!((stats.joined, stats.timeouts), (2, 1));
+        });
+    }
+}

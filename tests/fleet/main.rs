@@ -10,6 +10,7 @@
 mod bad_bytes;
 mod breaker;
 mod clocks;
+mod closing;
 mod coalescing;
 mod commands;
 mod crossing;

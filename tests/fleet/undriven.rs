@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hybridcache::{HybridCache, hybrid_cached};
 use hybridcache_test_support::{Direction, FaultProxy, Flow};
 use tokio::runtime::{Builder, Runtime};
 
@@ -146,4 +147,58 @@ async fn what_a_suspended_process_has_in_memory_is_compared_first() {
     let [changed, same] = answers;
     assert_eq!(changed.await, item(1, 2, 1));
     assert_eq!(same.await, item(2, 1, 0), "it is compared, not loaded");
+}
+
+/// Killed by: timers, or connections, of the caller's runtime.
+#[test]
+fn a_runtime_without_timers_and_io_can_use_redis() {
+    let fleet = Fleet::start();
+    let drivers = call_by_call();
+    // The loads are what needs drivers here.
+    let _database = drivers.block_on(connected_shop(&fleet));
+    for runtime in [Builder::new_current_thread().build().unwrap(), Builder::new_multi_thread().build().unwrap()] {
+        let shop = drivers.block_on(connected_shop(&fleet));
+        drivers.block_on(shop.item(1)).unwrap();
+        let bare = runtime.block_on(fleet.shop());
+        let (first, second) = runtime.block_on(async {
+            let joined = bare.clone();
+            let joined = tokio::spawn(async move { joined.item(1).await.unwrap() });
+            (bare.item(1).await.unwrap(), joined.await.unwrap())
+        });
+        assert_eq!((first, second), (item(1, 1, 0), item(1, 1, 0)), "it was read in Redis");
+        runtime.block_on(bare.item_entry(1).put(item(1, 0, 9))).unwrap();
+        runtime.block_on(bare.item_entry(1).invalidate()).unwrap();
+        runtime.block_on(bare.cache.invalidate_tag("shelf:1")).unwrap();
+        runtime.block_on(bare.item_entry(1).put(item(1, 1, 0))).unwrap();
+        runtime.block_on(bare.cache.close(Duration::from_secs(10))).unwrap();
+        assert_eq!(bare.cache.stats().redis_errors, 0);
+    }
+}
+
+/// Time stands still while Redis is asked, and goes on by itself while nobody asks. Killed by: budgets of a paused clock; a clock that
+/// advances while an answer is on its way.
+#[tokio::test(start_paused = true)]
+async fn a_paused_clock_does_not_keep_anybody_from_redis() {
+    let fleet = Fleet::start();
+    let redis = HybridCache::builder().namespace("paused").redis(fleet.redis.url());
+    let (cache, other) = (redis.clone().build().await.unwrap(), redis.build().await.unwrap());
+    let began = tokio::time::Instant::now();
+    for id in 1..=20 {
+        let (here, there) = tokio::join!(quick(&cache, id), quick(&cache, id));
+        assert_eq!((here, there, quick(&other, id).await), (id, id, id));
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!((cache.stats().loads, other.stats().loads, other.stats().hits_redis), (20, 0, 20));
+    quick_entry(&cache, 1).invalidate().await.unwrap();
+    cache.invalidate_tag("quick").await.unwrap();
+    assert_eq!((cache.stats().redis_errors, other.stats().redis_errors), (0, 0));
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    quick(&cache, 2).await;
+    assert_eq!(cache.stats().loads, 21, "its time in memory is the paused clock's");
+    cache.close(Duration::from_secs(1)).await.unwrap();
+}
+
+#[hybrid_cached(ttl = 60s, key = "{id}", tags = ["quick"], cache = cache)]
+async fn quick(cache: &HybridCache, id: u64) -> u64 {
+    id
 }

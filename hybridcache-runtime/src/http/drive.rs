@@ -26,6 +26,7 @@ use super::visit::{Looked, Place, Visit};
 use crate::caller::{Duty, Settled, fly};
 use crate::outcome::Outcome;
 use crate::remote::Invalidation;
+use crate::timers;
 use crate::work::Work;
 
 /// How often a request is sent on to where its answer stands. It moves when a handler names new fields or tags.
@@ -273,7 +274,7 @@ fn with<B>(mut response: Response<B>, personal: HeaderMap) -> Response<B> {
 /// `None`: it took too long.
 async fn within<F: Future>(timeout: Option<Duration>, future: F) -> Option<F::Output> {
     match timeout {
-        Some(timeout) => tokio::time::timeout(timeout, future).await.ok(),
+        Some(timeout) => timers::timeout(timeout, future).await.ok(),
         None => Some(future.await),
     }
 }

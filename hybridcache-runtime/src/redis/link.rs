@@ -25,6 +25,7 @@ use super::messages::{Inbox, Message};
 use super::scripts;
 use super::wire::{RESPONSE_TIMEOUT, Reply, Wire, unexpected};
 use crate::remote::{RemoteError, RemoteErrorKind};
+use crate::timers::Standstill;
 
 /// How long connecting may take, the handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -150,6 +151,7 @@ impl Link {
 
     /// As [`Self::call`], for what many callers do at once.
     pub(crate) async fn ask(&self, command: Cmd) -> Result<Value, RemoteError> {
+        let _standstill = Standstill::begin();
         let place = self.batches.enter();
         if place.is_alone {
             // In its own box, which others do not pay for.
@@ -170,6 +172,7 @@ impl Link {
         first: Cmd,
         second: Cmd,
     ) -> Result<(Result<Value, RemoteError>, Result<Value, RemoteError>), RemoteError> {
+        let _standstill = Standstill::begin();
         let place = self.batches.enter();
         let (first, second) = if place.is_alone {
             let mut pipeline = Pipeline::with_capacity(2);
@@ -182,11 +185,20 @@ impl Link {
         Ok((self.settle(first).await, self.settle(second).await))
     }
 
-    /// Sends a command behind everything that was sent before; nobody waits for it.
-    pub(crate) fn send_detached(self: &Arc<Self>, command: Cmd) {
+    /// Sends a command behind everything that was sent before; nobody waits for it. `failed` is called where it may not have
+    /// arrived.
+    pub(crate) fn send_detached(self: &Arc<Self>, command: Cmd, failed: impl FnOnce() + Send + 'static) {
         // Not past what waits to be sent: it may be what this takes back.
         let (link, answers) = (self.clone(), self.batches.send(Commands(command, None), self.batches.enter()));
-        self.runtime.spawn(async move { link.settle(answers.await?.0).await });
+        self.runtime.spawn(async move {
+            let sent = match answers.await {
+                Ok((answer, _)) => link.settle(answer).await,
+                Err(error) => Err(error),
+            };
+            if sent.is_err_and(|error| error.kind != RemoteErrorKind::Refused) {
+                failed();
+            }
+        });
     }
 
     /// Asks again where the server has lost a script. Only who still waits for the answer does: what was given up must not run

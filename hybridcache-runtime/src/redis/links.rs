@@ -1,6 +1,6 @@
 //! The links to all servers that a tier needs, and which of them is the right one for a name.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{join_all, select_all, select_ok};
 use redis::{Cmd, ConnectionInfo, Value, cmd};
@@ -15,15 +15,23 @@ use super::messages::Inbox;
 use super::target::Target;
 use super::wire::unexpected;
 use crate::remote::{Listeners, RemoteError, RemoteErrorKind};
+use crate::timers::Standstill;
 
 /// What a tier's links are opened for.
 pub(crate) struct Purpose {
-    pub(crate) target: Target,
+    pub(crate) target: Mutex<Numbered>,
     pub(crate) channels: Channels,
     /// The names' groups: what a cluster keeps together.
     pub(crate) groups: Vec<String>,
     pub(crate) process: u64,
     pub(crate) listener: Listeners,
+}
+
+/// The target that holds now, and how many there were up to it.
+#[derive(Clone)]
+pub(crate) struct Numbered {
+    pub(crate) target: Arc<Target>,
+    pub(crate) number: u64,
 }
 
 /// One link, or in a cluster one for each node. A cluster's node that cannot be reached does not keep the others from
@@ -43,8 +51,8 @@ impl Links {
     ///
     /// # Errors
     /// Where no server can be used.
-    pub(crate) async fn open(purpose: &Purpose) -> Result<Self, String> {
-        match &purpose.target {
+    pub(crate) async fn open(purpose: &Purpose, target: &Target) -> Result<Self, String> {
+        match target {
             Target::Server(server) => Self::open_one(purpose, server).await,
             #[cfg(feature = "sentinel")]
             Target::Sentinel(watched) => {
@@ -148,6 +156,7 @@ impl Links {
     /// the order is kept. The answers come in the order of the commands.
     pub(crate) async fn scatter(&self, commands: Vec<(&str, Cmd)>) -> Vec<Result<Value, RemoteError>> {
         let mut answers: Vec<_> = commands.iter().map(|_| Err(unexpected("a pipeline"))).collect();
+        let _standstill = Standstill::begin();
         let mut batches: Vec<(&Arc<Link>, redis::Pipeline, Vec<usize>)> = Vec::new();
         for (number, (name, command)) in commands.into_iter().enumerate() {
             let link = match self.at(name) {
@@ -205,7 +214,7 @@ impl Links {
     /// Why these are no longer the right links, where others would be. A link may live on although its server is out of
     /// office: the others of its kind are asked.
     pub(crate) async fn outdated(&self, purpose: &Purpose) -> Option<String> {
-        match &purpose.target {
+        match &*purpose.target().target {
             Target::Server(_) => None,
             #[cfg(feature = "sentinel")]
             Target::Sentinel(watched) => {
@@ -233,6 +242,17 @@ impl Links {
 }
 
 impl Purpose {
+    pub(crate) fn target(&self) -> Numbered {
+        self.target.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the number of the new one.
+    pub(crate) fn set_target(&self, target: Target) -> u64 {
+        let mut current = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = Numbered { target: Arc::new(target), number: current.number + 1 };
+        current.number
+    }
+
     fn inbox(&self, proofs: &Arc<Proofs>, place: usize) -> Inbox {
         Inbox {
             own_suffix: self.channels.own_suffix(),

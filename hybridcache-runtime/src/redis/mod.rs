@@ -21,30 +21,35 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod unreleased;
 mod wire;
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use redis::{Cmd, Value, cmd};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use self::channels::Channels;
 use self::clock::ServerClock;
 use self::link::Link;
-use self::links::{Links, Purpose};
+use self::links::{Links, Numbered, Purpose};
 use self::scripts::Step;
 use self::supervisor::{State, Uplink, supervise};
 use self::target::Target;
+use self::unreleased::Unreleased;
 use self::wire::unexpected;
 use crate::address::{Address, groups};
 use crate::background::Background;
+use crate::leases::Leases;
 use crate::remote::{
     Acquired, Fetched, HEAD, Invalidation, Listeners, Published, Release, Remote, RemoteError, RemoteFuture, StampName,
     Token,
 };
+use crate::timers::Standstill;
 
 /// How long a staged value waits to be published. After that its process is taken for dead.
 const STAGE: Duration = Duration::from_secs(30);
@@ -59,7 +64,9 @@ const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
 /// the tier ends it.
 pub(crate) struct RedisTier {
     uplink: Arc<Uplink>,
+    supervisor: AbortHandle,
     background: Background,
+    leases: Leases,
 }
 
 impl RedisTier {
@@ -81,21 +88,22 @@ impl RedisTier {
         let background =
             Background::start("hybridcache-redis").map_err(|error| format!("no thread for it: {error}"))?;
         let channels = Channels::new(namespace, process, target.is_sharded());
+        let target = Mutex::new(Numbered { target: Arc::new(target), number: 1 });
         let purpose = Purpose { target, channels, groups: groups(namespace), process, listener };
         let uplink = Arc::new(Uplink {
             purpose,
             clock: ServerClock::default(),
             state: RwLock::new(State::Disconnected("no attempt has ended yet".to_owned())),
-            attempted: Notify::new(),
+            attempted: watch::Sender::default(),
+            retargeted: Notify::new(),
+            unreleased: Unreleased::default(),
         });
-        let attempted = background.runtime().spawn({
-            let uplink = uplink.clone();
-            async move { timeout(FIRST_ATTEMPT, uplink.attempted.notified()).await }
-        });
-        background.runtime().spawn(supervise(uplink.clone()));
-        // Whatever it brought: without a link each operation says so itself.
-        let _ = attempted.await;
-        Ok(Arc::new(Self { uplink, background }))
+        let supervisor = background.runtime().spawn(supervise(uplink.clone())).abort_handle();
+        let tier = Arc::new(Self { uplink, supervisor, background, leases: Leases::default() });
+        // Whatever it brings: without a link each operation says so itself.
+        let _standstill = Standstill::begin();
+        let _ = tier.attempt(1).await;
+        Ok(tier)
     }
 
     /// Why there is no link now, where there is none.
@@ -115,6 +123,23 @@ impl RedisTier {
 
     fn channels(&self) -> &Channels {
         &self.uplink.purpose.channels
+    }
+
+    /// Waits for the first attempt to connect to a target, for a while.
+    async fn attempt(&self, target: u64) -> Result<(), RemoteError> {
+        let mut attempts = self.uplink.attempted.subscribe();
+        let attempt = self.background.runtime().spawn(async move {
+            timeout(FIRST_ATTEMPT, async move {
+                let ended = attempts.wait_for(|attempt| attempt.target >= target).await;
+                ended.map_or(None, |attempt| attempt.failure.clone())
+            })
+            .await
+        });
+        match attempt.await {
+            Ok(Ok(None)) => Ok(()),
+            Ok(Ok(Some(reason))) => Err(RemoteError::unavailable(reason)),
+            Ok(Err(_)) | Err(_) => Err(RemoteError::unavailable("no attempt has ended within a second")),
+        }
     }
 
     fn origin(&self) -> [u8; 8] {
@@ -201,21 +226,20 @@ impl Remote for RedisTier {
     }
 
     fn release(&self, key: &Address, token: Token, release: Release) {
-        let channels = self.channels();
-        let mark = match release {
-            Release::NotLoaded => 0,
-            Release::NothingStored => millis(IN_VAIN),
+        let later = {
+            let (uplink, key) = (self.uplink.clone(), key.clone());
+            move || uplink.unreleased.push(key, token, release)
         };
-        let mut step = Step::Release.on(&[&key.lease()]);
-        step.arg(&token.to_bytes())
-            .arg(channels.publish())
-            .arg(&*channels.wake_prefix(key.group()))
-            .arg(&key.id().to_le_bytes())
-            .arg(mark);
-        // Without a link the lease ends by itself.
-        if let Ok(link) = self.link(key) {
-            link.send_detached(step);
+        match self.link(key) {
+            Ok(link) => link.send_detached(self.uplink.purpose.release(key, token, release), later),
+            Err(_) => later(),
         }
+    }
+
+    fn give_back<'a>(&'a self, key: &'a Address, token: Token) -> RemoteFuture<'a, ()> {
+        Box::pin(async move {
+            self.link(key)?.ask(self.uplink.purpose.release(key, token, Release::NotLoaded)).await.map(drop)
+        })
     }
 
     fn publish<'a>(
@@ -268,6 +292,42 @@ impl Remote for RedisTier {
 
     fn runtime(&self) -> &Handle {
         self.background.runtime()
+    }
+
+    fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    fn reconnect(&self, url: &str) -> Result<RemoteFuture<'_, ()>, String> {
+        let target = Target::parse(url)?;
+        let purpose = &self.uplink.purpose;
+        if target.is_sharded() != purpose.target().target.is_sharded() {
+            return Err("a cluster cannot take the place of a single server, nor the other way round".to_owned());
+        }
+        let number = purpose.set_target(target);
+        self.uplink.retargeted.notify_one();
+        Ok(Box::pin(self.attempt(number)))
+    }
+
+    fn close(&self) {
+        self.supervisor.abort();
+    }
+}
+
+impl Purpose {
+    /// The step that gives a lease back.
+    fn release(&self, key: &Address, token: Token, release: Release) -> Cmd {
+        let mark = match release {
+            Release::NotLoaded => 0,
+            Release::NothingStored => millis(IN_VAIN),
+        };
+        let mut step = Step::Release.on(&[&key.lease()]);
+        step.arg(&token.to_bytes())
+            .arg(self.channels.publish())
+            .arg(&*self.channels.wake_prefix(key.group()))
+            .arg(&key.id().to_le_bytes())
+            .arg(mark);
+        step
     }
 }
 

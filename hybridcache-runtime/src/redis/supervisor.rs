@@ -6,11 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::clock::ServerClock;
-use super::links::{Links, Purpose};
+use super::links::{Links, Numbered, Purpose};
+use super::target::Target;
+use super::unreleased::Unreleased;
 use crate::complaints::{Complaints, MINUTE};
 use crate::remote::RemoteError;
 
@@ -37,8 +39,19 @@ pub(crate) struct Uplink {
     pub(crate) purpose: Purpose,
     pub(crate) clock: ServerClock,
     pub(crate) state: RwLock<State>,
-    /// Woken when the first attempt to connect has ended.
-    pub(crate) attempted: Notify,
+    /// The latest attempt to connect that has ended.
+    pub(crate) attempted: watch::Sender<Attempt>,
+    /// There is another target.
+    pub(crate) retargeted: Notify,
+    pub(crate) unreleased: Unreleased,
+}
+
+/// An attempt to connect.
+#[derive(Debug, Default)]
+pub(crate) struct Attempt {
+    /// The number of its target; zero: there was no attempt.
+    pub(crate) target: u64,
+    pub(crate) failure: Option<String>,
 }
 
 pub(crate) enum State {
@@ -62,8 +75,8 @@ impl Uplink {
 
     /// Opens links and makes them ready: their messages flow, and whoever must know that they were interrupted
     /// knows, before the first caller gets them.
-    async fn open(&self) -> Result<Arc<Links>, String> {
-        let links = Links::open(&self.purpose).await?;
+    async fn open(&self, target: &Target) -> Result<Arc<Links>, String> {
+        let links = Links::open(&self.purpose, target).await?;
         self.sample_time(&links).await.map_err(|error| error.to_string())?;
         // The older links may still be good, if not right: nobody may read by them what the new epoch would trust.
         self.set_state(State::Disconnected("connecting anew".to_owned()));
@@ -75,17 +88,38 @@ impl Uplink {
     }
 
     /// Gives callers the links as long as they are good. Returns why they no longer are.
-    async fn serve(&self, links: Arc<Links>) -> String {
+    async fn serve(&self, links: Arc<Links>, target: u64) -> String {
         tracing::debug!("connected to Redis");
         self.set_state(State::Connected(links.clone()));
-        self.attempted.notify_one();
-        let reason = self.attend(&links).await;
+        self.attempted.send_replace(Attempt { target, failure: None });
+        self.give_back(&links);
+        let reason = match select(pin!(self.attend(&links)), pin!(self.other_target(target))).await {
+            Either::Left((reason, _)) => reason,
+            Either::Right(_) => "another URL was given".to_owned(),
+        };
         // What is left of a cluster serves until the next attempt has ended.
         if links.usable().next().is_none() {
             self.set_state(State::Disconnected(reason.clone()));
         }
         self.purpose.listener.disconnected();
         reason
+    }
+
+    /// Waits until there is another target.
+    async fn other_target(&self, number: u64) {
+        while self.purpose.target().number == number {
+            self.retargeted.notified().await;
+        }
+    }
+
+    /// Leases that could not be given back while there was no connection.
+    fn give_back(&self, links: &Links) {
+        for (key, token, release) in self.unreleased.take() {
+            if let Ok(link) = links.at(key.group()) {
+                // Should this fail too, little is left of it.
+                link.send_detached(self.purpose.release(&key, token, release), || {});
+            }
+        }
     }
 
     /// Returns why the links have to go.
@@ -130,24 +164,28 @@ impl Uplink {
 
 /// Runs until it is aborted.
 pub(crate) async fn supervise(uplink: Arc<Uplink>) {
-    // Also when the runtime ends: the drivers of the connections end with it.
+    // When the tier ends, or is closed.
     let _departure = Departure(&uplink);
     let complaints = Complaints::every(MINUTE);
     let mut failures = 0;
     loop {
         let began = Instant::now();
-        match uplink.open().await {
+        let Numbered { target, number } = uplink.purpose.target();
+        match uplink.open(&target).await {
             Ok(links) => {
                 failures = 0;
-                tell(&complaints, "lost a connection to Redis", &uplink.serve(links).await);
+                tell(&complaints, "lost a connection to Redis", &uplink.serve(links, number).await);
                 // Lost at once: a replica, or a server that takes connections only to drop them.
-                sleep_until(began + LONGEST_PAUSE).await;
+                if uplink.purpose.target().number == number {
+                    sleep_until(began + LONGEST_PAUSE).await;
+                }
             }
             Err(reason) => {
                 tell(&complaints, "cannot connect to Redis; trying on in the background", &reason);
-                uplink.set_state(State::Disconnected(reason));
-                uplink.attempted.notify_one();
-                sleep(pause(failures)).await;
+                uplink.set_state(State::Disconnected(reason.clone()));
+                uplink.attempted.send_replace(Attempt { target: number, failure: Some(reason) });
+                // Another target is tried at once.
+                let _ = timeout(pause(failures), uplink.retargeted.notified()).await;
                 failures += 1;
             }
         }
@@ -173,7 +211,7 @@ struct Departure<'a>(&'a Uplink);
 
 impl Drop for Departure<'_> {
     fn drop(&mut self) {
-        self.0.set_state(State::Disconnected("the runtime of its tasks has ended".to_owned()));
+        self.0.set_state(State::Disconnected("the cache was closed".to_owned()));
     }
 }
 
