@@ -3,19 +3,28 @@
 //! A caller's runtime may run only inside `block_on`, may have ended (a cache in a static, used by test after test), may have
 //! its clock paused, or may lack timers. None of that must keep messages from arriving.
 
+use std::convert::Infallible;
 use std::io;
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 use tracing::subscriber::NoSubscriber;
 use tracing::{Dispatch, dispatcher};
 
-/// The thread. Dropping this ends it and all tasks on it, without waiting for that.
+/// The thread. Dropping this ends it and all tasks on it, without waiting for that: at once, or when nobody holds a
+/// [`KeepAlive`].
 #[derive(Debug)]
 pub(crate) struct Background {
     runtime: Handle,
-    _end: oneshot::Sender<()>,
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "held"))]
+    keep_alive: KeepAlive,
+}
+
+/// The thread goes on while there is one, for a task that has to be finished.
+#[derive(Clone, Debug)]
+pub(crate) struct KeepAlive {
+    _end: mpsc::Sender<Infallible>,
 }
 
 impl Background {
@@ -24,18 +33,23 @@ impl Background {
     pub(crate) fn start(name: &str) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
-        let (end, ended) = oneshot::channel();
+        let (end, mut ended) = mpsc::channel(1);
         let dispatch = scoped_dispatch();
         thread::Builder::new().name(name.to_owned()).spawn(move || {
             let _scope = dispatch.as_ref().map(dispatcher::set_default);
-            // Fails when the sender is dropped, which is what it is for. Then the runtime drops its tasks.
-            let _: Result<(), _> = runtime.block_on(ended);
+            // `None`: there is no sender any more. Then the runtime drops its tasks.
+            let _: Option<Infallible> = runtime.block_on(ended.recv());
         })?;
-        Ok(Self { runtime: handle, _end: end })
+        Ok(Self { runtime: handle, keep_alive: KeepAlive { _end: end } })
     }
 
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn keep_alive(&self) -> KeepAlive {
+        self.keep_alive.clone()
     }
 }
 

@@ -187,3 +187,23 @@ async fn reconnecting_while_all_is_well_fails_no_call() {
     assert!(memory_only.reconnect(fleet.redis.url()).await.unwrap_err().is_config());
     memory_only.close(Duration::ZERO).await.unwrap();
 }
+
+/// The others are woken by a message: the lease would last for ten minutes. Killed by: a thread that ends with the last handle,
+/// whatever it has yet to send.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_given_back_although_the_cache_is_dropped_at_once() {
+    let fleet = Fleet::start();
+    let other = connected_shop(&fleet).await;
+    for id in 1..=20 {
+        let shop = connected_shop(&fleet).await;
+        fleet.database.order(id, &[Order::HoldAndFail]).await;
+        let loading = tokio::spawn(async move { shop.item(id).await.is_err() });
+        fleet.database.begun(id, 1).await;
+        let waiting = call(&other, id);
+        fleet.waiting(1).await;
+        fleet.prolong_lease();
+        fleet.database.release(id, 1).await;
+        assert!(within("the load", loading).await.unwrap());
+        assert_eq!(within("another process", waiting).await.unwrap(), item(id, 2, 0));
+    }
+}

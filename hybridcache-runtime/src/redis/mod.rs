@@ -171,6 +171,12 @@ impl RedisTier {
     }
 }
 
+impl Drop for RedisTier {
+    fn drop(&mut self) {
+        self.supervisor.abort();
+    }
+}
+
 impl Remote for RedisTier {
     fn fetch<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
         let get = get(key);
@@ -227,8 +233,12 @@ impl Remote for RedisTier {
 
     fn release(&self, key: &Address, token: Token, release: Release) {
         let later = {
-            let (uplink, key) = (self.uplink.clone(), key.clone());
-            move || uplink.unreleased.push(key, token, release)
+            // The last handle of the cache may go before this is sent.
+            let (uplink, key, keep_alive) = (self.uplink.clone(), key.clone(), self.background.keep_alive());
+            move || {
+                uplink.unreleased.push(key, token, release);
+                drop(keep_alive);
+            }
         };
         match self.link(key) {
             Ok(link) => link.send_detached(self.uplink.purpose.release(key, token, release), later),
