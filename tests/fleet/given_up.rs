@@ -11,7 +11,7 @@ async fn what_was_read_meanwhile_is_forgotten_too() {
     let fleet = Fleet::start();
     let shop = fleet.shop().await;
     let mut id = 0;
-    let mut given_up = loop {
+    let given_up = loop {
         id += 1;
         fleet.redis.config_set("min-replicas-to-write", "0");
         eventually("what was refused is made up for", async || shop.cache.stats().pending_invalidations == 0).await;
