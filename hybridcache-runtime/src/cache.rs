@@ -332,11 +332,11 @@ impl HybridCache {
     /// The shared tier, where this call uses it.
     pub(crate) fn remote_for(&self, function: &Function, plan: &Plan) -> Option<&Arc<dyn Remote>> {
         let remote = self.remote().filter(|_| plan.value.is_shared())?;
-        if function.is_unambiguous() {
-            return Some(remote);
+        if !function.is_unambiguous() {
+            function.warn_of_its_name();
+            return None;
         }
-        function.warn_of_its_name();
-        None
+        (!function.fit.is_excluded()).then_some(remote)
     }
 }
 

@@ -1,18 +1,41 @@
 //! Values as bytes: MessagePack, with the names of fields.
 //!
-//! Without the names, a type whose fields changed places would decode to a wrong value. An outer `Option` is not left
-//! to MessagePack, where `Some(None)` and `Some(())` would come back as `None`: it is the [`Kind`] of the entry.
+//! Without the names, a type whose fields changed places would decode to a wrong value. What MessagePack cannot tell apart is told by
+//! extensions, whose types are 1 to 3:
+//!
+//! | type | data | stands for |
+//! |---|---|---|
+//! | 1 | n, one byte | nothing (`None`, `()`) in n times `Some`: else `Some(None)` would come back as `None` |
+//! | 2, 3 | 16 bytes, big endian | an `i128`, a `u128`: else they would be bytes |
+//!
+//! An outer `Option` is the [`Kind`] of the entry, so that a `None` takes no bytes. Values are told that the format is for people to
+//! read, as JSON is: serde takes what it has to look at first (untagged and flattened types) for that in any format, and an
+//! `IpAddr` in there would be written one way and read another.
 
+mod decoder;
+mod encoder;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::fmt;
+
+use decoder::Decoder;
+use encoder::Encoder;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// How deep arrays and maps may stand in each other.
+/// How deep arrays and maps may be in each other.
 const MAX_DEPTH: usize = 100;
+
+/// How MessagePack writes nothing, and an extension of one byte.
+const NIL: u8 = 0xc0;
+const ONE_BYTE_EXTENSION: u8 = 0xd4;
+/// The types of extensions.
+const SOME: u8 = 1;
+const I128: u8 = 2;
+const U128: u8 = 3;
 
 /// Whether there is a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +50,11 @@ pub enum Kind {
 #[derive(Debug)]
 pub enum CodecError {
     /// Its `Serialize` failed.
-    Encode(rmp_serde::encode::Error),
+    Encode(Box<str>),
     /// The bytes are no value of the type.
-    Decode(rmp_serde::decode::Error),
+    Decode(Box<str>),
+    /// It takes more bytes than it may.
+    TooLarge,
     /// The bytes are no MessagePack object, less than one, or more than one.
     Malformed,
     /// Nested deeper than 100 arrays and maps.
@@ -40,19 +65,39 @@ pub enum CodecError {
 
 /// Appends a value to `bytes`. On an error, part of it may have been appended.
 pub fn encode_value<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<Kind, CodecError> {
-    let start = bytes.len();
-    value.serialize(&mut rmp_serde::Serializer::new(&mut *bytes).with_struct_map()).map_err(CodecError::Encode)?;
-    // What could not be decoded again is refused here rather than at each reading.
-    check_shape(&bytes[start..])?;
+    encode_value_within(usize::MAX, value, bytes)
+}
+
+/// The same, which ends where `bytes` would be longer than `limit`.
+pub(crate) fn encode_value_within<T: Serialize + ?Sized>(
+    limit: usize,
+    value: &T,
+    bytes: &mut Vec<u8>,
+) -> Result<Kind, CodecError> {
+    value.serialize(&mut Encoder::new(bytes, limit))?;
     Ok(Kind::Value)
 }
 
 /// Appends what is in an `Option` to `bytes`.
-pub fn encode_option<T: Serialize>(value: &Option<T>, bytes: &mut Vec<u8>) -> Result<Kind, CodecError> {
+pub(crate) fn encode_option_within<T: Serialize>(
+    limit: usize,
+    value: &Option<T>,
+    bytes: &mut Vec<u8>,
+) -> Result<Kind, CodecError> {
     match value {
-        Some(value) => encode_value(value, bytes),
+        Some(value) => encode_value_within(limit, value, bytes),
         None => Ok(Kind::None),
     }
+}
+
+#[cfg(test)]
+pub(crate) fn encode_option<T: Serialize>(value: &Option<T>, bytes: &mut Vec<u8>) -> Result<Kind, CodecError> {
+    encode_option_within(usize::MAX, value, bytes)
+}
+
+/// Whether a copy that was decoded is the value that was encoded, as far as the two say of themselves.
+pub(crate) fn is_same<T: Serialize + ?Sized>(value: &T, copy: &T) -> Result<bool, CodecError> {
+    trace::is_same(value, copy)
 }
 
 /// The value that [`encode_value`] gave `kind` and `bytes` for.
@@ -61,10 +106,10 @@ pub fn decode_value<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, 
         return Err(CodecError::WrongKind);
     }
     check_shape(bytes)?;
-    T::deserialize(&mut rmp_serde::Deserializer::from_read_ref(bytes)).map_err(CodecError::Decode)
+    T::deserialize(&mut Decoder::new(bytes))
 }
 
-/// The `Option` that `encode_option` gave `kind` and `bytes` for.
+/// The `Option` that [`encode_option_within`] gave `kind` and `bytes` for.
 pub fn decode_option<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<Option<T>, CodecError> {
     match kind {
         Kind::Value => decode_value(kind, bytes).map(Some),
@@ -76,8 +121,7 @@ pub fn decode_option<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<Op
 /// Walks over `bytes` without recursion: they must be one MessagePack object, whole, with nothing behind it, and not
 /// too deep.
 ///
-/// The decoder has a limit of its own, but does not count enums, and it ignores what follows the object. After this
-/// walk it cannot run out of bytes, and no length promises more than is there. (A type that contains itself without a
+/// The decoder recurses. After this walk it cannot run over the stack or out of bytes, and no length promises more than is there. (A type that contains itself without a
 /// byte in between, `struct T(Option<Box<T>>)`, is beyond help.)
 fn check_shape(bytes: &[u8]) -> Result<(), CodecError> {
     let mut rest = bytes;
@@ -136,6 +180,11 @@ fn step_into(rest: &mut &[u8]) -> Result<usize, CodecError> {
     Ok(inner)
 }
 
+/// Whether the next object is one.
+fn is_map(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(0x80..=0x8f | 0xde | 0xdf))
+}
+
 /// A length of `size` bytes, big endian. Whatever is counted takes a byte at least, so it cannot be more than the
 /// rest; and then it can be doubled.
 fn length(rest: &mut &[u8], size: usize) -> Result<usize, CodecError> {
@@ -150,8 +199,8 @@ fn take<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], CodecError> {
 impl fmt::Display for CodecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Encode(error) => error.fmt(f),
-            Self::Decode(error) => error.fmt(f),
+            Self::Encode(message) | Self::Decode(message) => f.write_str(message),
+            Self::TooLarge => f.write_str("more bytes than it may take"),
             Self::Malformed => f.write_str("not one whole MessagePack object"),
             Self::TooDeep => write!(f, "nested deeper than {MAX_DEPTH}"),
             Self::WrongKind => f.write_str("a `None` where a value is expected, or a value where there is none"),
@@ -160,3 +209,15 @@ impl fmt::Display for CodecError {
 }
 
 impl std::error::Error for CodecError {}
+
+impl serde::ser::Error for CodecError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::Encode(message.to_string().into())
+    }
+}
+
+impl serde::de::Error for CodecError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::Decode(message.to_string().into())
+    }
+}

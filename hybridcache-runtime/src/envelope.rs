@@ -240,6 +240,11 @@ pub(crate) fn decode_for<'a>(key: &[u8; 16], envelope: &'a [u8]) -> Result<(Head
     if header.key == *key { Ok((header, payload)) } else { Err(Undecodable::Key) }
 }
 
+/// Where the payload of such an envelope begins.
+pub(crate) fn payload_at(header: &Header) -> usize {
+    STAMPS_AT + 16 * header.stamps.len()
+}
+
 /// The kind, if codec and compression are ours.
 fn known(codec: u8, compression: u8, kind: u8) -> Result<Kind, Undecodable> {
     match (codec, compression, kind) {

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use crate::address::{self, Address};
 use crate::declared::{Declared, enclosing};
+use crate::fit::Fit;
 use crate::forecast::Forecast;
 use crate::hashed::{AlreadyHashed, FNV_PRIME};
 use crate::stamps::{Seen, Settled, Stamp};
@@ -188,6 +189,7 @@ pub(crate) struct Function {
     pub(crate) counters: Counters,
     /// Whether the shared tier is likely to have nothing of it.
     pub(crate) forecast: Forecast,
+    pub(crate) fit: Fit,
 }
 
 /// Whose a function's name is. Only its own may be used in the shared tier.
@@ -321,6 +323,7 @@ impl Functions {
             settled: Settled::default(),
             counters: Counters::default(),
             forecast: Forecast::default(),
+            fit: Fit::new(),
         }
     }
 }

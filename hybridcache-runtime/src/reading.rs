@@ -8,8 +8,9 @@ use crate::budget::Budget;
 use crate::cache::HybridCache;
 use crate::call_key::Key;
 use crate::clock::Millis;
+use crate::encoding::{Opened, open};
 use crate::entry::{Entry, Fence, Meta, Origin, State, Times};
-use crate::envelope::{self, Header};
+use crate::envelope::Header;
 use crate::policy::Lifetimes;
 use crate::remote::{Remote, RemoteError, StampName};
 use crate::settings::Plan;
@@ -70,7 +71,7 @@ impl HybridCache {
         loop {
             let fetched = budget.read(remote.fetch(fill.key.address(), &asked)).await?;
             seen.learn(&asked, fetched.stamps);
-            match self.interpret(remote, fill, fetched.entry, &asked) {
+            match self.interpret(remote, fill, fetched.entry, &asked).await {
                 Interpreted::Read(read) => return Ok(read),
                 Interpreted::InDoubt(stamps) => asked.extend(stamps),
             }
@@ -78,7 +79,7 @@ impl HybridCache {
     }
 
     /// What stands at the key means, where the stamps that were `asked` for came with it.
-    pub(crate) fn interpret(
+    pub(crate) async fn interpret(
         &self,
         remote: &dyn Remote,
         fill: &Fill<'_>,
@@ -88,36 +89,39 @@ impl HybridCache {
         let seen = fill.origin.seen;
         let Some(bytes) = entry else { return Interpreted::Read(Read::Absent(FenceBytes::new())) };
         let fence = FenceBytes::from_slice(bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default());
-        let Ok((header, payload)) = envelope::decode_for(&fill.key.fingerprint(), &bytes) else {
-            count(&fill.key.function.counters.undecodable);
-            return Interpreted::Read(Read::Undecodable(fence));
+        let opened = match open(fill.key.fingerprint(), bytes).await {
+            Ok(opened) => opened,
+            Err(why) => return Interpreted::Read(fill.undecodable(&why, fence)),
         };
-        let others = seen.other_than(&header.stamps);
-        if others.is_empty() && header.stamps.len() == seen.len() {
-            return Interpreted::Read(self.decode(remote, fill, &header, payload, fence));
+        let stamps = &opened.header.stamps;
+        let others = seen.other_than(stamps);
+        if others.is_empty() && stamps.len() == seen.len() {
+            return Interpreted::Read(self.decode(remote, fill, opened, fence).await);
         }
         let in_doubt: Vec<_> = others.into_iter().filter(|name| !asked.contains(name)).collect();
         if in_doubt.is_empty() { Interpreted::Read(Read::Absent(fence)) } else { Interpreted::InDoubt(in_doubt) }
     }
 
     /// An entry of what was read, with the lifetimes that remain.
-    fn decode(&self, remote: &dyn Remote, fill: &Fill<'_>, header: &Header, payload: &[u8], fence: FenceBytes) -> Read {
+    async fn decode(&self, remote: &dyn Remote, fill: &Fill<'_>, opened: Opened, fence: FenceBytes) -> Read {
+        let header = opened.header.clone();
         let (here, there) = (self.clock().now(), remote.now().unwrap_or(header.expires_at));
         if there >= header.expires_at {
             return Read::Absent(fence);
         }
         let over = Times { fresh_until: here, expires_at: here };
         let meta = Meta::new(fill.key, over, fill.origin, Some(header.fence));
-        let Ok(mut entry) = fill.plan.value.decode(header.kind, payload, meta) else {
-            count(&fill.key.function.counters.undecodable);
-            return Read::Undecodable(fence);
+        let payload = opened.payload();
+        let mut entry = match opened.decode(fill.plan, meta).await {
+            Ok(entry) => entry,
+            Err(why) => return fill.undecodable(&why, fence),
         };
-        let times = self.ends(fill, header, &entry.value, here, there);
+        let times = self.ends(fill, &header, &entry.value, here, there);
         // Nobody else has it yet.
         if let Some(entry) = Arc::get_mut(&mut entry) {
             entry.meta.limit(times);
         }
-        let entry = fill.weighed(entry, Some(payload.len()));
+        let entry = fill.weighed(entry, Some(payload));
         match times {
             Times { expires_at, .. } if expires_at <= here => Read::Absent(fence),
             Times { fresh_until, .. } if fresh_until <= here => Read::Stale(entry, fence),
@@ -218,6 +222,14 @@ impl Remains {
 }
 
 impl Fill<'_> {
+    /// A miss that somebody should know of.
+    fn undecodable(&self, why: &dyn std::fmt::Display, fence: FenceBytes) -> Read {
+        let function = &self.key.function;
+        count(&function.counters.undecodable);
+        function.fit.complain(function.name(), why, "an entry in Redis cannot be read: it counts as a miss");
+        Read::Undecodable(fence)
+    }
+
     /// An entry of a value that was loaded just now; `fence`: the shared tier has it too.
     pub(crate) fn entry(
         &self,

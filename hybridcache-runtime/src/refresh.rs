@@ -248,13 +248,13 @@ impl Errand {
         };
         // Memory must not outlive the envelope, which is made from here on.
         let now = self.cache.clock().now();
-        let published = match lease {
+        let (published, value) = match lease {
             Some(lease) => {
                 // Nobody waits for a refresh: the tier may take its time.
                 let budget = if matches!(self.goal, Goal::Refresh(_)) { self.cache.budget() } else { budget };
-                Box::pin(publish(&self.cache, &fill, lease, &*value, began.elapsed(), budget)).await
+                Box::pin(publish(&self.cache, &fill, lease, value, began.elapsed(), budget)).await
             }
-            None => Stored::InMemoryOnly { encoded: None },
+            None => (Stored::InMemoryOnly { encoded: None }, value),
         };
         let stored = store(&self.cache, &fill, &self.leader, now, value, published);
         match self.goal {
@@ -291,22 +291,23 @@ fn store(
     stored
 }
 
-/// Sends a value to the shared tier.
+/// Sends a value to the shared tier, and gives it back.
 async fn publish(
     cache: &HybridCache,
     fill: &Fill<'_>,
     lease: Lease,
-    value: &AnyValue,
+    value: Box<AnyValue>,
     took: Duration,
     mut budget: Budget,
-) -> Stored {
+) -> (Stored, Box<AnyValue>) {
     let load = Load { token: lease.token(), took };
-    let Some(bytes) = cache.encode(lease.remote(), fill, value, load) else {
-        return Stored::InMemoryOnly { encoded: None };
+    let (bytes, value) = cache.encode(lease.remote(), fill, value, load).await;
+    let Some(bytes) = bytes else {
+        return (Stored::InMemoryOnly { encoded: None }, value);
     };
     let encoded = bytes.len();
-    let ttl = Duration::from_millis(fill.plan.lifetimes_of(value).ttl());
-    match lease.publish(bytes, ttl, &mut budget).await {
+    let ttl = Duration::from_millis(fill.plan.lifetimes_of(&*value).ttl());
+    let stored = match lease.publish(bytes, ttl, &mut budget).await {
         Ok(Published::Stored) => {
             budget.sufficed();
             Stored::InBothTiers { encoded, fence: load.token.to_bytes() }
@@ -322,7 +323,8 @@ async fn publish(
             cache.complain(&error);
             Stored::InMemoryOnly { encoded: Some(encoded) }
         }
-    }
+    };
+    (stored, value)
 }
 
 /// Hands out what is not stored.

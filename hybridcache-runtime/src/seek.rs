@@ -261,7 +261,7 @@ impl Errand {
             budget.spent_beside(&beside);
             asked?
         };
-        let read = match self.cache.interpret(&**remote, fill, entry, &[]) {
+        let read = match self.cache.interpret(&**remote, fill, entry, &[]).await {
             Interpreted::Read(read) => read,
             Interpreted::InDoubt(_) => self.cache.read(&**remote, fill, budget).await?,
         };

@@ -24,13 +24,15 @@ pub struct ValueType {
     codec: Option<Codec>,
 }
 
-type Encode = fn(&AnyValue, &mut Vec<u8>) -> Result<Kind, CodecError>;
+type Encode = fn(&AnyValue, usize, &mut Vec<u8>) -> Result<Kind, CodecError>;
 type Decode = fn(Kind, &[u8], Meta) -> Result<Arc<Entry>, CodecError>;
+type ComesBack = fn(&AnyValue, Kind, &[u8]) -> Result<bool, CodecError>;
 
 #[derive(Clone, Copy, Debug)]
 struct Codec {
     encode: Encode,
     decode: Decode,
+    comes_back: ComesBack,
 }
 
 impl ValueType {
@@ -52,9 +54,16 @@ impl ValueType {
         (self.seal)(value, meta)
     }
 
-    pub(crate) fn encode(&self, value: &AnyValue, bytes: &mut Vec<u8>) -> Result<Kind, CodecError> {
+    /// Appends the value to `bytes`, which become no longer than `limit`.
+    pub(crate) fn encode(&self, value: &AnyValue, limit: usize, bytes: &mut Vec<u8>) -> Result<Kind, CodecError> {
         let codec = self.codec.ok_or(CodecError::WrongKind)?;
-        (codec.encode)(value, bytes)
+        (codec.encode)(value, limit, bytes)
+    }
+
+    /// Whether what the value was encoded to is that value again.
+    pub(crate) fn comes_back(&self, value: &AnyValue, kind: Kind, bytes: &[u8]) -> Result<bool, CodecError> {
+        let codec = self.codec.ok_or(CodecError::WrongKind)?;
+        (codec.comes_back)(value, kind, bytes)
     }
 
     pub(crate) fn decode(&self, kind: Kind, bytes: &[u8], meta: Meta) -> Result<Arc<Entry>, CodecError> {
@@ -74,8 +83,11 @@ impl<V: Send + Sync + 'static> Typed<V> {
 impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Typed<V> {
     pub(crate) const SHARED: ValueType = ValueType {
         codec: Some(Codec {
-            encode: |value, bytes| codec::encode_value(typed::<V>(value)?, bytes),
+            encode: |value, limit, bytes| codec::encode_value_within(limit, typed::<V>(value)?, bytes),
             decode: |kind, bytes, meta| Ok(entry(codec::decode_value::<V>(kind, bytes)?, meta)),
+            comes_back: |value, kind, bytes| {
+                codec::is_same(typed::<V>(value)?, &codec::decode_value::<V>(kind, bytes)?)
+            },
         }),
         ..Self::MEMORY
     };
@@ -85,8 +97,11 @@ impl<U: Serialize + DeserializeOwned + Send + Sync + 'static> Typed<Option<U>> {
     /// Keeps the outer `Option` out of the payload, where `Some(None)` and `Some(())` would turn into `None`.
     pub(crate) const SHARED_OPTION: ValueType = ValueType {
         codec: Some(Codec {
-            encode: |value, bytes| codec::encode_option(typed::<Option<U>>(value)?, bytes),
+            encode: |value, limit, bytes| codec::encode_option_within(limit, typed::<Option<U>>(value)?, bytes),
             decode: |kind, bytes, meta| Ok(entry(codec::decode_option::<U>(kind, bytes)?, meta)),
+            comes_back: |value, kind, bytes| {
+                codec::is_same(typed::<Option<U>>(value)?, &codec::decode_option::<U>(kind, bytes)?)
+            },
         }),
         ..Self::MEMORY
     };

@@ -309,6 +309,11 @@ struct User<'a> {
     name: Cow<'a, str>,
 }
 
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Nested<T> {
+    level: Option<T>,
+}
+
 #[test]
 fn payloads() {
     for vector in vectors("payloads") {
@@ -323,6 +328,24 @@ fn payloads() {
             "None" => {
                 assert_eq!(encode_option(&None::<Option<u8>>, &mut ours).ok(), Some(kind));
                 assert_eq!(decode_option::<Option<u8>>(kind, &expected).ok(), Some(None));
+            }
+            "Nested { level: Some(None) }" => {
+                let nested = Nested { level: Some(None::<u8>) };
+                assert_eq!(encode_value(&nested, &mut ours).ok(), Some(kind));
+                assert_eq!(decode_value::<Nested<Option<u8>>>(kind, &expected).ok(), Some(nested));
+            }
+            "Deeper { level: Some(Some(None)) }" => {
+                let nested = Nested { level: Some(Some(None::<u8>)) };
+                assert_eq!(encode_value(&nested, &mut ours).ok(), Some(kind));
+                assert_eq!(decode_value::<Nested<Option<Option<u8>>>>(kind, &expected).ok(), Some(nested));
+            }
+            "(-2i128, 3u128)" => {
+                assert_eq!(encode_value(&(-2_i128, 3_u128), &mut ours).ok(), Some(kind));
+                assert_eq!(decode_value::<(i128, u128)>(kind, &expected).ok(), Some((-2, 3)));
+            }
+            "127.0.0.1" => {
+                assert_eq!(encode_value(&IpAddr::from(Ipv4Addr::LOCALHOST), &mut ours).ok(), Some(kind));
+                assert_eq!(decode_value::<IpAddr>(kind, &expected).ok(), Some(Ipv4Addr::LOCALHOST.into()));
             }
             _ => {
                 let user = User { id: 7, name: "Ada".into() };

@@ -11,9 +11,7 @@ use futures_util::future::join;
 
 use crate::cache::HybridCache;
 use crate::call_key::Key;
-use crate::codec::Kind;
 use crate::entry::Fence;
-use crate::envelope::{self, Header, MESSAGE_PACK, UNCOMPRESSED};
 use crate::error::Error;
 use crate::flight::Leader;
 use crate::journal::{Notice, Pending};
@@ -108,7 +106,7 @@ impl HybridCache {
 
     /// Stores a value as if it had just been loaded. Nobody waits for it: whoever calls meanwhile goes its own way, and what
     /// is found there is forgotten when this ends.
-    pub(crate) async fn put(&self, key: &Arc<Key>, plan: &Plan, value: Box<AnyValue>) -> Result<(), Error> {
+    pub(crate) async fn put(&self, key: &Arc<Key>, plan: &Plan, mut value: Box<AnyValue>) -> Result<(), Error> {
         let (local, counters) = (self.local(), &key.function.counters);
         count(&counters.invalidations);
         local.invalidate(key, Invalidation::Delete);
@@ -122,7 +120,9 @@ impl HybridCache {
         let (mut encoded, mut fence) = (None, None);
         if let Some(remote) = self.remote_for(&key.function, plan) {
             self.is_open_for(|| format!("put {key}"))?;
-            match self.put_remote(remote, &fill, &place, &*value).await? {
+            let put;
+            (put, value) = self.put_remote(remote, &fill, &place, value).await?;
+            match put {
                 Put::Stored(stored, bytes) => (encoded, fence) = (Some(bytes), Some(stored)),
                 Put::Unsent => {}
                 Put::Overtaken => return Ok(()),
@@ -146,8 +146,8 @@ impl HybridCache {
         remote: &Arc<dyn Remote>,
         fill: &Fill<'_>,
         place: &Leader,
-        value: &AnyValue,
-    ) -> Result<Put, Error> {
+        value: Box<AnyValue>,
+    ) -> Result<(Put, Box<AnyValue>), Error> {
         let Fill { key, origin, .. } = *fill;
         let (counters, action) = (&key.function.counters, || format!("put {key}"));
         let failed = |error: &RemoteError| {
@@ -162,50 +162,20 @@ impl HybridCache {
         settle(pending, seized, counters, &action())?;
         origin.seen.learn(&unknown, created.map_err(|error| failed(&error))?.into_iter().map(Some));
         if !place.is_attached() {
-            return Ok(Put::Overtaken);
+            return Ok((Put::Overtaken, value));
         }
         let load = Load { token: lease.token(), took: Duration::ZERO };
-        let Some(bytes) = self.encode(&**remote, fill, value, load) else { return Ok(Put::Unsent) };
+        let (bytes, value) = self.encode(&**remote, fill, value, load).await;
+        let Some(bytes) = bytes else { return Ok((Put::Unsent, value)) };
         let encoded = bytes.len();
-        let ttl = Duration::from_millis(fill.plan.lifetimes_of(value).ttl());
-        match lease.publish_at_leisure(bytes, ttl).await.map_err(|error| failed(&error))? {
-            Published::Stored => Ok(Put::Stored(load.token.to_bytes(), encoded)),
-            Published::Fenced => Ok(Put::Overtaken),
-            Published::Refused => Ok(Put::Refused),
-        }
-    }
-
-    /// The envelope of a value that was loaded just now. `None`: it stays in memory; that it is too large, or cannot be
-    /// encoded, was counted.
-    pub(crate) fn encode(&self, remote: &dyn Remote, fill: &Fill<'_>, value: &AnyValue, load: Load) -> Option<Vec<u8>> {
-        let now = remote.now()?;
-        let lifetimes = fill.plan.lifetimes_of(value);
-        let header = Header {
-            expired_by_hand: false,
-            codec: MESSAGE_PACK,
-            compression: UNCOMPRESSED,
-            kind: Kind::Value,
-            flags: 0,
-            cost_ms: u32::try_from(load.took.as_millis()).unwrap_or(u32::MAX),
-            fence: load.token.to_bytes(),
-            loaded_at: now.saturating_sub(load.took.as_millis() as u64),
-            fresh_until: now + lifetimes.fresh_for(),
-            expires_at: now + lifetimes.ttl(),
-            key: fill.key.fingerprint(),
-            stamps: fill.origin.seen.remote()?,
+        let ttl = Duration::from_millis(fill.plan.lifetimes_of(&*value).ttl());
+        let put = match lease.publish_at_leisure(bytes, ttl).await.map_err(|error| failed(&error))? {
+            Published::Stored => Put::Stored(load.token.to_bytes(), encoded),
+            Published::Fenced => Put::Overtaken,
+            Published::Refused => Put::Refused,
         };
-        let bytes = envelope::encode_with(&header, |bytes| fill.plan.value.encode(value, bytes)).ok();
-        let sendable = bytes.filter(|bytes| bytes.len() <= self.limits().value_limit);
-        if sendable.is_none() {
-            count(&fill.key.function.counters.unsendable);
-        }
-        sendable
+        Ok((put, value))
     }
-}
-
-/// Stamps that do not exist yet.
-async fn create(remote: &dyn Remote, unknown: &[StampName]) -> Result<Vec<u64>, RemoteError> {
-    if unknown.is_empty() { Ok(Vec::new()) } else { remote.create_stamps(unknown).await }
 }
 
 /// What was read from the shared tier while it was being told may be from before. That is forgotten last: when it has been

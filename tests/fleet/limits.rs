@@ -1,7 +1,13 @@
 //! Values that stay in memory: too large for Redis, or not to be turned into bytes.
 
-use hybridcache::{Memory, hybrid_cached};
-use serde::{Deserialize, Serialize, Serializer};
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread::{self, ThreadId};
+
+use hybridcache::{HybridCache, Memory, hybrid_cached};
+use hybridcache_test_support::RedisServer;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::database::Order;
 use crate::fleet::Fleet;
@@ -138,4 +144,83 @@ async fn what_memory_has_no_room_for_is_read_from_redis() {
     let stats = shop.cache.stats();
     assert_eq!(stats.loads, 100);
     assert!(stats.hits_redis >= 80, "{stats:?}");
+}
+
+/// How many numbers were written and read, and on which threads the later ones were.
+static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+static THREADS: Mutex<Option<HashSet<ThreadId>>> = Mutex::new(None);
+
+/// So many numbers.
+#[derive(Clone, Debug, PartialEq)]
+struct Numbers(usize);
+
+/// Numbers take three bytes each.
+impl Serialize for Numbers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((0..self.0).map(|nth| {
+            WRITTEN.fetch_add(1, SeqCst);
+            note_thread(nth);
+            1000_u16
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Numbers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Noted;
+        impl<'de> Deserialize<'de> for Noted {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                note_thread(usize::MAX);
+                u16::deserialize(deserializer).map(|_| Self)
+            }
+        }
+        Vec::<Noted>::deserialize(deserializer).map(|numbers| Self(numbers.len()))
+    }
+}
+
+/// Of the first ones nobody knows yet that they are many.
+fn note_thread(nth: usize) {
+    if nth > 30_000 {
+        THREADS.lock().unwrap().get_or_insert_default().insert(thread::current().id());
+    }
+}
+
+#[hybrid_cached(name = "numbers", ttl = 2h, key = "{count}", cache = cache)]
+async fn numbers(cache: &HybridCache, count: usize) -> Numbers {
+    Numbers(count)
+}
+
+/// On a runtime with one thread, which every task would have to wait for. One test, since what is counted is the process's.
+///
+/// Killed by: looking at the size of what is all written; encoding, or decoding, on the worker; trying a function's values
+/// again and again.
+#[test]
+fn large_values_are_encoded_and_decoded_aside_and_no_further_than_the_limit() {
+    let redis = RedisServer::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let cache = async || {
+            let builder = HybridCache::builder().namespace("numbers").redis(redis.url());
+            builder.value_limit(300_000).redis_budget(crate::fleet::GENEROUS).build().await.unwrap()
+        };
+        let first = cache().await;
+        assert_eq!(numbers(&first, 90_000).await, Numbers(90_000));
+        assert_eq!(numbers(&cache().await, 90_000).await, Numbers(90_000));
+        assert_eq!(redis.keys("*:e").len(), 1);
+        numbers_entry(&first, 90_000).put(Numbers(80_000)).await.unwrap();
+        assert_eq!(numbers(&cache().await, 90_000).await, Numbers(80_000));
+        let threads = THREADS.lock().unwrap().take().unwrap_or_default();
+        assert!(!threads.is_empty() && !threads.contains(&thread::current().id()), "{threads:?}");
+
+        let tried = cache().await;
+        WRITTEN.store(0, SeqCst);
+        for count in 1_000_000..1_000_020 {
+            assert_eq!(numbers(&tried, count).await, Numbers(count));
+        }
+        // The first one is begun twice, and four are enough to know.
+        let written = WRITTEN.load(SeqCst);
+        assert!((4 * 90_000..=4 * 100_000 + 22_000).contains(&written), "{written}");
+        assert_eq!((tried.stats().unsendable, tried.stats().loads), (20, 20));
+        assert_eq!(redis.keys("*:e").len(), 1);
+    });
 }

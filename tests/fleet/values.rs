@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hybridcache::hybrid_cached;
+use hybridcache::{HybridCache, hybrid_cached};
+use hybridcache_test_support::{RedisServer, log_of};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::fleet::{Fleet, item};
 use crate::shop::{Failure, Shop};
@@ -28,6 +30,38 @@ fn shapes() -> Vec<Shape> {
         Shape::Pair(0, None),
         Shape::Record { by: BTreeMap::new(), nested: Box::new(record.clone()) },
         record,
+    ]
+}
+
+/// What MessagePack alone cannot tell apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Profile {
+    nickname: Option<Option<String>>,
+    flag: Option<()>,
+    json: Option<serde_json::Value>,
+    host: Host,
+}
+
+/// serde takes the first variant that fits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Host {
+    Address(std::net::IpAddr),
+    Wide(i128),
+    Name(String),
+}
+
+fn profiles() -> Vec<Profile> {
+    let host = Host::Address("2001:db8::1".parse().unwrap());
+    vec![
+        Profile { nickname: None, flag: None, json: None, host: Host::Name("a".into()) },
+        Profile { nickname: Some(None), flag: Some(()), json: Some(serde_json::Value::Null), host },
+        Profile {
+            nickname: Some(Some("x".into())),
+            flag: None,
+            json: Some(json!([null])),
+            host: Host::Name("b".into()),
+        },
     ]
 }
 
@@ -72,6 +106,18 @@ impl Shop {
     async fn shape(&self, id: u64) -> Arc<Shape> {
         self.count(id).await;
         Arc::new(shapes()[id as usize].clone())
+    }
+
+    #[hybrid_cached(name = "profile", ttl = 2h, key = "{id}", skip(self), cache = self.cache)]
+    async fn profile(&self, id: u64) -> Profile {
+        self.count(id).await;
+        profiles()[id as usize].clone()
+    }
+
+    #[hybrid_cached(name = "host", ttl = 2h, key = "{id}", skip(self), cache = self.cache)]
+    async fn host(&self, id: u64) -> Host {
+        self.count(id).await;
+        if id == 0 { Host::Name("a".into()) } else { Host::Wide(i128::from(id)) }
     }
 
     #[hybrid_cached(name = "slice", ttl = 2h, key = "{id}", skip(self), cache = self.cache)]
@@ -165,4 +211,121 @@ async fn what_was_put() {
     first.shape_entry(0).put(Arc::new(Shape::Number(7))).await.unwrap();
     assert_eq!(*second.shape(0).await, Shape::Number(7));
     assert_eq!(second.cache.stats().loads, 0);
+}
+
+/// Killed by: MessagePack as it is, which has one nothing for all of these.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_inside_of_a_value() {
+    let fleet = Fleet::start();
+    for (id, profile) in profiles().into_iter().enumerate() {
+        crosses!(fleet, profile, profile_entry, id, profile.clone());
+    }
+}
+
+/// serde has no room for an `i128` in an untagged enum. Killed by: storing what was not read back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_whose_values_do_not_come_back_stays_out_of_redis() {
+    let fleet = Fleet::start();
+    let (first, second) = (fleet.shop().await, fleet.shop().await);
+    for _ in 0..2 {
+        for shop in [&first, &second] {
+            assert_eq!(shop.host(7).await, Host::Wide(7));
+            assert_eq!(shop.host_entry(7).get().await, Some(Host::Wide(7)));
+        }
+    }
+    assert!(!fleet.has_entry("host", 7));
+    // What it had there is not served beside what it has in memory.
+    assert_eq!(first.host(0).await, Host::Name("a".into()));
+    assert!(!fleet.has_entry("host", 0));
+    first.host_entry(7).put(Host::Wide(8)).await.unwrap();
+    assert_eq!(first.host(7).await, Host::Wide(8));
+    assert_eq!((fleet.database.loads(7).await, first.cache.stats().loads), (2, 2));
+    fleet.leaves_no_trace().await;
+}
+
+/// What is logged on this thread by `work` with a cache.
+fn log_with<F: Future>(redis: &RedisServer, work: impl FnOnce(HybridCache) -> F) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let builder = HybridCache::builder().namespace("values").redis(redis.url()).value_limit(100_000);
+    log_of(|| {
+        runtime.block_on(async { work(builder.build().await.unwrap()).await });
+    })
+}
+
+fn warnings(log: &str) -> Vec<&str> {
+    log.lines().filter(|line| line.starts_with("WARN")).collect()
+}
+
+#[hybrid_cached(name = "wide", ttl = 2h, key = "{id}", cache = cache)]
+async fn wide(cache: &HybridCache, id: u64) -> Host {
+    Host::Wide(i128::from(id))
+}
+
+#[hybrid_cached(name = "plain", ttl = 2h, key = "{id}", cache = cache)]
+async fn plain(cache: &HybridCache, id: u64) -> u64 {
+    id
+}
+
+#[hybrid_cached(name = "letters", ttl = 2h, key = "{id}", cache = cache)]
+async fn letters(cache: &HybridCache, id: u64) -> String {
+    "x".repeat(id as usize)
+}
+
+/// Killed by: no warning; one for each value.
+#[test]
+fn that_values_do_not_come_back_is_said_once() {
+    let redis = RedisServer::start();
+    let log = log_with(&redis, async |cache| {
+        for id in 0..5 {
+            wide(&cache, id).await;
+            wide_entry(&cache, id).put(Host::Wide(1)).await.unwrap();
+        }
+    });
+    let [warning] = warnings(&log)[..] else { panic!("{log}") };
+    for part in ["\"wide\"", "decoded", "tier = memory"] {
+        assert!(warning.contains(part), "{log}");
+    }
+}
+
+/// Killed by: a miss that nobody is told of; one that is told of each time.
+#[test]
+fn that_an_entry_cannot_be_read_is_said_once_a_minute() {
+    let redis = RedisServer::start();
+    let log = log_with(&redis, async |cache| {
+        for id in 0..5 {
+            plain(&cache, id).await;
+        }
+    });
+    assert_eq!(warnings(&log), [""; 0], "{log}");
+    for key in redis.keys("*:plain@*:e") {
+        redis.command(&[b"SET", key.as_bytes(), b"rubbish"]);
+    }
+    let log = log_with(&redis, async |cache| {
+        for id in 0..5 {
+            assert_eq!(plain(&cache, id).await, id);
+        }
+        assert_eq!(cache.stats().undecodable, 5);
+    });
+    let [warning] = warnings(&log)[..] else { panic!("{log}") };
+    for part in ["\"plain\"", "cannot be read", "not an entry of this cache"] {
+        assert!(warning.contains(part), "{log}");
+    }
+}
+
+/// Killed by: no warning; one for each value.
+#[test]
+fn that_values_are_too_large_is_said_once() {
+    let redis = RedisServer::start();
+    let log = log_with(&redis, async |cache| {
+        for id in 100_000..100_009 {
+            assert_eq!(letters(&cache, id).await.len() as u64, id);
+            letters_entry(&cache, id).put("y".repeat(200_000)).await.unwrap();
+        }
+        assert_eq!(cache.stats().unsendable, 18);
+    });
+    let [warning] = warnings(&log)[..] else { panic!("{log}") };
+    for part in ["\"letters\"", "value_limit", "100000"] {
+        assert!(warning.contains(part), "{log}");
+    }
+    assert!(redis.keys("*:e").is_empty());
 }

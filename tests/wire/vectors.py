@@ -384,10 +384,18 @@ def main():
         },
         "payloads": {
             "about": "Codec 1: exactly one MessagePack object, arrays and maps at most 100 deep. Structs are maps by field name, fields in any order. "
-                     "Of a function that returns an Option, the payload is what is in it (kind 1), or empty (kind 2).",
+                     "Three extensions: type 1, one byte n, stands for nothing (None, a unit) in n times Some; types 2 and 3, 16 bytes, big endian, for a "
+                     "signed and an unsigned integer of 128 bits. Types that have a form for people (IP addresses, UUIDs, dates) have that. Of a function that returns an Option, the payload is what is in it (kind 1), or empty (kind 2).",
             "vectors": [
                 {"description": "a struct", "kind": 1, "value": "User { id: 7, name: \"Ada\" }", "bytes": payload.hex()},
                 {"description": "Some(None) of an Option<Option<u8>>", "kind": 1, "value": "Some(None)", "bytes": msgpack.packb(None).hex()},
+                {"description": "a field of type Option<Option<u8>> with Some(None)", "kind": 1, "value": "Nested { level: Some(None) }",
+                 "bytes": msgpack.packb({"level": msgpack.ExtType(1, b"\x01")}).hex()},
+                {"description": "a field of type Option<Option<Option<u8>>> with Some(Some(None))", "kind": 1,
+                 "value": "Deeper { level: Some(Some(None)) }", "bytes": msgpack.packb({"level": msgpack.ExtType(1, b"\x02")}).hex()},
+                {"description": "integers of 128 bits", "kind": 1, "value": "(-2i128, 3u128)",
+                 "bytes": msgpack.packb([msgpack.ExtType(2, b"\xff" * 15 + b"\xfe"), msgpack.ExtType(3, b"\x00" * 15 + b"\x03")]).hex()},
+                {"description": "an IP address", "kind": 1, "value": "127.0.0.1", "bytes": msgpack.packb("127.0.0.1").hex()},
                 {"description": "None of an Option<Option<u8>>", "kind": 2, "value": "None", "bytes": ""},
             ],
         },

@@ -1,5 +1,9 @@
-use std::collections::{BTreeMap, HashMap};
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 use serde::{Deserialize, Deserializer};
@@ -248,6 +252,264 @@ fn every_marker_is_measured_right() {
     let all = [&b"\xdd\x00\x00\x00\x22"[..], &objects.concat()].concat();
     check_shape(&all).expect("all in one array");
     check_shape(b"\xdf\x00\x00\x00\x01\xda\x00\x01a\xde\x00\x01\x01\x02").expect("maps");
+}
+
+type Nested = Option<Option<Option<u8>>>;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Profile {
+    nickname: Option<Option<String>>,
+    flag: Option<()>,
+    json: Option<serde_json::Value>,
+    deep: Nested,
+    list: Vec<Nested>,
+    map: BTreeMap<String, Option<Option<u8>>>,
+}
+
+fn profiles() -> Vec<Profile> {
+    let levels: [Nested; 4] = [None, Some(None), Some(Some(None)), Some(Some(Some(1)))];
+    let profile = |level: Nested| Profile {
+        nickname: level.map(|inner| inner.map(|inner| format!("{inner:?}"))),
+        flag: level.map(drop),
+        json: level.map(|inner| inner.map_or(serde_json::Value::Null, |inner| serde_json::json!([inner, null]))),
+        deep: level,
+        list: levels.to_vec(),
+        map: [("a".into(), None), ("b".into(), Some(None)), ("c".into(), Some(Some(1)))].into(),
+    };
+    levels.into_iter().map(profile).collect()
+}
+
+/// Killed by: `Some` without a mark of its own; one mark for any depth.
+#[test]
+fn nothing_in_some_is_not_nothing() {
+    for profile in profiles() {
+        assert_eq!(decode_again(&profile), profile);
+    }
+    let many = (0..300).map(|_| ()).collect::<Vec<_>>();
+    assert_eq!(decode_again(&Some(many.clone())), Some(many));
+    assert_eq!(encoded(&Some(None::<u8>)), b"\xd4\x01\x01");
+    assert_eq!(encoded(&Some(Some(Some(())))), b"\xd4\x01\x03");
+    assert_eq!(encoded(&Some(vec![None::<u8>])), b"\x91\xc0");
+    for foreign in [&b"\xd4\x01\x00"[..], b"\xd4\x04\x01", b"\xd5\x01\x01\x01", b"\xc7\x01\x01\x01"] {
+        assert!(decoded::<Nested>(foreign).is_err(), "{foreign:x?}");
+    }
+    // No more levels than the type has.
+    assert!(decoded::<Nested>(b"\xd4\x01\x04").is_err());
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Untagged {
+    Address(IpAddr),
+    Wide(i128),
+    Level { level: Option<Option<u8>> },
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+enum Tagged {
+    Flat {
+        #[serde(flatten)]
+        profile: Profile,
+        address: Option<IpAddr>,
+    },
+    Empty,
+}
+
+/// serde keeps what it has to look at first in a form of its own. Killed by: a format that is not for people to read; nothing in
+/// `Some` that only an `Option` would find.
+#[test]
+fn what_serde_looks_at_first_comes_back() {
+    let v6: IpAddr = "2001:db8::1".parse().expect("an address");
+    for value in [
+        Untagged::Address(v6),
+        Untagged::Level { level: None },
+        Untagged::Level { level: Some(None) },
+        Untagged::Level { level: Some(Some(1)) },
+        Untagged::Text("x".into()),
+        Untagged::Bytes(vec![1, 2]),
+    ] {
+        assert_eq!(decode_again(&value), value);
+    }
+    for profile in profiles() {
+        let value = Tagged::Flat { profile, address: Some(v6) };
+        assert_eq!(decode_again(&value), value);
+    }
+    assert_eq!(decode_again(&Tagged::Empty), Tagged::Empty);
+    // serde has no room for it there.
+    assert!(decoded::<Untagged>(&encoded(&Untagged::Wide(5))).is_err());
+}
+
+/// Whether it comes back, as the engine asks.
+fn comes_back<T: Serialize + DeserializeOwned>(value: &T) -> bool {
+    decoded(&encoded(value)).and_then(|copy| is_same(value, &copy)).unwrap_or(false)
+}
+
+/// Killed by: comparing bytes only; leaving out what a value calls itself.
+#[test]
+fn a_value_that_comes_back_as_another_one_is_noticed() {
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Small(u8),
+        Large(u64),
+    }
+    assert!(comes_back(&Number::Small(5)));
+    assert!(comes_back(&Number::Large(300)));
+    assert!(!comes_back(&Number::Large(5)), "the same bytes");
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Letter {
+        Char(char),
+        Text(String),
+    }
+    assert!(comes_back(&Letter::Char('a')));
+    assert!(!comes_back(&Letter::Text("a".into())), "the same bytes");
+
+    #[derive(Serialize, Deserialize)]
+    struct Metres(u8);
+    #[derive(Serialize, Deserialize)]
+    struct Feet(u8);
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Length {
+        Metres(Metres),
+        Feet(Feet),
+    }
+    assert!(comes_back(&Length::Metres(Metres(1))));
+    assert!(!comes_back(&Length::Feet(Feet(1))), "the same bytes");
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Several {
+        List(Vec<u8>),
+        Pair((u8, u8)),
+    }
+    assert!(!comes_back(&Several::Pair((1, 2))), "the same bytes");
+    assert!(!comes_back(&Untagged::Wide(5)));
+
+    /// Is read as the number behind it.
+    #[derive(Serialize)]
+    struct Off(u64);
+    impl<'de> Deserialize<'de> for Off {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            u64::deserialize(deserializer).map(|number| Self(number + 1))
+        }
+    }
+    assert!(!comes_back(&Off(1)));
+    assert!(!comes_back(&HashMap::from([("a".to_owned(), Off(1))])));
+}
+
+/// No function stays out of Redis for these. Killed by: comparing the order of maps and sets; taking a value for changed that says
+/// something else each time.
+#[test]
+fn a_value_that_comes_back_is_not_taken_for_another_one() {
+    let words = || (0..500).map(|n| format!("word {n}"));
+    assert!(comes_back(&words().map(|word| (word, Some(None::<u8>))).collect::<HashMap<_, _>>()));
+    assert!(comes_back(&words().collect::<HashSet<_>>()));
+    assert!(comes_back(&vec![words().collect::<HashSet<_>>(); 3]));
+    assert!(comes_back(&[f64::NAN, -0.0, f64::INFINITY, f64::MIN_POSITIVE]));
+    assert!(comes_back(&(f32::NAN, 1_u8, -1_i8, i64::MIN, u64::MAX, i128::MIN, u128::MAX, 'x', true)));
+    assert!(comes_back(&(Duration::MAX, SystemTime::UNIX_EPOCH, "::1".parse::<IpAddr>().expect("an address"))));
+    assert!(comes_back(&serde_json::json!({"a": [1, -1, 1.5, null, "x", true, {}], "b": {"c": []}, "d": u64::MAX})));
+    assert!(comes_back(&(user(), nested(50), Some(()), Box::new(Arc::new(Some(Some(())))))));
+    for profile in profiles() {
+        assert!(comes_back(&profile));
+        assert!(comes_back(&Tagged::Flat { profile, address: None }));
+    }
+    for value in [Untagged::Level { level: Some(None) }, Untagged::Bytes(vec![1]), Untagged::Text("::".into())] {
+        assert!(comes_back(&value));
+    }
+
+    fn two() -> u8 {
+        2
+    }
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    #[allow(dead_code, reason = "only written and read")]
+    struct Attributes {
+        #[serde(rename = "type", alias = "kind")]
+        kind_of: String,
+        #[serde(skip)]
+        skipped: u8,
+        #[serde(skip_serializing, default = "two")]
+        not_written: u8,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        when_some: Option<u8>,
+        #[serde(default)]
+        with_default: Vec<u8>,
+        #[serde(serialize_with = "rounded")]
+        rounded: f64,
+        unit: (),
+        tuple: (u8, (), [Option<()>; 2]),
+    }
+    fn rounded<S: serde::Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(value.round())
+    }
+    let attributes = Attributes {
+        kind_of: "x".into(),
+        skipped: 1,
+        not_written: 3,
+        when_some: None,
+        with_default: vec![],
+        rounded: 1.6,
+        unit: (),
+        tuple: (1, (), [None, Some(())]),
+    };
+    assert!(comes_back(&attributes));
+
+    /// As an `Instant` that is written as its age.
+    #[derive(Deserialize)]
+    struct Counts(#[serde(skip)] Rc<Cell<u64>>);
+    impl Serialize for Counts {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.0.set(self.0.get() + 1);
+            (self.0.get(),).serialize(serializer)
+        }
+    }
+    let counts = Counts(Rc::default());
+    let copy = Counts(Rc::default());
+    encoded(&counts);
+    assert!(is_same(&counts, &copy).expect("encodes"), "nothing can be known of it");
+}
+
+/// Killed by: looking at the length when all is written.
+#[test]
+fn encoding_ends_at_the_limit() {
+    struct Many<'a>(&'a Cell<usize>);
+    impl Serialize for Many<'_> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq((0..10_000_000).map(|_| {
+                self.0.set(self.0.get() + 1);
+                300_u64
+            }))
+        }
+    }
+    let written = Cell::new(0);
+    let mut bytes = b"header".to_vec();
+    let limit = 3_000;
+    assert!(matches!(encode_value_within(limit, &Many(&written), &mut bytes), Err(CodecError::TooLarge)));
+    // Three bytes each.
+    assert!((990..=1000).contains(&written.get()), "{}", written.get());
+    assert!(bytes.len() <= limit + 8);
+    for text in [2_990, 2_991, 2_992] {
+        let mut bytes = b"header".to_vec();
+        let encoded = encode_value_within(limit, &"x".repeat(text), &mut bytes);
+        assert_eq!(encoded.is_ok(), text + 9 <= limit, "{text}");
+    }
+    assert!(matches!(encode_value_within(limit, &Blob(vec![0; 50_000]), &mut Vec::new()), Err(CodecError::TooLarge)));
+}
+
+/// Written as bytes.
+struct Blob(Vec<u8>);
+
+impl Serialize for Blob {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
 }
 
 /// Any, and more of those that open something.
