@@ -5,12 +5,13 @@
 //! smaller bound, and begins once more elsewhere; a function whose latest value was large begins there.
 
 use std::panic::resume_unwind;
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
 use crate::cache::HybridCache;
 use crate::codec::{CodecError, Kind};
-use crate::entry::Meta;
+use crate::entry::{Entry, Meta};
 use crate::envelope::{self, Header, MESSAGE_PACK, UNCOMPRESSED, Undecodable};
 use crate::function::Function;
 use crate::reading::Fill;
@@ -48,11 +49,7 @@ impl Opened {
     }
 
     /// Its value, in an entry.
-    pub(crate) async fn decode(
-        self,
-        plan: &Plan,
-        meta: Meta,
-    ) -> Result<std::sync::Arc<crate::entry::Entry>, CodecError> {
+    pub(crate) async fn decode(self, plan: &Plan, meta: Meta) -> Result<Arc<Entry>, CodecError> {
         let (value, is_large) = (plan.value, self.bytes.len() > SMALL);
         let Self { header, bytes } = self;
         let decode = move || value.decode(header.kind, &bytes[envelope::payload_at(&header)..], meta);
@@ -138,10 +135,11 @@ async fn encode(
 ) -> (Result<Vec<u8>, Unsendable>, Box<AnyValue>) {
     let proves = function.fit.asks_for_proof();
     let (mut encoded, mut value) = (Err(Unsendable::TooLarge), value);
-    if !function.fit.is_large() {
+    let may_be_large = limit > SMALL;
+    if !(may_be_large && function.fit.is_large()) {
         encoded = encode_within(limit.min(SMALL), header, value_type, &*value, proves);
     }
-    if limit > SMALL && matches!(encoded, Err(Unsendable::TooLarge)) {
+    if may_be_large && matches!(encoded, Err(Unsendable::TooLarge)) {
         let header = header.clone();
         let encode = move || (encode_within(limit, &header, value_type, &*value, proves), value);
         (encoded, value) = Box::pin(aside(encode)).await;
