@@ -9,9 +9,9 @@ use crate::clock::Millis;
 use crate::complaints::{Complaints, MINUTE};
 
 /// So many values in a row that are too large, and the function's next ones are taken to be so for a while.
-const ENOUGH: u32 = 4;
+const ENOUGH: u32 = 8;
 /// That while, in milliseconds.
-const PAUSE: u64 = 60_000;
+const PAUSE: u64 = 30_000;
 
 /// Of one function.
 #[derive(Debug)]
