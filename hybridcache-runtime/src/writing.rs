@@ -108,8 +108,13 @@ impl HybridCache {
     /// is found there is forgotten when this ends.
     pub(crate) async fn put(&self, key: &Arc<Key>, plan: &Plan, mut value: Box<AnyValue>) -> Result<(), Error> {
         let (local, counters) = (self.local(), &key.function.counters);
-        count(&counters.invalidations);
-        local.invalidate(key, Invalidation::Delete);
+        if key.function.fit.is_excluded() {
+            // From before it was known: other processes must not go on to read it.
+            self.invalidate(key, Invalidation::Delete).await?;
+        } else {
+            count(&counters.invalidations);
+            local.invalidate(key, Invalidation::Delete);
+        }
         let mut once_more = Finally::new(|| local.invalidate(key, Invalidation::Delete));
         let seen = self.seen(key, plan);
         let fill = Fill { key, plan, origin: self.origin(&seen) };
@@ -176,6 +181,11 @@ impl HybridCache {
         };
         Ok((put, value))
     }
+}
+
+/// Stamps that do not exist yet.
+async fn create(remote: &dyn Remote, unknown: &[StampName]) -> Result<Vec<u64>, RemoteError> {
+    if unknown.is_empty() { Ok(Vec::new()) } else { remote.create_stamps(unknown).await }
 }
 
 /// What was read from the shared tier while it was being told may be from before. That is forgotten last: when it has been

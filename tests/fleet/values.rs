@@ -234,12 +234,17 @@ async fn a_function_whose_values_do_not_come_back_stays_out_of_redis() {
         }
     }
     assert!(!fleet.has_entry("host", 7));
-    // What it had there is not served beside what it has in memory.
     assert_eq!(first.host(0).await, Host::Name("a".into()));
     assert!(!fleet.has_entry("host", 0));
-    first.host_entry(7).put(Host::Wide(8)).await.unwrap();
-    assert_eq!(first.host(7).await, Host::Wide(8));
     assert_eq!((fleet.database.loads(7).await, first.cache.stats().loads), (2, 2));
+    // What another process has there does not outlive a put.
+    let third = fleet.shop().await;
+    assert_eq!(third.host(0).await, Host::Name("a".into()));
+    assert!(fleet.has_entry("host", 0));
+    first.host_entry(0).put(Host::Wide(8)).await.unwrap();
+    assert_eq!(first.host(0).await, Host::Wide(8));
+    assert!(!fleet.has_entry("host", 0));
+    assert_eq!(third.host_entry(0).get().await, None);
     fleet.leaves_no_trace().await;
 }
 
