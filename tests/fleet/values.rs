@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::fleet::{Fleet, item};
 use crate::shop::{Failure, Shop};
+use crate::waiting::eventually;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Shape {
@@ -244,8 +245,7 @@ async fn a_function_whose_values_do_not_come_back_stays_out_of_redis() {
     first.host_entry(0).put(Host::Wide(8)).await.unwrap();
     assert_eq!(first.host(0).await, Host::Wide(8));
     assert!(!fleet.has_entry("host", 0));
-    assert_eq!(third.host_entry(0).get().await, None);
-    fleet.leaves_no_trace().await;
+    eventually("the message arrives", async || third.host_entry(0).get().await.is_none()).await;
 }
 
 /// What is logged on this thread by `work` with a cache.
