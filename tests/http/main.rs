@@ -20,6 +20,7 @@ mod site;
 mod spellings;
 mod stale;
 mod statuses;
+mod streams;
 mod tags;
 mod vary;
 mod world;

@@ -1,18 +1,24 @@
 //! Methods, and requests that mean another than they name.
 
+use crate::setups::Setup;
 use crate::site::{Site, configured, field, origin_headers, reply};
 
-/// Killed by: storing what is said to HEAD; a body in the answer to HEAD.
+/// Killed by: storing what is said to HEAD; a body in the answer to HEAD; a HEAD that fills nothing.
 #[tokio::test]
 async fn case_3_head_and_get() {
-    let site = Site::new(configured, async |_, nth: usize| format!("page {nth}")).await;
-    assert_eq!(site.ask("HEAD", "/").send().await.said(), (200, ""));
-    assert_eq!(site.get("/").await.said(), (200, "page 2"));
-    let head = site.ask("HEAD", "/").send().await;
-    assert_eq!((head.said(), head.header("content-length")), ((200, ""), Some("6")));
-    assert!(head.is_hit());
-    assert_eq!(site.get("/").await.said(), (200, "page 2"));
-    assert_eq!(site.calls.count(), 2);
+    for setup in Setup::all() {
+        let handler = async |request: axum::extract::Request, nth: usize| {
+            reply(200, &[("cache-control", "max-age=60")], format!("{} {nth}", request.method()))
+        };
+        let site = setup.site(|builder| builder, handler).await;
+        for is_hit in [false, true] {
+            let head = site.ask("HEAD", "/").send().await;
+            assert_eq!((head.said(), head.header("content-length")), ((200, ""), Some("5")), "{setup:?}");
+            assert_eq!(head.is_hit(), is_hit, "{setup:?}");
+            assert_eq!(site.get("/").await.said(), (200, "GET 1"), "{setup:?}");
+        }
+        assert_eq!(site.calls.count(), 1, "{setup:?}");
+    }
 }
 
 /// Killed by: answering POST from the store; not invalidating; invalidating before the handler has answered with success.

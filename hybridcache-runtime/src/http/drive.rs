@@ -14,16 +14,17 @@ use tower_service::Service;
 
 use super::body::CacheBody;
 use super::load::{Answered, Asking, Direct, Load, failed};
-use super::origin::{Exchange, Fetched};
+use super::origin::{Ask, Draft, Drafted, Exchange, Fetched};
 use super::record::{Held, Record, Variants};
 use super::rfc::freshen::contradicted_by_head;
 use super::rfc::reuse::{self, Reason};
 use super::rfc::status::Forward;
 use super::rfc::{CacheStatus, Reuse};
 use super::settings::StaleOn;
-use super::slot::Refused;
+use super::slot::{Begun, Refused};
 use super::visit::{Looked, Place, Visit};
 use crate::caller::{Duty, Settled, fly};
+use crate::flight::Leader;
 use crate::outcome::Outcome;
 use crate::remote::Invalidation;
 use crate::timers;
@@ -82,7 +83,10 @@ where
                 Looked::Load(place, stored) => match self.load(place, stored).await {
                     Ended::Answered(answered) => return answered,
                     Ended::Elsewhere(variants) => variants,
-                    Ended::Alone(place) => return self.pass(Some(place), None).await,
+                    Ended::Alone(place) => {
+                        let place = self.visit.storing(place);
+                        return self.pass(place, None).await;
+                    }
                 },
             };
             looked = self.visit.look(known);
@@ -217,12 +221,16 @@ where
         self.forward = self.why(&place, stored.as_ref());
         let begun = place.slot.begin();
         let reserved = place.slot.reserve(&begun);
-        let fetching = AssertUnwindSafe(exchange.fetch(&self.visit, stored.as_ref())).catch_unwind();
+        let fetching = AssertUnwindSafe(exchange.fetch(&self.visit, stored.as_ref(), Ask::AsAsked)).catch_unwind();
         let refused: Refused = Arc::new(Mutex::new(stored.as_ref().map(|held| held.entry.clone())));
         match within(timeout, fetching).await {
             None => Ok(self.failed(&refused, StaleOn::TIMEOUT).unwrap_or_else(|| self.late())),
             Some(Err(panic)) => Ok(self.failed(&refused, StaleOn::PANIC).unwrap_or_else(|| resume_unwind(panic))),
             Some(Ok(Fetched::Own(response) | Fetched::Torn(response))) => Ok(self.visit.own(response, self.forward)),
+            Some(Ok(Fetched::Streamed(response, draft))) => {
+                tokio::spawn(keep(self.visit.clone(), place, begun, reserved, draft));
+                Ok(self.visit.own(response, self.forward))
+            }
             Some(Ok(Fetched::Failed(answered))) => self.told(failed(&self.visit, answered, stored).0),
             Some(Ok(Fetched::Whole(page, kept, personal))) => {
                 let record = Record::Page(page.clone());
@@ -262,6 +270,15 @@ where
             None if place.variants.is_some() => Forward::VaryMiss,
             None => Forward::UriMiss,
         }
+    }
+}
+
+/// Stores in this process what is recorded on its way to its requester.
+async fn keep<B: Body<Data = Bytes>>(visit: Arc<Visit>, place: Place, begun: Begun, reserved: Leader, draft: Draft<B>) {
+    if let Drafted::Page(page, kept) = draft.record().await
+        && place.fits(&visit, &kept)
+    {
+        place.slot.keep(reserved, &begun, Record::Page(page));
     }
 }
 

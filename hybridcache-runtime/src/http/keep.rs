@@ -16,8 +16,70 @@ use super::settings::{Mode, Settings};
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// For its requester only.
-    Leave,
+    Leave(Why),
     Keep(Kept),
+}
+
+/// Why an answer is not stored. In the extensions of the answer until `Cache-Status` has said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The handler's policy or `no-store`.
+    NoStore,
+    Private,
+    NoCache,
+    SetCookie,
+    VaryAny,
+    Status,
+    /// The status is about this request.
+    Request,
+    NotAccepted,
+    /// Neither fresh nor to be confirmed.
+    NoFreshness,
+    /// The request said who asks.
+    Identified,
+    /// Longer than the limit.
+    Long,
+    /// It has no end that is waited for.
+    Live,
+    /// What was read is not what its length says.
+    Torn,
+    /// It is being recorded: whether it is stored is seen later.
+    Streamed,
+}
+
+impl Why {
+    /// As `Cache-Status` says it.
+    pub(super) fn detail(self) -> &'static str {
+        match self {
+            Self::NoStore => "no-store",
+            Self::Private => "private",
+            Self::NoCache => "no-cache",
+            Self::SetCookie => "set-cookie",
+            Self::VaryAny => "vary",
+            Self::Status => "status",
+            Self::Request => "request-status",
+            Self::NotAccepted => "not-accepted",
+            Self::NoFreshness => "no-freshness",
+            Self::Identified => "identified",
+            Self::Long => "body-limit",
+            Self::Live => "live",
+            Self::Torn => "truncated",
+            Self::Streamed => "streamed",
+        }
+    }
+
+    fn of(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Method | Refusal::Status => Self::Status,
+            Refusal::Request => Self::Request,
+            Refusal::RequestNoStore | Refusal::NoStore => Self::NoStore,
+            Refusal::Private => Self::Private,
+            Refusal::Authorization => Self::Identified,
+            Refusal::SetCookie => Self::SetCookie,
+            Refusal::VaryAny => Self::VaryAny,
+            Refusal::Useless => Self::NoFreshness,
+        }
+    }
 }
 
 /// On which terms it is kept.
@@ -41,18 +103,27 @@ pub(super) fn judge(
     times: (SystemTime, SystemTime),
 ) -> Verdict {
     let is_accepted = settings.accept_response.as_ref().is_none_or(|accept| accept(response));
-    if policy.no_store || store::concerns_its_request(response.status) || (!is_accepted && policy.ttl.is_none()) {
-        return Verdict::Leave;
+    if policy.no_store {
+        return Verdict::Leave(Why::NoStore);
+    }
+    if store::concerns_its_request(response.status) {
+        return Verdict::Leave(Why::Request);
+    }
+    if !is_accepted && policy.ttl.is_none() {
+        return Verdict::Leave(Why::NotAccepted);
     }
     let found = match settings.mode {
         Mode::Configured => configured(settings, response, &policy),
         Mode::OriginHeaders => match store::terms(request, response, &settings.rules, times.0, times.1) {
-            Storing::Yes(terms) => Some((terms, settings.ttl)),
+            Storing::Yes(terms) => Ok((terms, settings.ttl)),
             Storing::No(Refusal::Useless) if policy.ttl.is_some() => configured(settings, response, &policy),
-            Storing::No(_) => None,
+            Storing::No(refusal) => Err(Why::of(refusal)),
         },
     };
-    let Some((mut terms, ttl)) = found else { return Verdict::Leave };
+    let (mut terms, ttl) = match found {
+        Ok(found) => found,
+        Err(why) => return Verdict::Leave(why),
+    };
     let ttl = policy.ttl.unwrap_or(ttl);
     if policy.ttl.is_some() || policy.fresh_for.is_some() {
         let fresh_for = policy.fresh_for.or(policy.ttl).unwrap_or(terms.fresh_for).min(ttl);
@@ -64,16 +135,17 @@ pub(super) fn judge(
 }
 
 /// The three times, unless the answer says that it is not for others.
-fn configured(settings: &Settings, response: &response::Parts, policy: &CachePolicy) -> Option<(Terms, Duration)> {
+fn configured(settings: &Settings, response: &response::Parts, policy: &CachePolicy) -> Result<(Terms, Duration), Why> {
     let headers = &response.headers;
     // What is said to this cache does not make public what is said to all.
     let said = [ResponseDirectives::of(headers), Control::of(headers, &settings.rules).directives];
-    let is_refused =
-        |said: &ResponseDirectives| said.no_store || said.private != Scope::Nothing || said.no_cache != Scope::Nothing;
-    if headers.contains_key(SET_COOKIE) || said.iter().any(is_refused) {
-        return None;
+    if let Some(why) = said.iter().find_map(restriction) {
+        return Err(why);
     }
-    let Vary::On(fields) = vary::of(headers) else { return None };
+    if headers.contains_key(SET_COOKIE) {
+        return Err(Why::SetCookie);
+    }
+    let Vary::On(fields) = vary::of(headers) else { return Err(Why::VaryAny) };
     let (fresh_for, ttl) = match settings.negative {
         _ if policy.ttl.is_some() && can_be_kept(response.status) => (settings.fresh_for, settings.ttl),
         _ if response.status == StatusCode::OK => (settings.fresh_for, settings.ttl),
@@ -81,7 +153,7 @@ fn configured(settings: &Settings, response: &response::Parts, policy: &CachePol
             (settings.fresh_for, settings.ttl)
         }
         Some(negative) if response.status.as_u16() >= 400 => (negative, negative),
-        _ => return None,
+        _ => return Err(Why::Status),
     };
     let forbids_stale = said.iter().any(|said| said.must_revalidate || said.proxy_revalidate);
     let terms = Terms {
@@ -91,7 +163,16 @@ fn configured(settings: &Settings, response: &response::Parts, policy: &CachePol
         withheld: hop::names(headers),
         ..Terms::default()
     };
-    Some((with_times(terms, fresh_for, ttl, settings), ttl))
+    Ok((with_times(terms, fresh_for, ttl, settings), ttl))
+}
+
+fn restriction(said: &ResponseDirectives) -> Option<Why> {
+    match said {
+        _ if said.no_store => Some(Why::NoStore),
+        _ if said.private != Scope::Nothing => Some(Why::Private),
+        _ if said.no_cache != Scope::Nothing => Some(Why::NoCache),
+        _ => None,
+    }
 }
 
 /// A final answer that is whole and its own.

@@ -12,13 +12,14 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 
 use super::body::CacheBody;
-use super::origin::{Exchange, Fetched};
+use super::origin::{Ask, Drafted, Exchange, Fetched};
 use super::record::{ALONE, ALONE_AFTER_A_FAILURE, Held, Page, Record};
 use super::rfc::reuse;
 use super::rfc::store::concerns_its_request;
+use super::rfc::vary::{self, Vary};
 use super::settings::StaleOn;
 use super::settle::Settled;
-use super::slot::Refused;
+use super::slot::{Begun, Refused};
 use super::visit::{Place, Visit};
 use crate::stats::count;
 use crate::work::Loaded;
@@ -84,7 +85,7 @@ where
         let begun = place.slot.begin();
         let stored = visit.standing(&refused);
         // Nobody may be there to be told: the requester has gone, or has an answer already.
-        match exchange.fetch(&visit, stored.as_ref()).await {
+        match exchange.fetch(&visit, stored.as_ref(), Ask::Whole).await {
             Fetched::Whole(page, kept, personal) => match place.settle(&visit, &begun, &page, &kept).await {
                 Settled::Here => {
                     // There is one load of it.
@@ -99,14 +100,23 @@ where
                     place.announce(&visit, variants).await
                 }
             },
+            Fetched::Streamed(response, draft) => {
+                let _ = direct.send(Direct::Own(Ok(response)));
+                recorded(&visit, &place, &begun, draft.record().await).await
+            }
             Fetched::Own(response) if concerns_its_request(response.status()) => {
                 let _ = direct.send(Direct::Own(Ok(response)));
                 not_stored(Record::Again)
             }
             Fetched::Own(response) => {
                 let is_failure = response.status().is_server_error();
+                let millis = if is_failure { ALONE_AFTER_A_FAILURE } else { ALONE };
+                let vary = match vary::of(response.headers()) {
+                    Vary::On(fields) => fields,
+                    Vary::Any => Vec::new(),
+                };
                 let _ = direct.send(Direct::Own(Ok(response)));
-                Loaded::Value(Box::new(Record::Alone(if is_failure { ALONE_AFTER_A_FAILURE } else { ALONE })))
+                place.mark(&visit, &begun, &vary, millis).await
             }
             Fetched::Torn(response) => {
                 count(&place.slot.key.function.counters.load_errors);
@@ -123,6 +133,21 @@ where
                 }
                 not_stored(Record::Failed(stands_in))
             }
+        }
+    }
+}
+
+/// What a body leaves that was recorded on its way to its requester.
+async fn recorded(visit: &Visit, place: &Place, begun: &Begun, drafted: Drafted) -> Loaded {
+    match drafted {
+        Drafted::Page(page, kept) => match place.settle(visit, begun, &page, &kept).await {
+            Settled::Here => Loaded::Value(Box::new(Record::Page(page))),
+            Settled::Apart(variants) => place.announce(visit, variants).await,
+        },
+        Drafted::Unfinished(kept) => place.mark(visit, begun, &kept.terms.vary, ALONE).await,
+        Drafted::Torn => {
+            count(&place.slot.key.function.counters.load_errors);
+            not_stored(Record::Failed(None))
         }
     }
 }

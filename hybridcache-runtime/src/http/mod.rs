@@ -102,6 +102,7 @@ mod outcome;
 mod policy;
 mod public;
 mod record;
+mod recording;
 mod rfc;
 mod service;
 mod settings;

@@ -6,17 +6,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
-use http::header::{AGE, CONTENT_LENGTH, COOKIE};
-use http::{Extensions, HeaderMap, Request, Response, StatusCode, response};
+use bytes::Bytes;
+use http::header::{AGE, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, TRAILER, TRANSFER_ENCODING};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, response};
 use http_body::{Body, Frame};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::body::CacheBody;
-use super::keep::{self, Kept, Verdict};
+use super::keep::{self, Kept, Verdict, Why};
 use super::policy::CachePolicy;
 use super::public::each_uri;
 use super::record::{Held, Page};
+use super::recording::{Piece, Recorded, Recording};
 use super::rfc::freshen::{self, Freshened};
 use super::rfc::{self, conditional};
 use super::settings::Settings;
@@ -34,12 +37,50 @@ pub(super) struct Exchange<S, B> {
 pub(super) enum Fetched<B: Body, E> {
     /// It may be kept; with its body, which came whole, and the fields that its requester alone gets.
     Whole(Arc<Page>, Kept, HeaderMap),
+    /// For its requester, as the handler makes it; to be recorded meanwhile.
+    Streamed(Response<CacheBody<B>>, Draft<B>),
     /// For its requester only; it comes as the handler makes it.
     Own(Response<CacheBody<B>>),
     /// Its body did not come whole. For its requester only.
     Torn(Response<CacheBody<B>>),
     /// A failure for which something stale may stand in.
     Failed(Result<Response<CacheBody<B>>, E>),
+}
+
+/// What the handler is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// For the whole, which others may wait for.
+    Whole,
+    /// For what its requester asks, whose conditions the handler evaluates; the whole may come of it.
+    AsAsked,
+}
+
+/// A page whose body is yet to be recorded.
+pub(super) struct Draft<B: Body> {
+    head: response::Parts,
+    pub(super) kept: Kept,
+    got: SystemTime,
+    recording: Recording<B>,
+}
+
+/// How that ended.
+pub(super) enum Drafted {
+    Page(Arc<Page>, Kept),
+    /// Too long, or for too long.
+    Unfinished(Kept),
+    Torn,
+}
+
+impl<B: Body<Data = Bytes>> Draft<B> {
+    pub(super) async fn record(self) -> Drafted {
+        let Self { head, kept, got, recording } = self;
+        match recording.run().await {
+            Recorded::Whole(data) => Drafted::Page(Arc::new(new_page(&head, join(&data), &kept, got)), kept),
+            Recorded::Unfinished => Drafted::Unfinished(kept),
+            Recorded::Torn => Drafted::Torn,
+        }
+    }
 }
 
 /// When what was asked, and when the head came.
@@ -74,14 +115,15 @@ impl<S, B> Exchange<S, B> {
         forward(service, request).await
     }
 
-    /// Asks for the whole answer, or whether `stored` is still what it would be.
-    pub(super) async fn fetch<B2>(self, visit: &Visit, stored: Option<&Held>) -> Fetched<B2, S::Error>
+    /// Asks for the whole answer, or whether `stored` is still what it would be. What comes of it is what the requester asked for.
+    pub(super) async fn fetch<B2>(self, visit: &Visit, stored: Option<&Held>, ask: Ask) -> Fetched<B2, S::Error>
     where
         S: Service<Request<B>, Response = Response<B2>>,
         B2: Body<Data = Bytes>,
     {
+        let by = visit.settings.timeout.map(|timeout| Instant::now() + timeout - timeout / 8);
         let (mut service, mut request) = self.request(visit);
-        let confirms = prepare(request.headers_mut(), stored);
+        let confirms = prepare(&mut request, stored, ask);
         let asked = SystemTime::now();
         let (mut head, body) = match service.call(request).await {
             Ok(response) => response.into_parts(),
@@ -95,17 +137,45 @@ impl<S, B> Exchange<S, B> {
             return Fetched::Failed(Ok(Response::from_parts(head, CacheBody::origin(body))));
         }
         let policy = head.extensions.remove::<CachePolicy>().unwrap_or_default();
-        let (verdict, length) =
-            (keep::judge(&visit.settings, &visit.request, &head, policy, times), length(&head, &body));
-        match (verdict, length) {
-            (Verdict::Keep(kept), Some(length))
-                if length <= visit.settings.body_limit && visit.may_share(kept.public, kept.authorized) =>
-            {
-                whole(head, body, length, kept, times.1).await
+        let kept = match keep::judge(&visit.settings, &visit.request, &head, policy, times) {
+            Verdict::Keep(kept) if visit.may_share(kept.public, kept.authorized) => kept,
+            Verdict::Keep(_) => return own(visit, head, body, Why::Identified),
+            Verdict::Leave(why) => return own(visit, head, body, why),
+        };
+        let limit = visit.settings.body_limit;
+        match Length::of(&head, &body) {
+            Length::Known(length) if length <= limit => whole(visit, head, body, length, kept, times.1).await,
+            Length::Unknown if is_live(&head) => own(visit, head, body, Why::Live),
+            Length::Unknown if body.size_hint().lower() <= limit => {
+                streamed(visit, head, Recording::new(body, limit, by), kept, times.1)
             }
-            _ => Fetched::Own(Response::from_parts(head, CacheBody::origin(body))),
+            Length::Known(_) | Length::Unknown => own(visit, head, body, Why::Long),
+            Length::Contradicted => own(visit, head, body, Why::Torn),
         }
     }
+}
+
+/// What is not stored, as its requester asked for it.
+fn own<B: Body<Data = Bytes>, E>(visit: &Visit, head: response::Parts, body: B, why: Why) -> Fetched<B, E> {
+    let length = Length::of(&head, &body).known();
+    let mut response = visit.tailored(Response::from_parts(head, CacheBody::origin(body)), length);
+    response.extensions_mut().insert(why);
+    Fetched::Own(response)
+}
+
+/// What is handed through, and recorded.
+fn streamed<B: Body<Data = Bytes>, E>(
+    visit: &Visit,
+    head: response::Parts,
+    (recording, pieces): (Recording<B>, UnboundedReceiver<Piece<B>>),
+    kept: Kept,
+    got: SystemTime,
+) -> Fetched<B, E> {
+    let (mut recorded, ()) = Response::new(()).into_parts();
+    (recorded.status, recorded.headers) = (head.status, head.headers.clone());
+    let mut response = visit.tailored(Response::from_parts(head, CacheBody::followed(pieces)), None);
+    response.extensions_mut().insert(Why::Streamed);
+    Fetched::Streamed(response, Draft { head: recorded, kept, got, recording })
 }
 
 /// Asks as the client does.
@@ -118,14 +188,16 @@ where
 }
 
 /// Whether the request asks for a confirmation.
-fn prepare(headers: &mut HeaderMap, stored: Option<&Held>) -> bool {
-    match stored {
-        Some(held) => conditional::revalidate(&held.page.head, headers),
-        None => {
-            conditional::unconditional(headers);
-            false
-        }
+fn prepare<B>(request: &mut Request<B>, stored: Option<&Held>, ask: Ask) -> bool {
+    // A HEAD asks for the head of what a GET would bring.
+    *request.method_mut() = Method::GET;
+    let headers = request.headers_mut();
+    match (stored, ask) {
+        (Some(held), _) => return conditional::revalidate(&held.page.head, headers),
+        (None, Ask::Whole) => conditional::unconditional(headers),
+        (None, Ask::AsAsked) => {}
     }
+    false
 }
 
 /// The stored page under the head that a 304 gives it.
@@ -153,59 +225,93 @@ fn confirmed<B: Body<Data = Bytes>, E>(
             let page = new_page(&parts, page.body.clone(), &kept, times.1);
             Fetched::Whole(Arc::new(page), kept, HeaderMap::new())
         }
-        Verdict::Leave => {
+        Verdict::Leave(_) => {
             let head = rfc::Stored { headers: parts.headers, got: times.1, ..page.head.clone() };
             Fetched::Own(visit.untold(&Page { head, body: page.body.clone(), ..**page }, times.1))
         }
     }
 }
 
-/// How long the body will be, where that is known.
-fn length<B: Body>(head: &response::Parts, body: &B) -> Option<u64> {
-    let said = head.headers.get(CONTENT_LENGTH).map(|value| value.to_str().ok()?.parse::<u64>().ok());
-    match (body.size_hint().exact(), said) {
-        (Some(exact), None) => Some(exact),
-        (Some(exact), Some(said)) => (said == Some(exact)).then_some(exact),
-        (None, said) => said?,
+/// How long a body will be.
+enum Length {
+    Known(u64),
+    Unknown,
+    /// It is said, and not what the body has, or no number.
+    Contradicted,
+}
+
+impl Length {
+    fn of<B: Body>(head: &response::Parts, body: &B) -> Self {
+        let said = head.headers.get(CONTENT_LENGTH).map(|value| value.to_str().ok()?.parse::<u64>().ok());
+        match (body.size_hint().exact(), said) {
+            (Some(exact), None) => Self::Known(exact),
+            (Some(exact), Some(Some(said))) if said == exact => Self::Known(exact),
+            (None, Some(Some(said))) => Self::Known(said),
+            (None, None) => Self::Unknown,
+            (_, Some(_)) => Self::Contradicted,
+        }
     }
+
+    fn known(self) -> Option<u64> {
+        match self {
+            Self::Known(length) => Some(length),
+            Self::Unknown | Self::Contradicted => None,
+        }
+    }
+}
+
+/// Whether the body is made of events, as they happen: it has no end that is worth waiting for.
+fn is_live(head: &response::Parts) -> bool {
+    const LIVE: [&[u8]; 2] = [b"text/event-stream", b"multipart/x-mixed-replace"];
+    let kind = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    LIVE.iter().any(|live| kind.get(..live.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(live)))
 }
 
 /// Reads a body of known length.
 async fn whole<B: Body<Data = Bytes>, E>(
+    visit: &Visit,
     head: response::Parts,
     body: B,
     length: u64,
     kept: Kept,
     got: SystemTime,
 ) -> Fetched<B, E> {
-    let (mut body, mut frames, mut read) = (Box::pin(body), VecDeque::new(), 0_u64);
-    let error = loop {
+    let (mut body, mut frames, mut read) = (Box::pin(body), VecDeque::<Frame<Bytes>>::new(), 0_u64);
+    let (error, rest) = loop {
         match next(body.as_mut()).await {
             None if read == length => {
-                let page = new_page(&head, join(frames, read), &kept, got);
+                let data: Vec<_> = frames.into_iter().filter_map(|frame| frame.into_data().ok()).collect();
+                let page = new_page(&head, join(&data), &kept, got);
                 let personal = withheld(&head.headers, &kept);
                 return Fetched::Whole(Arc::new(page), kept, personal);
             }
-            None => break None,
-            Some(Err(error)) => break Some(error),
+            None => break (None, None),
+            Some(Err(error)) => break (Some(error), None),
             Some(Ok(frame)) => {
                 read += frame.data_ref().map_or(0, |data| data.len() as u64);
                 let is_strange = frame.is_trailers() || read > length;
                 frames.push_back(frame);
                 if is_strange {
                     // Longer than it said, or with something behind it that would be lost.
-                    return Fetched::Torn(Response::from_parts(head, CacheBody::replayed(frames, None, Some(body))));
+                    break (None, Some(body));
                 }
             }
         }
     };
-    Fetched::Torn(Response::from_parts(head, CacheBody::replayed(frames, error, None)))
+    let mut response = Response::from_parts(head, CacheBody::replayed(frames, error, rest));
+    if visit.wants.head {
+        *response.body_mut() = CacheBody::stored(Bytes::new());
+    }
+    response.extensions_mut().insert(Why::Torn);
+    Fetched::Torn(response)
 }
 
 /// What is not stored, because it concerns one connection or is not for others (`private="field"`).
 fn withheld(headers: &HeaderMap, kept: &Kept) -> HeaderMap {
     let mut personal = HeaderMap::new();
-    for name in &kept.terms.withheld {
+    // The layer frames what it answers by its length.
+    let is_framing = |name: &&HeaderName| [TRANSFER_ENCODING, TRAILER].contains(*name);
+    for name in kept.terms.withheld.iter().filter(|name| !is_framing(name)) {
         personal.remove(name);
         for value in headers.get_all(name) {
             personal.append(name, value.clone());
@@ -214,15 +320,13 @@ fn withheld(headers: &HeaderMap, kept: &Kept) -> HeaderMap {
     personal
 }
 
-async fn next<B: Body>(mut body: Pin<&mut B>) -> Option<Result<Frame<B::Data>, B::Error>> {
+pub(super) async fn next<B: Body>(mut body: Pin<&mut B>) -> Option<Result<Frame<B::Data>, B::Error>> {
     poll_fn(|context| body.as_mut().poll_frame(context)).await
 }
 
 /// A copy: what is kept for hours must not hold on to the buffer that it was read into.
-fn join(frames: VecDeque<Frame<Bytes>>, length: u64) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(usize::try_from(length).unwrap_or_default());
-    frames.into_iter().filter_map(|frame| frame.into_data().ok()).for_each(|data| bytes.extend_from_slice(&data));
-    bytes.freeze()
+fn join(data: &[Bytes]) -> Bytes {
+    data.concat().into()
 }
 
 fn new_page(head: &response::Parts, body: Bytes, kept: &Kept, got: SystemTime) -> Page {

@@ -66,8 +66,9 @@ const MARKED: Millis = 60_000;
 const VARIANTS: Millis = 24 * 60 * 60 * 1000;
 
 impl Variants {
-    pub(super) fn new(fields: Vec<HeaderName>, tags: Vec<String>, page: &Page) -> Self {
-        Self { id: fastrand::u64(..), fields, tags, ttl: VARIANTS.max(page.ttl.saturating_mul(2)) }
+    /// `ttl`: that of the first of them.
+    pub(super) fn new(fields: Vec<HeaderName>, tags: Vec<String>, ttl: Millis) -> Self {
+        Self { id: fastrand::u64(..), fields, tags, ttl: VARIANTS.max(ttl.saturating_mul(2)) }
     }
 }
 

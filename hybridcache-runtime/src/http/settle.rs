@@ -9,6 +9,7 @@ use super::record::{Page, Record, Variants};
 use super::slot::Begun;
 use super::tags::group_tag;
 use super::visit::{Place, Visit};
+use crate::clock::Millis;
 use crate::work::Loaded;
 
 /// How many tags the answers of one key may have together. Beyond, each new one counts alone.
@@ -34,7 +35,7 @@ impl Place {
         let fields = sorted(fields_here.iter().chain(&kept.terms.vary).cloned());
         let new: Vec<_> = tags.iter().filter(|tag| !tags_here.contains(tag)).cloned().collect();
         let tags = if tags_here.len() + new.len() > MANY_TAGS { tags } else { [tags_here, &new].concat() };
-        let variants = Arc::new(Variants::new(fields, tags, page));
+        let variants = Arc::new(Variants::new(fields, tags, page.ttl));
         let place = visit.place(Some(variants.clone()));
         let record = Record::Page(page.clone());
         if has_new_tags {
@@ -43,6 +44,19 @@ impl Place {
             place.slot.publish(begun, record).await;
         }
         Settled::Apart(variants)
+    }
+
+    /// Leaves a mark that nobody is to wait here. Only for requests that agree in `vary`: another form of the page may well be stored.
+    pub(super) async fn mark(&self, visit: &Visit, begun: &Begun, vary: &[HeaderName], millis: Millis) -> Loaded {
+        let record = Record::Alone(millis);
+        let (fields_here, tags_here) = self.known();
+        if vary.iter().all(|field| fields_here.contains(field)) {
+            return Loaded::Value(Box::new(record));
+        }
+        let fields = sorted(fields_here.iter().chain(vary).cloned());
+        let variants = Arc::new(Variants::new(fields, tags_here.to_vec(), 0));
+        visit.place(Some(variants.clone())).slot.publish(begun, record).await;
+        self.announce(visit, variants).await
     }
 
     /// Whether a page may stand here.

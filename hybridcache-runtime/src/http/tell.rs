@@ -3,11 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::AGE;
+use http::header::{AGE, TRANSFER_ENCODING};
 use http::{Response, StatusCode};
 use http_body::Body;
 
 use super::body::CacheBody;
+use super::keep::Why;
 use super::outcome::CacheOutcome;
 use super::record::{Held, Page};
 use super::rfc::CacheStatus;
@@ -58,9 +59,32 @@ impl Visit {
         mut response: Response<CacheBody<B>>,
         forward: Forward,
     ) -> Response<CacheBody<B>> {
-        let status = CacheStatus { forward: Some(forward), ..CacheStatus::default() };
+        let detail = response.extensions_mut().remove::<Why>().map(|why| why.detail().to_owned());
+        let status = CacheStatus { forward: Some(forward), detail, ..CacheStatus::default() };
         tell(&self.settings, &mut response, CacheOutcome { status, age: None, stale: false });
         response
+    }
+
+    /// An answer that is not stored, as the request asked for it: the handler was asked without its conditions, and by GET. `length`
+    /// is that of the body, where it is known.
+    pub(super) fn tailored<B: Body<Data = Bytes>>(
+        &self,
+        response: Response<CacheBody<B>>,
+        length: Option<u64>,
+    ) -> Response<CacheBody<B>> {
+        let (mut head, body) = response.into_parts();
+        let reply = reply::own(&self.request, head.status, head.headers.clone(), length);
+        if reply.part == Part::Whole {
+            return Response::from_parts(head, body);
+        }
+        (head.status, head.headers) = (reply.status, reply.headers);
+        // The layer frames what it answers by its length.
+        head.headers.remove(TRANSFER_ENCODING);
+        let body = match reply.part {
+            Part::Range(range) => body.sliced(&range),
+            Part::Whole | Part::Nothing => CacheBody::stored(Bytes::new()),
+        };
+        Response::from_parts(head, body)
     }
 
     /// The layer's own; `forward`: the handler was asked.

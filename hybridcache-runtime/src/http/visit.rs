@@ -12,7 +12,7 @@ use super::public::Public;
 use super::record::{Held, Page, Record, Variants};
 use super::rfc::reuse::{self, Reason};
 use super::rfc::status::Forward;
-use super::rfc::{Asked, Reuse, Wants, request as requests, vary};
+use super::rfc::{Asked, Reuse, Wants, conditional, range, request as requests, vary};
 use super::settings::{Mode, Private, Settings};
 use super::slot::{self, Refused, Slot, variant_key};
 use super::tags::path_tag;
@@ -169,7 +169,8 @@ impl Visit {
             }
             Reuse::StaleWhileRevalidate => Looked::Refresh(held, place()),
             Reuse::OnlyIfCached => Looked::OnlyIfCached,
-            // What a HEAD says fills nothing.
+            Reuse::Revalidate(_) if self.is_to_go_as_it_is() => Looked::Pass(None, None),
+            // It may have been changed: that is all that a HEAD is to tell.
             Reuse::Revalidate(_) if self.wants.head => Looked::Head(place(), held),
             Reuse::Revalidate(_) if self.wants.no_store => Looked::Pass(None, None),
             Reuse::Revalidate(_) if self.secrets.any() => Looked::Pass(self.storing(place()), Some(held)),
@@ -178,10 +179,9 @@ impl Visit {
     }
 
     fn missing(&self, place: Place) -> Looked {
-        let is_partial = self.request.headers.contains_key(RANGE);
         if self.wants.only_if_cached {
             Looked::OnlyIfCached
-        } else if self.wants.head || self.wants.no_store || is_partial {
+        } else if self.wants.no_store || self.is_to_go_as_it_is() {
             Looked::Pass(None, None)
         } else if self.secrets.any() {
             Looked::Pass(self.storing(place), None)
@@ -190,13 +190,23 @@ impl Visit {
         }
     }
 
+    /// Whether it asks for what the layer cannot make of the whole: a range far behind, or a precondition that only the handler
+    /// can evaluate.
+    fn is_to_go_as_it_is(&self) -> bool {
+        let headers = &self.request.headers;
+        !range::is_near(headers, self.settings.body_limit) || conditional::is_for_the_origin(headers)
+    }
+
     fn is_stale(&self, entry: &Entry) -> bool {
         self.cache.state(entry, self.cache.clock().now()) == State::Stale
     }
 
     /// Where what the handler says to this request may be stored, if it may.
-    fn storing(&self, place: Place) -> Option<Place> {
-        let is_whole = !self.wants.head && !self.wants.no_store && !self.request.headers.contains_key(RANGE);
+    pub(super) fn storing(&self, place: Place) -> Option<Place> {
+        let is_whole = !self.wants.head
+            && !self.wants.no_store
+            && !self.request.headers.contains_key(RANGE)
+            && !conditional::is_for_the_origin(&self.request.headers);
         is_whole.then_some(place)
     }
 

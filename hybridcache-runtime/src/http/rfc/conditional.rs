@@ -1,6 +1,6 @@
 //! Conditional requests: ours to the origin, and the client's to us.
 
-use http::{HeaderMap, HeaderName, header, request};
+use http::{HeaderMap, HeaderName, StatusCode, header, request};
 
 use super::stored::Stored;
 use super::{date, etag};
@@ -37,33 +37,36 @@ pub(crate) fn unconditional(headers: &mut HeaderMap) {
 
 /// Whether the client already has what is stored, so that 304 says it all: `If-None-Match` (weak comparison, `*`), else
 /// `If-Modified-Since`. Only where the stored answer is a success.
-pub(crate) fn not_modified(request: &request::Parts, stored: &Stored) -> bool {
-    if !stored.status.is_success() {
+pub(crate) fn not_modified(request: &request::Parts, status: StatusCode, headers: &HeaderMap) -> bool {
+    if !status.is_success() {
         return false;
     }
     if request.headers.contains_key(header::IF_NONE_MATCH) {
-        return none_match_fails(&request.headers, stored);
+        return none_match_fails(&request.headers, headers);
     }
     let since = date::of(&request.headers, &header::IF_MODIFIED_SINCE);
-    since.is_some_and(|since| modified(stored).is_some_and(|modified| modified <= since))
+    since.is_some_and(|since| modified(headers).is_some_and(|modified| modified <= since))
 }
 
-fn none_match_fails(request: &HeaderMap, stored: &Stored) -> bool {
-    let ours = stored.headers.get(header::ETAG).map(|tag| tag.as_bytes());
+fn none_match_fails(request: &HeaderMap, stored: &HeaderMap) -> bool {
+    let ours = stored.get(header::ETAG).map(|tag| tag.as_bytes());
     etag::listed(request, &header::IF_NONE_MATCH)
         .any(|tag| tag == b"*" || ours.is_some_and(|ours| etag::same_weak(tag, ours)))
 }
 
 /// `Last-Modified`; where there is none, it cannot have been modified later than it was sent.
-fn modified(stored: &Stored) -> Option<std::time::SystemTime> {
-    date::of(&stored.headers, &header::LAST_MODIFIED).or_else(|| date::of(&stored.headers, &header::DATE))
+fn modified(stored: &HeaderMap) -> Option<std::time::SystemTime> {
+    date::of(stored, &header::LAST_MODIFIED).or_else(|| date::of(stored, &header::DATE))
+}
+
+/// Whether a request has preconditions that only the origin can evaluate (`If-Match`, `If-Unmodified-Since`).
+pub(crate) fn is_for_the_origin(request: &HeaderMap) -> bool {
+    request.contains_key(header::IF_MATCH) || request.contains_key(header::IF_UNMODIFIED_SINCE)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime};
-
-    use http::StatusCode;
 
     use super::super::sample::{self, Lines, headers};
     use super::super::store::Terms;
@@ -135,7 +138,7 @@ mod tests {
         ];
         for (stored, lines, expected) in cases {
             let request = sample::request("GET", "/", lines);
-            assert_eq!(not_modified(&request, stored), *expected, "{lines:?} {stored:?}");
+            assert_eq!(not_modified(&request, stored.status, &stored.headers), *expected, "{lines:?} {stored:?}");
         }
     }
 }

@@ -65,8 +65,16 @@ fn confirms(stored: &Stored, not_modified: &HeaderMap) -> bool {
 
 /// The stored fields with those of the 304 in their place, but for those that describe the body that we have (RFC 9111, 3.2).
 fn merged(stored: &HeaderMap, not_modified: &HeaderMap, got: SystemTime) -> HeaderMap {
-    const OF_THE_BODY: [&str; 6] =
-        ["content-length", "content-encoding", "content-range", "content-md5", "content-digest", "etag"];
+    const OF_THE_BODY: [&str; 8] = [
+        "content-length",
+        "content-encoding",
+        "content-range",
+        "content-md5",
+        "content-digest",
+        "repr-digest",
+        "digest",
+        "etag",
+    ];
     let hop = hop::names(not_modified);
     let mut headers = stored.clone();
     headers.insert(header::DATE, date::value(got));

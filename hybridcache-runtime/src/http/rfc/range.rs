@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 
-use super::stored::Stored;
 use super::{date, etag};
 
 /// What a `Range` field asks of a body.
@@ -20,23 +19,33 @@ pub(crate) enum Ranged {
 }
 
 /// Reads `Range` and `If-Range` of a GET. `length` is that of the stored body.
-pub(crate) fn wanted(request: &HeaderMap, stored: &Stored, length: u64) -> Ranged {
-    let mut lines = request.get_all(header::RANGE).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else { return Ranged::Whole };
-    if !if_range_holds(request, stored) {
-        return Ranged::Whole;
+pub(crate) fn wanted(request: &HeaderMap, stored: &HeaderMap, length: u64) -> Ranged {
+    match asked(request) {
+        Some(asked) if if_range_holds(request, stored) => asked.within(length),
+        _ => Ranged::Whole,
     }
-    parse(line.as_bytes()).map_or(Ranged::Whole, |asked| asked.within(length))
+}
+
+/// Whether the range can be cut out of the whole answer without reading more than `limit` bytes for nothing: one range, and it begins
+/// within them. No range can.
+pub(crate) fn is_near(request: &HeaderMap, limit: u64) -> bool {
+    !request.contains_key(header::RANGE) || matches!(asked(request), Some(Asked::Between(first, _)) if first <= limit)
+}
+
+fn asked(request: &HeaderMap) -> Option<Asked> {
+    let mut lines = request.get_all(header::RANGE).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return None };
+    parse(line.as_bytes())
 }
 
 /// `If-Range`: a strong tag, or a date that is exactly `Last-Modified` and strong itself, that is, at least a second before `Date`.
-fn if_range_holds(request: &HeaderMap, stored: &Stored) -> bool {
+fn if_range_holds(request: &HeaderMap, stored: &HeaderMap) -> bool {
     let Some(validator) = request.get(header::IF_RANGE) else { return true };
-    if stored.headers.get(header::ETAG).is_some_and(|tag| etag::same_strong(tag.as_bytes(), validator.as_bytes())) {
+    if stored.get(header::ETAG).is_some_and(|tag| etag::same_strong(tag.as_bytes(), validator.as_bytes())) {
         return true;
     }
-    let modified = date::of(&stored.headers, &header::LAST_MODIFIED);
-    let sent = date::of(&stored.headers, &header::DATE);
+    let modified = date::of(stored, &header::LAST_MODIFIED);
+    let sent = date::of(stored, &header::DATE);
     let strong =
         modified.zip(sent).is_some_and(|(modified, sent)| date::between(modified, sent) >= Duration::from_secs(1));
     strong && date::of(request, &header::IF_RANGE) == modified
@@ -92,6 +101,7 @@ mod tests {
 
     use super::super::sample::{Lines, headers};
     use super::super::store::Terms;
+    use super::super::stored::Stored;
     use super::*;
 
     const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
@@ -100,7 +110,7 @@ mod tests {
     fn check(request: Lines<'_>, response: Lines<'_>, length: u64, expected: &Ranged) {
         let got = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let stored = Stored::from_parts(StatusCode::OK, headers(response), Terms::default(), got);
-        assert_eq!(wanted(&headers(request), &stored, length), *expected, "{request:?} {response:?}");
+        assert_eq!(wanted(&headers(request), &stored.headers, length), *expected, "{request:?} {response:?}");
     }
 
     #[test]
@@ -149,6 +159,23 @@ mod tests {
         ] {
             let expected = if holds { Ranged::Part(0..2) } else { Ranged::Whole };
             check(&[("range", "bytes=0-1"), ("if-range", validator)], response, 10, &expected);
+        }
+    }
+
+    #[test]
+    fn ranges_that_begin_within_the_limit_are_near() {
+        for (lines, expected) in [
+            (&[][..], true),
+            (&["bytes=0-"], true),
+            (&["bytes=10-20"], true),
+            (&["bytes=11-20"], false),
+            (&["bytes=-5"], false),
+            (&["bytes=0-1,3-4"], false),
+            (&["lines=0-1"], false),
+            (&["bytes=0-1", "bytes=0-1"], false),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| ("range", *line)).collect();
+            assert_eq!(is_near(&headers(&lines), 10), expected, "{lines:?}");
         }
     }
 }

@@ -32,28 +32,48 @@ pub(crate) struct Reply {
 /// for HEAD. Sets `Age`; `Content-Length` is that of what goes out. `length` is that of the stored body.
 ///
 /// An answer that was revalidated or loaded just now for this request is answered the same way: the client's preconditions are
-/// evaluated here and nowhere else.
+/// evaluated here and in [`own`], and nowhere else.
 pub(crate) fn answer(request: &request::Parts, stored: &Stored, length: u64, now: SystemTime) -> Reply {
     let mut headers = stored.headers.clone();
     headers.insert(header::AGE, age::value(stored.age(now)));
-    if conditional::not_modified(request, stored) {
+    of(request, stored.status, headers, Some(length))
+}
+
+/// Answers a request whose conditions were taken out on its way to the origin with what the origin said, which is not stored.
+/// `length` is that of the body, where it is known.
+pub(crate) fn own(request: &request::Parts, status: StatusCode, headers: HeaderMap, length: Option<u64>) -> Reply {
+    // Its `Date` is the time of this very answer, and tells nothing of when it was modified.
+    let by_date = !request.headers.contains_key(header::IF_NONE_MATCH) && !headers.contains_key(header::LAST_MODIFIED);
+    if by_date && request.headers.contains_key(header::IF_MODIFIED_SINCE) {
+        return ranged(request, status, headers, length);
+    }
+    of(request, status, headers, length)
+}
+
+fn of(request: &request::Parts, status: StatusCode, headers: HeaderMap, length: Option<u64>) -> Reply {
+    if conditional::not_modified(request, status, &headers) {
         return unmodified(headers);
     }
-    let ranged = match (&request.method, stored.status) {
-        (&Method::GET, StatusCode::OK) => range::wanted(&request.headers, stored, length),
-        _ => Ranged::Whole,
+    ranged(request, status, headers, length)
+}
+
+fn ranged(request: &request::Parts, status: StatusCode, headers: HeaderMap, length: Option<u64>) -> Reply {
+    let ranged = match (&request.method, status, length) {
+        (&Method::GET, StatusCode::OK, Some(length)) => (range::wanted(&request.headers, &headers, length), length),
+        _ => (Ranged::Whole, 0),
     };
     match ranged {
-        Ranged::Whole => whole(request, stored.status, headers, length),
-        Ranged::Part(range) => partial(headers, range, length),
-        Ranged::Unsatisfiable => unsatisfiable(headers, length),
+        (Ranged::Whole, _) => whole(request, status, headers, length),
+        (Ranged::Part(range), length) => partial(headers, range, length),
+        (Ranged::Unsatisfiable, length) => unsatisfiable(headers, length),
     }
 }
 
-fn whole(request: &request::Parts, status: StatusCode, mut headers: HeaderMap, length: u64) -> Reply {
-    match status {
-        StatusCode::NO_CONTENT => headers.remove(header::CONTENT_LENGTH),
-        _ => headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length)),
+fn whole(request: &request::Parts, status: StatusCode, mut headers: HeaderMap, length: Option<u64>) -> Reply {
+    match (status, length) {
+        (StatusCode::NO_CONTENT, _) => headers.remove(header::CONTENT_LENGTH),
+        (_, Some(length)) => headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length)),
+        (_, None) => None,
     };
     let part = if request.method == Method::HEAD { Part::Nothing } else { Part::Whole };
     Reply { status, headers, part }
@@ -66,6 +86,7 @@ fn unmodified(mut headers: HeaderMap) -> Reply {
 }
 
 fn partial(mut headers: HeaderMap, range: Range<u64>, length: u64) -> Reply {
+    remove_digests(&mut headers);
     insert_text(&mut headers, header::CONTENT_RANGE, format!("bytes {}-{}/{length}", range.start, range.end - 1));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
     Reply { status: StatusCode::PARTIAL_CONTENT, headers, part: Part::Range(range) }
@@ -88,6 +109,14 @@ fn remove_content(headers: &mut HeaderMap) {
     ] {
         headers.remove(name);
     }
+    remove_digests(headers);
+}
+
+/// Those of the whole body: what goes out is another.
+fn remove_digests(headers: &mut HeaderMap) {
+    for name in ["content-digest", "repr-digest", "content-md5", "digest"] {
+        headers.remove(name);
+    }
 }
 
 fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: String) {
@@ -105,7 +134,16 @@ mod tests {
     use super::*;
 
     fn reply(method: &str, lines: Lines<'_>, status: u16) -> Reply {
-        let kept = [("etag", "\"a\""), ("content-type", "text/plain"), ("content-length", "9"), ("x", "y")];
+        let kept = [
+            ("etag", "\"a\""),
+            ("content-type", "text/plain"),
+            ("content-length", "9"),
+            ("x", "y"),
+            ("content-digest", "sha-256=:AA==:"),
+            ("repr-digest", "sha-256=:AA==:"),
+            ("content-md5", "AA=="),
+            ("digest", "md5=AA=="),
+        ];
         let terms = Terms { initial_age: Duration::from_millis(30_900), ..Terms::default() };
         let status = StatusCode::from_u16(status).unwrap();
         let stored = Stored::from_parts(status, sample::headers(&kept), terms, SystemTime::UNIX_EPOCH);
@@ -141,6 +179,10 @@ mod tests {
             assert_eq!(reply.headers["etag"], "\"a\"");
             let describes = !matches!(status, 304 | 416);
             assert_eq!(reply.headers.contains_key(header::CONTENT_TYPE), describes, "{method} {lines:?}");
+            for digest in ["content-digest", "repr-digest", "content-md5", "digest"] {
+                let is_whole = describes && status != 206;
+                assert_eq!(reply.headers.contains_key(digest), is_whole, "{method} {lines:?} {digest}");
+            }
         }
         assert_eq!(reply("GET", &[range], 200).headers["content-range"], "bytes 2-4/10");
         assert_eq!(reply("GET", &[beyond], 200).headers["content-range"], "bytes */10");

@@ -77,7 +77,8 @@ pub(crate) fn terms(
     asked: SystemTime,
     got: SystemTime,
 ) -> Storing {
-    if request.method != Method::GET {
+    // A HEAD is loaded by GET.
+    if !matches!(request.method, Method::GET | Method::HEAD) {
         return Storing::No(Refusal::Method);
     }
     if RequestDirectives::of(&request.headers).no_store {
