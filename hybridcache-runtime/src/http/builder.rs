@@ -99,7 +99,7 @@ impl Builder {
 
     /// Under [`Mode::Configured`]: keeps errors, 400 to 599, for this long; they are not stored by default.
     ///
-    /// A status about its own request or client is never stored, in both modes: 400, 406 to 408, 411 to 417, 421, 422, 425, 426,
+    /// A status about its own request or client is never stored, in both modes: 400, 406 to 408, 411 to 413, 415 to 417, 421, 422, 425, 426,
     /// 428, 429, 431, 451, 511. It does not replace a stored page either, and requests that waited for it ask the handler again,
     /// one for all.
     pub fn negative(mut self, ttl: Duration) -> Self {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::origin::next;
 
 /// How long a body may take. Others wait for the page meanwhile.
-const LONGEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// What the requester gets.
 pub(super) enum Piece<B: Body> {

@@ -157,11 +157,12 @@ fn is_whole(status: StatusCode) -> bool {
 
 /// Whether a status is about the request that got it, or its client, rather than about the resource: a malformed or too large field,
 /// a rate limit, a negotiation or a condition that failed. It is never stored, for these answers one client causes and others would
-/// get; RFC 6585 forbids it for 428, 429, 431 and 511. 403, 404 and 410 are about the resource.
+/// get; RFC 6585 forbids it for 428, 429, 431 and 511. 403, 404 and 410
+/// are about the resource, and 414 about its URI.
 pub(crate) fn concerns_its_request(status: StatusCode) -> bool {
     matches!(
         status.as_u16(),
-        400 | 406..=408 | 411..=417 | 421 | 422 | 425 | 426 | 428 | 429 | 431 | 451 | 511
+        400 | 406..=408 | 411..=413 | 415..=417 | 421 | 422 | 425 | 426 | 428 | 429 | 431 | 451 | 511
     )
 }
 
@@ -250,10 +251,10 @@ mod tests {
     #[test]
     fn statuses() {
         let fresh = ("cache-control", "max-age=60");
-        for status in [200, 203, 204, 299, 302, 401, 403, 404, 405, 410, 500, 503, 599] {
+        for status in [200, 203, 204, 299, 302, 401, 403, 404, 405, 410, 414, 500, 503, 599] {
             assert_eq!(refused(&[], status, &[fresh]), None, "{status}");
         }
-        for status in [400, 406, 414, 416, 428, 429, 431, 451, 511] {
+        for status in [400, 406, 413, 416, 428, 429, 431, 451, 511] {
             assert_eq!(refused(&[], status, &[fresh]), Some(Refusal::Request), "{status}");
         }
         for status in [100, 206, 304] {
