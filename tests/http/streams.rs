@@ -228,7 +228,8 @@ async fn a_streamed_body_is_stored_for_who_asks_beside_others() {
 /// Killed by: leaving out one of the reasons.
 #[tokio::test]
 async fn cache_status_says_why_nothing_is_stored() {
-    let cases: [(&str, u16, &[(&str, &str)]); 8] = [
+    type Case = (&'static str, u16, &'static [(&'static str, &'static str)]);
+    let cases: [Case; 8] = [
         ("no-store", 200, &[("cache-control", "no-store")]),
         ("private", 200, &[("cache-control", "max-age=60, private")]),
         ("set-cookie", 200, &[FRESH, ("set-cookie", "a=b")]),

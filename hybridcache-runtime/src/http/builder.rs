@@ -156,8 +156,9 @@ impl Builder {
         self
     }
 
-    /// The largest body that is stored, in bytes; 1 MiB by default. Longer ones, and those whose length is not known
-    /// beforehand, go through as they come.
+    /// The largest body that is stored, in bytes; 1 MiB by default. Longer ones go through as they come. One whose length is not
+    /// known beforehand goes through as well, and is recorded up to this limit: it is stored if it ends within it, and within ten
+    /// seconds and the layer's `timeout`.
     pub fn body_limit(mut self, bytes: u64) -> Self {
         self.settings.body_limit = bytes;
         self
@@ -171,7 +172,8 @@ impl Builder {
         self
     }
 
-    /// Adds the field `Cache-Status` (RFC 9211) to every response, under this name of the cache.
+    /// Adds the field `Cache-Status` (RFC 9211) to every response, under this name of the cache. Its `detail` says why an answer is
+    /// not stored: `private`, `set-cookie`, `body-limit`, ..
     pub fn cache_status(mut self, name: impl Into<String>) -> Self {
         self.settings.cache_status = Some(name.into());
         self

@@ -274,7 +274,13 @@ where
 }
 
 /// Stores in this process what is recorded on its way to its requester.
-async fn keep<B: Body<Data = Bytes>>(visit: Arc<Visit>, place: Place, begun: Begun, reserved: Leader, draft: Draft<B>) {
+async fn keep<B: Body<Data = Bytes>>(
+    visit: Arc<Visit>,
+    place: Place,
+    begun: Begun,
+    reserved: Leader,
+    draft: Box<Draft<B>>,
+) {
     if let Drafted::Page(page, kept) = draft.record().await
         && place.fits(&visit, &kept)
     {

@@ -56,11 +56,15 @@
 //! | `Cache-Control` of requests | is not looked at | `no-cache`, `max-age`, `only-if-cached`, .. |
 //!
 //! In both modes: GET and HEAD without a body; not those with cookies or `Authorization`, unless they are in the key (see
-//! [`Private`]), nor such as mean another method or path than they name (`X-HTTP-Method-Override`, `X-Original-URL`). Bodies whose
-//! length is known beforehand and at most `body_limit`; all others go through as they come, and so do upgrades and event
-//! streams. What ends early is not stored. Answers differ by what `Vary` names, and by `Accept-Encoding` where they are
-//! encoded. `If-None-Match`, `If-Modified-Since` and `Range` are answered from the store; a handler whose answer is to be stored
-//! does not see them, but may see the layer's own condition, for a stale answer that can be confirmed.
+//! [`Private`]), nor such as mean another method or path than they name (`X-HTTP-Method-Override`, `X-Original-URL`). Bodies of at
+//! most `body_limit` bytes; longer ones go through as they come, and so do upgrades and event streams. A body of unknown length goes
+//! through and is recorded up to that limit. What ends early is not stored, nor is a status about one request (400, 429, ..:
+//! [`Builder::negative`]). Answers differ by what `Vary` names, and by `Accept-Encoding` where they are encoded. The handler sees the
+//! part of the query that is in the key.
+//!
+//! `If-None-Match`, `If-Modified-Since` and `Range` are evaluated by the layer, on what is stored and on what is its requester's alone; a
+//! handler whose answer may be stored does not see them, but may see the layer's own condition, for a stale answer that can be
+//! confirmed. A HEAD on a key that is not stored loads the page by GET.
 //!
 //! POST, PUT, DELETE and the like reach the handler, and invalidate the path when they succeed, before their client hears
 //! of it.

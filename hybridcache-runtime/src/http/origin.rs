@@ -38,7 +38,7 @@ pub(super) enum Fetched<B: Body, E> {
     /// It may be kept; with its body, which came whole, and the fields that its requester alone gets.
     Whole(Arc<Page>, Kept, HeaderMap),
     /// For its requester, as the handler makes it; to be recorded meanwhile.
-    Streamed(Response<CacheBody<B>>, Draft<B>),
+    Streamed(Response<CacheBody<B>>, Box<Draft<B>>),
     /// For its requester only; it comes as the handler makes it.
     Own(Response<CacheBody<B>>),
     /// Its body did not come whole. For its requester only.
@@ -175,7 +175,7 @@ fn streamed<B: Body<Data = Bytes>, E>(
     (recorded.status, recorded.headers) = (head.status, head.headers.clone());
     let mut response = visit.tailored(Response::from_parts(head, CacheBody::followed(pieces)), None);
     response.extensions_mut().insert(Why::Streamed);
-    Fetched::Streamed(response, Draft { head: recorded, kept, got, recording })
+    Fetched::Streamed(response, Box::new(Draft { head: recorded, kept, got, recording }))
 }
 
 /// Asks as the client does.
