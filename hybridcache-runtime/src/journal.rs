@@ -1,7 +1,8 @@
 //! What this process has invalidated and the shared tier may not know, or may have forgotten.
 //!
 //! An invalidation is noted *before* it is sent. Until it is acknowledged it is pending, and has to be sent again. One
-//! that was acknowledged is kept for a minute: a failover to a replica can undo it.
+//! that was acknowledged is kept for a minute: a failover to a replica can undo it. (A cut cannot: it is sent once more only to
+//! a server that may lack it.)
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError};

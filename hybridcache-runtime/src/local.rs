@@ -109,12 +109,14 @@ impl Listener for Local {
         self.stamps.void(stamp);
     }
 
-    fn resubscribed(&self) {
+    fn resubscribed(&self, kept: bool) {
+        // What an earlier server had lost must still be sent once more.
+        let kept = kept && self.gap().is_none();
         self.stamps.forget_all();
         self.trust.begin_epoch();
         // What has begun before may have missed an invalidation, too: it is not for those who call from now on.
         self.flights.detach_all();
-        if self.journal.is_empty() {
+        if kept || self.journal.is_empty() {
             self.mended(self.trust.epoch());
             self.breaker.nudge();
         } else {

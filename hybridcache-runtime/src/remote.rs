@@ -117,7 +117,10 @@ pub(crate) trait Listener: Send + Sync + 'static {
     fn restamped(&self, stamp: u64, origin: u64);
     /// The stream of messages began anew: what was sent meanwhile is lost. Called before anybody can use the new
     /// connection.
-    fn resubscribed(&self);
+    ///
+    /// `kept`: whatever the tier had acknowledged it still has, as the same servers answer that answered before. (Else a
+    /// replica that lagged may have taken over, or an older copy of the data was loaded.)
+    fn resubscribed(&self, kept: bool);
     /// Every message that was sent before this moment has arrived.
     fn proven(&self, until: Instant);
     /// No message can arrive any more: who waits for one must look for itself.

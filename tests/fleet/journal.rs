@@ -323,6 +323,31 @@ async fn what_was_acknowledged_is_not_repeated_without_a_gap() {
     }
 }
 
+/// The work of a cut does not grow with what was invalidated in the minute before. Killed by: repeating it to a server that has
+/// acknowledged it and kept it; not repeating it to one that may have lost it, also where a cut comes before that was done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_is_repeated_only_to_a_server_that_may_have_lost_it() {
+    let fleet = Fleet::start();
+    let (network, shop) = shop_behind(&fleet).await;
+    for id in 1..=INVALIDATED {
+        shop.item_entry(id).invalidate().await.unwrap();
+    }
+    let repeated = Commands::during(&fleet.redis, async {
+        Gap::Cut.happen(&fleet, &network, &shop).await;
+        is_closed(&shop).await;
+    })
+    .await;
+    assert_eq!(repeated.of("evalsha") + repeated.of("eval"), 0, "{repeated:?}");
+    // The server counts from its start.
+    Gap::Restart.happen(&fleet, &network, &shop).await;
+    is_closed(&shop).await;
+    let repeated = Commands::so_far(&fleet.redis);
+    assert!(repeated.of("evalsha") + repeated.of("eval") >= INVALIDATED, "{repeated:?}");
+}
+
+/// More than are sent at a time.
+const INVALIDATED: u64 = 300;
+
 /// One for each key, however often. Killed by: a count that forgets what is renewed, or what is acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pending_ones_are_counted_by_key() {

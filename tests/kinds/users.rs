@@ -7,7 +7,7 @@ use crate::waiting::within;
 
 /// What the README gives to operators.
 const PERMISSIONS: &str = "~hc2:* &hc2:* +get +getrange +mget +set +setrange +append +rename +del +unlink +exists \
-     +pexpire +pttl +publish +subscribe +eval +evalsha +script|load +time +ping";
+     +pexpire +pttl +publish +subscribe +eval +evalsha +script|load +time +ping +info";
 
 fn permit(server: &RedisServer, rules: &str) {
     let words: Vec<&[u8]> = rules.split_whitespace().map(str::as_bytes).collect();

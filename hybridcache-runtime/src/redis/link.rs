@@ -130,6 +130,17 @@ impl Link {
         Ok(Sample::new(shown, asked, answered))
     }
 
+    /// Names the history of what the server has: a master takes another name when it starts, and when it takes another one's
+    /// place. `None` where the server does not say, or is no master.
+    pub(crate) async fn history(&self) -> Option<String> {
+        let mut info = cmd("INFO");
+        info.arg("replication");
+        let text: String = redis::from_redis_value(self.call(&info).await.ok()?).ok()?;
+        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let id = value("master_replid").filter(|id| !id.is_empty())?;
+        (value("role") == Some("master")).then(|| id.to_owned())
+    }
+
     /// Sends a heartbeat. It counts when it comes back as a message, not when it is answered: an answer that is late says
     /// nothing yet. A refusal (no permission, another node's slot) will not change.
     pub(crate) async fn beat(&self) {

@@ -183,6 +183,17 @@ impl Links {
         answers
     }
 
+    /// Names the history of what all servers have, where each of them can be asked: see [`Link::history`].
+    pub(crate) async fn history(&self) -> Option<Vec<String>> {
+        if !self.is_complete {
+            return None;
+        }
+        let asked = join_all(self.usable().map(|link| link.history())).await;
+        let mut histories = asked.into_iter().collect::<Option<Vec<_>>>()?;
+        histories.sort_unstable();
+        Some(histories)
+    }
+
     /// Whether anybody answers.
     pub(crate) async fn ping(&self) -> Result<(), RemoteError> {
         let ping = cmd("PING");

@@ -134,7 +134,7 @@ mod tests {
         fn woken(&self, _: u64, _: Wake) {}
         fn invalidated(&self, _: u64, _: Invalidation, _: u64) {}
         fn restamped(&self, _: u64, _: u64) {}
-        fn resubscribed(&self) {}
+        fn resubscribed(&self, _: bool) {}
         fn proven(&self, _: Instant) {}
         fn disconnected(&self) {}
     }

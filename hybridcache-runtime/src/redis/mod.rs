@@ -97,6 +97,7 @@ impl RedisTier {
             attempted: watch::Sender::default(),
             retargeted: Notify::new(),
             unreleased: Unreleased::default(),
+            history: Mutex::default(),
         });
         let supervisor = background.runtime().spawn(supervise(uplink.clone())).abort_handle();
         let tier = Arc::new(Self { uplink, supervisor, background, leases: Leases::default() });

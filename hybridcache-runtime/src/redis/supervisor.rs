@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::pin::pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -44,6 +44,8 @@ pub(crate) struct Uplink {
     /// There is another target.
     pub(crate) retargeted: Notify,
     pub(crate) unreleased: Unreleased,
+    /// Of the servers that the last links led to.
+    pub(crate) history: Mutex<Option<Vec<String>>>,
 }
 
 /// An attempt to connect.
@@ -80,11 +82,20 @@ impl Uplink {
         self.sample_time(&links).await.map_err(|error| error.to_string())?;
         // The older links may still be good, if not right: nobody may read by them what the new epoch would trust.
         self.set_state(State::Disconnected("connecting anew".to_owned()));
-        self.purpose.listener.resubscribed();
+        let kept = self.keeps_history(links.history().await);
+        self.purpose.listener.resubscribed(kept);
         if links.is_complete() {
             self.purpose.listener.proven(links.began);
         }
         Ok(Arc::new(links))
+    }
+
+    /// What was acknowledged on the last links is still there: the servers are the same, and none has restarted.
+    fn keeps_history(&self, now: Option<Vec<String>>) -> bool {
+        let mut last = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = now.is_some() && *last == now;
+        *last = now;
+        kept
     }
 
     /// Gives callers the links as long as they are good. Returns why they no longer are.

@@ -42,6 +42,8 @@ struct Process {
 #[derive(Default)]
 struct Events {
     told: Mutex<Vec<Event>>,
+    /// Of each connection, whether what was acknowledged before is there still.
+    kept: Mutex<Vec<bool>>,
     /// Not among the events: it comes each second.
     proven: Mutex<Vec<Instant>>,
 }
@@ -65,7 +67,8 @@ impl Listener for Events {
         self.push(Event::Restamped(stamp, origin));
     }
 
-    fn resubscribed(&self) {
+    fn resubscribed(&self, kept: bool) {
+        self.kept.lock().unwrap().push(kept);
         self.push(Event::Resubscribed);
     }
 

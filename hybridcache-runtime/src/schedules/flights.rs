@@ -42,7 +42,7 @@ fn after_a_message_nothing_older_is_stored_and_no_older_flight_is_joined() {
 /// What was sent between the two subscriptions is lost. Killed by: `resubscribed` leaving flights that can be joined.
 #[test]
 fn after_a_gap_nothing_older_is_trusted_and_no_older_flight_is_joined() {
-    explore(|| forgets(|world| world.local.resubscribed()));
+    explore(|| forgets(|world| world.local.resubscribed(false)));
 }
 
 /// Killed by: `claim` letting go of the stripe before the flight stands in it.

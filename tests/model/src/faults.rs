@@ -56,11 +56,14 @@ impl World {
 
     /// The process subscribes again.
     pub(crate) fn reconnect(&mut self, process: usize) {
-        let (mutant, told) = (self.mutant, self.redis.floor);
+        let (mutant, told, server) = (self.mutant, self.redis.floor, self.spent.failovers);
         let process = &mut self.processes[process];
         process.link = Link::Up;
         process.floors.gap = told;
-        process.resubscribed(mutant);
+        let is_same = process.server == server || mutant == Some(Mutant::TakesEachServerForTheSame);
+        let is_mended = process.mended == process.epoch || mutant == Some(Mutant::ForgetsOlderGap);
+        process.server = server;
+        process.resubscribed(is_same && is_mended, mutant);
     }
 
     /// The server does not execute an invalidation: it is read-only, say.
@@ -119,7 +122,8 @@ impl World {
 }
 
 impl Process {
-    fn resubscribed(&mut self, mutant: Option<Mutant>) {
+    /// `kept`: the server has what it had acknowledged.
+    fn resubscribed(&mut self, kept: bool, mutant: Option<Mutant>) {
         if mutant != Some(Mutant::NumbersStayOnReconnect) {
             self.forget();
         }
@@ -130,7 +134,9 @@ impl Process {
             self.flights.iter_mut().for_each(|flight| flight.attached = false);
         }
         self.putting.iter_mut().for_each(|putting| putting.attached = false);
-        if !self.journal.is_empty() && mutant != Some(Mutant::ReadsBeforeReplay) {
+        if kept || self.journal.is_empty() {
+            self.mended = self.epoch;
+        } else if mutant != Some(Mutant::ReadsBeforeReplay) {
             self.open_breaker();
         }
     }

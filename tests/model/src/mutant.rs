@@ -57,6 +57,10 @@ pub enum Mutant {
     ReadsBeforeReplay,
     /// The breaker closes although something became pending while the journal was replayed.
     ClosesWhateverCame,
+    /// What was acknowledged is replayed to no server, as if each had kept it.
+    TakesEachServerForTheSame,
+    /// A server that had lost what was acknowledged is taken for one that has it, once it answers a second time.
+    ForgetsOlderGap,
     /// Only what was not acknowledged is replayed.
     ForgetsAcknowledged,
     /// What was asked before the breaker opened is taken in after it.

@@ -24,6 +24,8 @@ pub struct Process {
     pub breaker: u8,
     /// Up to which epoch what was acknowledged has been told once more.
     pub mended: u8,
+    /// Which server it subscribed to last: how many failovers there had been.
+    pub server: u8,
     pub recovery: Option<Attempt>,
     /// How often it asked for a lease.
     pub attempts: u8,
@@ -138,6 +140,7 @@ impl Process {
             journal: Vec::new(),
             breaker: 0,
             mended: 0,
+            server: 0,
             recovery: None,
             attempts: 0,
             floors: Floors::default(),

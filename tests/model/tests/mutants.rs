@@ -65,6 +65,8 @@ mutants! {
     answers_outlive_breaker: 1, AnswersOutliveBreaker, FAILOVER, KNOWN;
     invalidates_before_opening: 2, InvalidatesBeforeOpening, Bounds { refusals: 1, ..QUIET }, PENDING;
     recovery_tells_redis_only: 2, RecoveryTellsRedisOnly, Bounds { abandons: 1, ..QUIET }, OWN;
+    takes_each_server_for_the_same: 1, TakesEachServerForTheSame, FAILOVER, OWN;
+    forgets_older_gap: 1, ForgetsOlderGap, Bounds { cuts: 1, ..FAILOVER }, OWN;
     put_in_one_step: 1, PutInOneStep, Bounds { deletes: 1, puts: 1, give_ups: 1, ..NONE }, REDIS;
     put_in_one_step_and_a_call_reads_it: 2, PutInOneStep, Bounds { calls: 1, deletes: 1, puts: 1, give_ups: 1, ..NONE }, CALL;
     put_ignores_token: 1, PutIgnoresToken, Bounds { deletes: 1, puts: 1, give_ups: 1, ..NONE }, REDIS;

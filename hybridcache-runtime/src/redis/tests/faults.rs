@@ -53,6 +53,33 @@ async fn scripts_that_the_server_forgot_are_sent_anew() {
     assert_eq!((server.command_calls("evalsha"), server.command_calls("eval")), (1, 0), "it learnt the script again");
 }
 
+/// Killed by: taking each server for another; taking one that has restarted, or a replica that became the master, for the same.
+#[tokio::test]
+async fn a_server_is_the_same_until_it_restarts_or_another_one_takes_its_place() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    let drop_connections = || {
+        let killed = server.command(&[b"CLIENT", b"KILL", b"TYPE", b"pubsub"]);
+        assert!(matches!(killed, Reply::Integer(1..)), "{killed:?}");
+    };
+    let connected = async |count| eventually("it connects again", || process.connections() == count).await;
+    drop_connections();
+    connected(2).await;
+    eventually("it serves", || process.tier.outage().is_none()).await;
+    server.restart_with_data();
+    connected(3).await;
+    eventually("it serves", || process.tier.outage().is_none()).await;
+    drop_connections();
+    connected(4).await;
+    eventually("it serves", || process.tier.outage().is_none()).await;
+    // What happens to a master that was a replica in between.
+    server.command(&[b"REPLICAOF", b"127.0.0.1", b"1"]);
+    server.command(&[b"REPLICAOF", b"NO", b"ONE"]);
+    drop_connections();
+    connected(5).await;
+    assert_eq!(*process.events.kept.lock().unwrap(), [false, true, false, true, false]);
+}
+
 /// Killed by: not reconnecting; not subscribing again; not saying so.
 #[tokio::test]
 async fn a_server_that_comes_back_serves_again() {
