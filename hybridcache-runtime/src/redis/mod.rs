@@ -12,6 +12,7 @@ mod health;
 mod link;
 mod links;
 mod messages;
+mod oversized;
 mod scripts;
 #[cfg(feature = "sentinel")]
 mod sentinel;
@@ -37,6 +38,7 @@ use self::channels::Channels;
 use self::clock::ServerClock;
 use self::link::Link;
 use self::links::{Links, Numbered, Purpose};
+use self::oversized::Oversized;
 use self::scripts::Step;
 use self::supervisor::{State, Uplink, supervise};
 use self::target::Target;
@@ -67,6 +69,7 @@ pub(crate) struct RedisTier {
     supervisor: AbortHandle,
     background: Background,
     leases: Leases,
+    oversized: Oversized,
 }
 
 impl RedisTier {
@@ -100,7 +103,13 @@ impl RedisTier {
             history: Mutex::default(),
         });
         let supervisor = background.runtime().spawn(supervise(uplink.clone())).abort_handle();
-        let tier = Arc::new(Self { uplink, supervisor, background, leases: Leases::default() });
+        let tier = Arc::new(Self {
+            uplink,
+            supervisor,
+            background,
+            leases: Leases::default(),
+            oversized: Oversized::default(),
+        });
         // Whatever it brings: without a link each operation says so itself.
         let _standstill = Standstill::begin();
         let _ = tier.attempt(1).await;
@@ -180,11 +189,24 @@ impl Drop for RedisTier {
 
 impl Remote for RedisTier {
     fn fetch<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
-        let get = get(key);
+        let reading = self.oversized.reading(key);
+        let is_bounded = reading.is_bounded();
         if stamps.is_empty() {
-            return Box::pin(async move { stamps::fetch_alone(self.link(key)?.ask(get).await) });
+            return Box::pin(async move {
+                let links = self.links()?;
+                let answer = stamps::entry_bytes(links.at(key.group())?.ask(reading.command).await);
+                Ok(Fetched { entry: self.oversized.judge(key, is_bounded, links.began, answer)?, stamps: Vec::new() })
+            });
         }
-        Box::pin(async move { stamps::fetch(&*self.links()?, key.group(), get, stamps).await })
+        Box::pin(async move {
+            let links = self.links()?;
+            links.at(key.group())?;
+            let (entry, stamps) = match stamps::fetch(&links, key.group(), reading.command, stamps).await {
+                Ok(Fetched { entry, stamps }) => (Ok(entry), stamps),
+                Err(error) => (Err(error), Vec::new()),
+            };
+            Ok(Fetched { entry: self.oversized.judge(key, is_bounded, links.began, entry)?, stamps })
+        })
     }
 
     fn fetch_head<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
@@ -214,10 +236,15 @@ impl Remote for RedisTier {
         token: Token,
         lease: Duration,
     ) -> RemoteFuture<'a, (Option<Vec<u8>>, Acquired)> {
-        let (get, step) = (get(key), self.acquisition(key, token, lease, &[]));
+        let (reading, step) = (self.oversized.reading(key), self.acquisition(key, token, lease, &[]));
+        let is_bounded = reading.is_bounded();
         Box::pin(async move {
-            let (entry, lease) = self.link(key)?.ask_both(get, step).await?;
-            Ok((stamps::entry_bytes(entry)?, acquired(&lease?)?))
+            let links = self.links()?;
+            let (entry, lease) = match links.at(key.group())?.ask_both(reading.command, step).await {
+                Ok((entry, lease)) => (stamps::entry_bytes(entry), lease),
+                Err(error) => (Err(error.clone()), Err(error)),
+            };
+            Ok((self.oversized.judge(key, is_bounded, links.began, entry)?, acquired(&lease?)?))
         })
     }
 
@@ -345,13 +372,6 @@ impl Purpose {
 /// Of the entry, and of its lease.
 fn names(key: &Address) -> [String; 2] {
     [key.entry().to_owned(), key.lease()]
-}
-
-fn get(key: &Address) -> Cmd {
-    let entry = key.entry();
-    let mut get = Cmd::with_capacity(2, 3 + entry.len());
-    get.arg("GET").arg(entry);
-    get
 }
 
 fn set_stage(key: &str, entry: &[u8]) -> Cmd {

@@ -80,6 +80,40 @@ async fn a_server_is_the_same_until_it_restarts_or_another_one_takes_its_place()
     assert_eq!(*process.events.kept.lock().unwrap(), [false, true, false, true, false]);
 }
 
+/// The server closes the connection of a client that reads what is larger than it sends. Killed by: reading it again and again;
+/// refusing small values of the function, or those of others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_the_server_does_not_send_drops_the_connection_twice_at_most() {
+    let server = RedisServer::start();
+    server.config_set("client-output-buffer-limit", "normal 1048576 0 0");
+    let process = Process::start(&server, 1).await;
+    let at = |function: &str, id: &str| Address::new("test", function, 1, id);
+    let (large, small, absent) = (at("large", "1"), at("large", "2"), at("large", "3"));
+    let foreign = at("small", "1");
+    server.command(&[b"SET", large.entry().as_bytes(), &vec![7; 2 << 20]]);
+    server.command(&[b"SET", small.entry().as_bytes(), b"small"]);
+    server.command(&[b"SET", foreign.entry().as_bytes(), &vec![8; 100 << 10]]);
+    let mut refused = 0;
+    for reading in 0..20 {
+        eventually("it serves", || process.tier.outage().is_none()).await;
+        let error = match reading % 2 {
+            0 => process.tier.fetch(&large, &[]).await.map(drop).unwrap_err(),
+            _ => process.tier.fetch_and_acquire(&large, process.token(1), LEASE).await.map(drop).unwrap_err(),
+        };
+        if error.kind == RemoteErrorKind::Refused {
+            assert!(error.message.contains("client-output-buffer-limit"), "{error}");
+            refused += 1;
+        }
+    }
+    assert!(refused >= 10, "{refused}");
+    assert!(process.connections() <= 3, "{} connections", process.connections());
+    assert_eq!(process.fetch(&small).await, Some(b"small".to_vec()));
+    assert_eq!(process.fetch(&absent).await, None);
+    let named = process.tier.fetch(&small, &[StampName::of_tag("test", "org:9")]).await.unwrap();
+    assert_eq!(named.entry, Some(b"small".to_vec()));
+    assert_eq!(process.fetch(&foreign).await.map(|bytes| bytes.len()), Some(100 << 10));
+}
+
 /// Killed by: not reconnecting; not subscribing again; not saying so.
 #[tokio::test]
 async fn a_server_that_comes_back_serves_again() {
