@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics to fail")]
 
 mod bodies;
+mod callers;
 mod client;
 mod conditional;
 mod keys;

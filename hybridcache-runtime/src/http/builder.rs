@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderName, Uri, request, response};
+use http::{Extensions, HeaderName, Uri, request, response};
 
 use super::key::Key;
 use super::rfc::Rules;
 use super::service::HttpCacheLayer;
 use super::settings::{Mode, Private, Settings, StaleOn};
 use super::tags::path_seed;
+use super::unkeyed::{IDENTITY_FIELDS, Unkeyed, has};
 use crate::cache::HybridCache;
 use crate::error::Error;
 use crate::function::Site;
@@ -31,6 +32,10 @@ pub struct Builder {
     fresh_for: Option<Duration>,
     ttl: Option<Duration>,
     hidden: Vec<String>,
+    shown: Vec<String>,
+    identities: Vec<String>,
+    identity_extensions: Vec<fn(&Extensions) -> bool>,
+    minds_connect_info: bool,
     targeted: Option<Vec<String>>,
     stale_on: Option<StaleOn>,
     settings: Settings,
@@ -54,13 +59,26 @@ impl Builder {
             accept_request: None,
             accept_response: None,
             hidden: Vec::new(),
+            unkeyed: Unkeyed::default(),
             body_limit: BODY_LIMIT,
             stale_on: StaleOn::SERVER_ERRORS,
             cache_status: None,
             rules: Rules::default(),
         };
-        let (name, hidden) = ("http".to_owned(), Vec::new());
-        Self { cache, name, fresh_for: None, ttl: None, hidden, targeted: None, stale_on: None, settings }
+        Self {
+            cache,
+            name: "http".to_owned(),
+            fresh_for: None,
+            ttl: None,
+            hidden: Vec::new(),
+            shown: Vec::new(),
+            identities: IDENTITY_FIELDS.iter().map(|name| (*name).to_owned()).collect(),
+            identity_extensions: Vec::new(),
+            minds_connect_info: true,
+            targeted: None,
+            stale_on: None,
+            settings,
+        }
     }
 
     /// What the layer is called in keys and in [`HybridCache::function_stats`]; `http` by default. Layers of one name share
@@ -143,14 +161,51 @@ impl Builder {
         self
     }
 
-    /// What becomes of requests with `Cookie` or `Authorization`.
+    /// What becomes of requests that say who asks.
     pub fn private(mut self, private: Private) -> Self {
         self.settings.private = private;
         self
     }
 
+    /// The fields that say who asks, beside `Cookie` and `Authorization`, in place of [`IDENTITY_FIELDS`]. Those that are in the key do
+    /// not count.
+    ///
+    /// ```
+    /// # use hybridcache_runtime as hybridcache;
+    /// # async fn run(builder: hybridcache::http::Builder) -> hybridcache::http::Builder {
+    /// use hybridcache::http::IDENTITY_FIELDS;
+    /// builder.identity_fields(IDENTITY_FIELDS.iter().copied().chain(["x-team"]))
+    /// # }
+    /// ```
+    pub fn identity_fields<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.identities = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// A type in the extensions of a request that says who asks: what a layer farther out found out about its caller. axum's
+    /// `ConnectInfo<SocketAddr>` is one by default.
+    pub fn identity_extension<T: Send + Sync + 'static>(mut self) -> Self {
+        self.identity_extensions.push(has::<T>);
+        self
+    }
+
+    /// The answers do not depend on the address of the client: requests with axum's `ConnectInfo<SocketAddr>` are like others.
+    /// Without this a server that was started with `into_make_service_with_connect_info` has nothing stored, and a warning says so.
+    pub fn ignore_connect_info(mut self) -> Self {
+        self.minds_connect_info = false;
+        self
+    }
+
+    /// Fields of [`HIDDEN_FIELDS`](super::HIDDEN_FIELDS) that handlers see all the same, although they are not in the key: the
+    /// answers do not depend on them. Requests with one that changes the method or the path (`X-HTTP-Method-Override`,
+    /// `X-Original-URL`) are then not stored. [`Key::header`] puts one into the key instead, which shows it too.
+    pub fn show_unkeyed<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.shown.extend(names.into_iter().map(Into::into));
+        self
+    }
+
     /// Fields that are taken out of every request before a handler sees it, since they are not in the key and a handler might
-    /// heed them.
+    /// heed them; beside [`HIDDEN_FIELDS`](super::HIDDEN_FIELDS), which are taken out of requests whose answers may be stored.
     pub fn hide_unkeyed<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.hidden.extend(names.into_iter().map(Into::into));
         self
@@ -192,6 +247,7 @@ impl Builder {
     /// Where a setting is wrong, or two contradict each other: [`Error::is_config`], and the message names them.
     pub fn build(mut self) -> Result<HttpCacheLayer, Error> {
         (self.settings.fresh_for, self.settings.ttl) = self.times()?;
+        let unkeyed = self.unkeyed()?;
         let Self { cache, name, hidden, targeted, stale_on, mut settings, .. } = self;
         if name.is_empty() {
             return Err(Error::config("name", "must not be empty"));
@@ -204,6 +260,7 @@ impl Builder {
         if let Some(name) = settings.hidden.iter().find(|name| keyed.contains(name)) {
             return Err(Error::config("hide_unkeyed", format!("`{name}` is in the key, and cannot be hidden")));
         }
+        settings.unkeyed = unkeyed;
         if settings.cache_status.as_ref().is_some_and(|name| !is_token(name)) {
             return Err(Error::config("cache_status", "must be a name of letters, digits and `-._`, a letter first"));
         }
@@ -215,6 +272,17 @@ impl Builder {
         (settings.name, settings.site) = named(&name);
         settings.path_seed = path_seed(cache.namespace(), &name);
         Ok(HttpCacheLayer { cache, settings: Arc::new(settings) })
+    }
+
+    fn unkeyed(&self) -> Result<Unkeyed, Error> {
+        let identities = fields("identity_fields", &self.identities)?;
+        let shown = fields("show_unkeyed", &self.shown)?;
+        let unkeyed = Unkeyed::new(&self.settings.key, identities, &shown);
+        Ok(Unkeyed {
+            extensions: self.identity_extensions.clone(),
+            minds_connect_info: self.minds_connect_info,
+            ..unkeyed
+        })
     }
 
     /// `fresh_for` and `ttl`.

@@ -229,6 +229,7 @@ impl Key {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Secrets {
     pub(super) authorization: bool,
+    /// A cookie, or something else that says who asks.
     pub(super) cookie: bool,
 }
 

@@ -55,9 +55,9 @@
 //! | stale when the handler fails | the same, see [`StaleOn`] | `stale-if-error`, or `stale_on` |
 //! | `Cache-Control` of requests | is not looked at | `no-cache`, `max-age`, `only-if-cached`, .. |
 //!
-//! In both modes: GET and HEAD without a body; not those with cookies or `Authorization`, unless they are in the key (see
-//! [`Private`]), nor such as mean another method or path than they name (`X-HTTP-Method-Override`, `X-Original-URL`). Bodies of at
-//! most `body_limit` bytes; longer ones go through as they come, and so do upgrades and event streams. A body of unknown length goes
+//! In both modes: GET and HEAD without a body; not those that say who asks (cookies, `Authorization`, [`IDENTITY_FIELDS`]), unless that
+//! is in the key (see [`Private`]). Fields by which a request means another than it names are hidden from the handler
+//! ([`HIDDEN_FIELDS`]). Bodies of at most `body_limit` bytes; longer ones go through as they come, and so do upgrades and event streams. A body of unknown length goes
 //! through and is recorded up to that limit. What ends early is not stored, nor is a status about one request (400, 429, ..:
 //! [`Builder::negative`]). Answers differ by what `Vary` names, and by `Accept-Encoding` where they are encoded. The handler sees the
 //! part of the query that is in the key.
@@ -114,6 +114,7 @@ mod settle;
 mod slot;
 mod tags;
 mod tell;
+mod unkeyed;
 mod visit;
 mod wire;
 
@@ -125,3 +126,4 @@ pub use policy::CachePolicy;
 pub use public::{NotePublicUri, PublicUri, PublicUriLayer};
 pub use service::{HttpCache, HttpCacheLayer};
 pub use settings::{Mode, Private, StaleOn};
+pub use unkeyed::{HIDDEN_FIELDS, IDENTITY_FIELDS};

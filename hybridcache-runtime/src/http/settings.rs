@@ -9,6 +9,7 @@ use http::{HeaderName, StatusCode, Uri, request, response};
 
 use super::key::Key;
 use super::rfc::Rules;
+use super::unkeyed::Unkeyed;
 use crate::function::Site;
 
 /// Where the times of an answer come from.
@@ -24,7 +25,8 @@ pub enum Mode {
     OriginHeaders,
 }
 
-/// What becomes of requests that say who asks: `Cookie`, `Authorization`.
+/// What becomes of requests that say who asks: `Cookie`, `Authorization`, [`IDENTITY_FIELDS`](super::IDENTITY_FIELDS), and axum's
+/// `ConnectInfo` in their extensions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Private {
@@ -33,7 +35,7 @@ pub enum Private {
     #[default]
     Bypass,
     /// They are like all others: the handler's answers do not depend on who asks. Where one does, somebody gets what is not
-    /// for them. Under [`Mode::OriginHeaders`] that goes for cookies; for `Authorization` the standard has its own rules.
+    /// for them. Under [`Mode::OriginHeaders`] that goes for all but `Authorization`, for which the standard has its own rules.
     Share,
 }
 
@@ -124,7 +126,9 @@ pub(super) struct Settings {
     pub(super) public_uri: Option<PublicUri>,
     pub(super) accept_request: Option<AcceptRequest>,
     pub(super) accept_response: Option<AcceptResponse>,
+    /// From every request.
     pub(super) hidden: Vec<HeaderName>,
+    pub(super) unkeyed: Unkeyed,
     pub(super) body_limit: u64,
     pub(super) stale_on: StaleOn,
     pub(super) cache_status: Option<String>,

@@ -22,11 +22,6 @@ use crate::entry::{Entry, State};
 use crate::key::KeyBuf;
 use crate::scope;
 
-/// Fields by which a request says that it means another method or path than it names. A handler that heeds them would fill the
-/// wrong entry.
-const OVERRIDES: [&str; 5] =
-    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
-
 /// A request that the store may answer.
 #[derive(Debug)]
 pub(super) struct Visit {
@@ -114,7 +109,7 @@ impl Visit {
                 return Arrival::Bypass(request, Forward::Bypass);
             }
         };
-        let secrets = secrets(settings, &request.headers);
+        let secrets = secrets(settings, &request);
         let is_private = secrets.any() && settings.mode == Mode::Configured;
         let primary = settings
             .key
@@ -125,6 +120,8 @@ impl Visit {
             wants = Wants { head: wants.head, ..Wants::default() };
         }
         wants.no_cache |= scope == scope::Mode::Refresh;
+        // After the key was made and the fields were judged, and before the handler is asked.
+        settings.unkeyed.hidden.remove_from(&mut request.headers);
         let extensions = take(&mut request.extensions);
         let (settings, cache) = (settings.clone(), cache.clone());
         Arrival::Visit(Box::new(Self { settings, cache, request, public, wants, secrets, primary }), extensions)
@@ -291,13 +288,16 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 
 /// Whether the request means another than it names, or the configuration says so.
 fn is_refused(settings: &Settings, request: &request::Parts) -> bool {
-    let overrides = |name: &&str| request.headers.contains_key(*name) && !settings.key.has_name(name);
-    OVERRIDES.iter().any(overrides) || settings.accept_request.as_ref().is_some_and(|accept| !accept(request))
+    settings.unkeyed.overrides.are_in(&request.headers)
+        || settings.accept_request.as_ref().is_some_and(|accept| !accept(request))
 }
 
 /// What of who asks counts.
-fn secrets(settings: &Settings, headers: &HeaderMap) -> Secrets {
-    let found = settings.key.secrets(headers);
+fn secrets(settings: &Settings, request: &request::Parts) -> Secrets {
+    let mut found = settings.key.secrets(&request.headers);
+    if settings.private == Private::Bypass {
+        found.cookie |= settings.unkeyed.says_who(&request.headers, &request.extensions);
+    }
     match (settings.private, settings.mode) {
         (Private::Bypass, _) => found,
         (Private::Share, Mode::Configured) => Secrets::default(),
