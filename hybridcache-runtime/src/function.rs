@@ -32,6 +32,8 @@ pub struct Site {
     binary: &'static str,
     /// What the compiler calls a closure in the function. `None`: the user chose the name.
     printed: Option<fn() -> &'static str>,
+    /// Its entries take as many places in memory as they are large.
+    by_size: bool,
 }
 
 impl Site {
@@ -48,14 +50,20 @@ impl Site {
     ) -> Self {
         let id = fnv(fnv(fnv(fnv(FNV_BASIS, module), file), binary), function);
         let id = (id ^ nth as u64).wrapping_mul(FNV_PRIME);
-        Self { id, owner: id, module, function, version, binary, printed: Some(type_name::<F>) }
+        Self { id, owner: id, module, function, version, binary, printed: Some(type_name::<F>), by_size: false }
     }
 
     /// The user chose the name.
     pub const fn named(name: &'static str, version: u32) -> Self {
         let owner = fnv(FNV_BASIS, name);
         let id = (owner ^ version as u64).wrapping_mul(FNV_PRIME);
-        Self { id, owner, module: "", function: name, version, binary: "", printed: None }
+        Self { id, owner, module: "", function: name, version, binary: "", printed: None, by_size: false }
+    }
+
+    /// For entries whose number and size clients choose.
+    #[cfg(feature = "http")]
+    pub(crate) const fn by_size(self) -> Self {
+        Self { by_size: true, ..self }
     }
 
     /// What encloses the function, as the compiler prints it.
@@ -205,6 +213,11 @@ enum Name {
 impl Function {
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether an entry takes as many places in memory as it is large.
+    pub(crate) fn is_by_size(&self) -> bool {
+        self.site.by_size
     }
 
     pub(crate) fn is_unambiguous(&self) -> bool {

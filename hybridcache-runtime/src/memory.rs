@@ -52,6 +52,9 @@ pub(crate) enum Bound {
 
 impl Memory {
     /// At most this many entries. Must be at least 1.
+    ///
+    /// Answers of the HTTP layer, whose number and size clients choose, count as one entry for each KiB, or part of one, of theirs:
+    /// under the default of 100,000 entries they take 100 MiB at most, and less where functions have entries too.
     pub const fn entries(entries: u64) -> Self {
         Self { bound: Bound::Entries(entries) }
     }
@@ -62,6 +65,12 @@ impl Memory {
         Self { bound: Bound::Bytes(bytes) }
     }
 }
+
+/// Bytes that are as good as one entry, where clients choose how large entries are and memory is bounded by their number.
+const PLACE: u32 = 1 << 10;
+
+/// Bytes from which on an entry whose size clients choose is weighed at once.
+const LARGE: u32 = 64 << 10;
 
 /// The entries of one cache object.
 #[derive(Debug)]
@@ -80,9 +89,9 @@ impl MemoryTier {
         let listening = index.clone();
         let builder = Cache::builder().eviction_listener(move |hash, _, cause| given_up(&listening, *hash, cause));
         let builder = match memory.bound {
-            Bound::Entries(entries) => builder.max_capacity(entries),
-            Bound::Bytes(bytes) => builder.max_capacity(bytes).weigher(|_, weight| *weight),
+            Bound::Entries(most) | Bound::Bytes(most) => builder.max_capacity(most),
         };
+        let builder = builder.weigher(|_, weight| *weight);
         let bounds = builder.build_with_hasher(AlreadyHashed::default());
         Self { index, bounds, is_weighed: matches!(memory.bound, Bound::Bytes(_)), reads: Reads::default() }
     }
@@ -116,19 +125,33 @@ impl MemoryTier {
     }
 
     pub(crate) fn insert(&self, entry: Arc<Entry>) {
-        let (hash, weight) = (entry.meta.key.hash(), entry.meta.weight);
+        let (hash, weight) = (entry.meta.key.hash(), self.weight(&entry));
         // The index first: what moka gives up before it is there would stay in the index for ever.
+        let is_large = entry.meta.key.function.is_by_size() && entry.meta.weight >= LARGE;
         self.index.insert(entry);
         self.bounds.insert(hash, weight);
+        if is_large {
+            // Hundreds of them could wait to be weighed.
+            self.bounds.run_pending_tasks();
+        }
     }
 
     pub(crate) fn remove(&self, key: &PlainKey) {
         let removed = self.index.remove(key.hash());
-        if removed.is_some() && self.is_weighed {
+        if removed.is_some_and(|removed| self.is_weighed || self.weight(&removed) > 1) {
             // moka takes off what the latest entry weighs even where it has not yet put that on, and would lose count.
             self.bounds.run_pending_tasks();
         }
         self.bounds.invalidate(&key.hash());
+    }
+
+    /// What an entry weighs for moka: bytes, or places.
+    fn weight(&self, entry: &Entry) -> u32 {
+        match &entry.meta {
+            meta if self.is_weighed => meta.weight,
+            meta if meta.key.function.is_by_size() => meta.weight.div_ceil(PLACE).max(1),
+            _ => 1,
+        }
     }
 
     /// The entries that messages call by this id: all versions of a function's entry.

@@ -306,8 +306,7 @@ async fn publish(
         return (Stored::InMemoryOnly { encoded: None }, value);
     };
     let encoded = bytes.len();
-    let ttl = Duration::from_millis(fill.plan.lifetimes_of(&*value).ttl());
-    let stored = match lease.publish(bytes, ttl, &mut budget).await {
+    let stored = match lease.publish(bytes, fill.plan.shared_for(&*value), &mut budget).await {
         Ok(Published::Stored) => {
             budget.sufficed();
             Stored::InBothTiers { encoded, fence: load.token.to_bytes() }

@@ -73,6 +73,10 @@ pub(crate) trait Remote: Send + Sync + 'static {
     /// [`Self::publish`].
     fn seize<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, ()>;
 
+    /// Keeps what is at the key for at least this long from now. Nobody waits for it, and it may come late: an entry says itself until
+    /// when it may be used, so that it is never used for longer.
+    fn keep(&self, key: &Address, ttl: Duration);
+
     /// Deletes or marks stale, ends a running load's lease, tells every process.
     fn invalidate<'a>(&'a self, key: &'a Address, mode: Invalidation) -> RemoteFuture<'a, ()>;
 

@@ -36,9 +36,17 @@ pub(crate) struct Plan {
     /// What it refuses is loaded again; without it, all will do that is fresh or stale.
     pub(crate) judge: Option<Judge>,
     pub(crate) weigh: Option<Weigh>,
+    /// For how long the shared tier keeps a value to begin with, where that is not for as long as it lives.
+    pub(crate) trial: Option<fn(&AnyValue) -> Option<Duration>>,
 }
 
 impl Plan {
+    /// How long the shared tier is told to keep a value.
+    pub(crate) fn shared_for(&self, value: &AnyValue) -> Duration {
+        let ttl = Duration::from_millis(self.lifetimes_of(value).ttl());
+        self.trial.and_then(|trial| trial(value)).map_or(ttl, |trial| trial.min(ttl))
+    }
+
     pub(crate) fn lifetimes_of(&self, value: &AnyValue) -> Lifetimes {
         self.times.map_or(self.lifetimes, |times| times(value))
     }
@@ -108,8 +116,8 @@ impl<S: Shape> Settings<S> {
     fn new(value: &'static ValueType) -> Self {
         let lifetimes = Lifetimes::from_millis(1, 1);
         let error_type = TypeId::of::<S::Error>();
-        let (times, judge, weigh) = (None, None, None);
-        let plan = Plan { lifetimes, timeout: None, tags: Vec::new(), value, error_type, times, judge, weigh };
+        let (times, judge, weigh, trial) = (None, None, None, None);
+        let plan = Plan { lifetimes, timeout: None, tags: Vec::new(), value, error_type, times, judge, weigh, trial };
         Self { plan, timed_out: None }
     }
 

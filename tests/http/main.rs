@@ -8,6 +8,7 @@ mod bodies;
 mod callers;
 mod client;
 mod conditional;
+mod floods;
 mod keys;
 mod methods;
 mod mounts;

@@ -24,6 +24,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The largest body that is stored unless [`Builder::body_limit`] says otherwise.
 const BODY_LIMIT: u64 = 1 << 20;
 
+/// How long Redis keeps what was asked for once, unless [`Builder::trial`] says otherwise.
+const TRIAL: Duration = Duration::from_secs(10);
+
 /// Configures an [`HttpCacheLayer`].
 #[must_use = "a builder does nothing before `build()`"]
 pub struct Builder {
@@ -61,6 +64,7 @@ impl Builder {
             hidden: Vec::new(),
             unkeyed: Unkeyed::default(),
             body_limit: BODY_LIMIT,
+            trial: TRIAL,
             stale_on: StaleOn::SERVER_ERRORS,
             cache_status: None,
             rules: Rules::default(),
@@ -219,6 +223,14 @@ impl Builder {
         self
     }
 
+    /// How long Redis keeps an answer that nobody asks for a second time; 10 s by default. When it is asked for again within that
+    /// time, by whichever process, Redis keeps it for its lifetime, and so it does with what is loaded again later. Clients choose what they ask
+    /// for once, and would fill Redis. As long as `ttl`: everything is kept for its lifetime.
+    pub fn trial(mut self, time: Duration) -> Self {
+        self.settings.trial = time;
+        self
+    }
+
     /// When a stale answer stands in for the handler. [`StaleOn::SERVER_ERRORS`] by default under [`Mode::Configured`]; under
     /// [`Mode::OriginHeaders`] an answer's `stale-if-error` decides, unless this is called: then stale answers stand in for
     /// as long as they are kept.
@@ -288,7 +300,9 @@ impl Builder {
     /// `fresh_for` and `ttl`.
     fn times(&self) -> Result<(Duration, Duration), Error> {
         let Self { fresh_for, ttl, settings: Settings { timeout, negative, mode, .. }, .. } = self;
-        let all = [("timeout", timeout), ("fresh_for", fresh_for), ("ttl", ttl), ("negative", negative)];
+        let trial = &Some(self.settings.trial);
+        let all =
+            [("timeout", timeout), ("fresh_for", fresh_for), ("ttl", ttl), ("negative", negative), ("trial", trial)];
         if let Some((setting, _)) = all.iter().find(|(_, time)| time.is_some_and(|time| time.is_zero())) {
             return Err(Error::config(setting, "must be longer than zero"));
         }
@@ -326,7 +340,7 @@ fn named(name: &str) -> (&'static str, &'static Site) {
         return (name, site);
     }
     let name: &'static str = name.to_owned().leak();
-    let site: &'static Site = Box::leak(Box::new(Site::named(name, 0)));
+    let site: &'static Site = Box::leak(Box::new(Site::named(name, 0).by_size()));
     named.insert(name, site);
     (name, site)
 }

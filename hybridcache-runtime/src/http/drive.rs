@@ -21,7 +21,7 @@ use super::rfc::reuse::{self, Reason};
 use super::rfc::status::Forward;
 use super::rfc::{CacheStatus, Reuse};
 use super::settings::StaleOn;
-use super::slot::{Begun, Refused};
+use super::slot::{Begun, Refused, Slot};
 use super::visit::{Looked, Place, Visit};
 use crate::caller::{Duty, Settled, fly};
 use crate::flight::Leader;
@@ -176,7 +176,10 @@ where
         };
         match Record::of(&entry) {
             Some(Record::Page(page)) => self.loaded(Held { page: page.clone(), entry }, place),
-            Some(Record::Variants(variants)) => Ended::Elsewhere(Some(variants.clone())),
+            Some(Record::Variants(variants)) => {
+                Slot::count_demand(&self.visit.cache, &entry);
+                Ended::Elsewhere(Some(variants.clone()))
+            }
             Some(Record::Again) => Ended::Elsewhere(None),
             Some(Record::Failed(Some(held))) => Ended::Answered(Ok(self.visit.stale(held, self.forward, None))),
             Some(Record::Failed(None) | Record::Alone(_)) | None => Ended::Alone(place),
@@ -203,6 +206,7 @@ where
         } else if self.collapsed && !self.visit.accepts_shared(&held) {
             return Ended::Alone(place);
         } else if self.collapsed {
+            Slot::count_demand(&self.visit.cache, &held.entry);
             self.visit.fresh(&held.page, self.status(true))
         } else {
             self.visit.hit(&held)

@@ -86,23 +86,28 @@ where
         let stored = visit.standing(&refused);
         // Nobody may be there to be told: the requester has gone, or has an answer already.
         match exchange.fetch(&visit, stored.as_ref(), Ask::Whole).await {
-            Fetched::Whole(page, kept, personal) => match place.settle(&visit, &begun, &page, &kept).await {
-                Settled::Here => {
-                    // There is one load of it.
-                    let _ = asking.page.set(page.clone());
-                    if !personal.is_empty() {
-                        let _ = direct.send(Direct::Page(page.clone(), personal));
+            Fetched::Whole(page, kept, personal) => {
+                if stored.is_none() {
+                    page.trial.begin(visit.trial());
+                }
+                match place.settle(&visit, &begun, &page, &kept).await {
+                    Settled::Here => {
+                        // There is one load of it.
+                        let _ = asking.page.set(page.clone());
+                        if !personal.is_empty() {
+                            let _ = direct.send(Direct::Page(page.clone(), personal));
+                        }
+                        Loaded::Value(Box::new(Record::Page(page)))
                     }
-                    Loaded::Value(Box::new(Record::Page(page)))
+                    Settled::Apart(variants) => {
+                        let _ = direct.send(Direct::Page(page, personal));
+                        place.announce(&visit, variants).await
+                    }
                 }
-                Settled::Apart(variants) => {
-                    let _ = direct.send(Direct::Page(page, personal));
-                    place.announce(&visit, variants).await
-                }
-            },
+            }
             Fetched::Streamed(response, draft) => {
                 let _ = direct.send(Direct::Own(Ok(response)));
-                recorded(&visit, &place, &begun, draft.record().await).await
+                recorded(&visit, &place, &begun, draft.record().await, stored.is_none()).await
             }
             Fetched::Own(response) if concerns_its_request(response.status()) => {
                 let _ = direct.send(Direct::Own(Ok(response)));
@@ -138,12 +143,17 @@ where
 }
 
 /// What a body leaves that was recorded on its way to its requester.
-async fn recorded(visit: &Visit, place: &Place, begun: &Begun, drafted: Drafted) -> Loaded {
+async fn recorded(visit: &Visit, place: &Place, begun: &Begun, drafted: Drafted, is_first: bool) -> Loaded {
     match drafted {
-        Drafted::Page(page, kept) => match place.settle(visit, begun, &page, &kept).await {
-            Settled::Here => Loaded::Value(Box::new(Record::Page(page))),
-            Settled::Apart(variants) => place.announce(visit, variants).await,
-        },
+        Drafted::Page(page, kept) => {
+            if is_first {
+                page.trial.begin(visit.trial());
+            }
+            match place.settle(visit, begun, &page, &kept).await {
+                Settled::Here => Loaded::Value(Box::new(Record::Page(page))),
+                Settled::Apart(variants) => place.announce(visit, variants).await,
+            }
+        }
         Drafted::Unfinished(kept) => place.mark(visit, begun, &kept.terms.vary, ALONE).await,
         Drafted::Torn => {
             count(&place.slot.key.function.counters.load_errors);

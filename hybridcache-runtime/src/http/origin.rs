@@ -18,7 +18,7 @@ use super::body::CacheBody;
 use super::keep::{self, Kept, Verdict, Why};
 use super::policy::CachePolicy;
 use super::public::each_uri;
-use super::record::{Held, Page};
+use super::record::{Held, Page, Trial};
 use super::recording::{Piece, Recorded, Recording};
 use super::rfc::freshen::{self, Freshened};
 use super::rfc::{self, conditional};
@@ -227,7 +227,7 @@ fn confirmed<B: Body<Data = Bytes>, E>(
         }
         Verdict::Leave(_) => {
             let head = rfc::Stored { headers: parts.headers, got: times.1, ..page.head.clone() };
-            Fetched::Own(visit.untold(&Page { head, body: page.body.clone(), ..**page }, times.1))
+            Fetched::Own(visit.untold(&Page { head, body: page.body.clone(), ..Page::clone(page) }, times.1))
         }
     }
 }
@@ -339,5 +339,5 @@ fn new_page(head: &response::Parts, body: Bytes, kept: &Kept, got: SystemTime) -
     let (fresh, ttl) = keep::lifetimes(kept, &head);
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let (fresh, ttl) = (millis(fresh).max(1), millis(ttl).max(1));
-    Page { head, body, public: kept.public, authorized: kept.authorized, fresh, ttl }
+    Page { head, body, public: kept.public, authorized: kept.authorized, fresh, ttl, trial: Trial::default() }
 }

@@ -1,6 +1,7 @@
 //! What stands at a key of the layer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -41,7 +42,47 @@ pub(super) struct Page {
     /// For how long the engine calls it fresh, and keeps it.
     pub(super) fresh: Millis,
     pub(super) ttl: Millis,
+    pub(super) trial: Trial,
 }
+
+/// For how long the shared tier keeps what has been asked for once, in milliseconds; 0 where it is not on trial. Clients choose
+/// what is asked for: what nobody asks for a second time goes soon.
+#[derive(Debug, Default)]
+pub(super) struct Trial(AtomicU64);
+
+impl Trial {
+    pub(super) fn of(millis: Millis) -> Self {
+        Self(AtomicU64::new(millis))
+    }
+
+    pub(super) fn millis(&self) -> Millis {
+        self.0.load(Relaxed)
+    }
+
+    pub(super) fn begin(&self, millis: Millis) {
+        self.0.store(millis, Relaxed);
+    }
+
+    /// Whether it was on trial: true once.
+    pub(super) fn end(&self) -> bool {
+        self.millis() != 0 && self.0.swap(0, Relaxed) != 0
+    }
+}
+
+impl Clone for Trial {
+    fn clone(&self) -> Self {
+        Self::of(self.millis())
+    }
+}
+
+/// No part of what a record is.
+impl PartialEq for Trial {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Trial {}
 
 /// How the answers at one key are told apart further.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +94,7 @@ pub(super) struct Variants {
     /// Tags that they carry: known before one is read or loaded.
     pub(super) tags: Vec<String>,
     pub(super) ttl: Millis,
+    pub(super) trial: Trial,
 }
 
 /// How soon it is looked again where an answer was not for all, and where there was none.
@@ -67,8 +109,8 @@ const VARIANTS: Millis = 24 * 60 * 60 * 1000;
 
 impl Variants {
     /// `ttl`: that of the first of them.
-    pub(super) fn new(fields: Vec<HeaderName>, tags: Vec<String>, ttl: Millis) -> Self {
-        Self { id: fastrand::u64(..), fields, tags, ttl: VARIANTS.max(ttl.saturating_mul(2)) }
+    pub(super) fn new(fields: Vec<HeaderName>, tags: Vec<String>, ttl: Millis, trial: Trial) -> Self {
+        Self { id: fastrand::u64(..), fields, tags, ttl: VARIANTS.max(ttl.saturating_mul(2)), trial }
     }
 }
 
@@ -89,6 +131,20 @@ impl Record {
         };
         let duration = Duration::from_millis;
         Lifetimes::computed(duration(ttl), Some(duration(fresh)))
+    }
+
+    pub(super) fn trial(&self) -> Option<&Trial> {
+        match self {
+            Self::Page(page) => Some(&page.trial),
+            Self::Variants(variants) => Some(&variants.trial),
+            Self::Alone(_) | Self::Failed(_) | Self::Again => None,
+        }
+    }
+
+    /// For the engine: how long the shared tier keeps it to begin with.
+    pub(super) fn shared_for(value: &AnyValue) -> Option<Duration> {
+        let millis = value.downcast_ref().and_then(Self::trial)?.millis();
+        (millis != 0).then(|| Duration::from_millis(millis))
     }
 
     /// Bytes that it takes.

@@ -130,6 +130,8 @@ pub(super) struct Settings {
     pub(super) hidden: Vec<HeaderName>,
     pub(super) unkeyed: Unkeyed,
     pub(super) body_limit: u64,
+    /// How long the shared tier keeps what was asked for once.
+    pub(super) trial: Duration,
     pub(super) stale_on: StaleOn,
     pub(super) cache_status: Option<String>,
     pub(super) rules: Rules,

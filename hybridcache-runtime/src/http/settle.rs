@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::keep::Kept;
-use super::record::{Page, Record, Variants};
+use super::record::{Page, Record, Trial, Variants};
 use super::slot::Begun;
 use super::tags::group_tag;
 use super::visit::{Place, Visit};
@@ -35,7 +35,7 @@ impl Place {
         let fields = sorted(fields_here.iter().chain(&kept.terms.vary).cloned());
         let new: Vec<_> = tags.iter().filter(|tag| !tags_here.contains(tag)).cloned().collect();
         let tags = if tags_here.len() + new.len() > MANY_TAGS { tags } else { [tags_here, &new].concat() };
-        let variants = Arc::new(Variants::new(fields, tags, page.ttl));
+        let variants = Arc::new(Variants::new(fields, tags, page.ttl, page.trial.clone()));
         let place = visit.place(Some(variants.clone()));
         let record = Record::Page(page.clone());
         if has_new_tags {
@@ -54,7 +54,7 @@ impl Place {
             return Loaded::Value(Box::new(record));
         }
         let fields = sorted(fields_here.iter().chain(vary).cloned());
-        let variants = Arc::new(Variants::new(fields, tags_here.to_vec(), 0));
+        let variants = Arc::new(Variants::new(fields, tags_here.to_vec(), 0, Trial::of(visit.trial())));
         visit.place(Some(variants.clone())).slot.publish(begun, record).await;
         self.announce(visit, variants).await
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::Span;
 
-use super::record::{Record, Variants};
+use super::record::{Record, Trial, Variants};
 use crate::cache::HybridCache;
 use crate::call_key::Key;
 use crate::caller::{Caller, Duty, Settled};
@@ -74,8 +74,17 @@ impl Slot {
             times: Some(Record::lifetimes),
             judge: None,
             weigh: Some(Arc::new(|value| value.downcast_ref().map_or(0, Record::weight))),
+            trial: Some(Record::shared_for),
         };
         Self { cache: cache.clone(), key, plan }
+    }
+
+    /// An entry is asked for a second time: where it was on trial, the shared tier keeps it for as long as it lives.
+    pub(super) fn count_demand(cache: &HybridCache, entry: &Entry) {
+        let is_on_trial = Record::of(entry).and_then(Record::trial).is_some_and(Trial::end);
+        let (Some(remote), true) = (cache.remote(), is_on_trial && entry.meta.fence().is_some()) else { return };
+        let left = Duration::from_millis(entry.meta.expires_at.saturating_sub(cache.clock().now()));
+        remote.keep(Key::new(entry.meta.key.clone()).address(), left);
     }
 
     /// Counts an answer from memory.
@@ -180,13 +189,14 @@ impl Slot {
     }
 }
 
-/// The key of one of the variants.
+/// The key of one of the variants, by a hash (BLAKE3, 192 bits) of what the request says in the fields that choose it: clients choose
+/// how long that is.
 pub(super) fn variant_key(primary: &KeyBuf, variants: &Variants, chosen: &[u8]) -> KeyBuf {
     let mut key = primary.clone();
     key.literal("#");
     key.display(&format_args!("{:x}", variants.id));
     key.literal("#");
-    key.text(&data_encoding::HEXLOWER.encode(chosen));
+    key.text(&data_encoding::HEXLOWER.encode(&blake3::hash(chosen).as_bytes()[..24]));
     key
 }
 
@@ -194,7 +204,7 @@ pub(super) fn variant_key(primary: &KeyBuf, variants: &Variants, chosen: &[u8]) 
 mod tests {
     use super::*;
 
-    static SITE: Site = Site::named("slot", 0);
+    static SITE: Site = Site::named("slot", 0).by_size();
 
     fn slot(cache: &HybridCache) -> Slot {
         let mut key = KeyBuf::new();

@@ -26,6 +26,7 @@ impl Visit {
         let now = held.now(self.cache.clock());
         let is_stale = !held.page.head.stale_for(now).is_zero();
         Slot::count_hit(&self.cache, &held.entry, is_stale);
+        Slot::count_demand(&self.cache, &held.entry);
         self.page(&held.page, now, CacheStatus { hit: true, ..CacheStatus::default() })
     }
 

@@ -4,7 +4,7 @@ use std::mem::take;
 use std::sync::{Arc, PoisonError};
 
 use http::header::{CONTENT_TYPE, RANGE};
-use http::{Extensions, HeaderMap, HeaderName, Request, Uri, request};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri, request};
 use tracing::warn;
 
 use super::key::Secrets;
@@ -17,6 +17,7 @@ use super::settings::{Mode, Private, Settings};
 use super::slot::{self, Refused, Slot, variant_key};
 use super::tags::path_tag;
 use crate::cache::HybridCache;
+use crate::clock::Millis;
 use crate::complaints::{self, Complaints};
 use crate::entry::{Entry, State};
 use crate::key::KeyBuf;
@@ -79,6 +80,10 @@ pub(super) struct Place {
 #[derive(Clone, Debug, Default)]
 struct Enclosing(Vec<&'static str>);
 
+/// The longest key that is stored, in bytes: clients choose them. The same for what a request says in the fields that choose among
+/// variants.
+const LONGEST_KEY: usize = 8 << 10;
+
 impl Visit {
     /// Looks at a request. `is_empty`: it has no body.
     pub(super) fn of(
@@ -111,10 +116,8 @@ impl Visit {
         };
         let secrets = secrets(settings, &request);
         let is_private = secrets.any() && settings.mode == Mode::Configured;
-        let primary = settings
-            .key
-            .of(&request, public.as_ref())
-            .filter(|_| is_empty && !is_private && !is_refused(settings, &request));
+        let primary = key_of(settings, &request, public.as_ref());
+        let primary = primary.filter(|_| is_empty && !is_private && !is_refused(settings, &request));
         let Some(primary) = primary else { return Arrival::Bypass(request, Forward::Bypass) };
         if settings.mode == Mode::Configured {
             wants = Wants { head: wants.head, ..Wants::default() };
@@ -135,11 +138,17 @@ impl Visit {
             None => match slot::look(&self.cache, site, &self.primary) {
                 None => return self.missing(self.place(None)),
                 Some(entry) => match Record::of(&entry) {
-                    Some(Record::Variants(variants)) => variants.clone(),
+                    Some(Record::Variants(variants)) => {
+                        Slot::count_demand(&self.cache, &entry);
+                        variants.clone()
+                    }
                     _ => return self.found(&entry, || self.place(None)),
                 },
             },
         };
+        if !self.wants.only_if_cached && self.says_too_much(&variants) {
+            return Looked::Pass(None, None);
+        }
         let place = || self.place(Some(variants.clone()));
         match slot::look(&self.cache, site, &self.variant_key(&variants)) {
             None => self.missing(place()),
@@ -265,6 +274,17 @@ impl Visit {
         extensions.get_or_insert_default::<Enclosing>().0.push(self.settings.name);
     }
 
+    /// In the fields that choose among variants.
+    fn says_too_much(&self, variants: &Variants) -> bool {
+        let values = variants.fields.iter().flat_map(|name| self.request.headers.get_all(name));
+        values.map(HeaderValue::len).sum::<usize>() > LONGEST_KEY
+    }
+
+    /// For how long the shared tier keeps what only this request has asked for.
+    pub(super) fn trial(&self) -> Millis {
+        u64::try_from(self.settings.trial.as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn variant_key(&self, variants: &Variants) -> KeyBuf {
         variant_key(&self.primary, variants, &vary::key(&variants.fields, &self.request.headers))
     }
@@ -284,6 +304,13 @@ fn warn_of_unknown(settings: &Settings) {
 /// All calls are POST there, and say nothing about what their path has.
 fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// `None`: it names no one resource, or says too much.
+fn key_of(settings: &Settings, request: &request::Parts, public: Option<&Uri>) -> Option<KeyBuf> {
+    let asked = request.uri.path_and_query().map_or(0, |asked| asked.as_str().len());
+    let is_short = |key: &KeyBuf| key.as_bytes().len() <= LONGEST_KEY;
+    (asked <= LONGEST_KEY).then(|| settings.key.of(request, public)).flatten().filter(is_short)
 }
 
 /// Whether the request means another than it names, or the configuration says so.

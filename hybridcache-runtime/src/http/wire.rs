@@ -12,13 +12,13 @@ use serde::de::{Error as _, Visitor};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::record::{Page, Record, Variants};
+use super::record::{Page, Record, Trial, Variants};
 use super::rfc::{Stored, Terms};
 
 #[derive(Serialize, Deserialize)]
 enum Wire {
     Page(WirePage),
-    Variants { id: u64, fields: Vec<String>, tags: Vec<String>, ttl: u64 },
+    Variants { id: u64, fields: Vec<String>, tags: Vec<String>, ttl: u64, trial: u64 },
     Alone(u64),
 }
 
@@ -39,6 +39,7 @@ struct WirePage {
     authorized: bool,
     fresh: u64,
     ttl: u64,
+    trial: u64,
 }
 
 impl Serialize for Record {
@@ -46,9 +47,9 @@ impl Serialize for Record {
         let wire = match self {
             Self::Page(page) => Wire::Page(WirePage::of(page)),
             Self::Variants(variants) => {
-                let Variants { id, fields, tags, ttl } = &**variants;
+                let Variants { id, fields, tags, ttl, trial } = &**variants;
                 let fields = fields.iter().map(|name| name.as_str().to_owned()).collect();
-                Wire::Variants { id: *id, fields, tags: tags.clone(), ttl: *ttl }
+                Wire::Variants { id: *id, fields, tags: tags.clone(), ttl: *ttl, trial: trial.millis() }
             }
             Self::Alone(millis) => Wire::Alone(*millis),
             Self::Failed(_) | Self::Again => return Err(S::Error::custom("not to be stored")),
@@ -61,10 +62,10 @@ impl<'de> Deserialize<'de> for Record {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Wire::deserialize(deserializer)? {
             Wire::Page(page) => Self::Page(Arc::new(page.check().map_err(D::Error::custom)?)),
-            Wire::Variants { id, fields, tags, ttl } => {
+            Wire::Variants { id, fields, tags, ttl, trial } => {
                 let fields = fields.iter().map(|name| name.parse()).collect::<Result<_, _>>();
                 let fields = fields.map_err(|_| D::Error::custom("no name of a field"))?;
-                Self::Variants(Arc::new(Variants { id, fields, tags, ttl }))
+                Self::Variants(Arc::new(Variants { id, fields, tags, ttl, trial: Trial::of(trial) }))
             }
             Wire::Alone(millis) => Self::Alone(millis),
         })
@@ -73,7 +74,7 @@ impl<'de> Deserialize<'de> for Record {
 
 impl WirePage {
     fn of(page: &Page) -> Self {
-        let Page { head, body, public, authorized, fresh, ttl } = page;
+        let Page { head, body, public, authorized, fresh, ttl, trial } = page;
         let field = |(name, value): (&HeaderName, &HeaderValue)| {
             (name.as_str().to_owned(), Blob(Bytes::copy_from_slice(value.as_bytes())))
         };
@@ -93,6 +94,7 @@ impl WirePage {
             authorized: *authorized,
             fresh: *fresh,
             ttl: *ttl,
+            trial: trial.millis(),
         }
     }
 
@@ -127,8 +129,8 @@ impl WirePage {
             ..Terms::default()
         };
         let head = Stored { status, headers, got, terms };
-        let Self { body: Blob(body), public, authorized, fresh, ttl, .. } = self;
-        Ok(Page { head, body, public, authorized, fresh, ttl })
+        let Self { body: Blob(body), public, authorized, fresh, ttl, trial, .. } = self;
+        Ok(Page { head, body, public, authorized, fresh, ttl, trial: Trial::of(trial) })
     }
 }
 
@@ -187,7 +189,15 @@ mod tests {
         };
         let got = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
         let head = Stored { status: StatusCode::NOT_FOUND, headers: HeaderMap::from_iter(headers), got, terms };
-        Page { head, body: Bytes::from_static(body.as_bytes()), public: true, authorized: false, fresh: 7, ttl: 8 }
+        Page {
+            head,
+            body: Bytes::from_static(body.as_bytes()),
+            public: true,
+            authorized: false,
+            fresh: 7,
+            ttl: 8,
+            trial: Trial::of(9),
+        }
     }
 
     fn encoded(record: &Record) -> Vec<u8> {
@@ -209,12 +219,13 @@ mod tests {
         };
         assert_eq!(again.head, page.head);
         assert_eq!((&again.body, again.public, again.authorized), (&page.body, true, false));
-        assert_eq!((again.fresh, again.ttl), (7, 8));
+        assert_eq!((again.fresh, again.ttl, again.trial.millis()), (7, 8, 9));
     }
 
     #[test]
     fn variants_and_marks_come_back() {
-        let variants = Variants { id: 9, fields: vec![CONTENT_LENGTH], tags: vec!["a b".into()], ttl: 5 };
+        let variants =
+            Variants { id: 9, fields: vec![CONTENT_LENGTH], tags: vec!["a b".into()], ttl: 5, trial: Trial::of(6) };
         let again = decoded(&encoded(&Record::Variants(Arc::new(variants.clone()))));
         assert!(matches!(again, Some(Record::Variants(again)) if *again == variants));
         assert!(matches!(decoded(&encoded(&Record::Alone(7))), Some(Record::Alone(7))));

@@ -306,6 +306,15 @@ impl Remote for RedisTier {
         Box::pin(async move { self.link(key)?.ask(step).await.map(drop) })
     }
 
+    fn keep(&self, key: &Address, ttl: Duration) {
+        let mut expire = cmd("PEXPIRE");
+        // Never less: another entry may have taken the place of the one that is meant.
+        expire.arg(key.entry()).arg(millis(ttl)).arg("GT");
+        if let Ok(link) = self.link(key) {
+            link.send_detached(expire);
+        }
+    }
+
     fn invalidate<'a>(&'a self, key: &'a Address, mode: Invalidation) -> RemoteFuture<'a, ()> {
         let step = self.invalidation(key, mode);
         Box::pin(async move { self.link(key)?.ask(step).await.map(drop) })
