@@ -57,7 +57,6 @@ async fn main() -> Result<()> {
         .timeout(Duration::from_secs(5))
         .fresh_for(Duration::from_millis(500))
         .ttl(Duration::from_secs(12 * 3600))
-        .hide_unkeyed(["x-forwarded-host"])
         .stale_on(StaleOn::SERVER_ERRORS)
         .cache_status("shop")
         .build()?;

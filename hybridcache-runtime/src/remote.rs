@@ -75,6 +75,7 @@ pub(crate) trait Remote: Send + Sync + 'static {
 
     /// Keeps what is at the key for at least this long from now. Nobody waits for it, and it may come late: an entry says itself until
     /// when it may be used, so that it is never used for longer.
+    #[cfg(feature = "http")]
     fn keep(&self, key: &Address, ttl: Duration);
 
     /// Deletes or marks stale, ends a running load's lease, tells every process.

@@ -306,6 +306,7 @@ impl Remote for RedisTier {
         Box::pin(async move { self.link(key)?.ask(step).await.map(drop) })
     }
 
+    #[cfg(feature = "http")]
     fn keep(&self, key: &Address, ttl: Duration) {
         let mut expire = cmd("PEXPIRE");
         // Never less: another entry may have taken the place of the one that is meant.
