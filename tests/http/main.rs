@@ -9,6 +9,7 @@ mod callers;
 mod client;
 mod conditional;
 mod floods;
+mod heads;
 mod keys;
 mod methods;
 mod mounts;
