@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Full};
+use tokio::runtime::{Builder, Runtime};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -25,7 +26,8 @@ const QUERIES: [&str; 6] = ["", "", "?page=1", "?page=2", "?p%61ge=2", "?page=1&
 const HOSTS: [&str; 4] = ["shop.test", "shop.test", "SHOP.test", "other.test"];
 const IDENTITIES: [&str; 3] = ["x-api-key", "x-forwarded-user", "proxy-authorization"];
 const HIDDEN: [&str; 3] = ["x-forwarded-host", "x-original-url", "x-http-method-override"];
-const ASKED: [&str; 11] = [
+const ASKED: [&str; 12] = [
+    "accept-language",
     "accept-language",
     "accept-encoding",
     "x-keyed",
@@ -64,7 +66,14 @@ const PIECES: [&str; 22] = [
     "gzip",
     "\u{fc}",
 ];
+/// Whole values.
+const MEANT: [&str; 6] =
+    ["max-age=60", "accept-language", "accept-encoding, accept-language", "*", "gzip", "no-store; max-age=60"];
 const STATUSES: [u16; 8] = [200, 200, 200, 203, 301, 404, 429, 500];
+
+thread_local! {
+    static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
+}
 
 /// Runs one case.
 ///
@@ -79,8 +88,7 @@ pub fn check(bytes: &[u8]) {
         second.change(&mut dice);
     }
     let answer = Answer::of(&mut dice);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let (is_shown, seen) = runtime.block_on(setup.run(&first, &second, &answer));
+    let (is_shown, seen) = RUNTIME.with(|runtime| runtime.block_on(setup.run(&first, &second, &answer)));
     if let Some(why) = setup.forbids(&first, &second, &answer, &seen).filter(|_| is_shown) {
         panic!("{why}: {setup:?}\n{first:#?}\n{second:#?}\n{answer:#?}\nthe handler saw {seen:#?}");
     }
@@ -174,6 +182,7 @@ impl Ask {
             3 => self.host = dice.of(&HOSTS),
             4 => self.is_head = true,
             5 => drop(self.fields.pop()),
+            6 => self.fields = vec![("accept-language", Value(dice.of(&VALUES).into()))],
             _ => self.add(dice),
         }
     }
@@ -228,7 +237,13 @@ fn headers(fields: &Fields) -> HeaderMap {
 impl Answer {
     fn of(dice: &mut Dice<'_>) -> Self {
         let status = STATUSES[dice.pick(STATUSES.len())];
-        let fields = (0..dice.pick(4)).map(|_| (dice.of(&ANSWERED), Value(dice.value()))).collect();
+        let field = |dice: &mut Dice<'_>| {
+            let name = dice.of(&ANSWERED);
+            let value = if dice.pick(3) == 0 { dice.of(&MEANT).into() } else { dice.value() };
+            (name, Value(value))
+        };
+        let varying = (dice.pick(4) == 0).then(|| ("vary", Value(b"accept-language".to_vec())));
+        let fields = (0..dice.pick(4)).map(|_| field(dice)).chain(varying).collect();
         Self { status, fields }
     }
 

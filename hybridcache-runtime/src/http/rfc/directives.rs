@@ -131,7 +131,7 @@ impl ResponseDirectives {
 
     /// Applies the restrictions that an invalid text contains as words.
     pub(super) fn restrict(&mut self, text: &[u8]) {
-        restrictions::named(text, |word| self.read(word, None));
+        restrictions::named(text, |word| self.read(restrictions::without_grant(word), None));
     }
 
     fn read(&mut self, name: &str, argument: Option<&[u8]>) {
@@ -196,7 +196,7 @@ fn each(headers: &HeaderMap, mut read: impl FnMut(&str, Option<&[u8]>)) {
         let text = if is_valid(&name, argument) { name.as_bytes() } else { member };
         restrictions::named(text, |word| {
             if word != name {
-                read(word, None);
+                read(restrictions::without_grant(word), None);
             }
         });
     }
@@ -322,7 +322,8 @@ mod tests {
         )]);
         assert!(ResponseDirectives::of(&headers).no_store);
         let said = response(&["max-age=60; must-revalidate; proxy-revalidate"]);
-        assert!(said.must_revalidate && said.proxy_revalidate && said.max_age == Seconds::Invalid);
+        assert!(said.proxy_revalidate && said.max_age == Seconds::Invalid);
+        assert!(!said.must_revalidate, "it would allow what it was not written for");
         assert_eq!(
             response(&["public; max-age=60"]),
             ResponseDirectives::default(),

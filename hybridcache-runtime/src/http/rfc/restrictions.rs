@@ -26,6 +26,12 @@ pub(super) fn named(text: &[u8], mut found: impl FnMut(&str)) {
     }
 }
 
+/// What a misspelt restriction restricts, without what it allows: `must-revalidate` also allows storing answers to requests with
+/// `Authorization` (RFC 9111, 3.5), and `proxy-revalidate` restricts a shared cache as much.
+pub(super) fn without_grant(word: &str) -> &str {
+    if word == "must-revalidate" { "proxy-revalidate" } else { word }
+}
+
 /// `Pragma: no-cache` in a message without `Cache-Control`.
 pub(super) fn is_pragma_no_cache(headers: &HeaderMap) -> bool {
     let mut is_said = false;

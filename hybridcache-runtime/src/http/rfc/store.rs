@@ -275,6 +275,13 @@ mod tests {
         for shared in ["public", "must-revalidate", "s-maxage=60"] {
             assert_eq!(refused(authorized, 200, &[fresh, ("cache-control", shared)]), None, "{shared}");
         }
+        // Misspelt, it restricts and does not allow.
+        for misspelt in
+            ["must-revalidate; foo", "must_revalidate", "\"must-revalidate", "foo must-revalidate", "public;"]
+        {
+            let found = refused(authorized, 200, &[fresh, ("cache-control", misspelt)]);
+            assert_eq!(found, Some(Refusal::Authorization), "{misspelt}");
+        }
     }
 
     #[test]
