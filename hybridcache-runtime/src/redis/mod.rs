@@ -312,7 +312,8 @@ impl Remote for RedisTier {
         // Never less: another entry may have taken the place of the one that is meant.
         expire.arg(key.entry()).arg(millis(ttl)).arg("GT");
         if let Ok(link) = self.link(key) {
-            link.send_detached(expire);
+            // Should it fail, Redis forgets a page.
+            link.send_detached(expire, || ());
         }
     }
 
