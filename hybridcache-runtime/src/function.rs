@@ -3,7 +3,7 @@
 use std::any::{TypeId, type_name};
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tracing::warn;
 
@@ -71,15 +71,9 @@ impl Site {
         enclosing(self.printed?(), self.function)
     }
 
-    #[inline]
-    fn is(&'static self, other: &'static Self) -> bool {
-        std::ptr::eq(self, other) || self.is_elsewhere(other)
-    }
-
     /// A handle has a site of its own, and an instantiation can have several. Those of one associated function differ in what
     /// encloses them: its `Self` may be generic, and a receiver need not tell.
-    #[cold]
-    fn is_elsewhere(&self, other: &Self) -> bool {
+    fn is_same(&self, other: &Self) -> bool {
         self.id == other.id && self.enclosing() == other.enclosing()
     }
 }
@@ -184,6 +178,8 @@ impl Hash for Instance<'_> {
 #[derive(Debug)]
 pub(crate) struct Function {
     site: &'static Site,
+    /// Where else it was met: in its handle, if that came first.
+    also: OnceLock<&'static Site>,
     receiver: Option<TypeTag>,
     generics: Box<[TypeTag]>,
     /// Zero, unless another one has the same site, receiver and generics: an instantiation that only its path tells apart.
@@ -267,7 +263,19 @@ impl Function {
 
     #[inline]
     pub(crate) fn is(&self, instance: &Instance<'_>) -> bool {
-        self.site.is(instance.site) && self.has_types_of(instance)
+        let is_at = |site: &'static Site| std::ptr::eq(site, instance.site);
+        (is_at(self.site) || self.also.get().copied().is_some_and(is_at) || self.is_elsewhere(instance.site))
+            && self.has_types_of(instance)
+    }
+
+    #[cold]
+    fn is_elsewhere(&self, site: &'static Site) -> bool {
+        let is_same = self.site.is_same(site);
+        if is_same {
+            // Whatever comes third is compared each time.
+            let _ = self.also.set(site);
+        }
+        is_same
     }
 
     #[inline]
@@ -326,6 +334,7 @@ impl Functions {
         };
         Function {
             site: instance.site,
+            also: OnceLock::new(),
             receiver: instance.receiver,
             generics: instance.generics.into(),
             salt: if is_variant { fnv(FNV_BASIS, &name) } else { 0 },
