@@ -263,3 +263,19 @@ async fn cache_status_says_why_nothing_is_stored() {
         }
     }
 }
+
+/// Killed by: telling all pages apart anew, by what a failure varies on.
+#[tokio::test]
+async fn a_form_that_fails_voids_no_others() {
+    for setup in Setup::all() {
+        let handler = async |request: Request, nth: usize| match field(&request, "accept-language").as_str() {
+            "xx" => reply(500, &[("vary", "accept-language, origin")], "failed"),
+            language => reply(200, &[FRESH, ("vary", "accept-language")], format!("{language} {nth}")),
+        };
+        let site = setup.site(|builder| builder, handler).await;
+        let ask = async |language: &str| site.ask("GET", "/").header("accept-language", language).send().await;
+        assert_eq!(ask("de").await.body, "de 1", "{setup:?}");
+        assert_eq!(ask("xx").await.said(), (500, "failed"), "{setup:?}");
+        assert_eq!(ask("de").await.body, "de 1", "{setup:?}");
+    }
+}

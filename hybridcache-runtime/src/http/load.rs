@@ -116,9 +116,10 @@ where
             Fetched::Own(response) => {
                 let is_failure = response.status().is_server_error();
                 let millis = if is_failure { ALONE_AFTER_A_FAILURE } else { ALONE };
+                // A failure often varies on something else: told apart by that, the pages of all other forms would be lost.
                 let vary = match vary::of(response.headers()) {
-                    Vary::On(fields) => fields,
-                    Vary::Any => Vec::new(),
+                    Vary::On(fields) if !is_failure => fields,
+                    Vary::On(_) | Vary::Any => Vec::new(),
                 };
                 let _ = direct.send(Direct::Own(Ok(response)));
                 place.mark(&visit, &begun, &vary, millis).await
