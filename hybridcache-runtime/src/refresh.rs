@@ -16,7 +16,7 @@ use crate::flight::Leader;
 use crate::lease::Lease;
 use crate::outcome::Outcome;
 use crate::reading::Fill;
-use crate::remote::{Published, Remote, RemoteError, RemoteErrorKind};
+use crate::remote::{Published, Remote};
 use crate::seek::{Found, Source};
 use crate::settings::Plan;
 use crate::stamps::Seen;
@@ -314,7 +314,7 @@ async fn publish(
         Ok(Published::Fenced) => Stored::Nowhere,
         Ok(Published::Refused) => {
             count(&fill.key.function.counters.redis_errors);
-            cache.complain(&RemoteError { kind: RemoteErrorKind::Refused, message: "no room for a value".into() });
+            // The tier has said why.
             Stored::InMemoryOnly { encoded: Some(encoded) }
         }
         Err(error) => {

@@ -8,8 +8,18 @@ use hybridcache_test_support::RedisServer;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Commands(BTreeMap<String, u64>);
 
-const NOISE: [&str; 9] =
-    ["publish", "time", "info", "keys", "hello", "subscribe", "client|setinfo", "script|load", "config|resetstat"];
+const NOISE: [&str; 10] = [
+    "publish",
+    "time",
+    "info",
+    "keys",
+    "hello",
+    "subscribe",
+    "eval",
+    "client|setinfo",
+    "script|load",
+    "config|resetstat",
+];
 
 impl Commands {
     pub(crate) fn so_far(redis: &RedisServer) -> Self {

@@ -3,11 +3,12 @@
 use hybridcache_test_support::{RedisCluster, RedisServer, Reply, Sentinels};
 
 use crate::fleet::{Fleet, item};
+use crate::log::log_of_connecting;
 use crate::waiting::within;
 
 /// What the README gives to operators.
 const PERMISSIONS: &str = "~hc2:* &hc2:* +get +getrange +mget +set +setrange +append +rename +del +unlink +exists \
-     +pexpire +pttl +publish +subscribe +eval +evalsha +script|load +time +ping +info";
+     +pexpire +pttl +publish +subscribe +eval +evalsha +script|load +time +info";
 
 fn permit(server: &RedisServer, rules: &str) {
     let words: Vec<&[u8]> = rules.split_whitespace().map(str::as_bytes).collect();
@@ -32,11 +33,51 @@ async fn the_documented_permissions_are_enough() {
     let (server, url) = server();
     Fleet::at(url).all_works(&[&server], 0).await;
     assert_eq!(server.command(&[b"ACL", b"LOG"]), Reply::Array(Vec::new()), "nothing was denied");
-    // Only for a server that has lost the scripts, and for one that is in trouble.
-    let rare = ["eval", "ping"];
-    for command in PERMISSIONS.split_whitespace().filter_map(|permission| permission.strip_prefix('+')) {
-        assert!(server.command_calls(command) > 0 || rare.contains(&command), "{command} is not needed");
+    for command in commands() {
+        assert!(server.command_calls(command) > 0, "{command} is not needed");
     }
+}
+
+fn commands() -> impl Iterator<Item = &'static str> {
+    PERMISSIONS.split_whitespace().filter_map(|permission| permission.strip_prefix('+'))
+}
+
+/// Each one alone, at once and by name. Killed by: a command that is not asked for; a check that needs one of the commands.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_command_is_named_when_a_connection_is_made() {
+    let (server, url) = server();
+    let log = log_of_connecting(&url).await;
+    assert!(!log.contains("WARN"), "nothing is missing: {log}");
+    for command in commands() {
+        permit(&server, &format!("-{command}"));
+        let log = log_of_connecting(&url).await;
+        assert!(log.contains(&format!("Without `{command}` ")), "{command}: {log}");
+        assert_eq!(log.matches("Without `").count(), 1, "{command}: {log}");
+        permit(&server, &format!("+{command}"));
+    }
+    permit(&server, "-eval -evalsha");
+    let log = log_of_connecting(&url).await;
+    assert!(log.contains("`eval` and `evalsha`"), "{log}");
+}
+
+/// Killed by: a check that gives up at a command which the server does not know.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renamed_command_is_named_too() {
+    for command in ["PUBLISH", "PEXPIRE", "EVAL"] {
+        let server = RedisServer::start_with(&["--rename-command", command, "HIDDEN"]);
+        let log = log_of_connecting(&server.url()).await;
+        assert!(log.contains(&format!("Without `{}` ", command.to_lowercase())), "{log}");
+    }
+}
+
+/// Killed by: "broken pipe".
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_too_many_clients_is_called_so() {
+    let (server, url) = server();
+    server.config_set("maxclients", "1");
+    // The one that says so.
+    let log = log_of_connecting(&url).await;
+    assert!(log.contains("maxclients") || log.contains("max number of clients"), "{log}");
 }
 
 const README: &str = include_str!("../../README.md");

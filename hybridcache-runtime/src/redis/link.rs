@@ -22,6 +22,7 @@ use super::channels::Channels;
 use super::clock::Sample;
 use super::health::Health;
 use super::messages::{Inbox, Message};
+use super::permissions::Permissions;
 use super::scripts;
 use super::wire::{RESPONSE_TIMEOUT, Reply, Wire, unexpected};
 use crate::remote::{RemoteError, RemoteErrorKind};
@@ -56,7 +57,12 @@ pub(crate) struct Link {
 
 impl Link {
     /// Connects, subscribes and teaches the server the scripts.
-    pub(crate) async fn open(server: &ConnectionInfo, inbox: Inbox, listened: Subscriptions) -> Result<Self, String> {
+    pub(crate) async fn open(
+        server: &ConnectionInfo,
+        inbox: Inbox,
+        listened: Subscriptions,
+        permissions: &Permissions,
+    ) -> Result<Self, String> {
         let health = inbox.health.clone();
         let config = config().set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
             inbox.receive(&push);
@@ -67,10 +73,11 @@ impl Link {
         let client = Client::open(server.clone()).map_err(|error| error.to_string())?;
         let commands = client.get_multiplexed_async_connection_with_config(&for_commands);
         let messages = client.get_multiplexed_async_connection_with_config(&config);
-        let (commands, mut messages) = try_join(commands, messages).await.map_err(|error| error.to_string())?;
-        listened.subscribe(&mut messages).await.map_err(|error| format!("cannot subscribe: {error}"))?;
+        let (commands, mut messages) = try_join(commands, messages).await.map_err(|error| explained(&error))?;
         let runtime = Handle::current();
         let wire = Arc::new(Wire { commands, health, runtime: runtime.clone() });
+        permissions.check(&wire).await;
+        listened.subscribe(&mut messages).await.map_err(|error| format!("cannot subscribe: {error}"))?;
         let link = Self {
             batches: Batches::start(wire.clone(), &runtime),
             wire,
@@ -89,7 +96,7 @@ impl Link {
     #[cfg(feature = "cluster")]
     pub(crate) async fn try_out(server: ConnectionInfo) -> Result<(), RedisError> {
         let mut connection = Client::open(server)?.get_multiplexed_async_connection_with_config(&config()).await?;
-        cmd("PING").exec_async(&mut connection).await
+        cmd("TIME").exec_async(&mut connection).await
     }
 
     pub(crate) fn health(&self) -> &Health {
@@ -171,12 +178,6 @@ impl Link {
         self.settle(self.batches.send(Commands(command, None), place).await?.0).await
     }
 
-    /// Runs a step right behind the staging of a value, in one round trip. Where the value was refused, the step finds
-    /// none and says so.
-    pub(crate) async fn ask_staged(&self, stage: Cmd, step: Cmd) -> Result<Value, RemoteError> {
-        self.ask_both(stage, step).await?.1
-    }
-
     /// Two commands, the second right behind the first, in one round trip: the answers to both.
     pub(crate) async fn ask_both(
         &self,
@@ -244,6 +245,20 @@ impl Subscriptions {
         let replies = messages.send_packed_commands(&pipeline, 0, pipeline.len()).await?;
         replies.into_iter().try_for_each(|reply| reply.extract_error().map(drop))
     }
+}
+
+/// Why no connection could be made. Two reasons cannot be read in the error alone.
+fn explained(error: &RedisError) -> String {
+    let message = error.to_string();
+    if message.contains("unknown command") && message.to_uppercase().contains("HELLO") {
+        return format!("{message}: the server is older than Redis 7.0, which is needed");
+    }
+    if error.is_connection_dropped() {
+        return format!(
+            "{message}: the server closed the connection at once, as it does when it has `maxclients` of them"
+        );
+    }
+    message
 }
 
 fn config() -> AsyncConnectionConfig {

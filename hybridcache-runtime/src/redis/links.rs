@@ -12,6 +12,7 @@ use super::cluster::{Cluster, Topology};
 use super::health::{Health, Proofs};
 use super::link::{Link, Subscriptions};
 use super::messages::Inbox;
+use super::permissions::Permissions;
 use super::target::Target;
 use super::wire::unexpected;
 use crate::remote::{Listeners, RemoteError, RemoteErrorKind};
@@ -24,6 +25,7 @@ pub(crate) struct Purpose {
     /// The names' groups: what a cluster keeps together.
     pub(crate) groups: Vec<String>,
     pub(crate) process: u64,
+    pub(crate) permissions: Permissions,
     pub(crate) listener: Listeners,
 }
 
@@ -76,7 +78,7 @@ impl Links {
             is_sharded: false,
         };
         let proofs = Arc::new(Proofs::new(1, began));
-        let link = Link::open(server, purpose.inbox(&proofs, 0), subscriptions).await?;
+        let link = Link::open(server, purpose.inbox(&proofs, 0), subscriptions, &purpose.permissions).await?;
         Ok(Self {
             nodes: vec![Ok(Arc::new(link))],
             is_complete: true,
@@ -96,7 +98,7 @@ impl Links {
             let subscriptions = Subscriptions::sharded(&purpose.channels, owned);
             let inbox = purpose.inbox(&proofs, place);
             async move {
-                let link = Link::open(&cluster.node(node), inbox, subscriptions).await;
+                let link = Link::open(&cluster.node(node), inbox, subscriptions, &purpose.permissions).await;
                 link.map(Arc::new).map_err(|reason| format!("{}:{}: {reason}", node.0, node.1))
             }
         });
@@ -196,8 +198,9 @@ impl Links {
 
     /// Whether anybody answers.
     pub(crate) async fn ping(&self) -> Result<(), RemoteError> {
-        let ping = cmd("PING");
-        let asked: Vec<_> = self.usable().map(|link| Box::pin(link.call(&ping))).collect();
+        // `TIME` is needed anyhow: `PING` would be one more permission.
+        let time = cmd("TIME");
+        let asked: Vec<_> = self.usable().map(|link| Box::pin(link.call(&time))).collect();
         if asked.is_empty() {
             return Err(RemoteError::unavailable("no server can be reached"));
         }

@@ -13,6 +13,7 @@ mod link;
 mod links;
 mod messages;
 mod oversized;
+mod permissions;
 mod scripts;
 #[cfg(feature = "sentinel")]
 mod sentinel;
@@ -39,6 +40,7 @@ use self::clock::ServerClock;
 use self::link::Link;
 use self::links::{Links, Numbered, Purpose};
 use self::oversized::Oversized;
+use self::permissions::Permissions;
 use self::scripts::Step;
 use self::supervisor::{State, Uplink, supervise};
 use self::target::Target;
@@ -46,6 +48,7 @@ use self::unreleased::Unreleased;
 use self::wire::unexpected;
 use crate::address::{Address, groups};
 use crate::background::Background;
+use crate::complaints::{Complaints, MINUTE};
 use crate::leases::Leases;
 use crate::remote::{
     Acquired, Fetched, HEAD, Invalidation, Listeners, Published, Release, Remote, RemoteError, RemoteFuture, StampName,
@@ -91,8 +94,11 @@ impl RedisTier {
         let background =
             Background::start("hybridcache-redis").map_err(|error| format!("no thread for it: {error}"))?;
         let channels = Channels::new(namespace, process, target.is_sharded());
+        let groups = groups(namespace);
+        let permissions =
+            Permissions::new(target.is_sharded(), target.is_watched(), &groups[0], channels.invalidations(&groups[0]));
         let target = Mutex::new(Numbered { target: Arc::new(target), number: 1 });
-        let purpose = Purpose { target, channels, groups: groups(namespace), process, listener };
+        let purpose = Purpose { target, channels, groups, process, listener, permissions };
         let uplink = Arc::new(Uplink {
             purpose,
             clock: ServerClock::default(),
@@ -297,7 +303,10 @@ impl Remote for RedisTier {
             .arg(&key.id().to_le_bytes())
             .arg(millis(IN_VAIN));
         let stage = set_stage(&stage, &entry);
-        Box::pin(async move { published(&self.link(key)?.ask_staged(stage, step).await?) })
+        Box::pin(async move {
+            let (staged, reply) = self.link(key)?.ask_both(stage, step).await?;
+            published(&reply?, staged)
+        })
     }
 
     fn seize<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, ()> {
@@ -407,11 +416,26 @@ fn acquired(reply: &Value) -> Result<Acquired, RemoteError> {
     }
 }
 
-fn published(reply: &Value) -> Result<Published, RemoteError> {
+/// `staged`: what the server said to the value itself.
+fn published(reply: &Value, staged: Result<Value, RemoteError>) -> Result<Published, RemoteError> {
     match reply {
         Value::Int(1 | 2) => Ok(Published::Stored),
         Value::Int(0) => Ok(Published::Fenced),
-        Value::Int(-1) => Ok(Published::Refused),
+        Value::BulkString(error) => {
+            let reason = staged.map_or_else(|error| error.message, |_| String::from_utf8_lossy(error).into_owned());
+            warn_of_refusal(&reason);
+            Ok(Published::Refused)
+        }
         _ => Err(unexpected("publish")),
+    }
+}
+
+/// A server that is full refuses each value. What becomes of the call is the engine's to say.
+fn warn_of_refusal(reason: &str) {
+    static COMPLAINTS: Complaints = Complaints::every(MINUTE);
+    if COMPLAINTS.is_due() {
+        tracing::warn!(reason, "Redis did not store a value");
+    } else {
+        tracing::debug!(reason, "Redis did not store a value");
     }
 }

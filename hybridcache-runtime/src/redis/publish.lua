@@ -2,7 +2,7 @@
 -- mark takes the lease's place as in release.lua.
 -- KEYS 1=entry 2=lease 3=stage
 -- ARGV 1=token(16) 2=ttl_ms 3=PUBLISH|SPUBLISH 4=wake channel prefix 5=key id(8) 6=how long the mark lives, ms
--- Returns 1 stored, 2 stored before by this same publish, 0 fenced out, -1 nothing was staged (the server is full)
+-- Returns 1 stored, 2 stored before by this same publish, 0 fenced out, the error of RENAME: nothing was staged, or it is not permitted
 local lease=redis.pcall('GET',KEYS[2])
 if type(lease)~='string' or string.sub(lease,1,16)~=ARGV[1] then
   redis.call('UNLINK',KEYS[3])
@@ -16,4 +16,4 @@ redis.call('DEL',KEYS[2])
 if not stored then redis.pcall('SET',KEYS[2],'\0\0\0\0\0\0\0\0','PX',ARGV[6]) end
 local wake=(stored and 'P' or 'N')..ARGV[5]
 for i=17,#lease,8 do redis.call(ARGV[3],ARGV[4]..string.sub(lease,i,i+7),wake) end
-return stored and 1 or -1
+return stored and 1 or renamed.err

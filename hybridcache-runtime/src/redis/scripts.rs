@@ -15,7 +15,7 @@ pub(crate) enum Step {
 }
 
 /// In the order of [`Step`].
-const SOURCES: [&str; 5] = [
+pub(crate) const SOURCES: [&str; 5] = [
     include_str!("acquire.lua"),
     include_str!("renew.lua"),
     include_str!("release.lua"),

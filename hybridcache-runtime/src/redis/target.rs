@@ -49,6 +49,15 @@ impl Target {
         }
     }
 
+    /// Whether sentinels say which server it is.
+    pub(crate) fn is_watched(&self) -> bool {
+        #[cfg(feature = "sentinel")]
+        if let Self::Sentinel(_) = self {
+            return true;
+        }
+        false
+    }
+
     /// Whether messages belong to slots.
     pub(crate) fn is_sharded(&self) -> bool {
         #[cfg(feature = "cluster")]

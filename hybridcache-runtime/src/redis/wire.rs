@@ -62,6 +62,14 @@ impl Wire {
         Ok(commands.cmd_iter().zip(answers).map(|(command, answer)| Reply::to(command, answer)))
     }
 
+    /// As [`Self::call`], for a question whose refusal says nothing about the link.
+    pub(crate) async fn call_quietly(&self, command: &Cmd) -> Result<Value, RemoteError> {
+        match self.in_time(self.commands.clone().send_packed_command(command)).await? {
+            Value::ServerError(error) => Err(RemoteError { kind: RemoteErrorKind::Refused, message: said(&error) }),
+            value => Ok(value),
+        }
+    }
+
     /// Waits by the timers of the connection's runtime: a caller's may have none, or its clock may be paused.
     async fn in_time<T>(&self, sending: impl Future<Output = RedisResult<T>>) -> Result<T, RemoteError> {
         let waiting = {
@@ -78,7 +86,7 @@ impl Wire {
 
     /// The server said no. Some answers mean that another server is the right one by now.
     fn refused(&self, error: &ServerError) -> RemoteError {
-        let message = [error.code(), error.details().unwrap_or_default()].join(" ");
+        let message = said(error);
         if matches!(error.code(), "READONLY" | "LOADING" | "MASTERDOWN" | "MOVED") {
             self.health.report(message.as_str());
         }
@@ -101,6 +109,14 @@ impl Reply {
             answer => Self::Answer(answer),
         }
     }
+}
+
+/// The server's words.
+fn said(error: &ServerError) -> String {
+    let details = error.details().unwrap_or_default();
+    // Where in which script it was says nothing to users.
+    let details = details.split_once(" script: ").map_or(details, |(reason, _)| reason);
+    [error.code(), details].join(" ")
 }
 
 /// A reply of a form that no server gives.

@@ -386,10 +386,10 @@ fn deliver(network: &Network, number: u64, direction: Direction, under_way: &Rec
     }
 }
 
-/// `SUBSCRIBE`, `PSUBSCRIBE` or `SSUBSCRIBE`. Small commands arrive whole.
+/// `SUBSCRIBE`, `PSUBSCRIBE` or `SSUBSCRIBE`, as clients write commands: in lower case it is an argument. Small commands arrive whole.
 fn subscribes(bytes: &[u8]) -> bool {
     const COMMAND: &[u8] = b"SUBSCRIBE\r\n";
-    let is_command = |end: &[u8]| end.eq_ignore_ascii_case(COMMAND);
+    let is_command = |end: &[u8]| end == COMMAND;
     // Not `UNSUBSCRIBE`; something stands before each of them, be it the end of a line.
     bytes.windows(COMMAND.len() + 1).any(|window| !matches!(window[0], b'n' | b'N') && is_command(&window[1..]))
 }
