@@ -107,7 +107,7 @@ impl Permissions {
             Err(error) if error.kind == RemoteErrorKind::Refused && error.message.starts_with("NOPERM") => {
                 format!("`eval` and `evalsha`: {NO_STEPS} ({error})")
             }
-            Ok(_) | Err(_) => return,
+            answer => return tracing::debug!(?answer, "cannot ask Redis which commands are missing"),
         };
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if !problem.is_empty() && *logged != problem {
