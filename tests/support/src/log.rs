@@ -1,11 +1,15 @@
 //! What the crate logs.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::field::{Field, Visit};
 
 /// What the crate logs on this thread, and on the tasks of a runtime that it drives, while `work` runs.
 pub fn log_of(work: impl FnOnce()) -> String {
+    // While there is one subscriber only, tracing asks the thread that comes to an event first whether anybody is interested in it:
+    // a thread without a subscriber would silence it for this one. With two it asks both.
+    static ANOTHER: LazyLock<tracing::Dispatch> = LazyLock::new(|| tracing::Dispatch::new(Log::default()));
+    LazyLock::force(&ANOTHER);
     let log = Log::default();
     tracing::dispatcher::with_default(&tracing::Dispatch::new(log.clone()), work);
     let text = log.text.lock().expect("no event panics");
