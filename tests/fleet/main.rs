@@ -28,6 +28,7 @@ mod groups;
 mod invalidation;
 mod invariants;
 mod journal;
+mod large;
 mod late_puts;
 mod leaks;
 mod limits;

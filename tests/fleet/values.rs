@@ -186,7 +186,7 @@ async fn shapes_behind_an_arc() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_values() {
     let fleet = Fleet::start();
-    for length in [0, 1, 65_535, 65_536, 1 << 20, 5 << 20] {
+    for length in [0, 1, 65_535, 65_536, 1_000_000] {
         fleet.database.set_version(length, length).await;
         let expected = "x".repeat(length as usize);
         crosses!(fleet, text, text_entry, length, expected.clone());
