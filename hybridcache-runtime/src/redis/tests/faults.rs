@@ -93,19 +93,20 @@ async fn a_value_that_the_server_does_not_send_drops_the_connection_twice_at_mos
     server.command(&[b"SET", large.entry().as_bytes(), &vec![7; 2 << 20]]);
     server.command(&[b"SET", small.entry().as_bytes(), b"small"]);
     server.command(&[b"SET", foreign.entry().as_bytes(), &vec![8; 100 << 10]]);
-    let mut refused = 0;
-    for reading in 0..20 {
-        eventually("it serves", || process.tier.outage().is_none()).await;
-        let error = match reading % 2 {
-            0 => process.tier.fetch(&large, &[]).await.map(drop).unwrap_err(),
-            _ => process.tier.fetch_and_acquire(&large, process.token(1), LEASE).await.map(drop).unwrap_err(),
-        };
-        if error.kind == RemoteErrorKind::Refused {
-            assert!(error.message.contains("client-output-buffer-limit"), "{error}");
-            refused += 1;
-        }
+    let read = async |nth: u64| match nth % 2 {
+        0 => process.tier.fetch(&large, &[]).await.map(drop).unwrap_err(),
+        _ => process.tier.fetch_and_acquire(&large, process.token(1), LEASE).await.map(drop).unwrap_err(),
+    };
+    // A link that has ended answers with an error until it is replaced.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while read(0).await.kind != RemoteErrorKind::Refused {
+        assert!(Instant::now() < deadline, "{} connections", process.connections());
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert!(refused >= 10, "{refused}");
+    for nth in 0..10 {
+        let error = read(nth).await;
+        assert!(error.message.contains("client-output-buffer-limit"), "{error}");
+    }
     assert!(process.connections() <= 3, "{} connections", process.connections());
     assert_eq!(process.fetch(&small).await, Some(b"small".to_vec()));
     assert_eq!(process.fetch(&absent).await, None);
