@@ -42,12 +42,20 @@ pub(crate) struct Address {
     version_at: Range<usize>,
     version: u32,
     id: u64,
+    /// The function's.
+    stamp: StampName,
 }
 
 impl Address {
-    /// `args` is the canonical text of the arguments, `id` the [`id`] of function and arguments; the others are as the user
-    /// wrote them.
-    pub(crate) fn with_id(id: u64, namespace: &str, function: &str, version: u32, args: &str) -> Self {
+    /// `args` is the canonical text of the arguments, `id` the [`id`] of function and arguments, `stamp` the function's; the
+    /// others are as the user wrote them.
+    pub(crate) fn with_id(
+        (id, stamp): (u64, StampName),
+        namespace: &str,
+        function: &str,
+        version: u32,
+        args: &str,
+    ) -> Self {
         let (namespace, function) = (readable(namespace, NAMESPACE), readable(function, NAME));
         let (mut number, args) = (itoa::Buffer::new(), readable_args(args));
         let number = number.format(version);
@@ -57,12 +65,13 @@ impl Address {
         for part in [":", &function, "@", number, ":", &args, ENTRY] {
             entry.push_str(part);
         }
-        Self { entry, version_at: version_at..version_at + number.len(), version, id }
+        Self { entry, version_at: version_at..version_at + number.len(), version, id, stamp }
     }
 
     #[cfg(test)]
     pub(crate) fn new(namespace: &str, function: &str, version: u32, args: &str) -> Self {
-        Self::with_id(id(function, args), namespace, function, version, args)
+        let stamp = StampName::of_function(namespace, function);
+        Self::with_id((id(function, args), stamp), namespace, function, version, args)
     }
 
     /// The key of the entry.
@@ -110,18 +119,22 @@ impl Address {
         &self.base()[self.version_at.end + 1..]
     }
 
-    /// This key under the version before, this one, and the one behind, as far as there are such.
-    pub(crate) fn neighbours(&self) -> Vec<Self> {
-        let first = self.version.saturating_sub(1);
-        let last = self.version.saturating_add(1);
-        (first..=last).map(|version| self.at_version(version)).collect()
+    /// The version of the function.
+    pub(crate) fn version(&self) -> u32 {
+        self.version
     }
 
-    fn at_version(&self, version: u32) -> Self {
+    /// The function's stamp: it names all versions in which the key can have an entry.
+    pub(crate) fn stamp(&self) -> &StampName {
+        &self.stamp
+    }
+
+    /// The same key in another version of the function.
+    pub(crate) fn at_version(&self, version: u32) -> Self {
         let Range { start, end } = self.version_at;
         let number = version.to_string();
         let entry = [&self.entry[..start], &number, &self.entry[end..]].concat();
-        Self { entry, version_at: start..start + number.len(), version, id: self.id }
+        Self { entry, version_at: start..start + number.len(), version, id: self.id, stamp: self.stamp.clone() }
     }
 }
 
@@ -151,6 +164,8 @@ pub(crate) struct StampName {
     pub(crate) key: Arc<str>,
     /// xxh3-64 of its name: how envelopes and messages call it.
     pub(crate) hash: u64,
+    /// Of a function's: the version that uses it.
+    pub(crate) version: Option<u32>,
 }
 
 impl StampName {
@@ -168,6 +183,11 @@ impl StampName {
     pub(crate) fn of_tag(namespace: &str, tag: &str) -> Self {
         stamp(namespace, "t", tag)
     }
+
+    /// The same, as one version of the function uses it.
+    pub(crate) fn used_by(&self, version: u32) -> Self {
+        Self { version: Some(version), ..self.clone() }
+    }
 }
 
 /// `hc2:{<namespace>:t:<bucket>}:` and `n`, `f:<function>` or `t:<tag>`.
@@ -175,7 +195,7 @@ fn stamp(namespace: &str, kind: &str, name: &str) -> StampName {
     let hash = hash_of([kind, name]);
     let group = group(&readable(namespace, NAMESPACE), "t:", hash);
     let key = if kind == "n" { format!("{group}:n") } else { format!("{group}:{kind}:{}", readable(name, NAME)) };
-    StampName { key: key.into(), hash }
+    StampName { key: key.into(), hash, version: None }
 }
 
 /// The part of a key's or a stamp's name that decides where a cluster keeps it, its hash tag at the end:

@@ -24,7 +24,7 @@ use crate::policy::bounded;
 use crate::recovery::Recovery;
 use crate::remote::{Remote, RemoteError, RemoteErrorKind, StampName, Token};
 use crate::settings::Plan;
-use crate::stamps::{Seen, Stamp};
+use crate::stamps::{Lifespan, Seen, Stamp};
 use crate::stats::{BreakerState, Counters, Stats};
 use crate::timers::Standstill;
 
@@ -285,12 +285,20 @@ impl HybridCache {
     /// them.
     pub(crate) fn seen(&self, key: &Key, plan: &Plan) -> Seen {
         let tags: Vec<_> = plan.tags.iter().map(|tag| self.tag_stamp(&tag.unescaped())).collect();
-        let seen = Seen::capture([&self.inner.namespace_stamp, &key.function.stamp].into_iter().chain(&tags));
+        let function = &key.function;
+        let stamps = [&self.inner.namespace_stamp, &function.stamp].into_iter().chain(&tags);
+        let seen = Seen::capture_in(function.version(), stamps);
         // What is read under a number is trusted for as long as if the number had been read with it.
         if self.inner.local.trust.asks_for_proof() {
             seen.doubt();
         }
         seen
+    }
+
+    /// How long stamps have to live for what is loaded now and will carry them.
+    pub(crate) fn lifespan(&self, plan: &Plan) -> Lifespan {
+        let ttl = Duration::from_millis(plan.lifetimes.ttl());
+        Lifespan::of(ttl, plan.timeout.unwrap_or(self.inner.limits.lease_limit))
     }
 
     /// What may be done with an entry in memory now. One that may have missed its invalidation is served while nobody can

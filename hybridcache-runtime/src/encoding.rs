@@ -6,6 +6,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
@@ -17,6 +18,7 @@ use crate::function::Function;
 use crate::reading::Fill;
 use crate::remote::Remote;
 use crate::settings::Plan;
+use crate::stamps::Lifespan;
 use crate::stats::count;
 use crate::value::{AnyValue, ValueType};
 use crate::writing::Load;
@@ -110,6 +112,9 @@ impl HybridCache {
 fn header(remote: &dyn Remote, fill: &Fill<'_>, value: &AnyValue, load: Load) -> Option<Header> {
     let now = remote.now()?;
     let lifetimes = fill.plan.lifetimes_of(value);
+    // Whether or not it is sent: what stays in memory carries the same stamps.
+    let ttl = Duration::from_millis(lifetimes.ttl());
+    fill.origin.seen.prolong(Lifespan::of(ttl, Duration::ZERO), remote);
     Some(Header {
         expired_by_hand: false,
         codec: MESSAGE_PACK,

@@ -216,6 +216,10 @@ impl Function {
         self.site.by_size
     }
 
+    pub(crate) fn version(&self) -> u32 {
+        self.site.version
+    }
+
     pub(crate) fn is_unambiguous(&self) -> bool {
         self.name_is == Name::Own
     }
@@ -252,7 +256,7 @@ impl Function {
 
     /// Where its entry stands in a shared tier; `id` and `args` are of the key.
     pub(crate) fn address(&self, id: u64, args: &str) -> Address {
-        Address::with_id(id, &self.namespace, &self.name, self.site.version, args)
+        Address::with_id((id, self.stamp.name.clone()), &self.namespace, &self.name, self.site.version, args)
     }
 
     /// What the envelope of its entry calls the key.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::budget::Budget;
 use crate::call_key::Key;
 use crate::remote::{Acquired, Published, Release, Remote, RemoteError, Token};
+use crate::stamps::Stamps;
 use crate::timers::{sleep, timeout};
 
 /// A lease lives this long unless renewed: how long the fleet waits for a load whose process died.
@@ -86,9 +87,12 @@ impl Lease {
     }
 
     /// Takes the lease by force, which deletes what is stored under the key. For a put.
-    pub(crate) async fn seize(&mut self) -> Result<(), RemoteError> {
+    pub(crate) async fn seize(&mut self, stamps: &Stamps) -> Result<(), RemoteError> {
         self.maybe_held = true;
-        self.remote.seize(self.key.address(), self.token, LEASE).await
+        let (key, stamp) = (self.key.address(), self.key.address().stamp().hash);
+        let versions = self.remote.seize(key, &stamps.versions(stamp), self.token, LEASE).await?;
+        stamps.note_versions(stamp, versions);
+        Ok(())
     }
 
     /// Stores the load's result if the lease is still held, and ends it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::address::Address;
 use crate::breaker::Breaker;
 use crate::call_key::Key;
 use crate::clock::{Clock, Millis};
@@ -13,7 +14,7 @@ use crate::forecast::Deleted;
 use crate::journal::Journal;
 use crate::memory::MemoryTier;
 use crate::policy::Outage;
-use crate::remote::{Invalidation, Listener, StampName, Wake};
+use crate::remote::{Invalidation, Listener, Remote, RemoteError, StampName, Wake};
 use crate::stamps::Stamps;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::trust::Trust;
@@ -83,6 +84,19 @@ impl Local {
         });
     }
 
+    /// Tells the shared tier that a key is void, in every version of its function.
+    pub(crate) async fn tell_invalidated(
+        &self,
+        remote: &dyn Remote,
+        key: &Address,
+        mode: Invalidation,
+    ) -> Result<(), RemoteError> {
+        let stamp = key.stamp().hash;
+        let versions = remote.invalidate(key, &self.stamps.versions(stamp), mode).await?;
+        self.stamps.note_versions(stamp, versions);
+        Ok(())
+    }
+
     fn invalidate_held(&self, id: u64, mode: Invalidation) {
         for entry in self.memory.with_id(id) {
             match mode {
@@ -107,6 +121,10 @@ impl Listener for Local {
 
     fn restamped(&self, stamp: u64, _origin: u64) {
         self.stamps.void(stamp);
+    }
+
+    fn renumbered(&self, stamp: u64, number: u64) {
+        self.stamps.renumber(stamp, number);
     }
 
     fn resubscribed(&self, kept: bool) {

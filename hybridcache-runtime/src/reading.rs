@@ -158,8 +158,8 @@ impl HybridCache {
         let fetched = budget.read(remote.fetch_head(fill.key.address(), &asked)).await?;
         seen.learn(&asked, fetched.stamps);
         let head = fetched.entry.unwrap_or_default();
-        let Some(numbers) = seen.remote() else { return Ok(false) };
-        if head.get(FENCE) != Some(&fence) || numbers != carried {
+        // A stamp that is not there is none that the suspect carries.
+        if head.get(FENCE) != Some(&fence) || seen.remote() != Some(carried) {
             // Should the shared tier fail now, it is not to be served for want of better.
             suspect.meta.kill();
             return Ok(false);

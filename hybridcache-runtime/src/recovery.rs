@@ -107,7 +107,7 @@ pub(crate) async fn send_unsent(local: &Local, remote: &dyn Remote) -> Result<()
 
 async fn send(local: &Local, remote: &dyn Remote, unsent: &Unsent) -> Result<(), RemoteError> {
     match &unsent.notice {
-        Notice::Entry(address, mode) => remote.invalidate(address, *mode).await?,
+        Notice::Entry(address, mode) => local.tell_invalidated(remote, address, *mode).await?,
         Notice::Group(stamp) => {
             remote.restamp(std::slice::from_ref(stamp)).await?;
             // What is known of it is from before.

@@ -227,6 +227,9 @@ impl Errand {
         if matches!(self.goal, Goal::Value) {
             count(&counters.misses);
         }
+        if let Some(lease) = &lease {
+            origin.seen.prolong(self.cache.lifespan(&self.plan), lease.remote());
+        }
         self.leader.begin_load(timeout);
         let began = Instant::now();
         let loaded = match &mut lease {

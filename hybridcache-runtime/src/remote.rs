@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use smallvec::SmallVec;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -30,8 +31,12 @@ pub(crate) trait Remote: Send + Sync + 'static {
     /// Reads only what tells entries apart, the first [`HEAD`] bytes, and beside them the stamps.
     fn fetch_head<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched>;
 
-    /// Reads stamps; those that are absent are created.
-    fn create_stamps<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, Vec<u64>>;
+    /// Makes sure that stamps exist, name the version that uses them, and live at least for this time. A function's stamp
+    /// that is created is announced to every process ([`Listener::renumbered`]).
+    fn create_stamps<'a>(&'a self, stamps: &'a [StampName], lifetime: Duration) -> RemoteFuture<'a, Vec<StampValue>>;
+
+    /// Lets stamps that exist live at least for this time. Nobody waits for the answer.
+    fn prolong_stamps(&self, stamps: &[StampName], lifetime: Duration);
 
     /// Takes the lease of a key, or tells who is in the way.
     ///
@@ -71,17 +76,24 @@ pub(crate) trait Remote: Send + Sync + 'static {
 
     /// The first step of a put: as [`Self::invalidate`] to delete, and the lease is ours, whoever had it. The second is
     /// [`Self::publish`].
-    fn seize<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, ()>;
+    fn seize<'a>(
+        &'a self,
+        key: &'a Address,
+        known: &'a [u32],
+        token: Token,
+        lease: Duration,
+    ) -> RemoteFuture<'a, Versions>;
 
     /// Keeps what is at the key for at least this long from now. Nobody waits for it, and it may come late: an entry says itself until
     /// when it may be used, so that it is never used for longer.
     #[cfg(feature = "http")]
     fn keep(&self, key: &Address, ttl: Duration);
 
-    /// Deletes or marks stale, ends a running load's lease, tells every process.
-    fn invalidate<'a>(&'a self, key: &'a Address, mode: Invalidation) -> RemoteFuture<'a, ()>;
+    /// Deletes or marks stale, ends a running load's lease, tells every process: in all versions of the function that its
+    /// stamp names, which it returns. Takes one round trip where they are all `known`.
+    fn invalidate<'a>(&'a self, key: &'a Address, known: &'a [u32], mode: Invalidation) -> RemoteFuture<'a, Versions>;
 
-    /// Gives each stamp a new random value and tells every process.
+    /// Removes each stamp, which voids all that carries it, and tells every process.
     fn restamp<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, ()>;
 
     /// Asks the tier for an answer that costs it nothing.
@@ -120,6 +132,8 @@ pub(crate) trait Listener: Send + Sync + 'static {
     fn invalidated(&self, key_id: u64, mode: Invalidation, origin: u64);
     /// Somebody restamped.
     fn restamped(&self, stamp: u64, origin: u64);
+    /// A stamp was absent, and has this number now, if any.
+    fn renumbered(&self, stamp: u64, number: u64);
     /// The stream of messages began anew: what was sent meanwhile is lost. Called before anybody can use the new
     /// connection.
     ///
@@ -141,7 +155,24 @@ pub(crate) struct Fetched {
     /// The bytes at the key; empty where something is there that is no string.
     pub(crate) entry: Option<Vec<u8>>,
     /// One for each stamp asked for, in order; `None` where it is absent.
-    pub(crate) stamps: Vec<Option<u64>>,
+    pub(crate) stamps: Vec<Option<StampValue>>,
+}
+
+/// Versions of a function.
+pub(crate) type Versions = SmallVec<[u32; 4]>;
+
+/// A stamp as the tier has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StampValue {
+    pub(crate) number: u64,
+    /// Of a function's: the versions that use it.
+    pub(crate) versions: Versions,
+}
+
+impl From<u64> for StampValue {
+    fn from(number: u64) -> Self {
+        Self { number, versions: Versions::new() }
+    }
 }
 
 /// The answer to [`Remote::acquire`].

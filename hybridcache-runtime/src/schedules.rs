@@ -145,7 +145,7 @@ impl World {
 }
 
 fn stamp_name() -> StampName {
-    StampName { key: "tag".into(), hash: 9 }
+    StampName { key: "tag".into(), hash: 9, version: None }
 }
 
 fn version(entry: &Entry) -> u64 {

@@ -13,6 +13,7 @@ use crate::lease::Lease;
 use crate::reading::{Fill, Interpreted, Read};
 use crate::refresh::{Errand, Goal};
 use crate::remote::{Acquired, Invalidation, Remote, RemoteError, StampName, Wake};
+use crate::stamps::Lifespan;
 use crate::stats::count;
 use crate::timers::timeout_at;
 use crate::waiters::Waiter;
@@ -257,7 +258,8 @@ impl Errand {
         } else {
             let mut beside = budget.beside();
             let asking = lease.read_and_acquire(budget).boxed();
-            let asked = Box::pin(while_creating(&unknown, &**remote, fill, &mut beside, asking)).await;
+            let creating = Creating { stamps: &unknown, lifespan: self.cache.lifespan(&self.plan) };
+            let asked = Box::pin(creating.beside(&**remote, fill, &mut beside, asking)).await;
             budget.spent_beside(&beside);
             asked?
         };
@@ -302,14 +304,16 @@ impl Errand {
         }
         let mut beside = budget.beside();
         let asking = lease.acquire(fence, budget).boxed();
-        let acquired = Box::pin(while_creating(&unknown, remote, fill, &mut beside, asking)).await;
+        let creating = Creating { stamps: &unknown, lifespan: self.cache.lifespan(&self.plan) };
+        let acquired = Box::pin(creating.beside(remote, fill, &mut beside, asking)).await;
         budget.spent_beside(&beside);
         acquired
     }
 
     /// The load under way began before this one: it must not store.
     async fn end_older_load(&self, remote: &dyn Remote, budget: &mut Budget) -> Result<(), RemoteError> {
-        budget.spend(remote.invalidate(self.leader.key().address(), Invalidation::Expire)).await
+        let (local, address) = (self.cache.local(), self.leader.key().address());
+        budget.spend(Box::pin(local.tell_invalidated(remote, address, Invalidation::Expire))).await
     }
 
     /// Waits for a message, or until the lease must have ended.
@@ -319,16 +323,25 @@ impl Errand {
     }
 }
 
-/// Creates stamps that do not exist yet, while the lease is being asked for: what is loaded from now on will carry them. Both
-/// are sent before either is answered.
-async fn while_creating<T>(
-    unknown: &[StampName],
-    remote: &dyn Remote,
-    fill: &Fill<'_>,
-    beside: &mut Budget,
-    asking: BoxFuture<'_, Result<T, RemoteError>>,
-) -> Result<T, RemoteError> {
-    let (created, asked) = join(beside.spend(remote.create_stamps(unknown)), asking).await;
-    fill.origin.seen.learn(unknown, created?.into_iter().map(Some));
-    asked
+/// Stamps that do not exist yet, or do not name this version: what is loaded from now on will carry them.
+struct Creating<'a> {
+    stamps: &'a [StampName],
+    lifespan: Lifespan,
+}
+
+impl Creating<'_> {
+    /// Creates them while the lease is being asked for: both are sent before either is answered.
+    async fn beside<T>(
+        self,
+        remote: &dyn Remote,
+        fill: &Fill<'_>,
+        beside: &mut Budget,
+        asking: BoxFuture<'_, Result<T, RemoteError>>,
+    ) -> Result<T, RemoteError> {
+        let asked_at = Instant::now();
+        let creating = remote.create_stamps(self.stamps, self.lifespan.given);
+        let (created, asked) = join(beside.spend(creating), asking).await;
+        fill.origin.seen.learn_created(self.stamps, created?, asked_at + self.lifespan.given);
+        asked
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join;
+use tokio::time::Instant;
 
 use crate::cache::HybridCache;
 use crate::call_key::Key;
@@ -17,9 +18,9 @@ use crate::flight::Leader;
 use crate::journal::{Notice, Pending};
 use crate::lease::Lease;
 use crate::reading::Fill;
-use crate::remote::{Invalidation, Published, Remote, RemoteError, StampName, Token};
+use crate::remote::{Invalidation, Published, Remote, RemoteError, StampName, StampValue, Token};
 use crate::settings::Plan;
-use crate::stamps::Stamp;
+use crate::stamps::{Lifespan, Stamp};
 use crate::stats::{Counters, count};
 use crate::value::AnyValue;
 
@@ -100,7 +101,7 @@ impl HybridCache {
         if mode == Invalidation::Delete {
             local.deleted.note(key.id());
         }
-        let told = remote.invalidate(key.address(), mode).await;
+        let told = local.tell_invalidated(&**remote, key.address(), mode).await;
         settle(pending, told, counters, &format!("invalidate {key}"))
     }
 
@@ -159,13 +160,15 @@ impl HybridCache {
             count(&counters.redis_errors);
             Error::unstored(&action(), error)
         };
-        let unknown = origin.seen.unknown();
+        let (unknown, lifespan) = (origin.seen.unknown(), self.lifespan(fill.plan));
+        let until = Instant::now() + lifespan.given;
         let mut lease = Lease::new(remote.clone(), key.clone(), self.next_token());
         // From here on no older value may come back, whatever becomes of this one.
         let pending = self.local().journal.note(Notice::Entry(key.address().clone(), Invalidation::Delete));
-        let (seized, created) = join(lease.seize(), create(&**remote, &unknown)).await;
+        let creating = create(&**remote, &unknown, lifespan);
+        let (seized, created) = join(lease.seize(&self.local().stamps), creating).await;
         settle(pending, seized, counters, &action())?;
-        origin.seen.learn(&unknown, created.map_err(|error| failed(&error))?.into_iter().map(Some));
+        origin.seen.learn_created(&unknown, created.map_err(|error| failed(&error))?, until);
         if !place.is_attached() {
             return Ok((Put::Overtaken, value));
         }
@@ -184,8 +187,12 @@ impl HybridCache {
 }
 
 /// Stamps that do not exist yet.
-async fn create(remote: &dyn Remote, unknown: &[StampName]) -> Result<Vec<u64>, RemoteError> {
-    if unknown.is_empty() { Ok(Vec::new()) } else { remote.create_stamps(unknown).await }
+async fn create(
+    remote: &dyn Remote,
+    unknown: &[StampName],
+    lifespan: Lifespan,
+) -> Result<Vec<StampValue>, RemoteError> {
+    if unknown.is_empty() { Ok(Vec::new()) } else { remote.create_stamps(unknown, lifespan.given).await }
 }
 
 /// What was read from the shared tier while it was being told may be from before. That is forgotten last: when it has been

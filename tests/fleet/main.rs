@@ -31,6 +31,7 @@ mod journal;
 mod large;
 mod late_puts;
 mod leaks;
+mod lifetimes;
 mod limits;
 mod names;
 mod outage;

@@ -1,5 +1,5 @@
-//! Two versions of a function run beside each other during a deploy: touching an entry touches those of the neighbouring
-//! versions.
+//! Versions of a function run beside each other during a deploy: touching an entry touches it in every version that is in
+//! use, however far apart their numbers are.
 
 use hybridcache::{CacheEntry, hybrid_cached};
 
@@ -20,13 +20,13 @@ impl Shop {
         self.database.load(id).await
     }
 
-    #[hybrid_cached(name = "price", version = 3, ttl = 2h, key = "{id}", skip(self), cache = self.cache)]
-    async fn price_3(&self, id: u64) -> Result<Item, Failure> {
+    #[hybrid_cached(name = "price", version = 9, ttl = 2h, key = "{id}", skip(self), cache = self.cache)]
+    async fn price_9(&self, id: u64) -> Result<Item, Failure> {
         self.database.load(id).await
     }
 
-    #[hybrid_cached(name = "price", version = 4, ttl = 2h, key = "{id}", skip(self), cache = self.cache)]
-    async fn price_4(&self, id: u64) -> Result<Item, Failure> {
+    #[hybrid_cached(name = "price", version = 20_261_130, ttl = 2h, key = "{id}", skip(self), cache = self.cache)]
+    async fn price_date(&self, id: u64) -> Result<Item, Failure> {
         self.database.load(id).await
     }
 
@@ -34,8 +34,8 @@ impl Shop {
         match version {
             1 => self.price_1(id).await,
             2 => self.price_2(id).await,
-            3 => self.price_3(id).await,
-            _ => self.price_4(id).await,
+            9 => self.price_9(id).await,
+            _ => self.price_date(id).await,
         }
     }
 
@@ -43,13 +43,16 @@ impl Shop {
         match version {
             1 => self.price_1_entry(id),
             2 => self.price_2_entry(id),
-            3 => self.price_3_entry(id),
-            _ => self.price_4_entry(id),
+            9 => self.price_9_entry(id),
+            _ => self.price_date_entry(id),
         }
     }
 }
 
-/// One process for each of the versions 1 to 4, as deploys make them. Process n has version n + 1.
+/// Two neighbours, one farther off, and a date.
+const VERSIONS: [u64; 4] = [1, 2, 9, 20_261_130];
+
+/// One process for each of the versions, as deploys make them.
 struct Deploy {
     fleet: Fleet,
     processes: Vec<Process>,
@@ -57,15 +60,15 @@ struct Deploy {
 
 impl Deploy {
     /// Each version has loaded item 1.
-    async fn of_four_versions() -> Self {
+    async fn loaded() -> Self {
         let fleet = Fleet::start();
-        let processes = fleet.processes(4);
+        let processes = fleet.processes(VERSIONS.len());
         let deploy = Self { fleet, processes };
-        for version in 1..=4 {
+        for (load, version) in VERSIONS.iter().enumerate() {
             // Each stands at a key of its own, so each is a load.
-            assert_eq!(deploy.price(version).await, item(1, version, 0));
+            assert_eq!(deploy.price(*version).await, item(1, load as u64 + 1, 0));
         }
-        assert_eq!(deploy.versions_in_redis(), [1, 2, 3, 4]);
+        assert_eq!(deploy.versions_in_redis(), VERSIONS);
         deploy
     }
 
@@ -74,70 +77,119 @@ impl Deploy {
     }
 
     async fn ask(&self, version: u64, action: &str) -> String {
-        self.processes[version as usize - 1].ask(format!("{action} {version} 1")).await
+        let process = VERSIONS.iter().position(|known| *known == version).unwrap();
+        self.processes[process].ask(format!("{action} {version} 1")).await
     }
 
     fn versions_in_redis(&self) -> Vec<u64> {
-        (1..=4).filter(|version| !self.fleet.redis.keys(&format!("*:price@{version}:1:e")).is_empty()).collect()
+        let is_there = |version: &u64| !self.fleet.redis.keys(&format!("*:price@{version}:1:e")).is_empty();
+        VERSIONS.into_iter().filter(is_there).collect()
     }
 }
 
-/// Killed by: invalidating the own version alone.
+/// Killed by: invalidating the own version alone, or the neighbouring ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn invalidating_deletes_the_neighbours_too() {
-    let deploy = Deploy::of_four_versions().await;
-    deploy.fleet.database.set_version(1, 1).await;
-    assert_eq!(deploy.ask(2, "invalidate-price").await, "done");
-    assert_eq!(deploy.versions_in_redis(), [4]);
-    for version in 1..=3 {
-        eventually("its memory follows", async || deploy.price(version).await.version == 1).await;
+async fn invalidating_deletes_every_version() {
+    for (invalidations, by) in VERSIONS.into_iter().enumerate() {
+        let deploy = Deploy::loaded().await;
+        deploy.fleet.database.set_version(1, 1).await;
+        assert_eq!(deploy.ask(by, "invalidate-price").await, "done");
+        assert_eq!(deploy.versions_in_redis(), [0; 0], "{invalidations}");
+        for version in VERSIONS {
+            eventually("its memory follows", async || deploy.price(version).await.version == 1).await;
+        }
+        assert_eq!(deploy.fleet.database.loads(1).await, 8);
     }
-    assert_eq!(deploy.fleet.database.loads(1).await, 7);
 }
 
+/// Killed by: marking the own version alone, or the neighbouring ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn expiring_marks_the_neighbours_too() {
-    let deploy = Deploy::of_four_versions().await;
+async fn expiring_marks_every_version() {
+    let deploy = Deploy::loaded().await;
     deploy.fleet.database.set_version(1, 1).await;
-    assert_eq!(deploy.ask(2, "expire-price").await, "done");
+    assert_eq!(deploy.ask(9, "expire-price").await, "done");
     let marked = |version: u64| {
         let key = deploy.fleet.redis.keys(&format!("*:price@{version}:1:e")).remove(0);
         deploy.fleet.bytes(&key)[crate::envelope::MUTABLE] == 1
     };
-    assert_eq!([1, 2, 3, 4].map(marked), [true, true, true, false]);
-    for version in 1..=3 {
+    assert_eq!(VERSIONS.map(marked), [true; 4]);
+    for version in VERSIONS {
         eventually("it is refreshed", async || deploy.price(version).await.version == 1).await;
     }
 }
 
+/// Killed by: a put that reaches the own version alone, or the neighbouring ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn putting_deletes_the_neighbours() {
-    let deploy = Deploy::of_four_versions().await;
+async fn putting_deletes_every_other_version() {
+    let deploy = Deploy::loaded().await;
     deploy.fleet.database.set_version(1, 1).await;
     assert_eq!(deploy.processes[1].ask("put-price 2 1 9").await, "done");
-    assert_eq!(deploy.versions_in_redis(), [2, 4]);
+    assert_eq!(deploy.versions_in_redis(), [2]);
     assert_eq!(deploy.price(2).await, item(1, 0, 9));
-    for version in [1, 3] {
+    for version in [1, 9, 20_261_130] {
         eventually("its memory follows", async || deploy.price(version).await.version == 1).await;
     }
 }
 
-/// Killed by: a put, or an invalidation, that leaves the neighbours' leases.
+/// Killed by: a put, or an invalidation, that leaves the leases of other versions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_load_under_the_neighbouring_version_is_fenced_off() {
+async fn a_load_under_another_version_is_fenced_off() {
     for action in ["invalidate-price 2 1", "expire-price 2 1", "put-price 2 1 9"] {
-        for neighbour in [1, 3] {
+        for other in [1, 20_261_130] {
             let fleet = Fleet::start();
             let processes = fleet.processes(2);
             fleet.database.order(1, &[Order::Hold]).await;
-            let outdated = processes[0].ask(format!("price {neighbour} 1"));
+            let outdated = processes[0].ask(format!("price {other} 1"));
             fleet.database.begun(1, 1).await;
             fleet.database.set_version(1, 1).await;
             assert_eq!(processes[1].ask(action).await, "done");
             fleet.database.release(1, 1).await;
             assert_eq!(parse(&outdated.await), item(1, 1, 0));
-            assert_eq!(fleet.redis.keys(&format!("*:price@{neighbour}:1:e")), [""; 0], "{action}");
-            assert_eq!(parse(&processes[0].ask(format!("price {neighbour} 1")).await), item(1, 2, 1), "{action}");
+            assert_eq!(fleet.redis.keys(&format!("*:price@{other}:1:e")), [""; 0], "{action}");
+            assert_eq!(parse(&processes[0].ask(format!("price {other} 1")).await), item(1, 2, 1), "{action}");
+        }
+    }
+}
+
+/// The process that invalidates has read the function's stamp before the other version came up. Killed by: touching only
+/// the versions that this process knows of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_came_up_a_moment_ago_is_reached() {
+    let fleet = Fleet::start();
+    let processes = fleet.processes(2);
+    assert_eq!(parse(&processes[0].ask("price 1 1").await), item(1, 1, 0));
+    assert_eq!(processes[0].ask("invalidate-price 1 1").await, "done");
+    for round in 0..10 {
+        let load = 2 * round + 2;
+        assert_eq!(parse(&processes[1].ask("price 9 1").await), item(1, load, round));
+        fleet.database.set_version(1, round + 1).await;
+        assert_eq!(processes[0].ask("invalidate-price 1 1").await, "done");
+        assert_eq!(fleet.redis.keys("*:price@9:1:e"), [""; 0]);
+        assert_eq!(parse(&processes[0].ask("price 1 1").await), item(1, load + 1, round + 1));
+        assert_eq!(processes[0].ask("invalidate-price 1 1").await, "done");
+    }
+}
+
+/// Redis loses the function's stamp, and with it which versions there are, while a process of another version knows its
+/// number still. Killed by: an invalidation that tells nobody that the number is void.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_stamp_leaves_no_version_behind() {
+    for recreated in [false, true] {
+        let fleet = Fleet::start();
+        let processes = fleet.processes(3);
+        assert_eq!(parse(&processes[0].ask("price 1 1").await), item(1, 1, 0));
+        assert_eq!(parse(&processes[1].ask("price 9 1").await), item(1, 2, 0));
+        let stamp = fleet.redis.keys("hc2:{fleet:t:*}:f:price").remove(0);
+        fleet.redis.command(&[b"DEL", stamp.as_bytes()]);
+        if recreated {
+            // By one that knows nothing of version 9.
+            assert_eq!(parse(&processes[2].ask("price 2 2").await), item(2, 1, 0));
+        }
+        fleet.database.set_version(1, 1).await;
+        assert_eq!(processes[2].ask("invalidate-price 2 1").await, "done");
+        eventually("version 9 follows", async || parse(&processes[1].ask("price 9 1").await).version == 1).await;
+        for _ in 0..3 {
+            assert_eq!(parse(&processes[1].ask("price 9 1").await).version, 1);
         }
     }
 }

@@ -86,8 +86,8 @@ def address(namespace, function, version, args, process, attempt, binary=""):
         "entry": b + ":e",
         "lease": b + ":l",
         "stage": b + ":s:" + token,
-        "neighbours": [
-            base(namespace, function, v, args) + ":e" for v in (version - 1, version, version + 1) if 0 <= v < 2**32
+        "other_versions": [
+            {"version": v, "entry": base(namespace, function, v, args) + ":e"} for v in (0, 9, 20261130, 2**32 - 1)
         ],
     }
 
@@ -99,6 +99,11 @@ def stamp(namespace, kind, name):
     if kind != "namespace":
         key += ":" + part(name, NAME)
     return {"namespace": namespace, "kind": kind, "name": name, "hash": u64(number), "key": key}
+
+
+def stamp_value(value, number, versions):
+    read = None if number is None else {"number": u64(number), "versions": versions}
+    return {"value": value, "read": read}
 
 
 def channels(namespace):
@@ -283,8 +288,8 @@ def main():
             "about": "hc2:{<namespace>:<bucket>}:<function>@<version>:<args>, then :e for the entry, :l for the lease, :s:<token> for a "
                      "stage. key_id = hash of [function, args], neither escaped nor shortened; the bucket is its lowest byte as two "
                      "lower-case hex digits. args: the canonical text. token: 16 bytes, process and attempt, each 8 bytes little endian, in "
-                     "lower-case hex. neighbours: the entries that an invalidation touches, of versions v-1, v, v+1 as far as they "
-                     "are in 0 to 4294967295. fingerprint: what the entry's envelope calls its key, the first 16 bytes of the BLAKE3 hash of "
+                     "lower-case hex. other_versions: the same key in other versions, which are 0 to 4294967295. "
+                     "fingerprint: what the entry's envelope calls its key, the first 16 bytes of the BLAKE3 hash of "
                      "[namespace, binary, function, version in decimal, args], length-delimited as for ids, neither escaped nor shortened. binary: "
                      "of a function that has no explicit name and is part of a binary, not of a library, the binary's name; else empty.",
             "vectors": [
@@ -303,7 +308,8 @@ def main():
             "about": "hc2:{<namespace>:t:<bucket>}: and n for the namespace's, f:<function> for a function's, t:<tag> for a tag's; the names not "
                      "shortened or escaped where they are hashed. hash = hash of [n|f|t, name], the name of the namespace's stamp being empty; "
                      "the bucket is its lowest byte. A tag is called by its text before it was escaped: placeholders in a tag's template are "
-                     "filled with what they display. The value at the key is 16 lower-case hex digits, most significant first, never zero; anything else there counts as absent.",
+                     "filled with what they display. The value at the key is 16 lower-case hex digits, most significant first, never zero; a function's is followed by a comma "
+                     "and the decimal number of each version that uses it. Anything else there counts as absent: see stamp_values.",
             "vectors": [
                 stamp("shop", "namespace", ""),
                 stamp("shop", "function", "shop::user"),
@@ -315,6 +321,18 @@ def main():
                 stamp("shop", "tag", "t" * 65),
             ],
         },
+        "stamp_values": {
+            "about": "What the value of a stamp says: its number, and the versions that it names. null: it counts as absent.",
+            "vectors": [stamp_value(*v) for v in [
+                ("00000000000000ab", 0xAB, []),
+                ("ffffffffffffffff,0", 2**64 - 1, [0]),
+                ("0123456789abcdef,1,3,20261130,4294967295", 0x0123456789ABCDEF, [1, 3, 20261130, 2**32 - 1]),
+                ("0123456789abcdef,3,1", 0x0123456789ABCDEF, [3, 1]),
+                ("", None, None), ("ab", None, None), ("0000000000000000", None, None), ("00000000000000AB", None, None),
+                ("+0000000000000ab", None, None), ("0123456789abcdef,", None, None), ("0123456789abcdef1", None, None),
+                ("0123456789abcdef,1,", None, None), ("0123456789abcdef,-1", None, None), ("0123456789abcdef,1 ", None, None),
+            ]],
+        },
         "channels": {
             "about": "On a single server: hc2:<namespace>:inv for invalidations; hc2:<namespace>:w: and the 8 bytes (little endian) of a "
                      "process's random id, as they are, for what is meant for one process; sent with PUBLISH. In a cluster: sharded channels, "
@@ -325,7 +343,8 @@ def main():
         },
         "messages": {
             "about": "On the channel of invalidations: D deleted, S marked stale, each with the sender's process id and a key id; T, a stamp was "
-                     "changed, with the sender's process id and the stamp's hash. On a process's own channel: P a load was published, R a "
+                     "changed, with the sender's process id and the stamp's hash; C, a function's stamp was absent, with the sender's process "
+                     "id, the stamp's hash and the number it has now. On a process's own channel: P a load was published, R a "
                      "lease is free, each with a key id; H its own heartbeat, with a number of its choice. A letter, then 8 bytes little "
                      "endian each.",
             "vectors": [
@@ -334,6 +353,7 @@ def main():
                     ("D", [0x0123456789ABCDEF, 0x1122334455667788]),
                     ("S", [0x0123456789ABCDEF, 0x1122334455667788]),
                     ("T", [0x0123456789ABCDEF, 0x1122334455667788]),
+                    ("C", [0x0123456789ABCDEF, 0x1122334455667788, 0x99AABBCCDDEEFF00]),
                     ("P", [0x1122334455667788]),
                     ("R", [0x1122334455667788]),
                     ("H", [1]),

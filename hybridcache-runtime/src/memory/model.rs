@@ -99,7 +99,7 @@ impl Modelled {
         };
         let cache = HybridCache::assemble("model", local.clone(), None, 0, limits);
         let slots = (0..keys).map(|nth| Slot::new(&cache, nth, hash(nth))).collect();
-        let stamp = local.stamps.named(StampName { key: "group".into(), hash: 9 });
+        let stamp = local.stamps.named(StampName { key: "group".into(), hash: 9, version: None });
         Self {
             local,
             cache,

@@ -1,6 +1,6 @@
 -- Deletes a key's entries or marks them stale, ends their leases, tells every process. As the first step of a put it then
 -- takes the lease, whoever held it: a put publishes under its own lease, as a load does.
--- KEYS (entry, lease) of the version, then of each neighbouring one
+-- KEYS (entry, lease) of the version, then of each other version of the function that is known
 -- ARGV 1=PUBLISH|SPUBLISH 2=invalidation channel 3=wake channel prefix 4=key id(8) 5=D delete|S stale 6=origin(8)
 --      for a put also 7=token(16) 8=lease_ms
 -- Returns how many entries there were

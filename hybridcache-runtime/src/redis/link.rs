@@ -164,7 +164,11 @@ impl Link {
     }
 
     pub(crate) async fn pipeline(&self, commands: &Pipeline) -> Result<Vec<Result<Value, RemoteError>>, RemoteError> {
-        self.wire.pipeline(commands).await
+        let mut answers = Vec::with_capacity(commands.len());
+        for reply in self.wire.replies(commands).await? {
+            answers.push(self.settle(Some(reply)).await);
+        }
+        Ok(answers)
     }
 
     /// As [`Self::call`], for what many callers do at once.

@@ -5,12 +5,13 @@
 //! | invalidations | `D` origin key | deleted |
 //! | | `S` origin key | marked stale |
 //! | | `T` origin stamp | restamped |
+//! | | `C` origin stamp number | a function's stamp was absent, and has this number now |
 //! | the process's own | `P` key | a load published |
 //! | | `R` key | a lease is free |
 //! | | `N` key | a load has ended and stored nothing |
 //! | | `H` nonce | our own heartbeat |
 //!
-//! Origin, key, stamp and nonce are eight bytes, little endian. Everything else is somebody else's and ignored.
+//! Origin, key, stamp, number and nonce are eight bytes, little endian. Everything else is somebody else's and ignored.
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::remote::{Invalidation, Listeners, Wake};
 pub(crate) enum Message {
     Invalidated { mode: Invalidation, origin: u64, key_id: u64 },
     Restamped { origin: u64, stamp: u64 },
+    Renumbered { origin: u64, stamp: u64, number: u64 },
     Woken { key_id: u64, wake: Wake },
     Beat { nonce: u64 },
 }
@@ -33,7 +35,12 @@ impl Message {
     pub(crate) fn broadcast(bytes: &[u8]) -> Option<Self> {
         let (&kind, rest) = bytes.split_first()?;
         let (origin, subject) = rest.split_first_chunk()?;
-        let (origin, subject) = (u64::from_le_bytes(*origin), number(subject)?);
+        let origin = u64::from_le_bytes(*origin);
+        if kind == b'C' {
+            let (stamp, new) = subject.split_first_chunk()?;
+            return Some(Self::Renumbered { origin, stamp: u64::from_le_bytes(*stamp), number: number(new)? });
+        }
+        let subject = number(subject)?;
         match kind {
             b'D' => Some(Self::Invalidated { mode: Invalidation::Delete, origin, key_id: subject }),
             b'S' => Some(Self::Invalidated { mode: Invalidation::Expire, origin, key_id: subject }),
@@ -60,6 +67,15 @@ impl Message {
         let mut bytes = [b'T'; 17];
         bytes[1..9].copy_from_slice(&origin.to_le_bytes());
         bytes[9..].copy_from_slice(&stamp.to_le_bytes());
+        bytes
+    }
+
+    /// What is sent for a function's stamp that was absent.
+    pub(crate) fn renumbered(origin: u64, stamp: u64, number: u64) -> [u8; 25] {
+        let mut bytes = [b'C'; 25];
+        bytes[1..9].copy_from_slice(&origin.to_le_bytes());
+        bytes[9..17].copy_from_slice(&stamp.to_le_bytes());
+        bytes[17..].copy_from_slice(&number.to_le_bytes());
         bytes
     }
 
@@ -106,10 +122,14 @@ impl Inbox {
         let is_own = channel.ends_with(&self.own_suffix);
         match if is_own { Message::personal(bytes) } else { Message::broadcast(bytes) } {
             // Our own echo: the engine acted before it sent.
-            Some(Message::Invalidated { origin, .. } | Message::Restamped { origin, .. }) if origin == self.process => {
-            }
+            Some(
+                Message::Invalidated { origin, .. }
+                | Message::Restamped { origin, .. }
+                | Message::Renumbered { origin, .. },
+            ) if origin == self.process => {}
             Some(Message::Invalidated { mode, origin, key_id }) => self.listener.invalidated(key_id, mode, origin),
             Some(Message::Restamped { origin, stamp }) => self.listener.restamped(stamp, origin),
+            Some(Message::Renumbered { stamp, number, .. }) => self.listener.renumbered(stamp, number),
             Some(Message::Woken { key_id, wake }) => self.listener.woken(key_id, wake),
             Some(Message::Beat { nonce }) => {
                 if let Some(until) = self.health.answered(nonce).and_then(|sent| self.proofs.proven(self.place, sent)) {
@@ -134,6 +154,7 @@ mod tests {
         fn woken(&self, _: u64, _: Wake) {}
         fn invalidated(&self, _: u64, _: Invalidation, _: u64) {}
         fn restamped(&self, _: u64, _: u64) {}
+        fn renumbered(&self, _: u64, _: u64) {}
         fn resubscribed(&self, _: bool) {}
         fn proven(&self, _: Instant) {}
         fn disconnected(&self) {}
@@ -171,6 +192,8 @@ mod tests {
         assert_eq!(broadcast(b"S"), invalidated(Invalidation::Expire));
         assert_eq!(broadcast(b"T"), Some(Message::Restamped { origin, stamp: 42 }));
         assert_eq!(broadcast(b"P"), None);
+        let bytes = [&b"C\x08\x07\x06\x05\x04\x03\x02\x01"[..], b"\x2a\0\0\0\0\0\0\0", b"\x2b\0\0\0\0\0\0\0"].concat();
+        assert_eq!(Message::broadcast(&bytes), Some(Message::Renumbered { origin, stamp: 42, number: 43 }));
 
         let personal = |kind: &[u8]| Message::personal(&[kind, b"\x2a\0\0\0\0\0\0\0"].concat());
         assert_eq!(personal(b"P"), Some(Message::Woken { key_id: 42, wake: Wake::Published }));
@@ -185,6 +208,8 @@ mod tests {
         let restamped = Message::Restamped { origin: u64::MAX - 1, stamp: 7 };
         assert_eq!(Message::broadcast(&Message::restamped(u64::MAX - 1, 7)), Some(restamped));
         assert_eq!(Message::personal(&Message::beat(9)), Some(Message::Beat { nonce: 9 }));
+        let renumbered = Message::Renumbered { origin: u64::MAX - 1, stamp: 7, number: 8 };
+        assert_eq!(Message::broadcast(&Message::renumbered(u64::MAX - 1, 7, 8)), Some(renumbered));
     }
 
     /// Killed by: ignoring what follows.
@@ -193,7 +218,8 @@ mod tests {
         for length in 0..64 {
             for kind in 0..=255 {
                 let bytes = vec![kind; length];
-                assert!(length == 17 || Message::broadcast(&bytes).is_none());
+                let is_known = if kind == b'C' { length == 25 } else { length == 17 };
+                assert!(is_known || Message::broadcast(&bytes).is_none());
                 assert!(length == 9 || Message::personal(&bytes).is_none());
             }
         }

@@ -52,8 +52,9 @@ use crate::complaints::{Complaints, MINUTE};
 use crate::leases::Leases;
 use crate::remote::{
     Acquired, Fetched, HEAD, Invalidation, Listeners, Published, Release, Remote, RemoteError, RemoteFuture, StampName,
-    Token,
+    StampValue, Token, Versions,
 };
+use crate::stamps::Lifespan;
 use crate::timers::Standstill;
 
 /// How long a staged value waits to be published. After that its process is taken for dead.
@@ -168,14 +169,13 @@ impl RedisTier {
         step
     }
 
-    fn invalidation(&self, key: &Address, mode: Invalidation) -> Cmd {
+    fn invalidation(&self, key: &Address, versions: &[u32], mode: Invalidation) -> Cmd {
         let mode = match mode {
             Invalidation::Delete => "D",
             Invalidation::Expire => "S",
         };
-        let (channels, neighbours) = (self.channels(), key.neighbours());
-        let others = neighbours.iter().filter(|neighbour| *neighbour != key).flat_map(names);
-        let names: Vec<_> = names(key).into_iter().chain(others).collect();
+        let channels = self.channels();
+        let names: Vec<_> = versions.iter().flat_map(|version| names(&key.at_version(*version))).collect();
         let mut step = Step::Invalidate.on(&names);
         step.arg(channels.publish())
             .arg(&*channels.invalidations(key.group()))
@@ -184,6 +184,39 @@ impl RedisTier {
             .arg(mode)
             .arg(&self.origin());
         step
+    }
+
+    /// Touches the known versions, and those that the stamp names beside them. A version that is registered after the stamp
+    /// was read loads what the caller had written before.
+    async fn reach_all(
+        &self,
+        key: &Address,
+        touched: &[u32],
+        mode: Invalidation,
+        step: Cmd,
+    ) -> Result<Versions, RemoteError> {
+        let links = self.links()?;
+        let Some(StampValue { versions, .. }) = stamps::read_beside(&links, key, step).await? else {
+            return self.announce_number(&links, key).await;
+        };
+        let rest: Versions = versions.iter().copied().filter(|version| !touched.contains(version)).collect();
+        if !rest.is_empty() {
+            links.at(key.group())?.ask(self.invalidation(key, &rest, mode)).await?;
+        }
+        Ok(versions)
+    }
+
+    /// Where there is no stamp, a process may still use the number of one that was lost, for entries of versions that nobody
+    /// knows any more. It hears that this number is void: a stamp is created for that.
+    async fn announce_number(&self, links: &Links, key: &Address) -> Result<Versions, RemoteError> {
+        let name = key.stamp().used_by(key.version());
+        let (lifetime, process) = (Lifespan::unused().given, self.uplink.purpose.process);
+        match stamps::create(links, std::slice::from_ref(&name), lifetime, self.channels(), process).await {
+            Ok(mut stamps) => Ok(stamps.pop().map(|stamp| stamp.versions).unwrap_or_default()),
+            // A full server has no room for it, and has told everybody all the same.
+            Err(error) if error.message.starts_with("OOM") => Ok(Versions::new()),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -221,8 +254,19 @@ impl Remote for RedisTier {
         Box::pin(async move { stamps::fetch(&*self.links()?, key.group(), get, stamps).await })
     }
 
-    fn create_stamps<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, Vec<u64>> {
-        Box::pin(async move { stamps::create(&*self.links()?, stamps).await })
+    fn create_stamps<'a>(&'a self, stamps: &'a [StampName], lifetime: Duration) -> RemoteFuture<'a, Vec<StampValue>> {
+        let (channels, process) = (self.channels(), self.uplink.purpose.process);
+        Box::pin(async move { stamps::create(&*self.links()?, stamps, lifetime, channels, process).await })
+    }
+
+    fn prolong_stamps(&self, stamps: &[StampName], lifetime: Duration) {
+        // Without a link nothing is published either.
+        let Ok(links) = self.links() else { return };
+        for name in stamps {
+            if let Ok(link) = links.at(&name.key) {
+                link.send_detached(stamps::prolong(name, lifetime), || {});
+            }
+        }
     }
 
     fn acquire<'a>(
@@ -309,10 +353,17 @@ impl Remote for RedisTier {
         })
     }
 
-    fn seize<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, ()> {
-        let mut step = self.invalidation(key, Invalidation::Delete);
+    fn seize<'a>(
+        &'a self,
+        key: &'a Address,
+        known: &'a [u32],
+        token: Token,
+        lease: Duration,
+    ) -> RemoteFuture<'a, Versions> {
+        let touched = with_own(key, known);
+        let mut step = self.invalidation(key, &touched, Invalidation::Delete);
         step.arg(&token.to_bytes()).arg(millis(lease));
-        Box::pin(async move { self.link(key)?.ask(step).await.map(drop) })
+        Box::pin(async move { self.reach_all(key, &touched, Invalidation::Delete, step).await })
     }
 
     #[cfg(feature = "http")]
@@ -326,9 +377,10 @@ impl Remote for RedisTier {
         }
     }
 
-    fn invalidate<'a>(&'a self, key: &'a Address, mode: Invalidation) -> RemoteFuture<'a, ()> {
-        let step = self.invalidation(key, mode);
-        Box::pin(async move { self.link(key)?.ask(step).await.map(drop) })
+    fn invalidate<'a>(&'a self, key: &'a Address, known: &'a [u32], mode: Invalidation) -> RemoteFuture<'a, Versions> {
+        let touched = with_own(key, known);
+        let step = self.invalidation(key, &touched, mode);
+        Box::pin(async move { self.reach_all(key, &touched, mode, step).await })
     }
 
     fn restamp<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, ()> {
@@ -392,6 +444,12 @@ impl Purpose {
 /// Of the entry, and of its lease.
 fn names(key: &Address) -> [String; 2] {
     [key.entry().to_owned(), key.lease()]
+}
+
+/// The versions that an invalidation touches first.
+fn with_own(key: &Address, known: &[u32]) -> Versions {
+    let others = known.iter().copied().filter(|version| *version != key.version());
+    [key.version()].into_iter().chain(others).collect()
 }
 
 fn set_stage(key: &str, entry: &[u8]) -> Cmd {

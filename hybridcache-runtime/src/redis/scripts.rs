@@ -12,19 +12,21 @@ pub(crate) enum Step {
     Release,
     Publish,
     Invalidate,
+    Register,
 }
 
 /// In the order of [`Step`].
-pub(crate) const SOURCES: [&str; 5] = [
+pub(crate) const SOURCES: [&str; 6] = [
     include_str!("acquire.lua"),
     include_str!("renew.lua"),
     include_str!("release.lua"),
     include_str!("publish.lua"),
     include_str!("invalidate.lua"),
+    include_str!("register.lua"),
 ];
 
 /// By the name the server knows them under.
-static SCRIPTS: LazyLock<[Script; 5]> = LazyLock::new(|| SOURCES.map(Script::new));
+static SCRIPTS: LazyLock<[Script; 6]> = LazyLock::new(|| SOURCES.map(Script::new));
 
 /// What the name of a script's command, its hash and the numbers take.
 const FRAME: usize = 80;

@@ -1,14 +1,23 @@
-//! Reading and changing stamps. One is stored as 16 lower-case hex digits, never zero; whatever else stands at its key
-//! counts as absent.
+//! Reading and changing stamps. One is stored as 16 lower-case hex digits, never zero; a function's is followed by a comma and
+//! the number of each version that uses it. Whatever else is stored at its key counts as absent.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join;
 use redis::{Cmd, Value, cmd};
 
 use super::channels::Channels;
 use super::links::Links;
 use super::messages::Message;
+use super::millis;
+use super::scripts::Step;
 use super::wire::unexpected;
-use crate::address::group_of;
-use crate::remote::{Fetched, RemoteError, StampName};
+use crate::address::{Address, group_of};
+use crate::remote::{Fetched, RemoteError, StampName, StampValue, Versions};
+
+/// How many versions of a function one stamp may name: with one more it gets another number, and names that one alone.
+const MOST_VERSIONS: usize = 64;
 
 /// Reads an entry (`get` is how, `key` where) and the stamps beside it.
 pub(crate) async fn fetch(links: &Links, key: &str, get: Cmd, names: &[StampName]) -> Result<Fetched, RemoteError> {
@@ -27,7 +36,28 @@ pub(crate) fn fetch_alone(reply: Result<Value, RemoteError>) -> Result<Fetched, 
     Ok(Fetched { entry: entry_bytes(reply)?, stamps: Vec::new() })
 }
 
-/// Gives each stamp a new value and tells every process.
+/// Reads a stamp right behind an invalidation of a key, in the same round trip; at the same time where another server has it.
+pub(crate) async fn read_beside(links: &Links, key: &Address, step: Cmd) -> Result<Option<StampValue>, RemoteError> {
+    let (there, stamp) = (links.at(key.group())?, links.at(&key.stamp().key));
+    let (told, read) = match stamp {
+        Ok(stamp) if Arc::ptr_eq(there, stamp) => there.ask_both(step, get(key.stamp())).await?,
+        Ok(stamp) => join(there.ask(step), stamp.ask(get(key.stamp()))).await,
+        Err(error) => (there.ask(step).await, Err(error)),
+    };
+    told?;
+    stamp_of(read)
+}
+
+fn stamp_of(reply: Result<Value, RemoteError>) -> Result<Option<StampValue>, RemoteError> {
+    match reply {
+        Ok(reply) => Ok(value(&reply)),
+        Err(error) if error.message.starts_with("WRONGTYPE") => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes each stamp and tells every process. Who uses it next creates another one: a number that was drawn at random
+/// does not come back.
 pub(crate) async fn restamp(
     links: &Links,
     names: &[StampName],
@@ -39,41 +69,43 @@ pub(crate) async fn restamp(
         let (mut unlink, mut publish) = (cmd("UNLINK"), cmd(channels.publish()));
         unlink.arg(&*name.key);
         publish.arg(channels.invalidations(group_of(&name.key))).arg(&Message::restamped(origin, name.hash));
-        // A full server refuses the new value; that the old one is gone voids the entries just as well.
-        commands.extend([unlink, write(name), publish].map(|command| (&*name.key, command)));
+        commands.extend([unlink, publish].map(|command| (&*name.key, command)));
     }
-    let replies = links.scatter(commands).await;
-    replies.chunks(3).try_for_each(|replies| match replies {
-        [Ok(_), _, Ok(_)] => Ok(()),
-        [Err(error), _, _] | [_, _, Err(error)] => Err(error.clone()),
-        _ => Err(unexpected("a pipeline")),
-    })
+    links.scatter(commands).await.into_iter().try_for_each(|reply| reply.map(drop))
 }
 
-/// Creates what is absent and reads all. Another process may create the same stamps at the same time: who comes first
-/// wins, and both read that.
-pub(crate) async fn create(links: &Links, names: &[StampName]) -> Result<Vec<u64>, RemoteError> {
-    let mut known = vec![None; names.len()];
-    // What is still not there after the first attempt is no stamp, and overwritten.
-    for only_absent in [true, false] {
-        let absent = names.iter().zip(&known).filter(|(_, value)| value.is_none());
-        let writes = absent.map(|(name, _)| {
-            let mut write = write(name);
-            if only_absent {
-                write.arg("NX");
-            }
-            (&*name.key, write)
-        });
-        let commands: Vec<_> = writes.chain(readings(links, names)).collect();
-        let written = commands.len() - readings(links, names).count();
-        let mut replies = links.scatter(commands).await;
-        known = values(replies.drain(written..), names.len())?;
-        if let Some(stamps) = known.iter().copied().collect() {
-            return Ok(stamps);
-        }
-        replies.into_iter().collect::<Result<Vec<_>, _>>()?;
-    }
-    Err(unexpected("SET"))
+/// Makes sure that stamps exist, name the version that uses them, and live for this time. Another process may create the
+/// same stamps at the same time: who comes first wins, and both read that.
+pub(crate) async fn create(
+    links: &Links,
+    names: &[StampName],
+    lifetime: Duration,
+    channels: &Channels,
+    origin: u64,
+) -> Result<Vec<StampValue>, RemoteError> {
+    let commands = names.iter().map(|name| (&*name.key, register(name, lifetime, channels, origin))).collect();
+    let replies = links.scatter(commands).await.into_iter();
+    replies.map(|reply| value(&reply?).ok_or_else(|| unexpected("register"))).collect()
+}
+
+fn register(name: &StampName, lifetime: Duration, channels: &Channels, origin: u64) -> Cmd {
+    let number = fastrand::u64(1..);
+    let mut step = Step::Register.on(&[&*name.key]);
+    step.arg(format!("{number:016x}"))
+        .arg(millis(lifetime))
+        .arg(name.version.map(|version| version.to_string()).unwrap_or_default())
+        .arg(MOST_VERSIONS)
+        .arg(channels.publish())
+        .arg(channels.invalidations(group_of(&name.key)))
+        .arg(&Message::renumbered(origin, name.hash, number));
+    step
+}
+
+/// Lets a stamp live for this time, unless it lives longer anyway.
+pub(crate) fn prolong(name: &StampName, lifetime: Duration) -> Cmd {
+    let mut prolong = cmd("PEXPIRE");
+    prolong.arg(&*name.key).arg(millis(lifetime)).arg("GT");
+    prolong
 }
 
 /// All at once, or one by one where they may be in different slots.
@@ -89,10 +121,10 @@ fn read(names: &[StampName]) -> Cmd {
     mget
 }
 
-fn write(name: &StampName) -> Cmd {
-    let mut set = cmd("SET");
-    set.arg(&*name.key).arg(format!("{:016x}", fastrand::u64(1..)));
-    set
+fn get(name: &StampName) -> Cmd {
+    let mut get = cmd("GET");
+    get.arg(&*name.key);
+    get
 }
 
 /// The answer to reading an entry.
@@ -110,7 +142,7 @@ pub(crate) fn entry_bytes(reply: Result<Value, RemoteError>) -> Result<Option<Ve
 fn values(
     replies: impl Iterator<Item = Result<Value, RemoteError>>,
     count: usize,
-) -> Result<Vec<Option<u64>>, RemoteError> {
+) -> Result<Vec<Option<StampValue>>, RemoteError> {
     let mut read = Vec::with_capacity(count);
     for reply in replies {
         let Value::Array(items) = reply? else { return Err(unexpected("MGET")) };
@@ -119,12 +151,45 @@ fn values(
     if read.len() == count { Ok(read) } else { Err(unexpected("MGET")) }
 }
 
-fn value(item: &Value) -> Option<u64> {
+/// `None` for what is no stamp.
+fn value(item: &Value) -> Option<StampValue> {
     let Value::BulkString(bytes) = item else { return None };
-    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    if bytes.len() != 16 || !bytes.iter().all(is_digit) {
-        return None;
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (number, versions) = text.split_at_checked(16)?;
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let number = number.bytes().all(is_digit).then(|| u64::from_str_radix(number, 16).ok())??;
+    (number != 0).then_some(StampValue { number, versions: named(versions)? })
+}
+
+/// `,<version>` each. No version is larger than 32 bits.
+fn named(versions: &str) -> Option<Versions> {
+    let Some(versions) = versions.strip_prefix(',') else { return versions.is_empty().then(Versions::new) };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    versions.split(',').all(is_number).then(|| versions.split(',').filter_map(|text| text.parse().ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::Value;
+
+    use crate::remote::{StampValue, Versions};
+
+    /// As other implementations read it. Killed by: taking any of what is no stamp for one.
+    #[test]
+    fn values_stand_on_the_wire_as_specified() {
+        let all: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/wire/vectors.json")).expect("valid JSON");
+        let vectors = all["stamp_values"]["vectors"].as_array().expect("vectors");
+        assert!(!vectors.is_empty());
+        for vector in vectors {
+            let read = vector["read"].as_object().map(|read| {
+                let number = u64::from_str_radix(read["number"].as_str().expect("a number"), 16).expect("hex");
+                let versions = read["versions"].as_array().expect("versions").iter();
+                let versions: Versions = versions.map(|version| version.as_u64().expect("one") as u32).collect();
+                StampValue { number, versions }
+            });
+            let text = vector["value"].as_str().expect("a value");
+            assert_eq!(super::value(&Value::BulkString(text.into())), read, "{text:?}");
+        }
     }
-    let value = u64::from_str_radix(std::str::from_utf8(bytes).ok()?, 16).ok()?;
-    (value != 0).then_some(value)
 }

@@ -22,6 +22,7 @@ use crate::remote::{Acquired, Invalidation, Listener, Published, Release, Remote
 
 const LEASE: Duration = Duration::from_secs(3);
 const TTL: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_secs(300);
 
 /// What a tier told its listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,7 @@ enum Event {
     Woken(u64, Wake),
     Invalidated(u64, Invalidation, u64),
     Restamped(u64, u64),
+    Renumbered(u64, u64),
     Resubscribed,
 }
 
@@ -65,6 +67,10 @@ impl Listener for Events {
 
     fn restamped(&self, stamp: u64, origin: u64) {
         self.push(Event::Restamped(stamp, origin));
+    }
+
+    fn renumbered(&self, stamp: u64, number: u64) {
+        self.push(Event::Renumbered(stamp, number));
     }
 
     fn resubscribed(&self, kept: bool) {
@@ -109,7 +115,7 @@ impl Process {
 
     /// As the engine does it, in two steps.
     async fn put(&self, key: &Address, token: Token) -> Published {
-        self.tier.seize(key, token, LEASE).await.unwrap();
+        self.tier.seize(key, &[], token, LEASE).await.unwrap();
         self.publish(key, token).await
     }
 
@@ -117,10 +123,20 @@ impl Process {
         self.tier.fetch(key, &[]).await.unwrap().entry
     }
 
-    /// Everything heard but connecting.
+    /// Everything heard but connecting, and numbers of stamps.
     fn heard(&self) -> Vec<Event> {
         let events = self.events.told.lock().unwrap();
-        events.iter().copied().filter(|event| *event != Event::Resubscribed).collect()
+        let is_heard = |event: &Event| !matches!(event, Event::Resubscribed | Event::Renumbered(..));
+        events.iter().copied().filter(is_heard).collect()
+    }
+
+    /// The numbers that stamps were announced to have.
+    fn numbers(&self) -> Vec<(u64, u64)> {
+        let number = |event: &Event| match event {
+            Event::Renumbered(stamp, number) => Some((*stamp, *number)),
+            _ => None,
+        };
+        self.events.told.lock().unwrap().iter().filter_map(number).collect()
     }
 
     fn connections(&self) -> usize {
@@ -164,6 +180,11 @@ async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("not within twenty seconds: {what}");
+}
+
+/// What is stored of keys, not of stamps.
+fn keys(server: &RedisServer) -> Vec<String> {
+    server.keys("hc2:{test:??}*")
 }
 
 fn exists(server: &RedisServer, key: &str) -> bool {

@@ -21,6 +21,8 @@ pub struct Bounds {
     pub give_ups: u8,
     /// `FLUSHALL`, with all links left as they are.
     pub data_losses: u8,
+    /// Stamps lost.
+    pub stamp_losses: u8,
     /// Links lost, first unnoticed.
     pub cuts: u8,
     /// Failovers to a replica that lags.
@@ -45,6 +47,7 @@ impl Bounds {
         lease_ends: 0,
         give_ups: 0,
         data_losses: 0,
+        stamp_losses: 0,
         cuts: 0,
         failovers: 0,
         refusals: 0,

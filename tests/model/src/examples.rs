@@ -5,9 +5,9 @@ use stateright::Property;
 use crate::Fleet;
 use crate::flight::{Flight, Phase, Question};
 use crate::floor::Floor;
-use crate::process::{Find, Process};
+use crate::process::{Find, Message, Process, Rest};
 use crate::put::{Putting, Sent, Step};
-use crate::redis::{Token, Wake};
+use crate::redis::{EDITIONS, Token, Wake};
 use crate::world::{Late, World};
 
 /// Names of what a run comes across.
@@ -48,6 +48,10 @@ pub mod example {
     pub const PUT: &str = "a process holds what it has put, and Redis has it";
     /// An entry that its stamp hides.
     pub const HIDDEN: &str = "a stamp hides an entry";
+    /// A version that the invalidating process did not know of.
+    pub const REACHED: &str = "an invalidation reaches a version that came up since";
+    /// A stamp was lost, and a process trusts its number still.
+    pub const RENUMBERED: &str = "a process hears that its number is not the stamp's";
 }
 
 /// The examples.
@@ -69,7 +73,7 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
         }),
         Property::sometimes(example::BESIDE, |_, world: &World| {
             let beside = |flight: &Flight| flight.in_vain && matches!(flight.phase, Phase::Loading { lease: None, .. });
-            world.redis.lease.is_some() && any(world, beside)
+            world.redis.editions.iter().any(|slot| slot.lease.is_some()) && any(world, beside)
         }),
         Property::sometimes(example::TAKEN_OVER, |_, world: &World| {
             any(world, |flight| flight.holds().is_some_and(|old| any(world, |other| other.holds() > Some(old))))
@@ -90,17 +94,19 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
         }),
         Property::sometimes(example::UNDONE, |_, world: &World| {
             let undone = |process: &Process, version| version < process.floors.own.deleted;
-            let entry = world.redis.entry;
-            entry.is_some_and(|entry| world.processes.iter().any(|process| undone(process, entry.version)))
+            world.processes.iter().any(|process| {
+                world.redis.editions[process.edition].entry.is_some_and(|entry| undone(process, entry.version))
+            })
         }),
         Property::sometimes(example::LATE, |_, world: &World| {
-            let holds = |token| world.redis.lease.as_ref().is_some_and(|lease| lease.token == token);
+            let leases = || world.redis.editions.iter().filter_map(|slot| slot.lease.as_ref());
+            let holds = |token| leases().any(|lease| lease.token == token);
             world.late.iter().any(|late| match late {
                 Late::Publish(token, ..) | Late::Put(Sent { token, .. }) => holds(*token),
                 _ => false,
             })
         }),
-        Property::sometimes(example::STAMP_LOST, |_, world: &World| world.redis.stamp > 1 + world.spent.restamps),
+        Property::sometimes(example::STAMP_LOST, |_, world: &World| world.redis.stamp > 1 && world.spent.restamps == 0),
         Property::sometimes(example::OVERTAKEN, |_, world: &World| {
             let is_fenced = |putting: Putting| matches!(putting.step, Step::Published { stored: false });
             world.processes.iter().any(|process| process.putting.is_some_and(is_fenced))
@@ -108,15 +114,32 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
         Property::sometimes(example::ORPHANED, |_, world: &World| {
             let owner = |token| world.processes.iter().any(|process| process.knows(token));
             let ends = |token| world.late.iter().any(|late| matches!(late, Late::Release(late, _) if *late == token));
-            world.redis.lease.as_ref().is_some_and(|lease| !owner(lease.token) && !ends(lease.token))
+            let mut leases = world.redis.editions.iter().filter_map(|slot| slot.lease.as_ref());
+            leases.any(|lease| !owner(lease.token) && !ends(lease.token))
         }),
         Property::sometimes(example::PUT, |_, world: &World| {
-            let fences = world.processes.iter().filter_map(|process| process.memory).map(|held| held.fence);
-            world.spent.puts > 0
-                && world.redis.entry.is_some_and(|entry| fences.into_iter().any(|fence| fence == entry.fence))
+            let mut fences = world.processes.iter().filter_map(|process| process.memory).map(|held| held.fence);
+            let stored =
+                |fence| world.redis.editions.iter().any(|slot| slot.entry.is_some_and(|entry| entry.fence == fence));
+            world.spent.puts > 0 && fences.any(stored)
+        }),
+        Property::sometimes(example::REACHED, |_, world: &World| {
+            let reaches = |rest| matches!(rest, Rest::Touch(_));
+            world.processes.iter().filter_map(|process| process.invalidating).any(|running| reaches(running.rest))
+        }),
+        Property::sometimes(example::RENUMBERED, |_, world: &World| {
+            let hears = |process: &Process| {
+                process.inbox.iter().any(|message| {
+                    matches!(message,
+                    Message::Renumbered { number, .. } if process.stamp.known != 0 && *number != process.stamp.known)
+                })
+            };
+            world.processes.iter().any(hears)
         }),
         Property::sometimes(example::HIDDEN, |_, world: &World| {
-            world.redis.entry.is_some() && world.redis.usable().is_none()
+            let hides =
+                |edition: usize| world.redis.editions[edition].entry.is_some() && world.redis.usable(edition).is_none();
+            (0..EDITIONS).any(hides)
         }),
     ]
 }

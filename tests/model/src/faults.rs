@@ -8,16 +8,24 @@ use crate::redis::{Acquired, Wake};
 use crate::world::{Late, World};
 
 impl World {
-    /// The lease ends by itself, though its holder may only be slow.
+    /// The leases end by themselves, though their holders may only be slow.
     pub(crate) fn end_lease(&mut self) {
-        self.redis.lease = None;
+        self.redis.editions.iter_mut().for_each(|slot| slot.lease = None);
         self.lapse();
+    }
+
+    /// It was evicted, or its lifetime is over.
+    pub(crate) fn lose_stamp(&mut self) {
+        (self.redis.stamp, self.redis.listed) = (0, 0);
     }
 
     /// `FLUSHALL`.
     pub(crate) fn lose_data(&mut self) {
-        (self.redis.entry, self.redis.lease, self.redis.stamp) = (None, None, 0);
-        (self.redis.mark, self.redis.in_vain) = (false, false);
+        for slot in &mut self.redis.editions {
+            (slot.entry, slot.lease) = (None, None);
+            (slot.mark, slot.in_vain) = (false, false);
+        }
+        self.lose_stamp();
         self.lapse();
     }
 
@@ -43,10 +51,12 @@ impl World {
         holder.inbox.clear();
         holder.woken(Wake::Released);
         holder.recovery = None;
-        let Some(running @ Invalidating { stage: Stage::Sent | Stage::Executed, .. }) = &mut holder.invalidating else {
+        let Some(running @ Invalidating { stage: Stage::Sent | Stage::HalfExecuted | Stage::Executed, .. }) =
+            &mut holder.invalidating
+        else {
             return;
         };
-        let Invalidating { mode, version, stage } = *running;
+        let Invalidating { mode, version, stage, .. } = *running;
         running.stage = Stage::Failed;
         // What was sent may still arrive, unless the server it was sent to is gone.
         if stage == Stage::Sent && self.spent.failovers == 0 {
@@ -56,8 +66,9 @@ impl World {
 
     /// The process subscribes again.
     pub(crate) fn reconnect(&mut self, process: usize) {
-        let (mutant, told, server) = (self.mutant, self.redis.floor, self.spent.failovers);
+        let (mutant, server) = (self.mutant, self.spent.failovers);
         let process = &mut self.processes[process];
+        let told = self.redis.told(process.edition, 0);
         process.link = Link::Up;
         process.floors.gap = told;
         let is_same = process.server == server || mutant == Some(Mutant::TakesEachServerForTheSame);
@@ -116,7 +127,7 @@ impl World {
         self.redis = replica;
         self.lapse();
         self.late.clear();
-        self.forget_dues(self.redis.floor);
+        self.forget_dues(self.redis.editions.each_ref().map(|slot| slot.floor.max(slot.untold)));
         (0..self.processes.len()).for_each(|process| self.notice(process));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::floor::Due;
 use crate::process::{Held, Seen};
-use crate::redis::{Acquired, Stored, Token, Wake};
+use crate::redis::{Acquired, Editions, Stored, Token, Wake};
 
 /// One flight of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,7 +53,7 @@ pub enum Phase {
     Told {
         question: Question,
         entry: Option<Stored>,
-        number: u8,
+        stamp: (u8, Editions),
     },
     /// `acquire` was sent, with the fence that was seen.
     Acquiring {
@@ -63,7 +63,7 @@ pub enum Phase {
     Answered {
         seen: Token,
         answer: Acquired,
-        number: Option<u8>,
+        stamp: Option<(u8, Editions)>,
     },
     Waiting {
         seen: Token,

@@ -37,6 +37,8 @@ pub use crate::world::World;
 pub struct Fleet {
     /// How many processes there are.
     pub processes: usize,
+    /// How many versions of the function they have, in turn.
+    pub editions: usize,
     /// How much happens.
     pub bounds: Bounds,
     /// The bug that is seeded.
@@ -94,6 +96,8 @@ pub enum Action {
     EndMark,
     /// `FLUSHALL`.
     LoseData,
+    /// The stamp is lost.
+    LoseStamp,
     /// The replica takes in what the server has.
     Replicate,
     /// The replica takes over, and every link is lost.
@@ -117,7 +121,7 @@ impl Model for Fleet {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        vec![World::new(self.processes, self.mutant)]
+        vec![World::new(self.processes, self.editions, self.mutant)]
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
@@ -150,7 +154,8 @@ impl Fleet {
         let left = |of: fn(&Bounds) -> u8| self.bounds.allow(world.spent, of);
         let state = &world.processes[process];
         // Of processes to which nothing has happened yet each stands for all.
-        if process > 0 && state.is_untouched() && world.processes[process - 1].is_untouched() {
+        let untouched = |process: usize| world.processes[process].is_untouched(self.editions);
+        if process >= self.editions && untouched(process) && untouched(process - self.editions) {
             return;
         }
         let mut add = |condition: bool, action| actions.extend(condition.then_some(action));
@@ -168,7 +173,8 @@ impl Fleet {
             add(!state.is_linked() || left(|bounds| bounds.give_ups), Action::FailPut(process));
         }
         if let Some(running) = state.invalidating {
-            let (is_sent, is_executed) = (running.stage == Stage::Sent, running.stage == Stage::Executed);
+            let is_sent = matches!(running.stage, Stage::Sent | Stage::HalfExecuted);
+            let is_executed = running.stage == Stage::Executed;
             add(is_sent, Action::ExecuteInvalidation(process));
             add(is_executed, Action::Acknowledge(process));
             add(!is_sent && !is_executed, Action::FailInvalidation(process));
@@ -221,12 +227,13 @@ impl Fleet {
     fn faults(&self, world: &World, actions: &mut Vec<Action>) {
         let left = |of: fn(&Bounds) -> u8| self.bounds.allow(world.spent, of);
         let mut add = |condition: bool, action| actions.extend(condition.then_some(action));
-        add(world.redis.lease.is_some() && left(|bounds| bounds.lease_ends), Action::EndLease);
-        add(world.redis.mark, Action::EndMark);
+        let slots = || world.redis.editions.iter();
+        add(slots().any(|slot| slot.lease.is_some()) && left(|bounds| bounds.lease_ends), Action::EndLease);
+        add(slots().any(|slot| slot.mark), Action::EndMark);
         add(left(|bounds| bounds.data_losses), Action::LoseData);
+        add(world.redis.stamp != 0 && left(|bounds| bounds.stamp_losses), Action::LoseStamp);
         // An empty replica would be one more way to lose the data.
-        let has_data = world.redis.entry.is_some() || world.redis.lease.is_some();
-        add(has_data && world.replica.is_none() && left(|bounds| bounds.failovers), Action::Replicate);
+        add(world.redis.has_data() && world.replica.is_none() && left(|bounds| bounds.failovers), Action::Replicate);
         add(world.replica.is_some() && left(|bounds| bounds.failovers), Action::FailOver);
     }
 }
@@ -254,8 +261,9 @@ impl World {
             Action::ExecuteLate(place) => self.execute_late(place),
             Action::ForgetNumber(process) => self.processes[process].stamp.old = true,
             Action::EndLease => self.end_lease(),
-            Action::EndMark => self.redis.mark = false,
+            Action::EndMark => self.redis.editions.iter_mut().for_each(|slot| slot.mark = false),
             Action::LoseData => self.lose_data(),
+            Action::LoseStamp => self.lose_stamp(),
             Action::Replicate => self.replica = Some(self.redis.clone()),
             Action::FailOver => self.fail_over(),
             Action::Cut(process) => self.cut(process),
@@ -284,6 +292,7 @@ impl World {
             Action::ForgetNumber(_) => &mut spent.forgets,
             Action::EndLease => &mut spent.lease_ends,
             Action::LoseData => &mut spent.data_losses,
+            Action::LoseStamp => &mut spent.stamp_losses,
             Action::FailOver => &mut spent.failovers,
             Action::Cut(_) => &mut spent.cuts,
             Action::Refuse(_) => &mut spent.refusals,

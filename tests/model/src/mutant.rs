@@ -73,4 +73,14 @@ pub enum Mutant {
     PutInOneStep,
     /// The second step of a put stores whoever holds the lease.
     PutIgnoresToken,
+    /// The number of a stamp is trusted before the own edition is registered in it.
+    TrustsBeforeRegistering,
+    /// An invalidation touches the editions that its process knows of, and no others that the stamp names.
+    TouchesKnownEditions,
+    /// Who creates a stamp tells nobody.
+    CreatesSilently,
+    /// An invalidation that finds no stamp leaves it at that.
+    IgnoresAbsentStamp,
+    /// An edition that is not registered takes the place of those that are.
+    RegistersAlone,
 }

@@ -5,11 +5,13 @@ use crate::flight::{Flight, Joiner, Phase};
 use crate::floor::{Due, Floors, Mode};
 use crate::mutant::Mutant;
 use crate::put::Putting;
-use crate::redis::{Token, Wake};
+use crate::redis::{Edition, Editions, Token, Wake};
 
 /// One process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Process {
+    /// The version of the function that it has.
+    pub edition: Edition,
     pub link: Link,
     /// What the server sent and was not delivered yet.
     pub inbox: Vec<Message>,
@@ -44,7 +46,17 @@ pub enum Link {
 /// What the server sends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Message {
-    Invalidated(Mode, u8),
+    /// `last`: nothing more is to be told of it.
+    Invalidated {
+        mode: Mode,
+        version: u8,
+        last: bool,
+    },
+    /// The stamp has this number, which is not the one it had. `last`: the invalidation that this ends.
+    Renumbered {
+        number: u8,
+        last: Option<(Mode, u8)>,
+    },
     Woken(Wake),
 }
 
@@ -56,6 +68,8 @@ pub struct Stamp {
     pub voids: u8,
     /// The number, zero while it is not known.
     pub known: u8,
+    /// The editions that it named.
+    pub listed: Editions,
     /// It was read long ago.
     pub old: bool,
 }
@@ -85,12 +99,26 @@ pub struct Invalidating {
     pub mode: Mode,
     pub version: u8,
     pub stage: Stage,
+    /// What the answer to its first command says that there is, beyond what that touched.
+    pub rest: Rest,
+}
+
+/// What an invalidation has still to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rest {
+    Nothing,
+    /// These editions were not known.
+    Touch(Editions),
+    /// There is no stamp: it is created, and everybody hears its number.
+    Renumber,
 }
 
 /// How far an invalidation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
     Sent,
+    /// The first of two commands.
+    HalfExecuted,
     Executed,
     /// There is no answer, or an error.
     Failed,
@@ -127,12 +155,15 @@ pub enum Find {
 }
 
 impl Process {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(edition: Edition, editions: usize) -> Self {
+        // As `Redis::new`.
+        let (is_last, listed) = (edition == editions - 1, 1 << (editions - 1));
         Self {
+            edition,
             link: Link::Up,
             inbox: Vec::new(),
             epoch: 0,
-            stamp: Stamp { generation: 0, voids: 0, known: 1, old: false },
+            stamp: Stamp { generation: 0, voids: 0, known: 1, listed, old: false },
             memory: None,
             flights: Vec::new(),
             invalidating: None,
@@ -142,13 +173,17 @@ impl Process {
             mended: 0,
             server: 0,
             recovery: None,
-            attempts: 0,
+            attempts: u8::from(editions > 1 && is_last),
             floors: Floors::default(),
         }
     }
 
-    pub(crate) fn is_untouched(&self) -> bool {
-        *self == Self::new()
+    pub(crate) fn is_untouched(&self, editions: usize) -> bool {
+        *self == Self::new(self.edition, editions)
+    }
+
+    pub(crate) fn own(&self) -> Editions {
+        1 << self.edition
     }
 
     pub(crate) fn is_linked(&self) -> bool {
@@ -183,21 +218,38 @@ impl Process {
         self.memory.filter(|held| held.seen.generation == self.stamp.generation && held.epoch != self.epoch)
     }
 
-    pub(crate) fn capture(&self) -> Seen {
-        let Stamp { generation, voids, known, old } = self.stamp;
-        Seen { generation, voids, number: if old { 0 } else { known } }
+    pub(crate) fn capture(&self, mutant: Option<Mutant>) -> Seen {
+        let Stamp { generation, voids, old, .. } = self.stamp;
+        Seen { generation, voids, number: if old { 0 } else { self.trusted(mutant) } }
     }
 
-    /// Takes in the number that was read for `seen`, unless something happened since.
-    pub(crate) fn learn(&mut self, seen: &mut Seen, number: u8, mutant: Option<Mutant>) {
+    /// The number, where it names the own edition.
+    fn trusted(&self, mutant: Option<Mutant>) -> u8 {
+        let is_registered = self.stamp.listed & self.own() != 0 || mutant == Some(Mutant::TrustsBeforeRegistering);
+        if is_registered { self.stamp.known } else { 0 }
+    }
+
+    /// Takes in the stamp that was read for `seen`, unless something happened since.
+    pub(crate) fn learn(&mut self, seen: &mut Seen, (number, listed): (u8, Editions), mutant: Option<Mutant>) {
         if self.stamp.voids != seen.voids && mutant != Some(Mutant::LearnsVoidedReadings) {
             return;
         }
         if self.stamp.known != 0 && self.stamp.known != number {
+            // Nothing was read or loaded for `seen` that it does not compare with this number.
+            if seen.generation == self.stamp.generation {
+                seen.generation += 1;
+            }
             self.stamp.generation += 1;
         }
-        (self.stamp.known, self.stamp.old) = (number, false);
-        seen.number = number;
+        (self.stamp.known, self.stamp.listed, self.stamp.old) = (number, listed, false);
+        seen.number = self.trusted(mutant);
+    }
+
+    /// Somebody created the stamp.
+    pub(crate) fn renumbered(&mut self, number: u8) {
+        if self.stamp.known != 0 && self.stamp.known != number {
+            self.void();
+        }
     }
 
     fn void(&mut self) {
@@ -207,7 +259,7 @@ impl Process {
 
     pub(crate) fn forget(&mut self) {
         self.stamp.voids += 1;
-        (self.stamp.known, self.stamp.old) = (0, false);
+        (self.stamp.known, self.stamp.listed, self.stamp.old) = (0, 0, false);
     }
 
     /// The flight that a call can join. One whose stamp was voided is detached.
@@ -220,8 +272,8 @@ impl Process {
         self.flights.iter().position(|flight| flight.attached)
     }
 
-    pub(crate) fn start(&mut self, leader: Option<Due>) {
-        let seen = self.capture();
+    pub(crate) fn start(&mut self, leader: Option<Due>, mutant: Option<Mutant>) {
+        let seen = self.capture(mutant);
         self.flights.push(Flight::new(seen, leader));
     }
 

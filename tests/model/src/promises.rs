@@ -6,6 +6,7 @@ use crate::Fleet;
 use crate::flight::{Flight, Phase};
 use crate::floor::Floor;
 use crate::process::{Find, Link, Message, Process};
+use crate::redis::Slot;
 use crate::world::World;
 
 /// What one step did wrong. (What is wrong with a state is seen in the state.)
@@ -44,7 +45,8 @@ pub mod promise {
     pub const MARK: &str = "I1 who loads beside a lease knows that the load before stored nothing";
     /// So a stale entry is refreshed once.
     pub const REFRESH: &str = "I5 who gets the lease has seen the entry";
-    /// For who leads a flight, and for who joins one that Redis then answers.
+    /// For who leads a flight, and for who joins one that Redis then answers. (Where a function's stamp was lost, and another
+    /// version invalidates, from the moment on at which the process hears the new number.)
     pub const CALL: &str = "I6 no call returns what was invalidated in Redis before it began";
     /// For everybody, errors and unstored values included.
     pub const KNOWN: &str = "I6 no call returns what its process knew to be invalidated before it began";
@@ -62,8 +64,10 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
     vec![
         Property::always(promise::ONE_HOLDER, |_, world: &World| one_holder(world)),
         Property::always(promise::REDIS, |_, world: &World| {
-            let floor = world.redis.floor;
-            world.redis.entry.is_none_or(|entry| floor.allows(entry.version, !entry.expired))
+            world.redis.editions.iter().all(|slot| {
+                let usable = slot.entry.filter(|entry| entry.stamp == world.redis.stamp);
+                usable.is_none_or(|entry| slot.floor.max(slot.untold).allows(entry.version, !entry.expired))
+            })
         }),
         Property::always(promise::OWN, |_, world: &World| hits(world, |process| process.floors.own)),
         Property::always(promise::HEARD, |_, world: &World| hits(world, |process| process.floors.heard)),
@@ -77,8 +81,8 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
         Property::always(promise::FENCE, |_, world: &World| world.broken != Some(Broken::LostTokenPublished)),
         Property::always(promise::WAKE, |_, world: &World| no_wake_up_lost(world)),
         Property::always(promise::MARK, |_, world: &World| {
-            let marked = world.redis.mark || world.redis.lease.as_ref().is_some_and(|lease| lease.marked);
-            !marked || world.redis.in_vain
+            let marked = |slot: &Slot| slot.mark || slot.lease.as_ref().is_some_and(|lease| lease.marked);
+            world.redis.editions.iter().all(|slot| !marked(slot) || slot.in_vain)
         }),
         Property::always(promise::REFRESH, |_, world: &World| world.broken != Some(Broken::RefreshedTwice)),
         Property::always(promise::CALL, |_, world: &World| world.broken != Some(Broken::AcknowledgedReturned)),
@@ -93,9 +97,17 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
 }
 
 fn one_holder(world: &World) -> bool {
-    let flights = || world.processes.iter().flat_map(|process| &process.flights);
-    let holders = |generation| flights().filter(|flight| flight.holds() == Some(generation)).count();
-    flights().filter_map(|flight| flight.holds()).all(|generation| holders(generation) == 1)
+    let held = |process: &Process| {
+        let edition = process.edition;
+        process
+            .flights
+            .iter()
+            .filter_map(Flight::holds)
+            .map(move |generation| (edition, generation))
+            .collect::<Vec<_>>()
+    };
+    let leases: Vec<_> = world.processes.iter().flat_map(held).collect();
+    leases.iter().all(|lease| leases.iter().filter(|other| *other == lease).count() == 1)
 }
 
 /// Whether a hit in each process would obey a floor of it.
@@ -108,8 +120,10 @@ fn hits(world: &World, floor: impl Fn(&Process) -> Floor) -> bool {
 }
 
 fn groups(world: &World) -> bool {
-    let redis = world.redis.usable().is_none_or(|entry| entry.version >= world.redis.floor.restamped);
-    redis
+    let hides = |(edition, slot): (usize, &Slot)| {
+        world.redis.usable(edition).is_none_or(|entry| entry.version >= slot.floor.restamped)
+    };
+    world.redis.editions.iter().enumerate().all(hides)
         && world.processes.iter().all(|process| match process.find() {
             Find::Fresh(held) | Find::Stale(held) => {
                 let floors = &process.floors;
@@ -123,7 +137,8 @@ fn groups(world: &World) -> bool {
 /// Who waits is registered with a lease, or a message is on its way, or only the timer can help.
 fn no_wake_up_lost(world: &World) -> bool {
     world.processes.iter().enumerate().filter(|(_, process)| process.link == Link::Up).all(|(place, process)| {
-        let registered = world.redis.lease.as_ref().is_some_and(|lease| lease.waiters & (1 << place) != 0);
+        let registered =
+            world.redis.editions[process.edition].lease.as_ref().is_some_and(|lease| lease.waiters & (1 << place) != 0);
         let coming = process.inbox.iter().any(|message| matches!(message, Message::Woken(_)));
         let asleep = |flight: &Flight| matches!(flight.phase, Phase::Waiting { .. }) && !flight.lapsed;
         registered || coming || process.flights.iter().all(|flight| !asleep(flight) || flight.wake.is_some())

@@ -2,8 +2,8 @@
 
 use crate::floor::Mode;
 use crate::mutant::Mutant;
-use crate::process::{Held, Invalidating, Process, Record, Seen, Stage};
-use crate::redis::{Lease, Stored, Token};
+use crate::process::{Held, Invalidating, Process, Record, Rest, Seen, Stage};
+use crate::redis::{Editions, Lease, Stored, Token};
 use crate::world::{Late, World};
 
 /// A put under way.
@@ -25,7 +25,7 @@ pub enum Step {
     /// The first step was sent: it deletes, and takes the lease by force. Beside it the stamp is created where it is not known.
     Seizing,
     Seized {
-        number: Option<u8>,
+        created: Option<(u8, Editions)>,
     },
     /// The second step was sent, under the lease.
     Publishing,
@@ -60,7 +60,7 @@ impl World {
         holder.journal.push(Record { mode: Mode::Delete, version, pending: true });
         holder.attempts += 1;
         let token = 1 + (process as u8) * 64 + holder.attempts;
-        let (seen, epoch) = (holder.capture(), holder.epoch);
+        let (seen, epoch) = (holder.capture(mutant), holder.epoch);
         let putting = Putting { version, token, seen, epoch, attached: true, step: Step::Seizing };
         if holder.is_linked() {
             holder.putting = Some(putting);
@@ -79,8 +79,8 @@ impl World {
                 // (One that was given up is from when it was begun.)
                 version = self.renew_version(process, version);
                 self.seize(Putting { version, ..putting }.sent(process));
-                let number = (putting.seen.number == 0).then(|| self.create_stamp());
-                Step::Seized { number }
+                let created = (putting.seen.number == 0).then(|| self.register(process, None));
+                Step::Seized { created }
             }
             Step::Publishing => Step::Published { stored: self.publish_put(putting.sent(process)) },
             other => other,
@@ -98,29 +98,23 @@ impl World {
     /// The first step: an invalidation, and the lease is the put's, whoever had it.
     pub(crate) fn seize(&mut self, Sent { process, version, token, stamp }: Sent) {
         self.tell(process, Mode::Delete, version);
-        if self.is(Mutant::PutInOneStep) {
-            self.redis.entry = Some(Stored { version, fence: token, expired: false, stamp });
+        let (is_one_step, generation) = (self.is(Mutant::PutInOneStep), self.redis.generation);
+        let slot = &mut self.redis.editions[self.processes[process].edition];
+        if is_one_step {
+            slot.entry = Some(Stored { version, fence: token, expired: false, stamp });
         } else {
-            self.redis.lease = Some(Lease { token, waiters: 0, generation: self.redis.generation, marked: false });
+            slot.lease = Some(Lease { token, waiters: 0, generation, marked: false });
         }
     }
 
     /// The second step, behind the fence.
-    pub(crate) fn publish_put(&mut self, Sent { version, token, stamp, .. }: Sent) -> bool {
+    pub(crate) fn publish_put(&mut self, Sent { process, version, token, stamp }: Sent) -> bool {
         let entry = Stored { version, fence: token, expired: false, stamp };
         if self.is(Mutant::PutIgnoresToken) {
-            self.redis.entry = Some(entry);
+            self.redis.editions[self.processes[process].edition].entry = Some(entry);
             return true;
         }
         self.publish(entry)
-    }
-
-    fn create_stamp(&mut self) -> u8 {
-        if self.redis.stamp == 0 {
-            self.numbers += 1;
-            self.redis.stamp = self.numbers;
-        }
-        self.redis.stamp
     }
 
     /// The answer to a step arrives.
@@ -130,10 +124,10 @@ impl World {
         let Some(Putting { version, token, mut seen, attached, .. }) = holder.putting else { return };
         let Some(putting) = &mut holder.putting else { return };
         match putting.step {
-            Step::Seized { number } => {
+            Step::Seized { created } => {
                 holder.journal_is_told(version);
-                if let Some(number) = number {
-                    holder.learn(&mut seen, number, mutant);
+                if let Some(created) = created {
+                    holder.learn(&mut seen, created, mutant);
                 }
                 let is_stored = mutant == Some(Mutant::PutInOneStep);
                 let step = if is_stored { Step::Published { stored: true } } else { Step::Publishing };
@@ -191,6 +185,7 @@ impl Process {
     /// As an invalidation that failed.
     fn put_is_pending(&mut self, version: u8) {
         self.putting = None;
-        self.invalidating = Some(Invalidating { mode: Mode::Delete, version, stage: Stage::Failed });
+        self.invalidating =
+            Some(Invalidating { mode: Mode::Delete, version, stage: Stage::Failed, rest: Rest::Nothing });
     }
 }

@@ -1,4 +1,5 @@
-//! The server: one key's entry and lease, one stamp, and the scripts of `hybridcache-runtime/src/redis`.
+//! The server: one key's entry and lease in each version of its function, one stamp, and the scripts of
+//! `hybridcache-runtime/src/redis`.
 
 use crate::floor::{Floor, Mode};
 use crate::mutant::Mutant;
@@ -6,21 +7,45 @@ use crate::mutant::Mutant;
 /// Names an attempt to get the lease: a process and its count of attempts. Zero is none.
 pub type Token = u8;
 
-/// What stands in Redis.
+/// The first of the second process.
+const FIRST: Token = 66;
+
+/// A version of the function. (`version` is the database's everywhere in this model.)
+pub type Edition = usize;
+
+/// How many there may be.
+pub const EDITIONS: usize = 2;
+
+/// One bit for each edition.
+pub type Editions = u8;
+
+pub(crate) const ALL: Editions = (1 << EDITIONS) - 1;
+
+/// What is stored in Redis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Redis {
+    pub editions: [Slot; EDITIONS],
+    /// The stamp's number, zero where it does not exist.
+    pub stamp: u8,
+    /// The editions that the stamp names.
+    pub listed: Editions,
+    /// Changes with each invalidation, and each time a lease ends by itself or is lost.
+    pub generation: u8,
+}
+
+/// What one edition has of the key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Slot {
     pub entry: Option<Stored>,
     pub lease: Option<Lease>,
-    /// What stands in the lease's place: a load has ended and stored nothing.
+    /// What is in the lease's place: a load has ended and stored nothing.
     pub mark: bool,
     /// The last load that ended under the lease stored nothing, and nothing was invalidated since.
     pub in_vain: bool,
-    /// The stamp's number, zero where it does not exist.
-    pub stamp: u8,
     /// What it was told.
     pub floor: Floor,
-    /// Changes with each invalidation, and each time a lease ends by itself or is lost.
-    pub generation: u8,
+    /// What it was not told, because the stamp did not name the edition: under the stamp's number it has nothing.
+    pub untold: Floor,
 }
 
 /// An entry.
@@ -67,16 +92,42 @@ pub enum Wake {
 pub type Woken = (u8, Wake);
 
 impl Redis {
-    pub(crate) fn new() -> Self {
-        Self { entry: None, lease: None, mark: false, in_vain: false, stamp: 1, floor: Floor::default(), generation: 0 }
+    /// The last edition is registered from the beginning. Where there are two, it also has an entry: a version that has been
+    /// there for a while, beside one that comes up.
+    pub(crate) fn new(editions: usize) -> Self {
+        let mut slots: [Slot; EDITIONS] = Default::default();
+        if editions > 1 {
+            slots[editions - 1].entry = Some(Stored { version: 0, fence: FIRST, expired: false, stamp: 1 });
+        }
+        Self { editions: slots, stamp: 1, listed: 1 << (editions - 1), generation: 0 }
     }
 
-    /// The entry, unless a stamp hides it.
-    pub fn usable(&self) -> Option<Stored> {
-        self.entry.filter(|entry| entry.stamp == self.stamp)
+    /// The entry of an edition, unless a stamp hides it.
+    pub fn usable(&self, edition: Edition) -> Option<Stored> {
+        self.editions[edition].entry.filter(|entry| entry.stamp == self.stamp)
     }
 
-    pub(crate) fn acquire(&mut self, token: Token, seen: Token, process: usize, mutant: Option<Mutant>) -> Acquired {
+    /// What an edition was told, as a process can know that uses this number. (Under a number that was lost it may find what
+    /// nobody has reached, until it hears of the new one.)
+    pub(crate) fn told(&self, edition: Edition, number: u8) -> Floor {
+        let Slot { floor, untold, .. } = self.editions[edition];
+        if number == 0 || number == self.stamp { floor.max(untold) } else { floor }
+    }
+
+    /// Whether there is an entry or a lease.
+    pub(crate) fn has_data(&self) -> bool {
+        self.editions.iter().any(|slot| slot.entry.is_some() || slot.lease.is_some())
+    }
+}
+
+impl Slot {
+    pub(crate) fn acquire(
+        &mut self,
+        token: Token,
+        seen: Token,
+        (process, generation): (usize, u8),
+        mutant: Option<Mutant>,
+    ) -> Acquired {
         let fence = self.entry.map_or(0, |entry| entry.fence);
         if fence != 0 && fence != seen && mutant != Some(Mutant::AcquireIgnoresSeen) {
             return Acquired::Changed;
@@ -90,8 +141,8 @@ impl Redis {
             }
             None => {
                 let marked = std::mem::take(&mut self.mark);
-                self.lease = Some(Lease { token, waiters: 0, generation: self.generation, marked });
-                Acquired::Granted(self.generation)
+                self.lease = Some(Lease { token, waiters: 0, generation, marked });
+                Acquired::Granted(generation)
             }
         }
     }
@@ -117,17 +168,13 @@ impl Redis {
         (self.end_lease(), if loaded { Wake::NothingStored } else { Wake::Released })
     }
 
-    /// `number`: what a restamp writes.
-    pub(crate) fn invalidate(&mut self, mode: Mode, version: u8, number: u8, mutant: Option<Mutant>) -> Woken {
+    pub(crate) fn invalidate(&mut self, mode: Mode, version: u8, mutant: Option<Mutant>) -> Woken {
         self.floor.raise(mode, version);
         match (mode, &mut self.entry) {
             (Mode::Delete, entry) => *entry = None,
             (Mode::Expire, Some(entry)) => entry.expired = true,
             (Mode::Expire, None) => {}
-            (Mode::Restamp, _) => {
-                self.stamp = number;
-                return (0, Wake::Released);
-            }
+            (Mode::Restamp, _) => return (0, Wake::Released),
         }
         (self.mark, self.in_vain) = (false, false);
         let woken = match mutant {

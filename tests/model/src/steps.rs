@@ -5,7 +5,7 @@ use crate::floor::{Due, Floor};
 use crate::mutant::Mutant;
 use crate::process::Held;
 use crate::promises::Broken;
-use crate::redis::{Acquired, Stored, Wake};
+use crate::redis::{Acquired, EDITIONS, Editions, Stored, Wake};
 use crate::world::{Late, World};
 
 /// Where the outcome of a flight comes from.
@@ -72,18 +72,19 @@ impl World {
     pub(crate) fn execute(&mut self, process: usize, flight: usize) {
         let Flight { phase, token, seen, .. } = *self.flight(process, flight);
         let next = match phase {
-            Phase::Asking(question) => Phase::Told { question, entry: self.redis.entry, number: self.redis.stamp },
+            Phase::Asking(question) => {
+                let entry = self.redis.editions[self.processes[process].edition].entry;
+                Phase::Told { question, entry, stamp: (self.redis.stamp, self.redis.listed) }
+            }
             Phase::Acquiring { seen, creates_stamp } => {
-                let unseen = self.redis.usable().filter(|entry| entry.fence != seen && !entry.expired);
-                let answer = self.redis.acquire(token, seen, process, self.mutant);
+                let usable = self.redis.usable(self.processes[process].edition);
+                let unseen = usable.filter(|entry| entry.fence != seen && !entry.expired);
+                let answer = self.acquire(token, seen, process);
                 if matches!(answer, Acquired::Granted(_)) && unseen.is_some() {
                     self.broken = Some(Broken::RefreshedTwice);
                 }
-                if creates_stamp && self.redis.stamp == 0 {
-                    self.numbers += 1;
-                    self.redis.stamp = self.numbers;
-                }
-                Phase::Answered { seen, answer, number: creates_stamp.then_some(self.redis.stamp) }
+                let stamp = creates_stamp.then(|| self.register(process, None));
+                Phase::Answered { seen, answer, stamp }
             }
             Phase::Publishing { version, .. } => {
                 let stored = self.publish(Stored { version, fence: token, expired: false, stamp: seen.number });
@@ -97,8 +98,8 @@ impl World {
     /// An answer arrives.
     pub(crate) fn receive(&mut self, process: usize, flight: usize) {
         match self.flight(process, flight).phase {
-            Phase::Told { question, entry, number } => self.told(process, flight, question, entry, number),
-            Phase::Answered { seen, answer, number } => self.answered(process, flight, seen, answer, number),
+            Phase::Told { question, entry, stamp } => self.told(process, flight, question, entry, stamp),
+            Phase::Answered { seen, answer, stamp } => self.answered(process, flight, seen, answer, stamp),
             Phase::Published { version, stored } => {
                 let outcome = if stored { Outcome::Stored } else { Outcome::Fenced };
                 self.finish_load(process, flight, version, outcome);
@@ -107,7 +108,14 @@ impl World {
         }
     }
 
-    fn told(&mut self, process: usize, flight: usize, question: Question, entry: Option<Stored>, number: u8) {
+    fn told(
+        &mut self,
+        process: usize,
+        flight: usize,
+        question: Question,
+        entry: Option<Stored>,
+        stamp: (u8, Editions),
+    ) {
         let mutant = self.mutant;
         let holder = &mut self.processes[process];
         if mutant == Some(Mutant::EpochAfterGet) {
@@ -119,7 +127,7 @@ impl World {
         }
         if question.stamp {
             let mut seen = holder.flights[flight].seen;
-            holder.learn(&mut seen, number, mutant);
+            holder.learn(&mut seen, stamp, mutant);
             holder.flights[flight].seen = seen;
         }
         let Flight { seen, epoch, leader, suspect, .. } = holder.flights[flight];
@@ -171,7 +179,7 @@ impl World {
         let mutant = self.mutant;
         let holder = &mut self.processes[process];
         if held.expired && holder.current(mutant).is_none() {
-            holder.start(None);
+            holder.start(None, mutant);
         }
     }
 
@@ -189,12 +197,12 @@ impl World {
         flight.phase = Phase::Acquiring { seen, creates_stamp: flight.seen.number == 0 };
     }
 
-    fn answered(&mut self, process: usize, flight: usize, seen: u8, answer: Acquired, number: Option<u8>) {
+    fn answered(&mut self, process: usize, flight: usize, seen: u8, answer: Acquired, stamp: Option<(u8, Editions)>) {
         let mutant = self.mutant;
         let holder = &mut self.processes[process];
-        if let Some(number) = number {
+        if let Some(stamp) = stamp {
             let mut seen = holder.flights[flight].seen;
-            holder.learn(&mut seen, number, mutant);
+            holder.learn(&mut seen, stamp, mutant);
             holder.flights[flight].seen = seen;
         }
         let state = &mut holder.flights[flight];
@@ -252,9 +260,9 @@ impl World {
     }
 
     pub(crate) fn end_load(&mut self, process: usize, flight: usize) {
-        let late_stamps = self.is(Mutant::StampsAfterLoad);
+        let (mutant, late_stamps) = (self.mutant, self.is(Mutant::StampsAfterLoad));
         let holder = &mut self.processes[process];
-        let captured = holder.capture();
+        let captured = holder.capture(mutant);
         let (asks, is_linked) = (holder.asks(), holder.is_linked());
         let state = &mut holder.flights[flight];
         let Phase::Loading { version, lease } = state.phase else { return };
@@ -278,8 +286,8 @@ impl World {
 
     /// [`Mutant::UnleasedLoadPublishes`]: the lease is asked for now.
     fn publish_unleased(&mut self, process: usize, flight: usize, version: u8, token: u8) {
-        let seen = self.redis.entry.map_or(0, |entry| entry.fence);
-        match self.redis.acquire(token, seen, process, self.mutant) {
+        let entry = self.redis.editions[self.processes[process].edition].entry;
+        match self.acquire(token, entry.map_or(0, |entry| entry.fence), process) {
             Acquired::Granted(lease) => self.flight(process, flight).phase = Phase::Publishing { version, lease },
             _ => self.finish_load(process, flight, version, Outcome::Unpublished),
         }
@@ -383,9 +391,10 @@ impl Due {
 }
 
 impl World {
-    /// Redis came back as it was when it knew of `floor` only.
-    pub(crate) fn forget_dues(&mut self, floor: Floor) {
+    /// Redis came back as it was when it knew of these only.
+    pub(crate) fn forget_dues(&mut self, floors: [Floor; EDITIONS]) {
         for process in &mut self.processes {
+            let floor = floors[process.edition];
             process.floors.forget(floor);
             let own = process.floors.own;
             for flight in &mut process.flights {

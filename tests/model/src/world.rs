@@ -3,10 +3,10 @@
 use crate::bounds::Bounds;
 use crate::floor::Mode;
 use crate::mutant::Mutant;
-use crate::process::{Find, Invalidating, Link, Message, Process, Record, Stage};
+use crate::process::{Find, Invalidating, Link, Message, Process, Record, Rest, Stage};
 use crate::promises::Broken;
 use crate::put::Sent;
-use crate::redis::{Redis, Stored, Token, Woken};
+use crate::redis::{ALL, Acquired, EDITIONS, Edition, Editions, Redis, Stored, Token, Woken};
 
 /// One state of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,12 +55,12 @@ pub enum Late {
 }
 
 impl World {
-    pub(crate) fn new(processes: usize, mutant: Option<Mutant>) -> Self {
+    pub(crate) fn new(processes: usize, editions: usize, mutant: Option<Mutant>) -> Self {
         Self {
             database: 0,
-            redis: Redis::new(),
+            redis: Redis::new(editions),
             replica: None,
-            processes: vec![Process::new(); processes],
+            processes: (0..processes).map(|process| Process::new(process % editions, editions)).collect(),
             late: Vec::new(),
             spent: Bounds::NONE,
             numbers: 1,
@@ -76,13 +76,14 @@ impl World {
 
     /// A call that memory alone does not settle.
     pub(crate) fn call(&mut self, process: usize) {
-        let (mutant, redis) = (self.mutant, self.redis.floor);
+        let mutant = self.mutant;
         let process = &mut self.processes[process];
+        let redis = self.redis.told(process.edition, process.stamp.known);
         let is_hit = matches!(process.find(), Find::Stale(_));
         match process.current(mutant) {
-            None if is_hit => process.start(None),
+            None if is_hit => process.start(None, mutant),
             Some(_) if is_hit => {}
-            None => process.start(Some(process.floors.due(redis))),
+            None => process.start(Some(process.floors.due(redis)), mutant),
             Some(flight) => process.join(flight, process.floors.due(redis)),
         }
     }
@@ -110,28 +111,106 @@ impl World {
         process.journal.push(Record { mode, version, pending: true });
         // The breaker does not hold up what is to be told.
         let stage = if process.is_linked() { Stage::Sent } else { Stage::Failed };
-        process.invalidating = Some(Invalidating { mode, version, stage });
+        process.invalidating = Some(Invalidating { mode, version, stage, rest: Rest::Nothing });
     }
 
-    /// The server executes what a process wrote.
+    /// The server executes what a process wrote: its first command, or the second.
     pub(crate) fn execute_invalidation(&mut self, process: usize) {
-        if let Some(running) = &mut self.processes[process].invalidating {
-            running.stage = Stage::Executed;
-            let Invalidating { mode, version, .. } = *running;
-            self.tell(process, mode, version);
+        let Some(Invalidating { mode, version, stage, rest }) = self.processes[process].invalidating else { return };
+        let rest = match (stage, rest) {
+            (Stage::HalfExecuted, Rest::Touch(editions)) => {
+                self.touch(process, mode, version, editions, true);
+                Rest::Nothing
+            }
+            (Stage::HalfExecuted, _) => {
+                self.register(process, Some((mode, version)));
+                Rest::Nothing
+            }
+            _ => self.begin_to_tell(process, mode, version),
+        };
+        let stage = if rest == Rest::Nothing { Stage::Executed } else { Stage::HalfExecuted };
+        self.processes[process].invalidating = Some(Invalidating { mode, version, stage, rest });
+    }
+
+    /// The server executes all of an invalidation and sends its messages.
+    pub(crate) fn tell(&mut self, origin: usize, mode: Mode, version: u8) {
+        match self.begin_to_tell(origin, mode, version) {
+            Rest::Nothing => {}
+            Rest::Touch(editions) => self.touch(origin, mode, version, editions, true),
+            Rest::Renumber => drop(self.register(origin, Some((mode, version)))),
         }
     }
 
-    /// The server executes an invalidation and sends its messages.
-    pub(crate) fn tell(&mut self, origin: usize, mode: Mode, version: u8) {
-        match mode {
-            Mode::Restamp => self.numbers += 1,
-            Mode::Delete | Mode::Expire => self.begin_generation(),
+    /// Nobody waits for the answer: whatever the stamp names beside what the process knew is left to the journal.
+    fn tell_late(&mut self, origin: usize, mode: Mode, version: u8) {
+        let process = &self.processes[origin];
+        let known = process.own() | process.stamp.listed;
+        if mode == Mode::Restamp || self.redis.listed & !known == 0 {
+            self.tell(origin, mode, version);
+        } else {
+            self.touch(origin, mode, version, known, false);
         }
-        let woken = self.redis.invalidate(mode, version, self.numbers, self.mutant);
-        self.wake(woken);
+    }
+
+    /// What the process knows of is touched, and the stamp is read beside it.
+    fn begin_to_tell(&mut self, origin: usize, mode: Mode, version: u8) -> Rest {
+        if mode == Mode::Restamp {
+            (self.redis.stamp, self.redis.listed) = (0, 0);
+            self.touch(origin, mode, version, ALL, true);
+            return Rest::Nothing;
+        }
+        let process = &self.processes[origin];
+        let known = process.own() | process.stamp.listed;
+        let others = self.redis.listed & !known;
+        let rest = match others {
+            _ if self.redis.stamp == 0 && !self.is(Mutant::IgnoresAbsentStamp) => Rest::Renumber,
+            0 => Rest::Nothing,
+            _ if self.is(Mutant::TouchesKnownEditions) => Rest::Nothing,
+            others => Rest::Touch(others),
+        };
+        self.touch(origin, mode, version, known, rest == Rest::Nothing);
+        // Nothing can be there of an edition that is not registered, and of one that is it is said to be gone.
+        if self.redis.stamp != 0 {
+            let untouched = match rest {
+                Rest::Touch(others) => ALL & !known & !others,
+                Rest::Nothing | Rest::Renumber => ALL & !known,
+            };
+            of(untouched).for_each(|edition| self.redis.editions[edition].untold.raise(mode, version));
+        }
+        rest
+    }
+
+    fn touch(&mut self, origin: usize, mode: Mode, version: u8, editions: Editions, last: bool) {
+        if mode != Mode::Restamp {
+            self.begin_generation();
+        }
+        for edition in of(editions) {
+            let woken = self.redis.editions[edition].invalidate(mode, version, self.mutant);
+            self.wake(woken);
+        }
+        self.send(origin, Message::Invalidated { mode, version, last });
+    }
+
+    fn send(&mut self, origin: usize, message: Message) {
         let others = self.processes.iter_mut().enumerate().filter(|(other, _)| *other != origin);
-        others.for_each(|(_, other)| other.hear(Message::Invalidated(mode, version)));
+        others.for_each(|(_, other)| other.hear(message));
+    }
+
+    /// The server makes sure that the stamp exists and names the process's edition. `last`: the invalidation that this ends.
+    pub(crate) fn register(&mut self, process: usize, last: Option<(Mode, u8)>) -> (u8, Editions) {
+        let own = self.processes[process].own();
+        if self.redis.stamp == 0 {
+            self.numbers += 1;
+            (self.redis.stamp, self.redis.listed) = (self.numbers, own);
+            if !self.is(Mutant::CreatesSilently) {
+                self.send(process, Message::Renumbered { number: self.numbers, last });
+            }
+        } else if self.is(Mutant::RegistersAlone) {
+            self.redis.listed = own;
+        } else {
+            self.redis.listed |= own;
+        }
+        (self.redis.stamp, self.redis.listed)
     }
 
     /// The answer to an invalidation arrives.
@@ -154,7 +233,7 @@ impl World {
     pub(crate) fn fail_invalidation(&mut self, process: usize) {
         let (mutant, reversed) = (self.mutant, self.is(Mutant::InvalidatesBeforeOpening));
         let process = &mut self.processes[process];
-        let Some(Invalidating { mode, version, stage }) = process.invalidating else { return };
+        let Some(Invalidating { mode, version, stage, rest }) = process.invalidating else { return };
         match (stage == Stage::HalfFailed) == reversed {
             true => process.open_breaker(),
             false => process.invalidate(mode, mutant, false),
@@ -163,7 +242,7 @@ impl World {
             process.invalidating = None;
             process.floors.pending.raise(mode, version);
         } else {
-            process.invalidating = Some(Invalidating { mode, version, stage: Stage::HalfFailed });
+            process.invalidating = Some(Invalidating { mode, version, stage: Stage::HalfFailed, rest });
         }
     }
 
@@ -172,7 +251,7 @@ impl World {
         let holder = &mut self.processes[process];
         let given_up = holder.invalidating.take();
         holder.open_breaker();
-        if let Some(Invalidating { mode, version, stage: Stage::Sent }) = given_up {
+        if let Some(Invalidating { mode, version, stage: Stage::Sent, .. }) = given_up {
             self.send_late(Late::Invalidate { process, mode, version });
         }
     }
@@ -183,9 +262,15 @@ impl World {
         let process = &mut self.processes[process];
         match process.inbox.remove(0) {
             Message::Woken(wake) => process.woken(wake),
-            Message::Invalidated(mode, version) => {
+            Message::Invalidated { mode, version, last } => {
                 process.invalidate(mode, mutant, true);
-                process.floors.heard.raise(mode, version);
+                if last {
+                    process.floors.heard.raise(mode, version);
+                }
+            }
+            Message::Renumbered { number, last } => {
+                process.renumbered(number);
+                last.iter().for_each(|(mode, version)| process.floors.heard.raise(*mode, *version));
             }
         }
     }
@@ -197,10 +282,11 @@ impl World {
 
     /// The server publishes, behind the fence.
     pub(crate) fn publish(&mut self, entry: Stored) -> bool {
-        let before = self.redis.clone();
+        let edition = self.edition_of(entry.fence);
+        let before = self.redis.editions[edition].clone();
         let held = before.lease.as_ref().is_some_and(|lease| lease.token == entry.fence);
-        let (stored, woken) = self.redis.publish(entry, self.mutant);
-        if !held && self.redis != before {
+        let (stored, woken) = self.redis.editions[edition].publish(entry, self.mutant);
+        if !held && self.redis.editions[edition] != before {
             self.broken = Some(Broken::LostTokenPublished);
         }
         self.wake(woken);
@@ -221,22 +307,38 @@ impl World {
     pub(crate) fn execute_late(&mut self, place: usize) {
         match self.late.remove(place) {
             Late::Acquire { token, process } => {
-                self.redis.acquire(token, 0, process, self.mutant);
+                self.acquire(token, 0, process);
             }
             Late::Publish(fence, version, stamp) => {
                 self.publish(Stored { version, fence, expired: false, stamp });
             }
             Late::Release(token, loaded) => {
-                let woken = self.redis.release(token, loaded, self.mutant);
+                let edition = self.edition_of(token);
+                let woken = self.redis.editions[edition].release(token, loaded, self.mutant);
                 self.wake(woken);
             }
             Late::Seize(sent) => self.seize(sent),
             Late::Put(sent) => {
                 self.publish_put(sent);
             }
-            Late::Invalidate { process, mode, version } => self.tell(process, mode, version),
+            Late::Invalidate { process, mode, version } => self.tell_late(process, mode, version),
         }
     }
+
+    /// The server grants the lease of the process's edition, or does not.
+    pub(crate) fn acquire(&mut self, token: Token, seen: Token, process: usize) -> Acquired {
+        let (edition, generation) = (self.processes[process].edition, self.redis.generation);
+        self.redis.editions[edition].acquire(token, seen, (process, generation), self.mutant)
+    }
+
+    /// Of the process that has drawn a token.
+    fn edition_of(&self, token: Token) -> Edition {
+        self.processes[usize::from((token - 1) / 64)].edition
+    }
+}
+
+fn of(editions: Editions) -> impl Iterator<Item = Edition> {
+    (0..EDITIONS).filter(move |edition| editions & (1 << edition) != 0)
 }
 
 impl Process {

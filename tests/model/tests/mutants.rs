@@ -12,9 +12,9 @@ const TAGS: Bounds = Bounds { calls: 2, restamps: 1, ..NONE };
 const GAP: Bounds = Bounds { cuts: 1, ..QUIET };
 const FAILOVER: Bounds = Bounds { failovers: 1, ..QUIET };
 
-fn found(processes: usize, mutant: Mutant, bounds: Bounds, promise: &'static str) {
+fn found(processes: usize, editions: usize, mutant: Mutant, bounds: Bounds, promise: &'static str) {
     let began = Instant::now();
-    let fleet = Fleet { processes, bounds, mutant: Some(mutant) };
+    let fleet = Fleet { processes, editions, bounds, mutant: Some(mutant) };
     let enough = HasDiscoveries::AllOf(BTreeSet::from([promise]));
     let checker = fleet.checker().threads(2).finish_when(enough).spawn_bfs().join();
     println!("{mutant:?}: {} states, {:.1?}", checker.unique_state_count(), began.elapsed());
@@ -25,15 +25,15 @@ fn found(processes: usize, mutant: Mutant, bounds: Bounds, promise: &'static str
 }
 
 macro_rules! mutants {
-    ($($test:ident: $processes:literal, $mutant:ident, $bounds:expr, $promise:ident;)*) => {
+    ($editions:literal: $($test:ident: $processes:literal, $mutant:ident, $bounds:expr, $promise:ident;)*) => {
         $(#[test]
         fn $test() {
-            found($processes, Mutant::$mutant, $bounds, promise::$promise);
+            found($processes, $editions, Mutant::$mutant, $bounds, promise::$promise);
         })*
     };
 }
 
-mutants! {
+mutants! { 1:
     publish_ignores_token: 2, PublishIgnoresToken, QUIET, FENCE;
     publish_ignores_token_and_redis_keeps_it: 2, PublishIgnoresToken, QUIET, REDIS;
     invalidate_keeps_lease: 2, InvalidateKeepsLease, QUIET, REDIS;
@@ -72,4 +72,12 @@ mutants! {
     put_ignores_token: 1, PutIgnoresToken, Bounds { deletes: 1, puts: 1, give_ups: 1, ..NONE }, REDIS;
     put_ignores_token_of_another: 2, PutIgnoresToken, Bounds { deletes: 1, puts: 1, ..NONE }, REDIS;
     forgets_acknowledged: 1, ForgetsAcknowledged, FAILOVER, OWN;
+}
+
+mutants! { 2:
+    trusts_before_registering: 2, TrustsBeforeRegistering, QUIET, REDIS;
+    touches_known_editions: 2, TouchesKnownEditions, QUIET, REDIS;
+    creates_silently: 2, CreatesSilently, Bounds { stamp_losses: 1, ..QUIET }, HEARD;
+    ignores_absent_stamp: 2, IgnoresAbsentStamp, Bounds { stamp_losses: 1, ..QUIET }, HEARD;
+    registers_alone: 2, RegistersAlone, Bounds { forgets: 1, ..QUIET }, REDIS;
 }

@@ -9,8 +9,12 @@ const NONE: Bounds = Bounds::NONE;
 const QUIET: Bounds = Bounds { calls: 2, deletes: 1, ..NONE };
 
 fn holds(processes: usize, bounds: Bounds, examples: &[&'static str]) {
+    holds_in(1, processes, bounds, examples);
+}
+
+fn holds_in(editions: usize, processes: usize, bounds: Bounds, examples: &[&'static str]) {
     let began = Instant::now();
-    let fleet = Fleet { processes, bounds, mutant: None };
+    let fleet = Fleet { processes, editions, bounds, mutant: None };
     let checker = fleet.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!("{} states in {:.1?}: {bounds:?}", checker.unique_state_count(), began.elapsed());
     for (found, path) in checker.discoveries() {
@@ -117,6 +121,30 @@ fn a_put_and_a_tag() {
     holds(1, Bounds { calls: 2, restamps: 1, puts: 1, forgets: 1, ..NONE }, &[example::PUT, example::HIDDEN]);
 }
 
+#[test]
+fn two_versions() {
+    holds_in(2, 2, QUIET, &[example::REACHED, example::FENCED]);
+    holds_in(2, 2, Bounds { calls: 2, expires: 1, ..NONE }, &[example::REACHED]);
+    holds_in(2, 2, Bounds { calls: 2, puts: 1, ..NONE }, &[example::PUT, example::FENCED]);
+    holds_in(2, 2, Bounds { forgets: 1, ..QUIET }, &[example::REACHED]);
+}
+
+#[test]
+fn two_versions_and_a_lost_stamp() {
+    holds_in(2, 2, Bounds { stamp_losses: 1, ..QUIET }, &[example::RENUMBERED]);
+    holds_in(2, 2, Bounds { data_losses: 1, ..QUIET }, &[example::RENUMBERED]);
+}
+
+#[test]
+fn two_versions_and_a_restamp() {
+    holds_in(2, 2, Bounds { calls: 2, restamps: 1, ..NONE }, &[example::HIDDEN]);
+}
+
+#[test]
+fn two_versions_and_invalidations_that_fail() {
+    holds_in(2, 2, Bounds { refusals: 1, abandons: 1, ..QUIET }, &[example::REPLAYED]);
+}
+
 mod long {
     use super::*;
 
@@ -128,9 +156,27 @@ mod long {
 
     #[test]
     #[ignore = "minutes, and gigabytes"]
+    fn three_processes_of_two_versions() {
+        holds_in(2, 3, QUIET, &[example::REACHED]);
+    }
+
+    #[test]
+    #[ignore = "minutes, and gigabytes"]
     fn everything_about_puts() {
         let bounds = Bounds { calls: 1, deletes: 1, puts: 1, give_ups: 1, lease_ends: 1, cuts: 1, ..NONE };
         holds(2, bounds, &[example::ORPHANED]);
+    }
+
+    #[test]
+    #[ignore = "minutes, and gigabytes"]
+    fn two_versions_an_invalidation_and_a_restamp() {
+        holds_in(2, 2, Bounds { restamps: 1, ..QUIET }, &[example::HIDDEN, example::REACHED]);
+    }
+
+    #[test]
+    #[ignore = "minutes, and gigabytes"]
+    fn two_versions_and_a_gap() {
+        holds_in(2, 2, Bounds { cuts: 1, ..QUIET }, &[example::REACHED]);
     }
 
     #[test]

@@ -83,9 +83,9 @@ async fn what_was_given_up_is_not_sent_behind_what_follows() {
         let keys: Vec<_> = (0..33).map(|nth| numbered(100 * round + nth)).collect();
         server.command(&[b"SCRIPT", b"FLUSH"]);
         // The one step that the server knows again.
-        process.tier.invalidate(&key(), Invalidation::Delete).await.unwrap();
+        process.tier.invalidate(&key(), &[], Invalidation::Delete).await.unwrap();
         let token = process.token(round);
-        let mut putting: Vec<_> = keys.iter().map(|key| process.tier.seize(key, token, LEASE)).collect();
+        let mut putting: Vec<_> = keys.iter().map(|key| process.tier.seize(key, &[], token, LEASE)).collect();
         putting.iter_mut().for_each(|asked| drop(asked.now_or_never()));
         // Each round gives up at another moment.
         let (began, patience) = (Instant::now(), Duration::from_micros(100 + 25 * round));
@@ -94,7 +94,7 @@ async fn what_was_given_up_is_not_sent_behind_what_follows() {
         }
         drop(putting);
         for key in &keys {
-            process.tier.invalidate(key, Invalidation::Delete).await.unwrap();
+            process.tier.invalidate(key, &[], Invalidation::Delete).await.unwrap();
         }
     }
     assert_eq!(server.keys("*:l"), Vec::<String>::new());

@@ -53,7 +53,7 @@ async fn messages_of_all_groups_arrive() {
             missing.remove(place);
             a.lease(&key).await;
             b.wait(&key).await;
-            a.tier.invalidate(&key, Invalidation::Delete).await.unwrap();
+            a.tier.invalidate(&key, &[], Invalidation::Delete).await.unwrap();
             expected.push(Event::Woken(key.id(), Wake::Released));
             expected.push(Event::Invalidated(key.id(), Invalidation::Delete, 1));
         }

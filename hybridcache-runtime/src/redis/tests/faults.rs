@@ -34,10 +34,10 @@ async fn scripts_that_the_server_forgot_are_sent_anew() {
     forget();
     assert_eq!(process.publish(&key(), token).await, Published::Stored);
     forget();
-    process.tier.invalidate(&key(), Invalidation::Delete).await.unwrap();
+    process.tier.invalidate(&key(), &[], Invalidation::Delete).await.unwrap();
     assert_eq!(process.fetch(&key()).await, None);
     forget();
-    process.tier.seize(&key(), token, LEASE).await.unwrap();
+    process.tier.seize(&key(), &[], token, LEASE).await.unwrap();
     forget();
     assert_eq!(process.publish(&key(), token).await, Published::Stored);
     assert_eq!(process.fetch(&key()).await, Some(entry(token)));
@@ -132,7 +132,7 @@ async fn a_server_that_comes_back_serves_again() {
     serves(&a).await;
     serves(&b).await;
     assert_eq!((a.tier.outage(), a.connections()), (None, 2));
-    a.tier.invalidate(&key(), Invalidation::Delete).await.unwrap();
+    a.tier.invalidate(&key(), &[], Invalidation::Delete).await.unwrap();
     b.hears(&server, &[Event::Invalidated(key().id(), Invalidation::Delete, 1)]).await;
 }
 
@@ -229,7 +229,7 @@ async fn a_full_server_takes_nothing_and_keeps_no_lease() {
     let old = key_at_version(8);
     let token = a.lease(&old).await;
     assert_eq!(a.publish(&old, token).await, Published::Stored);
-    let stamps = a.tier.create_stamps(&names).await.unwrap();
+    let stamps = a.tier.create_stamps(&names, LIFE).await.unwrap();
     let token = a.lease(&key()).await;
     b.wait(&key()).await;
 
@@ -247,15 +247,15 @@ async fn a_full_server_takes_nothing_and_keeps_no_lease() {
     assert_eq!(a.put(&old, token).await, Published::Refused);
     remove_mark(old.lease());
     assert_eq!(server.keys("*"), [names[0].key.to_string()], "no lease, no stage, no older value");
-    assert!(a.tier.create_stamps(&[StampName::of_namespace("test")]).await.is_err());
+    assert!(a.tier.create_stamps(&[StampName::of_namespace("test")], LIFE).await.is_err());
 
     a.tier.restamp(&names).await.unwrap();
     server.config_set("maxmemory", "0");
-    assert_ne!(a.tier.create_stamps(&names).await.unwrap(), stamps);
+    assert_ne!(a.tier.create_stamps(&names, LIFE).await.unwrap(), stamps);
     assert_eq!((a.connections(), a.tier.outage()), (1, None), "a full server is no reason to reconnect");
 }
 
-/// The server refuses only a script's first write, so only for the lowest version.
+/// The server refuses only a script's first write, so only for the first version.
 ///
 /// Killed by: giving up at the refused `SETRANGE`.
 #[tokio::test]
@@ -268,8 +268,8 @@ async fn expiring_in_a_full_server_deletes() {
     let later = process.token(2);
     assert_eq!(process.tier.acquire(&key, later, LEASE, &token.to_bytes()).await.unwrap(), Acquired::Granted);
     server.config_set("maxmemory", "1mb");
-    process.tier.invalidate(&key, Invalidation::Expire).await.unwrap();
-    assert_eq!(server.keys("*"), [""; 0]);
+    process.tier.invalidate(&key, &[], Invalidation::Expire).await.unwrap();
+    assert_eq!(keys(&server), [""; 0]);
 }
 
 /// A server closes the connection of a subscriber for which it holds back 32 MB.
