@@ -8,7 +8,7 @@ use hybridcache_test_support::{RedisServer, log_of};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::fleet::{Fleet, item};
+use crate::fleet::{Fleet, GENEROUS, item};
 use crate::shop::{Failure, Shop};
 use crate::waiting::eventually;
 
@@ -251,7 +251,8 @@ async fn a_function_whose_values_do_not_come_back_stays_out_of_redis() {
 /// What is logged on this thread by `work` with a cache.
 fn log_with<F: Future>(redis: &RedisServer, work: impl FnOnce(HybridCache) -> F) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let builder = HybridCache::builder().namespace("values").redis(redis.url()).value_limit(100_000);
+    let builder =
+        HybridCache::builder().namespace("values").redis(redis.url()).value_limit(100_000).redis_budget(GENEROUS);
     log_of(|| {
         runtime.block_on(async { work(builder.build().await.unwrap()).await });
     })
