@@ -233,8 +233,11 @@ fn push_group(name: &mut String, namespace: &str, kind: &str, hash: u64) {
 
 /// What the names of a namespace's channels begin with on a single server. In a cluster each group has channels of its
 /// own, whose names begin with the group's.
-pub(crate) fn channels(namespace: &str) -> String {
-    format!("hc2:{}", readable(namespace, NAMESPACE))
+///
+/// Keys belong to one database, and channels to the server: all databases but the first have their number in the name.
+pub(crate) fn channels(namespace: &str, database: i64) -> String {
+    let namespace = readable(namespace, NAMESPACE);
+    if database == 0 { format!("hc2:{namespace}") } else { format!("hc2:{namespace}:db{database}") }
 }
 
 /// The channel on which invalidations are told. `of` is a namespace's [`channels`], or a group.

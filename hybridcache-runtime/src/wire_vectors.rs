@@ -57,7 +57,7 @@ fn shown_name(name: &str) -> String {
 
 /// As it stands in a channel's name.
 fn shown_namespace(namespace: &str) -> String {
-    let channel = invalidation_channel(&address::channels(namespace));
+    let channel = invalidation_channel(&address::channels(namespace, 0));
     channel.strip_prefix("hc2:").and_then(|channel| channel.strip_suffix(":inv")).expect("a channel").to_owned()
 }
 
@@ -249,8 +249,11 @@ fn stamps() {
 fn channels() {
     for vector in vectors("channels") {
         let namespace = text(&vector, "namespace");
-        assert_eq!(invalidation_channel(&address::channels(namespace)), text(&vector, "invalidations"));
-        assert_eq!(wake_prefix(&address::channels(namespace)), text(&vector, "wake_prefix"));
+        assert_eq!(invalidation_channel(&address::channels(namespace, 0)), text(&vector, "invalidations"));
+        assert_eq!(wake_prefix(&address::channels(namespace, 0)), text(&vector, "wake_prefix"));
+        let database = &vector["database_7"];
+        assert_eq!(invalidation_channel(&address::channels(namespace, 7)), text(database, "invalidations"));
+        assert_eq!(wake_prefix(&address::channels(namespace, 7)), text(database, "wake_prefix"));
         let key = Address::new(namespace, "shop::user", 3, "7");
         let stamp = StampName::of_tag(namespace, "org:9");
         for (group, sharded) in [(key.group(), "of_key"), (group_of(&stamp.key), "of_tag")] {

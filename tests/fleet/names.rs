@@ -3,8 +3,10 @@
 use hybridcache::{HybridCache, hybrid_cached};
 use hybridcache_test_support::log_of;
 
+use crate::crossing::Commands;
 use crate::database::Database;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, item};
+use crate::waiting::eventually;
 
 /// Functions that have the same last name, and what tells them apart. Each answers with what it is.
 #[allow(dead_code, reason = "not every handle is used")]
@@ -396,4 +398,29 @@ async fn keys_that_look_alike_are_kept_apart_in_redis() {
     }
     assert_eq!(fleet.database.loads(1).await, pairs.len() as u64);
     assert_eq!(fleet.redis.keys("*:e").len(), pairs.len());
+}
+
+/// Channels are the server's, keys a database's. Killed by: one channel for all databases of a server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_database_is_another_cache() {
+    let fleet = Fleet::start();
+    let at = |database: u8| format!("{}/{database}", fleet.redis.url());
+    let (shop, foreign) =
+        (fleet.shop_at(&at(0), |builder| builder).await, fleet.shop_at(&at(1), |builder| builder).await);
+    for shop in [&shop, &foreign] {
+        shop.item(1).await.unwrap();
+        shop.item(2).await.unwrap();
+    }
+    assert_eq!(fleet.database.loads(1).await, 2);
+    // What another process of its own database hears, this one does not.
+    let witness = fleet.shop_at(&at(1), |builder| builder).await;
+    assert_eq!(witness.item(1).await.unwrap().load, 2);
+    foreign.item_entry(1).invalidate().await.unwrap();
+    foreign.cache.clear().await.unwrap();
+    eventually("the witness hears it", async || witness.item_entry(1).get().await.is_none()).await;
+    let asked = Commands::during(&fleet.redis, async {
+        assert_eq!(shop.item(1).await.unwrap(), item(1, 1, 0));
+        assert_eq!(shop.item(2).await.unwrap(), item(2, 1, 0));
+    });
+    assert_eq!(asked.await, Commands::none(), "memory has both");
 }

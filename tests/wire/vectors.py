@@ -114,6 +114,7 @@ def channels(namespace):
     return {
         "namespace": namespace,
         **of("hc2:" + shown),
+        "database_7": of("hc2:" + shown + ":db7"),
         "of_key": of("hc2:{%s:%02x}" % (shown, xxh3(["shop::user", "7"]) & 0xFF)),
         "of_tag": of("hc2:{%s:t:%02x}" % (shown, xxh3(["t", "org:9"]) & 0xFF)),
     }
@@ -334,7 +335,7 @@ def main():
             ]],
         },
         "channels": {
-            "about": "On a single server: hc2:<namespace>:inv for invalidations; hc2:<namespace>:w: and the 8 bytes (little endian) of a "
+            "about": "On a single server: hc2:<namespace>:inv for invalidations, in database 7 hc2:<namespace>:db7:inv, and the others likewise; hc2:<namespace>:w: and the 8 bytes (little endian) of a "
                      "process's random id, as they are, for what is meant for one process; sent with PUBLISH. In a cluster: sharded channels, "
                      "sent with SPUBLISH, in the slot of what the message is about: the part of the key's or stamp's name up to its closing "
                      "brace, and :inv or :w: likewise; a process listens to those of all 256 buckets of keys and all 256 of stamps. of_key: "

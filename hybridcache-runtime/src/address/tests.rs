@@ -79,15 +79,17 @@ fn no_two_namespaces_share_a_name() {
         let names = [
             address.entry().to_owned(),
             address.lease(),
-            invalidation_channel(&channels(namespace)),
-            wake_prefix(&channels(namespace)),
+            invalidation_channel(&channels(namespace, 0)),
+            invalidation_channel(&channels(namespace, 7)),
+            wake_prefix(&channels(namespace, 0)),
+            wake_prefix(&channels(namespace, 7)),
         ];
         for name in names.into_iter().chain(stamps.map(|stamp| stamp.key.as_ref().to_owned())) {
             assert!(seen.insert(name.clone()), "{namespace:?}: {name}");
         }
     }
     // A process's id follows the prefix: nothing else may begin so.
-    for prefix in namespaces.iter().map(|namespace| wake_prefix(&channels(namespace))) {
+    for prefix in namespaces.iter().map(|namespace| wake_prefix(&channels(namespace, 0))) {
         assert_eq!(seen.iter().filter(|name| name.starts_with(&prefix)).count(), 1, "{prefix}");
     }
 }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::target::Target;
 use crate::address;
 
 /// The channels of a namespace, as one process sees them.
@@ -17,8 +18,9 @@ pub(crate) struct Channels {
 }
 
 impl Channels {
-    pub(crate) fn new(namespace: &str, process: u64, is_sharded: bool) -> Self {
-        Self { base: address::channels(namespace), process: process.to_le_bytes(), is_sharded }
+    pub(crate) fn new(namespace: &str, process: u64, target: &Target) -> Self {
+        let is_sharded = target.is_sharded();
+        Self { base: address::channels(namespace, target.database()), process: process.to_le_bytes(), is_sharded }
     }
 
     /// The command that sends a message.

@@ -94,7 +94,7 @@ impl RedisTier {
         let target = Target::parse(url)?;
         let background =
             Background::start("hybridcache-redis").map_err(|error| format!("no thread for it: {error}"))?;
-        let channels = Channels::new(namespace, process, target.is_sharded());
+        let channels = Channels::new(namespace, process, &target);
         let groups = groups(namespace);
         let permissions =
             Permissions::new(target.is_sharded(), target.is_watched(), &groups[0], channels.invalidations(&groups[0]));
@@ -413,6 +413,9 @@ impl Remote for RedisTier {
         let purpose = &self.uplink.purpose;
         if target.is_sharded() != purpose.target().target.is_sharded() {
             return Err("a cluster cannot take the place of a single server, nor the other way round".to_owned());
+        }
+        if target.database() != purpose.target().target.database() {
+            return Err("the number of the database cannot change".to_owned());
         }
         let number = purpose.set_target(target);
         self.uplink.retargeted.notify_one();

@@ -58,6 +58,17 @@ impl Target {
         false
     }
 
+    /// Which of the server's databases has the keys.
+    pub(crate) fn database(&self) -> i64 {
+        match self {
+            Self::Server(server) => server.redis_settings().db(),
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(watched) => watched.master.redis_settings().db(),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(_) => 0,
+        }
+    }
+
     /// Whether messages belong to slots.
     pub(crate) fn is_sharded(&self) -> bool {
         #[cfg(feature = "cluster")]
