@@ -3,7 +3,7 @@
 pub use hybridcache_macros::{CacheKey, hybrid_cached, hybrid_evict};
 pub use hybridcache_runtime::{
     BreakerState, Builder, CacheEntry, CacheKey, Error, HybridCache, KeyBuf, LoadError, Memory, NoCache, Outage,
-    PlainEntry, Stats, bypass, invalidate_tag, no_cache, refresh,
+    PlainEntry, SharedError, Stats, bypass, invalidate_tag, no_cache, refresh,
 };
 
 pub mod guide;

@@ -77,6 +77,10 @@ impl Argument {
         let inner = (*typed.pat).clone();
         let names = names(&inner);
         let outer = match &inner {
+            // To lints that what is called `_id` is not to be used, a use by the macro is none.
+            Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) if is_underscored(ident) => {
+                Ident::new(&ident.to_string(), hidden(ident.span()))
+            }
             Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) => ident.clone(),
             Pat::Wild(wild) => Ident::new("_", wild.underscore_token.span),
             // It shows in the documentation, so it says what is in it.
@@ -113,6 +117,7 @@ impl Argument {
     /// A name and nothing else, which a load can take over as it is.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(&self.inner, Pat::Ident(PatIdent { by_ref: None, mutability: None, subpat: None, .. }))
+            && !is_underscored(&self.outer)
     }
 
     /// Whether the type is not all spelled out, so that it cannot be repeated.
@@ -131,8 +136,10 @@ impl Argument {
 
     /// For keys, which must leave the argument as it is: the pattern by reference, and what it is matched with.
     pub(crate) fn pattern_by_reference(&self) -> Option<(Pat, TokenStream)> {
-        if matches!(self.inner, Pat::Ident(PatIdent { by_ref: None, subpat: None, .. }) | Pat::Wild(_)) {
-            return None;
+        match &self.inner {
+            Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) if !is_underscored(ident) => return None,
+            Pat::Wild(_) => return None,
+            _ => {}
         }
         let outer = &self.outer;
         let mut pattern = self.inner.clone();
@@ -141,7 +148,16 @@ impl Argument {
         BindByReference { keep_ref: is_reference }.visit_pat_mut(&mut pattern);
         let span = hidden(outer.span());
         let scrutinee = if is_reference { outer.to_token_stream() } else { quote_spanned!(span=> &#outer) };
-        Some((pattern, scrutinee))
+        Some((pattern, self.as_taken(scrutinee)))
+    }
+
+    /// A value that its pattern is matched with. To lints, a binding `let _id = id` without a call has no effect.
+    pub(crate) fn as_taken(&self, value: TokenStream) -> TokenStream {
+        if !is_underscored(&self.outer) {
+            return value;
+        }
+        let span = hidden(self.outer.span());
+        quote_spanned!(span=> ::core::convert::identity(#value))
     }
 
     /// What a load cannot own, by the look of its type.
@@ -172,6 +188,12 @@ impl Argument {
             target => check_owned(target),
         }
     }
+}
+
+/// `_id`; two underscores are a macro's.
+fn is_underscored(name: &Ident) -> bool {
+    let name = name.to_string();
+    name.starts_with('_') && !name.starts_with("__") && name.len() > 1
 }
 
 fn without_parentheses(ty: &Type) -> &Type {
@@ -333,11 +355,20 @@ impl VisitMut for BindByReference {
 }
 
 /// A type as people write it; tokens print with a space between each two.
-fn spelled(tokens: &impl ToTokens) -> String {
+pub(crate) fn spelled(tokens: &impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
-    for (spaced, tight) in
-        [("& ", "&"), (" <", "<"), ("< ", "<"), (" >", ">"), (" ,", ","), (" :: ", "::"), (" ;", ";")]
-    {
+    for (spaced, tight) in [
+        ("& ", "&"),
+        (" <", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+        (" :: ", "::"),
+        (" ;", ";"),
+        (" . ", "."),
+        (" (", "("),
+        ("! ", "!"),
+    ] {
         text = text.replace(spaced, tight);
     }
     text

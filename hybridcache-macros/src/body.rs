@@ -1,27 +1,28 @@
 //! A function's body in an `async` block of its own.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote_spanned;
-use syn::{Block, Type};
+use quote::{ToTokens, quote_spanned};
+use syn::{Block, Stmt, Type};
 
-use crate::site::hidden;
+use crate::site::{Facade, hidden};
 
 // Output:
-//     if let Some(__result) = None::<Result<User, AppError>> { return __result; }
-//     let __result: Result<User, AppError> = { BODY };
-//     __result
+//     if false { return never::<Result<User, AppError>>(); }
+//     { BODY }
 //
-/// What such a block ends with. The type is fixed as async-trait does it, so that `?`, `return` and coercions mean what
-/// they meant in the function.
-pub(crate) fn typed(body: &Block, returns: &Type, location: Span) -> TokenStream {
-    let at = hidden(location);
+/// What such a block ends with. The type is fixed by a `return` that never runs, so that `?`, `return` and coercions mean what
+/// they meant in the function. The body itself comes last: after one that never ends nothing would be reachable.
+pub(crate) fn typed(body: &Block, returns: &Type, location: Span, facade: &Facade) -> TokenStream {
+    let (at, private) = (hidden(location), facade.private_at(location));
+    let body = match &body.stmts[..] {
+        // Its braces would be unused ones.
+        [Stmt::Expr(only, None)] => only.to_token_stream(),
+        _ => body.to_token_stream(),
+    };
     quote_spanned! {at=>
-        if let ::core::option::Option::Some(__result) = ::core::option::Option::None::<#returns> {
-            return __result;
+        if false {
+            return #private::never::<#returns>();
         }
-        #[allow(clippy::diverging_sub_expression)]
-        let __result: #returns = #body;
-        #[allow(unreachable_code)]
-        __result
+        #body
     }
 }

@@ -114,13 +114,14 @@ fn arm(path: &TokenStream, variant: Option<&Ident>, fields: &Fields, facade: &Fa
     let parts = fields.iter().zip(&bindings).enumerate().map(|(nth, (field, binding))| {
         let at = blamed(field);
         let private = facade.private_at(at);
-        let comma = (nth > 0).then(|| quote_spanned!(at=> __key.literal(",");));
+        let comma = (nth > 0).then(|| quote_spanned!(at=> #private::KeyBuf::literal(__key, ",");));
         quote_spanned!(at=> #comma #private::key_part(#binding, __key);)
     });
     let at = proc_macro2::Span::mixed_site();
+    let private = facade.private_at(at);
     quote_spanned!(at=> #path { #(#members: #bindings),* } => {
-        __key.literal(#open);
+        #private::KeyBuf::literal(__key, #open);
         #(#parts)*
-        __key.literal(#close);
+        #private::KeyBuf::literal(__key, #close);
     })
 }

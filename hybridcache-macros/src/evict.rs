@@ -26,11 +26,11 @@ use crate::{body, place};
 //     async fn place(order: Order, org: &str) -> Result<u64, AppError> {
 //         let __eviction = EVICTION;
 //         let __returned = async move { BODY }.await;
-//         let (__value, __give) = match Written(__returned).unless_err() {
+//         let (__value, __give) = match Written(__returned).__hc_unless_err() {
 //             Verdict::Evict(value, give) => (value, give),
-//             Verdict::Leave(returned) => { __eviction.cancel(); return returned }
+//             Verdict::Leave(returned) => { Eviction::cancel(__eviction); return returned }
 //         };
-//         __eviction.run().await;
+//         Eviction::run(__eviction).await;
 //         __give(__value)
 //     }
 //
@@ -48,7 +48,7 @@ pub(crate) fn expand(item: ItemFn, options: &Options, errors: &mut Errors) -> Op
     let at = hidden(location);
     let facade = Facade(options.facade.clone());
     let eviction = eviction(options, &tags, location, &facade);
-    let written = body::typed(&written, &returns, location);
+    let written = body::typed(&written, &returns, location, &facade);
     let evict = evict(options.when, location, &facade);
     let returned = Ident::new(EVICTING, at);
     let evicting = quote_spanned! {at=>
@@ -68,9 +68,9 @@ pub(crate) fn expand(item: ItemFn, options: &Options, errors: &mut Errors) -> Op
 // Output:
 //     {
 //         let mut __eviction = Eviction::new();
-//         __eviction.entry(user_entry(order.user_id));
+//         Eviction::entry(&mut __eviction, user_entry(order.user_id));
 //         let __cache: &HybridCache = &(self.cache);
-//         __eviction.tag(__cache, &{ KEY __key });
+//         Eviction::tag(&mut __eviction, __cache, &{ KEY __key });
 //         __eviction
 //     }
 //
@@ -78,13 +78,14 @@ pub(crate) fn expand(item: ItemFn, options: &Options, errors: &mut Errors) -> Op
 fn eviction(options: &Options, tags: &[Vec<Part>], location: Span, facade: &Facade) -> TokenStream {
     let (at, private) = (hidden(location), facade.private_at(location));
     let entries = options.targets.iter().map(|Target { handle }| {
-        let at = hidden(ends(handle).0);
-        quote_spanned!(at=> __eviction.entry(#handle);)
+        let blamed = ends(handle).0;
+        let (at, private) = (hidden(blamed), facade.private_at(blamed));
+        quote_spanned!(at=> #private::Eviction::entry(&mut __eviction, #handle);)
     });
     let cache = (!tags.is_empty()).then(|| place::cache(options.cache.as_ref(), location, facade));
     let tags = tags.iter().map(|tag| {
         let key = place::key_buffer(tag, location, facade);
-        quote_spanned!(at=> __eviction.tag(__cache, &{ #key __key });)
+        quote_spanned!(at=> #private::Eviction::tag(&mut __eviction, __cache, &{ #key __key });)
     });
     quote_spanned! {at=> {
         let mut __eviction = #private::Eviction::new();
@@ -103,19 +104,19 @@ fn evict(when: When, location: Span, facade: &Facade) -> TokenStream {
         When::Ok => quote_spanned! {at=>
             let (__value, __give) = {
                 use #private::ladder::*;
-                match #private::Written(#returned).unless_err() {
+                match #private::Written(#returned).__hc_unless_err() {
                     #private::Verdict::Evict(__value, __give) => (__value, __give),
                     #private::Verdict::Leave(__returned) => {
-                        __eviction.cancel();
+                        #private::Eviction::cancel(__eviction);
                         return __returned;
                     }
                 }
             };
-            __eviction.run().await;
+            #private::Eviction::run(__eviction).await;
             __give(__value)
         },
         When::Always => quote_spanned! {at=>
-            __eviction.run().await;
+            #private::Eviction::run(__eviction).await;
             #returned
         },
     }

@@ -5,7 +5,7 @@ mod call;
 mod load;
 mod settings;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{AttrStyle, Attribute, Ident, ItemFn, Meta};
@@ -55,7 +55,7 @@ impl Emitter<'_> {
     //             Ok(value) => return value,
     //             Err(turn) => {
     //                 let __owned_0 = LoadArg::<Db>::new(db);
-    //                 turn.load(move || async move { LOAD })
+    //                 turn.load(async move { LOAD })
     //             }
     //         };
     //         __loaded.await
@@ -100,7 +100,9 @@ impl Emitter<'_> {
         };
         let is_inner = |attr: &&Attribute| matches!(attr.style, AttrStyle::Inner(_));
         let (inner, outer): (Vec<_>, Vec<_>) = attrs.iter().partition(is_inner);
-        quote!(#(#outer)* #vis #sig { #(#inner)* #body })
+        let mut block = Group::new(Delimiter::Brace, quote!(#(#inner)* #body));
+        block.set_span(self.function.braces);
+        quote!(#(#outer)* #vis #sig #block)
     }
 
     // Output:
@@ -175,10 +177,10 @@ impl Emitter<'_> {
     }
 }
 
-/// Uses names, so that nobody is told that they are unused. An attribute that allows it would be an error under
+/// Uses names, so that nobody is told that they are unused (of which `_name` says so itself). An attribute that allows it would be an error under
 /// `forbid`.
 fn seen(names: &[Ident], cfgs: &[&Attribute]) -> TokenStream {
-    let names = names.iter().map(|name| {
+    let names = names.iter().filter(|name| !name.to_string().starts_with('_')).map(|name| {
         let at = hidden(name.span());
         quote_spanned!(at=> #(#cfgs)* let _ = &#name;)
     });

@@ -106,8 +106,8 @@ fn from_placeholder(placeholder: &Placeholder, location: Span, names: &Names<'_>
     if placeholder.fields.is_empty() {
         return Ok(whole_argument(argument, name, ValueKind::Placeholder));
     }
-    let mut root = name.clone();
-    root.set_span(location.resolved_at(name.span()));
+    let mut root = if *name == argument.outer { argument.outer.clone() } else { name.clone() };
+    root.set_span(location.resolved_at(root.span()));
     let fields = placeholder.fields.iter().map(|field| member(field, location)).collect::<Result<Vec<_>>>()?;
     let span = hidden(location);
     Ok(Value {
@@ -132,8 +132,8 @@ fn member(field: &str, location: Span) -> Result<Member> {
 /// An argument as it is, blamed on its type.
 fn whole_argument(argument: &Argument, name: &Ident, kind: ValueKind) -> Value {
     let (start, end) = ends(&argument.blamed);
-    let mut located = name.clone();
-    located.set_span(end.resolved_at(name.span()));
+    let mut located = if *name == argument.outer { argument.outer.clone() } else { name.clone() };
+    located.set_span(end.resolved_at(located.span()));
     let span = hidden(start);
     // A message about `T` reads better than one about `&T`.
     let reference = match argument.passing {

@@ -9,12 +9,12 @@ use crate::site::{Facade, ends, hidden};
 
 // Output:
 //     let mut __key = KeyBuf::new();
-//     __key.template("user:");
-//     { use ladder::*; (&&Placeholder(&id)).write(&mut __key); }
+//     KeyBuf::template(&mut __key, "user:");
+//     { use ladder::*; (&&Placeholder(&id)).__hc_write(&mut __key); }
 pub(crate) fn key_buffer(parts: &[Part], location: Span, facade: &Facade) -> TokenStream {
     let (at, private) = (hidden(location), facade.private_at(location));
     let parts = parts.iter().map(|part| match part {
-        Part::Text(text) => quote_spanned!(at=> __key.template(#text);),
+        Part::Text(text) => quote_spanned!(at=> #private::KeyBuf::template(&mut __key, #text);),
         Part::Value(value) => key_value(value, facade),
     });
     quote_spanned!(at=> let mut __key = #private::KeyBuf::new(); #(#parts)*)
@@ -26,7 +26,7 @@ fn key_value(Value { reference, kind, blamed, cfgs }: &Value, facade: &Facade) -
         ValueKind::CacheKey => quote_spanned!(at=> { #private::key_part(#reference, &mut __key); }),
         ValueKind::Placeholder => quote_spanned!(at=> {
             use #private::ladder::*;
-            (&&#private::Placeholder(#reference)).write(&mut __key);
+            (&&#private::Placeholder(#reference)).__hc_write(&mut __key);
         }),
     };
     quote!(#(#cfgs)* #write)

@@ -1,10 +1,11 @@
 //! `self` in the body of a load, which has it under another name. After async-trait's `receiver.rs`.
 
-use proc_macro2::{Group, Ident, Literal, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Literal, TokenStream, TokenTree};
+use quote::quote;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Block, Item, Macro, Path};
 
-use crate::argument::LOCAL_SELF;
+use crate::argument::{LOCAL_SELF, spelled};
 
 /// Makes every `self` of the function itself the local one. `Self` means the same there and stays.
 pub(crate) fn rename_self(body: &mut Block) {
@@ -33,12 +34,31 @@ impl VisitMut for RenameSelf {
     }
 
     fn visit_macro_mut(&mut self, invocation: &mut Macro) {
-        // Whose `self` stands in a macro cannot be known. Next to a `fn` it is more likely that function's.
-        if !contains_fn(invocation.tokens.clone()) {
-            let formats = invocation.path.segments.last().is_some_and(|last| is_format_macro(&last.ident));
-            invocation.tokens = renamed(std::mem::take(&mut invocation.tokens), formats);
-        }
+        let Some(last) = invocation.path.segments.last() else { return };
+        invocation.tokens = renamed_in(&last.ident, std::mem::take(&mut invocation.tokens));
     }
+}
+
+/// The tokens of the macro `name` with `self` renamed, where what it prints does not show that.
+fn renamed_in(name: &Ident, tokens: TokenStream) -> TokenStream {
+    match name.to_string().as_str() {
+        // It evaluates nothing.
+        "stringify" => tokens,
+        "assert" | "debug_assert" => with_message(tokens, "assertion failed: {}"),
+        "ensure" => with_message(tokens, "Condition failed: `{}`"),
+        _ => renamed(tokens, is_format_macro(name)),
+    }
+}
+
+/// A condition that is not said in other words is shown as it was written.
+fn with_message(condition: TokenStream, message: &str) -> TokenStream {
+    let has_message = condition.clone().into_iter().any(|token| is_punct(&token, ','));
+    let renamed = renamed(condition.clone(), true);
+    if has_message || renamed.to_string() == condition.to_string() {
+        return renamed;
+    }
+    let message = message.replace("{}", &spelled(&condition)).replace('{', "{{").replace('}', "}}");
+    quote!(#renamed, #message)
 }
 
 fn rename(ident: &mut Ident) {
@@ -47,21 +67,25 @@ fn rename(ident: &mut Ident) {
     }
 }
 
-fn contains_fn(tokens: TokenStream) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == "fn",
-        TokenTree::Group(group) => contains_fn(group.stream()),
-        _ => false,
-    })
-}
-
 /// The tokens of a macro with `self` renamed; its string literals too if it is one that formats.
+///
+/// Whose `self` stands in a macro cannot be known, but that within `fn name(..) { .. }` is that function's.
 fn renamed(tokens: TokenStream, formats: bool) -> TokenStream {
     let mut called = None;
-    let tokens = tokens.into_iter().map(|token| {
+    let mut within_fn = false;
+    let mut tokens = tokens.into_iter().peekable();
+    let mut output = TokenStream::new();
+    while let Some(token) = tokens.next() {
         // `name ! (..)` inside another macro.
         let macro_name = called.take();
-        match token {
+        // `fn(u8) -> u8` is a type.
+        within_fn |= is_fn(&token) && matches!(tokens.peek(), Some(TokenTree::Ident(_)));
+        if within_fn {
+            within_fn = !ends_fn(&token);
+            output.extend([token]);
+            continue;
+        }
+        output.extend([match token {
             TokenTree::Ident(mut ident) => {
                 rename(&mut ident);
                 called = Some(ident.clone());
@@ -72,16 +96,32 @@ fn renamed(tokens: TokenStream, formats: bool) -> TokenStream {
                 TokenTree::Punct(punct)
             }
             TokenTree::Group(group) => {
-                let formats = formats || macro_name.is_some_and(|name| is_format_macro(&name));
-                let mut renamed = Group::new(group.delimiter(), renamed(group.stream(), formats));
+                let inside = match &macro_name {
+                    Some(name) if !formats => renamed_in(name, group.stream()),
+                    _ => renamed(group.stream(), formats),
+                };
+                let mut renamed = Group::new(group.delimiter(), inside);
                 renamed.set_span(group.span());
                 TokenTree::Group(renamed)
             }
             TokenTree::Literal(literal) if formats => TokenTree::Literal(with_renamed_captures(literal)),
             token @ TokenTree::Literal(_) => token,
-        }
-    });
-    tokens.collect()
+        }]);
+    }
+    output
+}
+
+fn is_fn(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Ident(ident) if ident == "fn")
+}
+
+/// Its body, or the semicolon in place of one.
+fn ends_fn(token: &TokenTree) -> bool {
+    is_punct(token, ';') || matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
+}
+
+fn is_punct(token: &TokenTree, expected: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == expected)
 }
 
 /// `"{self}"`. In a macro that does not format, the same characters are just text.
@@ -173,9 +213,42 @@ mod tests {
                     }
                 }
             }),
+            quote!({ stringify!(self.c) }),
         ] {
             assert_eq!(renamed(tokens.clone()), tokens.to_string());
         }
+    }
+
+    /// Killed by: no renaming in a macro that has a `fn` anywhere.
+    #[test]
+    fn a_macro_can_have_the_functions_self_beside_another_function() {
+        assert_eq!(
+            renamed(quote!({ vec![(f as fn(u64) -> u64)(self.base)] })),
+            "{ vec ! [(f as fn (u64) -> u64) (__hc_self . base)] }"
+        );
+        assert_eq!(
+            renamed(quote!({
+                with! { fn b(&self) -> u8 { self.c } self.d }
+            })),
+            "{ with ! { fn b (& self) -> u8 { self . c } __hc_self . d } }"
+        );
+    }
+
+    /// Killed by: the renamed condition in the text.
+    #[test]
+    fn a_failed_assertion_shows_what_was_written() {
+        assert_eq!(
+            renamed(quote!({ assert!(self.ready) })),
+            r#"{ assert ! (__hc_self . ready , "assertion failed: self.ready") }"#
+        );
+        assert_eq!(
+            renamed(quote!({
+                select! { _ = f() => { assert!(self.ready(S { a })) } }
+            })),
+            r#"{ select ! { _ = f () => { assert ! (__hc_self . ready (S { a }) , "assertion failed: self.ready(S {{ a }})") } } }"#
+        );
+        assert_eq!(renamed(quote!({ assert!(ready) })), "{ assert ! (ready) }");
+        assert_eq!(renamed(quote!({ assert!(self.a, "{self}") })), r#"{ assert ! (__hc_self . a , "{__hc_self}") }"#);
     }
 
     #[test]

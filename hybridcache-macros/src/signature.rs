@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 use syn::{Attribute, Block, Error, FnArg, Ident, ItemFn, Result, Safety, Signature, Type, Visibility};
@@ -23,6 +23,9 @@ pub(crate) struct CachedFn {
     /// As written, but for arguments that are patterns.
     pub(crate) sig: Signature,
     pub(crate) form: Form,
+    /// Of the function's block. A function whose braces are the macro's is a macro's function to lints, and `dead_code`,
+    /// `missing_errors_doc` and their like would not look at it.
+    pub(crate) braces: Span,
     /// What a load runs.
     pub(crate) body: Block,
     /// What the function's future gives.
@@ -44,6 +47,7 @@ impl CachedFn {
         let ItemFn { attrs, vis, mut sig, block, .. } = item;
         errors.keep(check_qualifiers(&sig))?;
         errors.keep(check_order(&attrs));
+        let braces = block.brace_token.span.join();
         let (form, returns, body) = errors.keep(Form::find(&mut sig, *block))?;
         let returns_fit = errors.keep(check_return_type(&returns, options.tier)).is_some();
 
@@ -61,7 +65,8 @@ impl CachedFn {
 
         let sig = with_plain_inputs(sig, &arguments);
         Some(
-            Self { attrs, vis, sig, form, body, returns, arguments, key, tags, used, options, entry }.with_local_self(),
+            Self { attrs, vis, sig, form, braces, body, returns, arguments, key, tags, used, options, entry }
+                .with_local_self(),
         )
     }
 

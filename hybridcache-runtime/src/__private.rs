@@ -10,7 +10,7 @@ pub use crate::load::{Begin, Cold, Turn, begin};
 pub use crate::load_arg::{LoadArg, sendable, sendable_value};
 pub use crate::policy::{Lifetimes, constant_timeout};
 pub use crate::settings::Settings;
-pub use crate::shape::{Probe, Unchecked};
+pub use crate::shape::{Probe, Unchecked, never};
 
 /// The method calls by which the compiler is asked what a type can do.
 pub mod ladder {
@@ -19,7 +19,7 @@ pub mod ladder {
     pub use crate::settings::Exact as _;
     pub use crate::shape::{
         CloneRung as _, FitRung as _, MisfitRung as _, NoCacheRung as _, OwnRung as _, PlainReturns as _,
-        ShareRung as _,
+        ShareRung as _, TellRung as _,
     };
 }
 

@@ -147,9 +147,12 @@ impl std::error::Error for Error {}
 pub enum LoadError {
     /// The load ran longer than the function's `timeout`.
     TimedOut,
-    /// The load that this caller had joined failed with this error, which cannot be cloned and so is shared.
-    /// `Display` and `source()` are the original's. Its type is in here: `error.downcast_ref::<MyError>()`. Who matches on
-    /// variants of an error had better derive `Clone` for it: then everybody gets the error itself.
+    /// The load that this caller had joined failed with an error that cannot be cloned. `Display` and `source()` are the original's.
+    ///
+    /// The caller who started the load has the original of an error that is a [`std::error::Error`]; in here is what that said, and what
+    /// its sources said. Others, such as `anyhow::Error`, are in here for everybody, that caller too, as soon as somebody has
+    /// joined. Where callers match on variants, derive `Clone` for the error, or share it as [`SharedError`](crate::SharedError): then
+    /// each has the error itself.
     Failed(Arc<dyn std::error::Error + Send + Sync>),
     /// The load that this caller had joined ended without an outcome: it panicked with this message where the panic
     /// could not be resumed, or its runtime was shut down.
@@ -172,5 +175,37 @@ impl std::error::Error for LoadError {
             Self::Failed(error) => error.source(),
             Self::TimedOut | Self::Panicked(_) => None,
         }
+    }
+}
+
+/// What an error said, and its sources: for those who joined the load of a caller that has the error itself.
+pub(crate) struct Told {
+    message: String,
+    debug: String,
+    source: Option<Box<Self>>,
+}
+
+impl Told {
+    pub(crate) fn of(error: &dyn std::error::Error) -> Self {
+        let source = error.source().map(|source| Box::new(Self::of(source)));
+        Self { message: error.to_string(), debug: format!("{error:?}"), source }
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.debug)
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Told {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
     }
 }

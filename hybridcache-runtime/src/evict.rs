@@ -140,7 +140,7 @@ pub enum Verdict<V, R> {
 
 impl<T, E> Written<Result<T, E>> {
     /// Evicts but for `Err`.
-    pub fn unless_err(self) -> Verdict<T, Result<T, E>> {
+    pub fn __hc_unless_err(self) -> Verdict<T, Result<T, E>> {
         match self.0 {
             Ok(value) => Verdict::Evict(value, Ok),
             Err(error) => Verdict::Leave(Err(error)),
@@ -152,11 +152,11 @@ impl<T, E> Written<Result<T, E>> {
 /// returns what was there before, as `HashMap::insert` does, has written.
 pub trait WrittenPlain<R> {
     /// Evicts.
-    fn unless_err(self) -> Verdict<R, R>;
+    fn __hc_unless_err(self) -> Verdict<R, R>;
 }
 
 impl<R> WrittenPlain<R> for Written<R> {
-    fn unless_err(self) -> Verdict<R, R> {
+    fn __hc_unless_err(self) -> Verdict<R, R> {
         Verdict::Evict(self.0, |value| value)
     }
 }

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::function::Instance;
 use crate::key::KeyBuf;
 use crate::remote::Invalidation;
-use crate::settings::{Plan, Settings};
+use crate::settings::{FullSettings, Plan};
 use crate::shape::Shape;
 
 /// One entry of a cached function that is declared to return `R`.
@@ -49,10 +49,10 @@ pub fn entry<S: Shape>(
     cache: &HybridCache,
     instance: Instance<'_>,
     key: KeyBuf,
-    settings: Settings<S>,
+    settings: impl Into<FullSettings<S>>,
 ) -> CacheEntry<S::Return> {
     let key = cache.key(&cache.lookup(&instance, &key));
-    CacheEntry { plain: PlainEntry { cache: cache.clone(), key, plan: settings.plan, returns: PhantomData } }
+    CacheEntry { plain: PlainEntry { cache: cache.clone(), key, plan: settings.into().plan, returns: PhantomData } }
 }
 
 impl<T: Clone + Send + Sync + 'static, E> CacheEntry<Result<T, E>> {

@@ -5,6 +5,8 @@
 //! placeholders of a template.
 
 mod cache_key;
+#[cfg(any(feature = "chrono", feature = "jiff", feature = "time"))]
+mod dates;
 pub mod ladder;
 #[cfg(test)]
 mod tests;

@@ -10,9 +10,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
+use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 
 use crate::cache::HybridCache;
@@ -22,10 +25,10 @@ use crate::clock::Millis;
 use crate::entry::{Entry, RefreshClaim, State};
 use crate::function::Instance;
 use crate::key::KeyBuf;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Role};
 use crate::refresh::Goal;
 use crate::scope::{self, Mode};
-use crate::settings::{Plan, Settings};
+use crate::settings::{FullSettings, Plan};
 use crate::shape::{Returned, Shape, typed_error};
 use crate::work::{Loaded, Work};
 
@@ -62,7 +65,7 @@ pub struct Turn<S: Shape> {
 
 /// Looks in memory: all that a hit costs.
 #[inline]
-pub fn begin<S: Shape>(cache: &HybridCache, instance: Instance<'_>, key: &KeyBuf, _: S) -> Begin<S> {
+pub fn begin<S: Shape>(cache: &HybridCache, instance: Instance<'_>, key: &KeyBuf, _: Option<S>) -> Begin<S> {
     let lookup = cache.lookup(&instance, key);
     let mode = scope::mode();
     if mode == Mode::Normal
@@ -125,8 +128,11 @@ fn begin_cold<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) ->
 
 impl<S: Shape> Cold<S> {
     /// Waits for somebody else's load, unless it is this call's turn to load.
-    pub fn join(self, settings: Settings<S>) -> impl Future<Output = Result<S::Return, Turn<S>>> + Send {
-        let Settings { plan, timed_out } = settings;
+    pub fn join<I: Into<FullSettings<S>>>(
+        self,
+        settings: I,
+    ) -> impl Future<Output = Result<S::Return, Turn<S>>> + Send + use<S, I> {
+        let FullSettings { plan, timed_out } = settings.into();
         join(self.call, plan).settled().map(move |settled| settled.typed(timed_out))
     }
 }
@@ -134,21 +140,42 @@ impl<S: Shape> Cold<S> {
 impl<S: Shape> Turn<S> {
     /// Loads in a task of its own, so that this caller may go away, and waits for it; in the background where there is a
     /// stale value to return at once.
-    pub fn load<F, Fut>(self, load: F) -> impl Future<Output = S::Return> + Send
+    ///
+    /// This alone is compiled for each function: the load, which differs, is behind a pointer from here on.
+    pub fn load<L>(self, load: L) -> impl Future<Output = S::Return> + Send + use<S, L>
     where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = S::Return> + Send + 'static,
+        L: Future<Output = S::Return> + Send + 'static,
     {
+        self.begin(Work::new(Erased::<S, L> { load, shape: PhantomData }))
+    }
+
+    fn begin(self, work: Work) -> impl Future<Output = S::Return> + Send + use<S> {
         let Self { duty, timed_out } = self;
-        let work = Work::new(async move { erase::<S>(load().await) });
-        fly(duty, work).map(move |outcome| answer::<S>(outcome, timed_out))
+        fly(duty, work).map(move |outcome| answer::<S>(outcome, timed_out, Role::Starter))
+    }
+}
+
+pin_project! {
+    /// A load without the types of its value and error. (An `async` block around it would be compiled for each function.)
+    struct Erased<S, L> {
+        #[pin]
+        load: L,
+        shape: PhantomData<fn() -> S>,
+    }
+}
+
+impl<S: Shape, L: Future<Output = S::Return>> Future for Erased<S, L> {
+    type Output = Loaded;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Loaded> {
+        erased::<S>(self.project().load.poll(context))
     }
 }
 
 impl Settled {
     fn typed<S: Shape>(self, timed_out: Option<fn() -> S::Return>) -> Result<S::Return, Turn<S>> {
         match self {
-            Self::Answered(outcome) => Ok(answer::<S>(outcome, timed_out)),
+            Self::Answered(outcome) => Ok(answer::<S>(outcome, timed_out, Role::Joiner)),
             Self::Load(duty) => Err(Turn { duty, timed_out }),
         }
     }
@@ -180,23 +207,23 @@ fn join(call: Call, plan: Plan) -> Next {
     }
 }
 
-fn erase<S: Shape>(returned: S::Return) -> Loaded {
-    match S::split(returned) {
+fn erased<S: Shape>(returned: Poll<S::Return>) -> Poll<Loaded> {
+    returned.map(|returned| match S::split(returned) {
         Returned::Value(value) => Loaded::Value(Box::new(value)),
         Returned::NotStored(value) => Loaded::NotStored(Box::new(value)),
         Returned::Error(error) => Loaded::Error(Box::new(|others| S::failure(error, others))),
-    }
+    })
 }
 
 /// The outcome in the function's own types. What [`Caller::can_have`] has ruled out ends as a panic of the load does.
-fn answer<S: Shape>(outcome: Outcome, timed_out: Option<fn() -> S::Return>) -> S::Return {
+fn answer<S: Shape>(outcome: Outcome, timed_out: Option<fn() -> S::Return>, role: Role) -> S::Return {
     let ended = |why: &str| resume_unwind(Box::new(why.to_owned()));
     match outcome {
         Outcome::Value(entry) => match entry.value.downcast_ref::<S::Value>() {
             Some(value) => S::give(value.clone()),
             None => ended("the cached value is of another type"),
         },
-        Outcome::Failed(failure) => match failure.take().and_then(typed_error::<S>) {
+        Outcome::Failed(failure) => match failure.take(role).and_then(typed_error::<S>) {
             Some(error) => S::fail(error),
             None => ended("the load's error is of another type, or taken"),
         },

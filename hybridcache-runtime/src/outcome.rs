@@ -39,6 +39,11 @@ impl Failure {
         Self { error_type: TypeId::of::<E>(), original: Mutex::new(Some(Box::new(error))), copies: None }
     }
 
+    /// An error that the caller who started the load gets, and copies for those who joined.
+    pub(crate) fn kept<E: Send + 'static>(error: E, copy: impl Fn() -> E + Send + Sync + 'static) -> Self {
+        Self { original: Mutex::new(Some(Box::new(error))), ..Self::shared(copy) }
+    }
+
     /// An error of which everybody gets one.
     pub(crate) fn shared<E: Send + 'static>(copy: impl Fn() -> E + Send + Sync + 'static) -> Self {
         let copies: Copies = Box::new(move || Box::new(copy()));
@@ -54,11 +59,22 @@ impl Failure {
         self.copies.is_some()
     }
 
-    /// The error for one caller. `None`: somebody else has it.
-    pub(crate) fn take(&self) -> Option<Box<dyn Any + Send>> {
-        match &self.copies {
-            Some(copy) => Some(copy()),
-            None => self.original.lock().unwrap_or_else(PoisonError::into_inner).take(),
+    /// The error for one caller. `None`: another one has it.
+    pub(crate) fn take(&self, role: Role) -> Option<Box<dyn Any + Send>> {
+        let kept = || self.original.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (&self.copies, role) {
+            (None, _) => kept(),
+            (Some(copy), Role::Starter) => kept().or_else(|| Some(copy())),
+            (Some(copy), Role::Joiner) => Some(copy()),
         }
     }
+}
+
+/// What a caller has to do with the load whose outcome it gets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role {
+    /// Its own.
+    Starter,
+    /// Another caller's.
+    Joiner,
 }

@@ -11,9 +11,23 @@ use crate::policy::{Lifetimes, bounded};
 use crate::shape::{CanTimeOut, ResultShape, Shape, SharedShape, SharedValue};
 use crate::value::{AnyValue, Typed, ValueType};
 
-/// The settings of one call, typed.
-#[derive(Debug)]
+/// The settings of one call, typed. There is nothing in them to drop, so an expansion needs no clean-up between the calls by
+/// which it makes them: that is half of what it costs to compile.
 pub struct Settings<S: Shape> {
+    value: &'static ValueType,
+    lifetimes: Lifetimes,
+    timeout: Option<Timeout<S>>,
+}
+
+/// The deadline of a load, and what a caller gets who has waited until then.
+struct Timeout<S: Shape> {
+    after: Duration,
+    timed_out: fn() -> S::Return,
+}
+
+/// The settings with what only some functions have: tags and a weight.
+#[derive(Debug)]
+pub struct FullSettings<S: Shape> {
     pub(crate) plan: Plan,
     pub(crate) timed_out: Option<fn() -> S::Return>,
 }
@@ -74,25 +88,42 @@ impl fmt::Debug for Plan {
     }
 }
 
+macro_rules! copy {
+    ($($settings:ident),+) => {$(
+        impl<S: Shape> Clone for $settings<S> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl<S: Shape> Copy for $settings<S> {}
+    )+};
+}
+copy!(Settings, Timeout);
+
+impl<S: Shape> fmt::Debug for Settings<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("lifetimes", &self.lifetimes).finish_non_exhaustive()
+    }
+}
+
 /// `Result<Option<T>, E>`: MessagePack would give `Some(None)` and `Some(())` back as `None`.
 impl<T, E, M> Settings<ResultShape<Option<T>, E, M>>
 where
     ResultShape<Option<T>, E, M>: Shape,
 {
     /// Keeps the `Option` out of the payload.
-    pub fn exact(mut self) -> Self
+    pub fn __hc_exact(self) -> Self
     where
         T: SharedValue,
     {
-        self.plan.value = &Typed::<Option<T>>::SHARED_OPTION;
-        self
+        Self { value: &Typed::<Option<T>>::SHARED_OPTION, ..self }
     }
 }
 
 /// All other return types, to which the inherent method of the same name does not apply.
 pub trait Exact: Sized {
     /// Nothing to be done.
-    fn exact(self) -> Self {
+    fn __hc_exact(self) -> Self {
         self
     }
 }
@@ -101,42 +132,48 @@ impl<S: Shape> Exact for Settings<S> {}
 
 impl<S: Shape> Settings<S> {
     /// Both tiers.
-    pub fn shared(_: S) -> Self
+    pub fn shared(_: Option<S>, lifetimes: Lifetimes) -> Self
     where
         S: SharedShape,
     {
-        Self::new(S::shared_type())
+        Self { value: S::shared_type(), lifetimes, timeout: None }
     }
 
     /// `tier = memory`
-    pub fn memory_only(_: S) -> Self {
-        Self::new(S::memory_type())
-    }
-
-    fn new(value: &'static ValueType) -> Self {
-        let lifetimes = Lifetimes::from_millis(1, 1);
-        let error_type = TypeId::of::<S::Error>();
-        let (times, judge, weigh, trial) = (None, None, None, None);
-        let plan = Plan { lifetimes, timeout: None, tags: Vec::new(), value, error_type, times, judge, weigh, trial };
-        Self { plan, timed_out: None }
-    }
-
-    /// `fresh_for` and `ttl`
-    pub fn lifetimes(mut self, lifetimes: Lifetimes) -> Self {
-        self.plan.lifetimes = lifetimes;
-        self
+    pub fn memory_only(_: Option<S>, lifetimes: Lifetimes) -> Self {
+        Self { value: S::memory_type(), lifetimes, timeout: None }
     }
 
     /// The deadline of a load, and of waiting for somebody else's.
-    pub fn timeout(mut self, timeout: Duration) -> Self
+    pub fn timeout(self, timeout: Duration) -> Self
     where
         S: CanTimeOut,
     {
-        self.plan.timeout = Some(bounded(timeout));
-        self.timed_out = Some(S::timed_out);
-        self
+        Self { timeout: Some(Timeout { after: bounded(timeout), timed_out: S::timed_out }), ..self }
     }
 
+    /// A tag.
+    pub fn tag(self, tag: KeyBuf) -> FullSettings<S> {
+        FullSettings::from(self).tag(tag)
+    }
+
+    /// How many bytes a value takes in memory.
+    pub fn weigh(self, weigh: impl Fn(&S::Value) -> usize + Send + Sync + 'static) -> FullSettings<S> {
+        FullSettings::from(self).weigh(weigh)
+    }
+}
+
+impl<S: Shape> From<Settings<S>> for FullSettings<S> {
+    fn from(Settings { value, lifetimes, timeout }: Settings<S>) -> Self {
+        let (error_type, tags) = (TypeId::of::<S::Error>(), Vec::new());
+        let (after, timed_out) = timeout.map(|Timeout { after, timed_out }| (after, timed_out)).unzip();
+        let (times, judge, weigh, trial) = (None, None, None, None);
+        let plan = Plan { lifetimes, timeout: after, tags, value, error_type, times, judge, weigh, trial };
+        Self { plan, timed_out }
+    }
+}
+
+impl<S: Shape> FullSettings<S> {
     /// One more tag.
     pub fn tag(mut self, tag: KeyBuf) -> Self {
         self.plan.tags.push(tag);

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::LoadError;
+use crate::error::{LoadError, Told};
 use crate::no_cache::{NoCache, NotStored};
 use crate::outcome::Failure;
 use crate::value::{Typed, ValueType};
@@ -111,11 +111,11 @@ impl<R, S> Unchecked<R, S> {
 /// The upper rung: the value can be cached.
 pub trait FitRung<S> {
     /// The shape as it is.
-    fn checked(&self) -> S;
+    fn __hc_checked(&self) -> S;
 }
 
 impl<R, S: Shape> FitRung<S> for &Unchecked<R, S> {
-    fn checked(&self) -> S {
+    fn __hc_checked(&self) -> S {
         self.0
     }
 }
@@ -127,7 +127,7 @@ pub trait MisfitRung<R> {
     type Shape;
 
     /// A stand-in: no program that calls this compiles.
-    fn checked(&self) -> Misfit<R>
+    fn __hc_checked(&self) -> Misfit<R>
     where
         Self::Shape: Shape;
 }
@@ -135,7 +135,7 @@ pub trait MisfitRung<R> {
 impl<R, S> MisfitRung<R> for Unchecked<R, S> {
     type Shape = S;
 
-    fn checked(&self) -> Misfit<R>
+    fn __hc_checked(&self) -> Misfit<R>
     where
         S: Shape,
     {
@@ -153,22 +153,24 @@ pub struct Probe<R>(PhantomData<fn() -> R>);
 
 impl<R> Probe<R> {
     /// Asks about `R`.
-    #[allow(clippy::new_without_default, reason = "only expansions call it")]
-    pub fn new() -> Self {
-        Self(PhantomData)
-    }
+    pub const NEW: Self = Self(PhantomData);
+}
+
+/// What an expansion returns where it never gets to: `if false { return never::<R>() }` fixes the type of an `async` block.
+pub fn never<R>() -> R {
+    unreachable!("nobody calls it")
 }
 
 impl<T, E> Probe<Result<T, E>> {
     /// A result: what its error can do is asked next.
-    pub fn returns(self) -> ResultProbe<T, E> {
+    pub fn __hc_returns(self) -> ResultProbe<T, E> {
         ResultProbe(PhantomData)
     }
 }
 
 impl<T> Probe<Option<T>> {
     /// An option.
-    pub fn returns(self) -> OptionShape<T> {
+    pub fn __hc_returns(self) -> OptionShape<T> {
         OptionShape(PhantomData)
     }
 }
@@ -176,11 +178,11 @@ impl<T> Probe<Option<T>> {
 /// Everything that is neither, a bare type parameter included.
 pub trait PlainReturns<R> {
     /// A plain value.
-    fn returns(self) -> PlainShape<R>;
+    fn __hc_returns(self) -> PlainShape<R>;
 }
 
 impl<R> PlainReturns<R> for Probe<R> {
-    fn returns(self) -> PlainShape<R> {
+    fn __hc_returns(self) -> PlainShape<R> {
         PlainShape(PhantomData)
     }
 }
@@ -218,14 +220,14 @@ copy!(Misfit<R>, PlainShape<R>, OptionShape<T>, ResultShape<T, E, M>);
 
 impl<R> PlainShape<R> {
     /// Itself: the ladder ends here.
-    pub fn shape(&self) -> Self {
+    pub fn __hc_shape(&self) -> Self {
         *self
     }
 }
 
 impl<T> OptionShape<T> {
     /// Itself: the ladder ends here.
-    pub fn shape(&self) -> Self {
+    pub fn __hc_shape(&self) -> Self {
         *self
     }
 }
@@ -235,18 +237,20 @@ macro_rules! rung {
         #[doc = $doc]
         pub trait $trait<T, E> {
             /// The shape with this way to share errors.
-            fn shape(&self) -> ResultShape<T, E, $mode>;
+            fn __hc_shape(&self) -> ResultShape<T, E, $mode>;
         }
 
         impl<T, $($generics)*> $trait<T, $error> for $receiver {
-            fn shape(&self) -> ResultShape<T, $error, $mode> {
+            fn __hc_shape(&self) -> ResultShape<T, $error, $mode> {
                 ResultShape(PhantomData)
             }
         }
     };
 }
-rung!("`Result<T, NoCache<T>>`", NoCacheRung, ByType, &&&ResultProbe<T, NoCache<T>>, [], NoCache<T>);
-rung!("Errors that can be cloned.", CloneRung, ByClone, &&ResultProbe<T, E>, [E: Clone], E);
+rung!("`Result<T, NoCache<T>>`", NoCacheRung, ByType, &&&&ResultProbe<T, NoCache<T>>, [], NoCache<T>);
+rung!("Errors that can be cloned.", CloneRung, ByClone, &&&ResultProbe<T, E>, [E: Clone], E);
+rung!("Errors that can be told, and made of what was told.", TellRung, ByText, &&ResultProbe<T, E>,
+    [E: Error + From<LoadError>], E);
 rung!("Errors that a `LoadError` can carry.", ShareRung, ByLoadError, &ResultProbe<T, E>,
     [E: From<LoadError> + Into<Box<dyn Error + Send + Sync>>], E);
 rung!("All other errors.", OwnRung, ByOwner, ResultProbe<T, E>, [E], E);
@@ -265,6 +269,9 @@ pub trait ErrorMode<T, E>: 'static {
 /// Each gets a clone.
 #[derive(Debug)]
 pub struct ByClone;
+/// The caller who started the load gets it; the others a `LoadError::Failed` with its message and those of its sources.
+#[derive(Debug)]
+pub struct ByText;
 /// Each gets a `LoadError::Failed` around the one error.
 #[derive(Debug)]
 pub struct ByLoadError;
@@ -283,6 +290,16 @@ impl<T, E: Clone + Send + 'static> ErrorMode<T, E> for ByClone {
         // Errors need not be `Sync`.
         let error = Mutex::new(error);
         Failure::shared(move || error.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+impl<T, E: Error + From<LoadError> + Send + 'static> ErrorMode<T, E> for ByText {
+    fn failure(error: E, others: bool) -> Failure {
+        if !others {
+            return Failure::unshared(error);
+        }
+        let told: Arc<dyn Error + Send + Sync> = Arc::new(Told::of(&error));
+        Failure::kept(error, move || E::from(LoadError::Failed(told.clone())))
     }
 }
 

@@ -168,7 +168,7 @@ fn templates() {
         let mut key = KeyBuf::new();
         for piece in vector["pieces"].as_array().expect("pieces") {
             match piece["value"].as_str() {
-                Some(value) => (&&Placeholder(value)).write(&mut key),
+                Some(value) => (&&Placeholder(value)).__hc_write(&mut key),
                 None => key.literal(text(piece, "written").to_owned().leak()),
             }
         }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use hybridcache::{LoadError, hybrid_cached};
+use hybridcache::{LoadError, SharedError, hybrid_cached};
 use tokio::task::JoinHandle;
 
 use crate::world::{World, at_once, pass, secs, settle};
@@ -42,6 +42,30 @@ impl Error for Original {}
 async fn owned(world: &World, id: u64) -> Result<u64, Original> {
     let number = world.load(id).await;
     if world.is_failing() { Err(Original(number)) } else { Ok(number) }
+}
+
+/// Cannot be cloned, and is made of a `LoadError`.
+#[derive(Debug, thiserror::Error)]
+enum Row {
+    #[error("no row of load {0}")]
+    Missing(u64, #[source] Original),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+#[hybrid_cached(ttl = 60s, timeout = 20s, key = "{id}", cache = world.cache)]
+async fn row(world: &World, id: u64) -> Result<u64, Row> {
+    let number = world.load(id).await;
+    if world.is_failing() { Err(Row::Missing(number, Original(number))) } else { Ok(number) }
+}
+
+#[hybrid_cached(ttl = 60s, timeout = 20s, key = "{id}", cache = world.cache)]
+async fn row_for_all(world: &World, id: u64) -> Result<u64, SharedError<Row>> {
+    let number = world.load(id).await;
+    if world.is_failing() {
+        Err(Original(number)).map_err(|source| Row::Missing(number, source))?;
+    }
+    Ok(number)
 }
 
 /// A caller whose load is held, and nine who joined it.
@@ -95,6 +119,85 @@ async fn an_error_that_cannot_be_cloned_is_shared() {
         assert_eq!(error.root_cause().downcast_ref(), Some(&Original(1)));
     }
     assert_eq!(world.loads(), 1);
+}
+
+/// Killed by: one `LoadError::Failed` for all once somebody has joined.
+#[tokio::test(start_paused = true)]
+async fn the_caller_who_started_a_load_has_its_own_error_also_where_others_joined() {
+    let world = World::new().await;
+    let callers = ten(&world, |world| async move { row(&world, 7).await }).await;
+    world.let_all_go();
+    for (nth, caller) in callers.into_iter().enumerate() {
+        match (nth, caller.await.unwrap().unwrap_err()) {
+            (0, error) => assert!(matches!(error, Row::Missing(1, Original(1))), "{error:?}"),
+            (_, Row::Load(LoadError::Failed(told))) => {
+                assert_eq!(told.to_string(), "no row of load 1");
+                assert_eq!(format!("{told:?}"), "Missing(1, Original(1))");
+                assert_eq!(told.source().unwrap().to_string(), "load 1 failed");
+            }
+            (_, error) => panic!("{error:?}"),
+        }
+    }
+    assert_eq!(world.loads(), 1);
+}
+
+/// The caller who started it is gone: what it would have had is nobody's.
+#[tokio::test(start_paused = true)]
+async fn those_who_joined_a_caller_that_went_away_get_what_its_error_said() {
+    let world = World::new().await;
+    let callers = ten(&world, |world| async move { row(&world, 7).await }).await;
+    callers[0].abort();
+    settle().await;
+    world.let_all_go();
+    for caller in callers.into_iter().skip(1) {
+        let error = caller.await.unwrap().unwrap_err();
+        assert!(matches!(error, Row::Load(LoadError::Failed(_))), "{error:?}");
+        assert_eq!(error.to_string(), "no row of load 1");
+    }
+    assert_eq!(world.loads(), 1);
+}
+
+/// Killed by: an error that is told where it could be shared.
+#[tokio::test(start_paused = true)]
+async fn a_shared_error_reaches_everybody_as_it_was() {
+    let world = World::new().await;
+    let callers = ten(&world, |world| async move { row_for_all(&world, 7).await }).await;
+    world.let_all_go();
+    for caller in callers {
+        let error = caller.await.unwrap().unwrap_err();
+        assert!(matches!(*error, Row::Missing(1, Original(1))), "{error:?}");
+    }
+    assert_eq!(world.loads(), 1);
+}
+
+/// Also for those who did not join: the time that a load may take is an error like others.
+#[tokio::test(start_paused = true)]
+async fn a_shared_error_is_made_of_a_load_error() {
+    let world = World::new().await;
+    world.hold();
+    let caller = world.call(|world| async move { row_for_all(&world, 7).await });
+    pass(secs(20)).await;
+    assert!(matches!(*caller.await.unwrap().unwrap_err(), Row::Load(LoadError::TimedOut)));
+}
+
+/// Killed by: a `SharedError` that becomes a `Box<dyn Error>` before it is shared.
+#[tokio::test(start_paused = true)]
+async fn a_shared_error_of_anyhow_can_be_downcast_by_everybody() {
+    let world = World::new().await;
+    let callers = ten(&world, |world| async move { anyhow_for_all(&world, 7).await }).await;
+    world.let_all_go();
+    for caller in callers {
+        assert_eq!(caller.await.unwrap().unwrap_err().downcast_ref(), Some(&Original(1)));
+    }
+}
+
+#[hybrid_cached(ttl = 60s, timeout = 20s, key = "{id}", cache = world.cache)]
+async fn anyhow_for_all(world: &World, id: u64) -> Result<u64, SharedError<anyhow::Error>> {
+    let number = world.load(id).await;
+    if world.is_failing() {
+        Err(Original(number))?;
+    }
+    Err(SharedError::new(anyhow::Error::new(Original(number))))
 }
 
 /// Killed by: sharing every error.
@@ -209,8 +312,12 @@ async fn an_enum_with_a_variant_for_it_is_shared() {
     let world = World::new().await;
     let callers = ten(&world, |world| async move { app(&world, 7).await }).await;
     world.let_all_go();
-    for caller in callers {
+    for (nth, caller) in callers.into_iter().enumerate() {
         let error = caller.await.unwrap().unwrap_err();
+        if nth == 0 {
+            assert!(matches!(error, AppError::NotFound), "the caller who started the load: {error:?}");
+            continue;
+        }
         assert_eq!(error.to_string(), "app: not found");
         assert!(matches!(error, AppError::Load(LoadError::Failed(_))));
     }

@@ -1,4 +1,5 @@
 //! The text of keys, as operators read it in Redis and in metrics.
+#![allow(dead_code, reason = "the functions are there for their handles")]
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;

@@ -46,8 +46,8 @@ impl Emitter<'_> {
     }
 
     // Output:
-    //     move || async move {
-    //         let db: &Db = __owned_0.get();
+    //     async move {
+    //         let db: &Db = LoadArg::get(&__owned_0);
     //         let (a, b) = __a_b;
     //         BODY
     //     }
@@ -55,8 +55,8 @@ impl Emitter<'_> {
         let CachedFn { sig, body, returns, arguments, .. } = self.function;
         let bindings = arguments.iter().enumerate().map(|(nth, argument)| self.binding(nth, argument));
         let at = hidden(sig.ident.span());
-        let body = body::typed(body, returns, sig.ident.span());
-        quote_spanned!(at=> move || async move { #(#bindings)* #body })
+        let body = body::typed(body, returns, sig.ident.span(), self.facade);
+        quote_spanned!(at=> async move { #(#bindings)* #body })
     }
 
     /// How the body comes to see an argument as it was written. One that is owned and has a plain name is seen as it
@@ -68,15 +68,19 @@ impl Emitter<'_> {
         let is_used = self.function.used.contains(&nth) && !argument.is_self();
         let seen = is_used.then(|| seen(&argument.names, &cfgs));
         let at = hidden(outer.span());
+        let private = self.facade.private_at(outer.span());
         match &argument.passing {
             Passing::Borrowed(_) if argument.is_ignored() || !self.is_seen_by_load(argument) => TokenStream::new(),
             Passing::Borrowed(target) => {
                 let owned = owned_name(nth);
                 let annotation = (!argument.is_opaque()).then(|| quote_spanned!(at=> : &#target));
-                quote_spanned!(at=> #(#cfgs)* let #inner #annotation = #owned.get(); #seen)
+                quote_spanned!(at=> #(#cfgs)* let #inner #annotation = #private::LoadArg::get(&#owned); #seen)
             }
             Passing::Owned if argument.is_ignored() || argument.is_self() || argument.is_plain() => TokenStream::new(),
-            Passing::Owned => quote_spanned!(at=> #(#cfgs)* let #inner = #outer; #seen),
+            Passing::Owned => {
+                let taken = argument.as_taken(outer.to_token_stream());
+                quote_spanned!(at=> #(#cfgs)* let #inner = #taken; #seen)
+            }
         }
     }
 }

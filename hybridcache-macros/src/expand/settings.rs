@@ -10,21 +10,21 @@ use crate::time::Time;
 
 impl Emitter<'_> {
     // Output:
-    //     { Settings::shared(__shape).exact().lifetimes(Lifetimes::from_millis(3600000, 60000)).tag({ KEY __key }) }
+    //     { Settings::shared(__shape, const { Lifetimes::from_millis(3600000, 60000) }).__hc_exact().tag({ KEY __key }) }
     pub(super) fn settings(&self, timeout: Option<TokenStream>) -> TokenStream {
         let span = self.return_span();
         let at = hidden(span);
         let private = self.facade.private_at(span);
         let options = &self.function.options;
         let patterns = self.patterns_by_reference();
+        let lifetimes = self.lifetimes();
         let new = match options.tier {
             Tier::Both => quote_spanned!(at=> {
                 use #private::ladder::*;
-                #private::Settings::shared(__shape).exact()
+                #private::Settings::shared(__shape, #lifetimes).__hc_exact()
             }),
-            Tier::Memory => quote_spanned!(at=> #private::Settings::memory_only(__shape)),
+            Tier::Memory => quote_spanned!(at=> #private::Settings::memory_only(__shape, #lifetimes)),
         };
-        let lifetimes = self.lifetimes();
         let tags = self.function.tags.iter().map(|tag| {
             let key = self.key_buffer(tag);
             quote_spanned!(at=> .tag({ #key __key }))
@@ -35,7 +35,7 @@ impl Emitter<'_> {
         });
         quote_spanned!(at=> {
             #patterns
-            #new.lifetimes(#lifetimes) #timeout #(#tags)* #weigh
+            #new #timeout #(#tags)* #weigh
         })
     }
 
@@ -58,7 +58,7 @@ impl Emitter<'_> {
         let private = self.facade.private_at(blamed);
         if let (Time::Literal(ttl), Time::Literal(fresh_for)) = (ttl, fresh_for.unwrap_or(ttl)) {
             let (ttl, fresh_for) = (ttl.milliseconds, fresh_for.milliseconds);
-            return quote_spanned!(at=> #private::Lifetimes::from_millis(#ttl, #fresh_for));
+            return quote_spanned!(at=> const { #private::Lifetimes::from_millis(#ttl, #fresh_for) });
         }
         let (ttl, fresh_for) = (duration(ttl), optional(fresh_for));
         quote_spanned!(at=> #private::Lifetimes::computed(#ttl, #fresh_for))
@@ -134,7 +134,7 @@ fn duration(time: &Time) -> TokenStream {
     match time {
         Time::Literal(literal) => {
             let milliseconds = literal.milliseconds;
-            quote_spanned!(hidden(ends(time).0)=> ::core::time::Duration::from_millis(#milliseconds))
+            quote_spanned!(hidden(ends(time).0)=> const { ::core::time::Duration::from_millis(#milliseconds) })
         }
         Time::Constant(expression) | Time::Computed(expression) => expression.to_token_stream(),
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZero;
@@ -44,10 +45,13 @@ use super::KeyBuf;
 /// | enums | `Variant`, `Variant(a,b)` |
 /// | slices, arrays, `Vec` | `2[a,b]`, the number of items first |
 /// | the same of `u8` | `2x0aff`, the number of bytes first |
+/// | `BTreeSet`, `BTreeMap` | as a list of the items, or of pairs, in their order |
 /// | `Duration` | `1.500000000`, seconds and nanoseconds |
 /// | `IpAddr` and its kinds | as displayed, escaped |
 /// | `SocketAddr` | `(ip,port)`, for IPv6 `(ip,port,flow info,scope)` |
 /// | references, `Box`, `Arc`, `Rc`, `Cow` | that of what is in it |
+/// | `uuid::Uuid` (feature `uuid`) | as displayed, hyphenated |
+/// | dates and times of `chrono`, `jiff` and `time` (features of these names) | as displayed, escaped; a time with an offset or a zone by its instant, in UTC |
 ///
 /// # Why no two values of one type share a text
 ///
@@ -66,8 +70,10 @@ use super::KeyBuf;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a cache key",
     label = "has no `CacheKey`",
-    note = "derive it with `#[derive(CacheKey)]`, convert the argument with `key = ..`, or leave it out with \
-            `skip(..)`",
+    note = "derive it with `#[derive(CacheKey)]`; if it has a `Display` that tells its values apart, write it into a template, \
+            `key = \"{{id}}\"`; convert the argument with `key = ..`; or leave it out with `skip(..)`",
+    note = "`uuid`, `chrono`, `jiff` and `time` are features of `hybridcache` that implement it for the types of these crates; \
+            a `HashMap` or a `HashSet` has no order: take a `BTreeMap` or a `BTreeSet`",
     note = "floats have none on purpose: `0.1 + 0.2` and `0.3` would be two keys, and `NaN` is not even equal to \
             itself; round to an integer, or say `key = value.to_bits()`"
 )]
@@ -88,15 +94,7 @@ pub trait CacheKey {
     where
         Self: Sized,
     {
-        items.len().write_key(key);
-        key.push(b"[");
-        for (nth, item) in items.iter().enumerate() {
-            if nth > 0 {
-                key.push(b",");
-            }
-            item.write_key(key);
-        }
-        key.push(b"]");
+        write_list(items.iter(), key);
     }
 }
 
@@ -228,6 +226,33 @@ impl<T: CacheKey> CacheKey for [T] {
     }
 }
 
+/// Writes a list of items that are not in a slice.
+fn write_list<T: CacheKey>(items: impl ExactSizeIterator<Item = T>, key: &mut KeyBuf) {
+    items.len().write_key(key);
+    key.push(b"[");
+    for (nth, item) in items.enumerate() {
+        if nth > 0 {
+            key.push(b",");
+        }
+        item.write_key(key);
+    }
+    key.push(b"]");
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: CacheKey> CacheKey for BTreeSet<T> {
+    fn write_key(&self, key: &mut KeyBuf) {
+        write_list(self.iter(), key);
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<K: CacheKey, V: CacheKey> CacheKey for BTreeMap<K, V> {
+    fn write_key(&self, key: &mut KeyBuf) {
+        write_list(self.iter(), key);
+    }
+}
+
 #[diagnostic::do_not_recommend]
 impl<T: CacheKey, const N: usize> CacheKey for [T; N] {
     fn write_key(&self, key: &mut KeyBuf) {
@@ -356,6 +381,8 @@ macro_rules! displayed {
     )*};
 }
 displayed!(Ipv4Addr Ipv6Addr IpAddr);
+#[cfg(feature = "uuid")]
+displayed!(uuid::Uuid);
 
 #[diagnostic::do_not_recommend]
 impl CacheKey for SocketAddrV4 {

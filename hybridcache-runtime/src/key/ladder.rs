@@ -2,7 +2,7 @@
 //!
 //! A placeholder takes whatever displays itself. Most are integers and strings, and formatting those would cost more
 //! than all the rest of a hit, so they go another way that writes the same text. Which way a type goes is found by
-//! method resolution (autoref-based specialization, David Tolnay): `(&&Placeholder(&id)).write(&mut key)` takes the
+//! method resolution (autoref-based specialization, David Tolnay): `(&&Placeholder(&id)).__hc_write(&mut key)` takes the
 //! first of these traits that fits. In a generic function, where only `Display` is known, it takes the second.
 
 use std::fmt;
@@ -17,23 +17,23 @@ pub struct Placeholder<'a, T: ?Sized>(pub &'a T);
 /// The upper rung: no formatting.
 #[doc(hidden)]
 pub trait WritePlain {
-    fn write(&self, key: &mut KeyBuf);
+    fn __hc_write(&self, key: &mut KeyBuf);
 }
 
 impl<T: Plain + ?Sized> WritePlain for &Placeholder<'_, T> {
     #[inline]
-    fn write(&self, key: &mut KeyBuf) {
+    fn __hc_write(&self, key: &mut KeyBuf) {
         self.0.write_part(key);
     }
 }
 
 /// The lower rung. It fits every type and asks for `Display` only then, so that what is missing is named, and not "no
-/// method `write`".
+/// method `__hc_write`".
 #[doc(hidden)]
 pub trait WriteDisplayed {
     type Value: ?Sized;
 
-    fn write(&self, key: &mut KeyBuf)
+    fn __hc_write(&self, key: &mut KeyBuf)
     where
         Self::Value: Displayed;
 }
@@ -41,7 +41,7 @@ pub trait WriteDisplayed {
 impl<T: ?Sized> WriteDisplayed for Placeholder<'_, T> {
     type Value = T;
 
-    fn write(&self, key: &mut KeyBuf)
+    fn __hc_write(&self, key: &mut KeyBuf)
     where
         T: Displayed,
     {

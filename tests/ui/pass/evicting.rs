@@ -1,5 +1,6 @@
 //! Functions that evict, in each form: what they return and borrow is as without the attribute.
 #![deny(warnings, missing_docs, unreachable_pub, unused_qualifications)]
+#![allow(dead_code, reason = "of some functions only the handles are called")]
 
 use std::error::Error;
 use std::fmt::Display;
