@@ -10,6 +10,12 @@ const SKEW: Micros = 150 * MILLISECOND;
 /// How late a message may come that makes somebody load once more. (Were it later, a load too many would be found.)
 const LATE: Micros = SECOND;
 
+/// How long a load that stored nothing lets others load beside each other, unless one of them has the lease by then.
+const MARK: Micros = SECOND;
+
+/// How long the lease of a process that was killed lives.
+const LEASE: Micros = 3 * SECOND;
+
 pub(super) fn check(history: &History, weather: &Weather, findings: &mut Findings) {
     // These load whatever is cached, and end the leases of others.
     let anew = by_key(history.calls.iter().filter(|call| call.how == How::Anew), |call| call.key);
@@ -24,6 +30,7 @@ pub(super) fn check(history: &History, weather: &Weather, findings: &mut Finding
         });
         let reloaded = anew.get(&key).into_iter().flatten().map(|call| span(call));
         let changed: Vec<Span> = changed.chain(reloaded).collect();
+        let beside = beside(history.loads.iter().filter(|load| load.key == key && load.how != How::Past));
         for pair in loads.windows(2) {
             let [first, second] = pair else { continue };
             let Some((end, how)) = first.end else { continue };
@@ -33,6 +40,8 @@ pub(super) fn check(history: &History, weather: &Weather, findings: &mut Finding
             if !weather.is_even(span, &[first.process, second.process])
                 || changed.iter().any(heeds)
                 || outlasts_patience(&loads, second)
+                // What is loaded beside the lease holder is in nobody else's memory.
+                || beside.iter().any(|span| [first, second].iter().any(|load| span.meets(at(load.begin))))
             {
                 continue;
             }
@@ -49,6 +58,25 @@ pub(super) fn check(history: &History, weather: &Weather, findings: &mut Finding
             }
         }
     }
+}
+
+/// When loads run beside the one that has the lease: from the end of a load that stored nothing until its mark ends, and until the loads
+/// end that began meanwhile, one of which has the lease and the mark.
+fn beside<'a>(loads: impl Iterator<Item = &'a Load>) -> Vec<Span> {
+    let loads: Vec<&Load> = loads.collect();
+    let stored_nothing = loads.iter().filter_map(|load| load.end.filter(|(_, how)| !matches!(how, LoadEnd::Gave(_))));
+    let end_of = |load: &&Load| load.end.map_or(load.begin + LEASE, |(end, _)| end);
+    stored_nothing
+        .map(|(begin, _)| {
+            let mark = Span { begin, end: begin + MARK + SKEW };
+            let last = loads.iter().filter(|load| mark.meets(at(load.begin))).map(end_of).max();
+            Span { end: last.map_or(mark.end, |last| last.max(mark.end)), ..mark }
+        })
+        .collect()
+}
+
+fn at(moment: Micros) -> Span {
+    Span { begin: moment, end: moment }
 }
 
 fn span(call: &Call) -> Span {

@@ -277,6 +277,18 @@ fn in_a_calm_a_key_is_loaded_by_one_at_a_time() {
 }
 
 #[test]
+fn after_a_load_that_stored_nothing_others_load_beside_each_other_for_a_second_or_one_load() {
+    let beside = |end, first: (u64, u64), second: u64| {
+        let history = quiet().loaded(0, KEY, (5000, 5100), end);
+        let history = history.loaded(1, KEY, first, LoadEnd::Gave(1));
+        history.loaded(2, KEY, (second, second + 10), LoadEnd::Gave(1))
+    };
+    beside(LoadEnd::Failed, (5150, 5400), 5300).accepted();
+    beside(LoadEnd::Panicked, (6050, 6400), 6350).accepted();
+    beside(LoadEnd::Failed, (7000, 7400), 7300).breaks(&["I1"]);
+}
+
+#[test]
 fn in_a_calm_a_fresh_value_is_not_loaded_again() {
     let twice = |begin| {
         let history = quiet().loaded(0, BRIEF, (5000, 5100), LoadEnd::Gave(1));
