@@ -27,6 +27,11 @@ impl<'a> Encoder<'a> {
         Self { bytes, limit: usize::MAX, depth: 0, is_traced: true }
     }
 
+    /// Writes a number, a text, bytes or nothing as `rmp-serde` does. It takes at least `room` bytes, and at most eight more.
+    fn plain<T: Serialize + ?Sized>(&mut self, room: usize, value: &T) -> Done {
+        self.write(room, |bytes| value.serialize(&mut rmp_serde::Serializer::new(bytes)))
+    }
+
     /// Writes what takes at least `room` bytes, and at most eight more.
     fn write<T, E>(&mut self, room: usize, write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>) -> Done {
         if self.bytes.len().saturating_add(room) > self.limit {
@@ -47,7 +52,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn text(&mut self, text: &str) -> Done {
-        self.write(text.len() + 1, |bytes| encode::write_str(bytes, text))
+        self.plain(text.len() + 1, text)
     }
 
     fn extension(&mut self, kind: u8, data: &[u8]) -> Done {
@@ -121,7 +126,7 @@ impl Compound<'_, '_> {
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
         if matches!(self.items, Items::Places) {
             let place = self.written as u64;
-            self.encoder.write(1, |bytes| encode::write_uint(bytes, place))?;
+            self.encoder.plain(1, &place)?;
         }
         self.written += 1;
         value.serialize(&mut *self.encoder)
@@ -152,10 +157,10 @@ impl Compound<'_, '_> {
 }
 
 macro_rules! numbers {
-    ($($method:ident: $ty:ident => $write:ident as $wide:ident,)*) => {$(
+    ($($method:ident: $ty:ident,)*) => {$(
         fn $method(self, value: $ty) -> Done {
             self.tag(stringify!($ty))?;
-            self.write(1, |bytes| encode::$write(bytes, value as $wide))
+            self.plain(1, &value)
         }
     )*};
 }
@@ -172,21 +177,17 @@ impl<'e, 'a> Serializer for &'e mut Encoder<'a> {
     type SerializeStructVariant = Variant<'e, 'a>;
 
     numbers! {
-        serialize_i8: i8 => write_sint as i64,
-        serialize_i16: i16 => write_sint as i64,
-        serialize_i32: i32 => write_sint as i64,
-        serialize_i64: i64 => write_sint as i64,
-        serialize_u8: u8 => write_uint as u64,
-        serialize_u16: u16 => write_uint as u64,
-        serialize_u32: u32 => write_uint as u64,
-        serialize_u64: u64 => write_uint as u64,
-        serialize_f32: f32 => write_f32 as f32,
-        serialize_f64: f64 => write_f64 as f64,
-    }
-
-    fn serialize_bool(self, value: bool) -> Done {
-        self.tag("bool")?;
-        self.write(1, |bytes| encode::write_bool(bytes, value))
+        serialize_bool: bool,
+        serialize_i8: i8,
+        serialize_i16: i16,
+        serialize_i32: i32,
+        serialize_i64: i64,
+        serialize_u8: u8,
+        serialize_u16: u16,
+        serialize_u32: u32,
+        serialize_u64: u64,
+        serialize_f32: f32,
+        serialize_f64: f64,
     }
 
     fn serialize_i128(self, value: i128) -> Done {
@@ -216,7 +217,7 @@ impl<'e, 'a> Serializer for &'e mut Encoder<'a> {
 
     fn serialize_none(self) -> Done {
         self.tag("none")?;
-        self.write(1, encode::write_nil)
+        self.plain(1, &())
     }
 
     /// What is in it stands for itself, unless that is nothing.
@@ -239,7 +240,7 @@ impl<'e, 'a> Serializer for &'e mut Encoder<'a> {
 
     fn serialize_unit(self) -> Done {
         self.tag("unit")?;
-        self.write(1, encode::write_nil)
+        self.plain(1, &())
     }
 
     fn serialize_unit_struct(self, name: &'static str) -> Done {
