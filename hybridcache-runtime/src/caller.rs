@@ -174,7 +174,7 @@ async fn wait(mut caller: Caller, mut joiner: Joiner) -> Settled {
             Some(Joined::Outcome(outcome)) if caller.can_have(&outcome) => Next::answered(outcome),
             Some(Joined::Retry) => caller.join_or_lead(),
             // The error is not to be had twice: load now, and not one after the other.
-            Some(Joined::Outcome(_)) => match caller.flights().lead(&caller.key, caller.seen()) {
+            Some(Joined::Outcome(_)) => match caller.flights().lead(&caller.key, || caller.seen()) {
                 Some(leader) => caller.lead(leader),
                 None => caller.duty_alone(Goal::Alone),
             },

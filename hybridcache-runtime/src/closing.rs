@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::lease::LEASE;
 use crate::local::Local;
-use crate::recovery::send_unsent;
+use crate::recovery::{Sent, send_unsent};
 use crate::remote::{Remote, RemoteError, RemoteErrorKind};
 
 /// The pause between two attempts.
@@ -51,10 +51,12 @@ async fn give_back_once(remote: &dyn Remote) -> bool {
 }
 
 async fn send_pending(local: &Local, remote: &dyn Remote, failure: &mut RemoteError) {
-    while local.journal.pending() > 0 {
-        if let Err(error) = send_unsent(local, remote).await {
-            *failure = error;
-            sleep(PAUSE).await;
+    // After a failover also what was acknowledged is sent again: the recovery that was doing so has ended.
+    while local.journal.pending() > 0 || local.gap().is_some() {
+        match send_unsent(local, remote).await {
+            Ok(Sent::All) => continue,
+            Ok(Sent::AllButPartDown(error)) | Err(error) => *failure = error,
         }
+        sleep(PAUSE).await;
     }
 }

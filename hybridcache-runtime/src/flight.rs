@@ -55,20 +55,21 @@ impl Flights {
         }
     }
 
-    /// Starts a flight unless there is one.
-    pub(crate) fn lead(self: &Arc<Self>, key: &Arc<Key>, seen: Seen) -> Option<Leader> {
+    /// Starts a flight unless there is one. The stamps are captured under the lock: a gap in the messages that is noticed before
+    /// detaches the flight, or is seen by the capture.
+    pub(crate) fn lead(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> Seen) -> Option<Leader> {
         let mut stripe = self.stripe(key.id());
         match current(&mut stripe, key) {
             Some(_) => None,
-            None => Some(self.start(key, seen, &mut stripe)),
+            None => Some(self.start(key, seen(), &mut stripe)),
         }
     }
 
     /// Starts a flight whether or not one is under way, which is then detached: its result is older than this one's.
-    pub(crate) fn supersede(self: &Arc<Self>, key: &Arc<Key>, seen: Seen) -> Leader {
+    pub(crate) fn supersede(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> Seen) -> Leader {
         let mut stripe = self.stripe(key.id());
         stripe.retain(|flight| *flight.key != **key);
-        self.start(key, seen, &mut stripe)
+        self.start(key, seen(), &mut stripe)
     }
 
     /// Holds the place of a value that is stored by hand, beside whatever is under way. Nobody can join it.

@@ -268,8 +268,9 @@ impl Function {
     #[inline]
     pub(crate) fn is(&self, instance: &Instance<'_>) -> bool {
         let is_at = |site: &'static Site| std::ptr::eq(site, instance.site);
-        (is_at(self.site) || self.also.get().copied().is_some_and(is_at) || self.is_elsewhere(instance.site))
-            && self.has_types_of(instance)
+        // Types first: another instantiation must not take the place of the second site.
+        self.has_types_of(instance)
+            && (is_at(self.site) || self.also.get().copied().is_some_and(is_at) || self.is_elsewhere(instance.site))
     }
 
     #[cold]

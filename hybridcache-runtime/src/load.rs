@@ -190,7 +190,7 @@ fn join(call: Call, plan: Plan) -> Next {
             claim.done();
             Next::answered(Outcome::Value(entry))
         }
-        (Some((entry, claim)), _) => match caller.flights().lead(&caller.key, caller.seen()) {
+        (Some((entry, claim)), _) => match caller.flights().lead(&caller.key, || caller.seen()) {
             Some(leader) => caller.duty(leader, Goal::Refresh(claim), Some(entry)),
             None => {
                 claim.done();
@@ -200,7 +200,7 @@ fn join(call: Call, plan: Plan) -> Next {
         (None, Mode::Bypass) => caller.duty_alone(Goal::Alone),
         (None, Mode::Refresh) if caller.is_within_its_load() => caller.duty_alone(Goal::Alone),
         (None, Mode::Refresh) => {
-            let leader = caller.flights().supersede(&caller.key, caller.seen());
+            let leader = caller.flights().supersede(&caller.key, || caller.seen());
             caller.duty(leader, Goal::Anew, None)
         }
         (None, Mode::Normal) => caller.join_or_lead(),

@@ -156,10 +156,16 @@ impl HybridCache {
         let seen = fill.origin.seen;
         let asked = seen.unknown();
         let fetched = budget.read(remote.fetch_head(fill.key.address(), &asked)).await?;
+        let is_stamp_absent = fetched.stamps.iter().any(Option::is_none);
         seen.learn(&asked, fetched.stamps);
         let head = fetched.entry.unwrap_or_default();
+        let now = seen.remote();
+        if now.is_none() && !is_stamp_absent {
+            // A change came in while the stamps were read, and the reading does not count: nothing is known yet.
+            return Ok(false);
+        }
         // A stamp that is not there is none that the suspect carries.
-        if head.get(FENCE) != Some(&fence) || seen.remote() != Some(carried) {
+        if head.get(FENCE) != Some(&fence) || now != Some(carried) {
             // Should the shared tier fail now, it is not to be served for want of better.
             suspect.meta.kill();
             return Ok(false);

@@ -89,20 +89,31 @@ async fn attempt(local: &Local, remote: &dyn Remote, budget: Duration) -> Result
     }
 }
 
+/// What was sent of the journal.
+pub(crate) enum Sent {
+    All,
+    /// A part of the tier is down. What concerns that part stays in the journal.
+    AllButPartDown(RemoteError),
+}
+
 /// Sends what the shared tier does not know, or may have forgotten.
-pub(crate) async fn send_unsent(local: &Local, remote: &dyn Remote) -> Result<(), RemoteError> {
+pub(crate) async fn send_unsent(local: &Local, remote: &dyn Remote) -> Result<Sent, RemoteError> {
     let gap = local.gap();
+    let mut outcome = Sent::All;
     for unsent in local.journal.unsent(gap.is_some()).chunks(AT_ONCE) {
-        let sending = unsent.iter().map(|unsent| send(local, remote, unsent));
-        // What concerns a part that is down stays pending. It cannot be read either, and when it is back there is a gap.
-        let is_part_down =
-            |sent: &Result<(), RemoteError>| sent.as_ref().is_err_and(|error| error.kind == RemoteErrorKind::PartDown);
-        join_all(sending).await.into_iter().filter(|sent| !is_part_down(sent)).collect::<Result<(), _>>()?;
+        for sent in join_all(unsent.iter().map(|unsent| send(local, remote, unsent))).await {
+            match sent {
+                // The part cannot be read either, and when it is back there is a gap.
+                Err(error) if error.kind == RemoteErrorKind::PartDown => outcome = Sent::AllButPartDown(error),
+                sent => sent?,
+            }
+        }
     }
-    if let Some(gap) = gap {
+    // What was acknowledged by a part that is down is kept until it was sent again: a replica without it may take over.
+    if let (Some(gap), Sent::All) = (gap, &outcome) {
         local.mended(gap);
     }
-    Ok(())
+    Ok(outcome)
 }
 
 async fn send(local: &Local, remote: &dyn Remote, unsent: &Unsent) -> Result<(), RemoteError> {

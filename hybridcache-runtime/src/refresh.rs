@@ -153,7 +153,7 @@ impl Errand {
         leader.finish(|_| Outcome::Value(entry));
         let Some(claim) = claim else { return };
         // Whoever holds the key now found the entry in memory and leaves at once: the next hit starts the refresh.
-        let Some(leader) = cache.local().flights.lead(&key, cache.seen(&key, &plan)) else { return claim.done() };
+        let Some(leader) = cache.local().flights.lead(&key, || cache.seen(&key, &plan)) else { return claim.done() };
         count(&counters.refreshes);
         let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
         // A task of its own: this one may be the caller's.

@@ -78,8 +78,11 @@ impl Stamp {
 
     /// Voids what was seen of it before.
     pub(crate) fn void(&self) {
+        let mut number = self.number();
+        // Under the lock: a capture between the two would have the new generation and the old number, and an entry that
+        // carries the old number would be valid under it.
         self.generation.fetch_add(1, Ordering::SeqCst);
-        self.forget();
+        number.forget();
     }
 
     /// It was absent in the shared tier, and has this number now. What was read under another one is void: its versions
@@ -92,9 +95,7 @@ impl Stamp {
 
     /// Forgets the shared tier's number: a message about it may have been lost.
     pub(crate) fn forget(&self) {
-        let mut number = self.number();
-        number.readings_void_before += 1;
-        (number.value, number.lives_until) = (None, None);
+        self.number().forget();
     }
 
     fn number(&self) -> MutexGuard<'_, Number> {
@@ -103,6 +104,11 @@ impl Stamp {
 }
 
 impl Number {
+    fn forget(&mut self) {
+        self.readings_void_before += 1;
+        (self.value, self.lives_until) = (None, None);
+    }
+
     fn names(&self, version: Option<u32>) -> bool {
         version.is_none_or(|version| self.named.contains(&version))
     }
@@ -252,8 +258,8 @@ impl Seen {
 
 impl SeenStamp {
     fn capture(stamp: &Arc<Stamp>, version: Option<u32>) -> Self {
-        let generation = AtomicU64::new(stamp.generation.load(Ordering::SeqCst));
         let number = stamp.number();
+        let generation = AtomicU64::new(stamp.generation.load(Ordering::SeqCst));
         let is_recent = number.read_at.is_some_and(|read_at| read_at.elapsed() < KNOWN_FOR);
         let known = number.value.filter(|_| is_recent && number.names(version));
         let (reading, value) = (number.readings_void_before, AtomicU64::new(known.unwrap_or(0)));

@@ -107,7 +107,7 @@ fn all_flights_can_be_detached() {
 fn a_superseded_flight_is_detached() {
     let (flights, key) = (Arc::new(Flights::new()), key("5"));
     let old = lead(&flights, &key);
-    let new = flights.supersede(&key, Seen::default());
+    let new = flights.supersede(&key, Seen::default);
     assert!(!old.store(|| ()));
     assert!(new.store(|| ()));
     let alone = flights.solo(&key);

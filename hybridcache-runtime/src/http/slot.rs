@@ -122,7 +122,7 @@ impl Slot {
     pub(super) fn refresh(&self, entry: &Arc<Entry>) -> Option<Duty> {
         let clock = self.cache.clock();
         let claim = RefreshClaim::take(entry, clock, clock.now())?;
-        let Some(leader) = self.cache.local().flights.lead(&self.key, self.seen()) else {
+        let Some(leader) = self.cache.local().flights.lead(&self.key, || self.seen()) else {
             claim.done();
             return None;
         };

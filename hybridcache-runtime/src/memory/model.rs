@@ -116,7 +116,7 @@ impl Modelled {
         let slot = &self.slots[nth];
         let seen = Seen::capture([&self.stamp].into_iter());
         self.local.memory.missed(&slot.key);
-        let leader = self.local.flights.supersede(&slot.key, seen.clone());
+        let leader = self.local.flights.supersede(&slot.key, || seen.clone());
         leader.store(|| {
             let version = slot.made.fetch_add(1, SeqCst) + 1;
             self.local.memory.insert(self.entry(nth, version, &seen, bytes));

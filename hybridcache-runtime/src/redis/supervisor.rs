@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::clock::ServerClock;
 use super::links::{Links, Numbered, Purpose};
-use super::target::Target;
 use super::unreleased::Unreleased;
 use crate::complaints::{Complaints, MINUTE};
 use crate::remote::RemoteError;
@@ -45,7 +44,7 @@ pub(crate) struct Uplink {
     pub(crate) retargeted: Notify,
     pub(crate) unreleased: Unreleased,
     /// Of the servers that the last links led to.
-    pub(crate) history: Mutex<Option<Vec<String>>>,
+    pub(crate) history: Mutex<Option<(u64, Vec<String>)>>,
 }
 
 /// An attempt to connect.
@@ -77,12 +76,12 @@ impl Uplink {
 
     /// Opens links and makes them ready: their messages flow, and whoever must know that they were interrupted
     /// knows, before the first caller gets them.
-    async fn open(&self, target: &Target) -> Result<Arc<Links>, String> {
+    async fn open(&self, Numbered { target, number }: &Numbered) -> Result<Arc<Links>, String> {
         let links = Links::open(&self.purpose, target).await?;
         self.sample_time(&links).await.map_err(|error| error.to_string())?;
         // The older links may still be good, if not right: nobody may read by them what the new epoch would trust.
         self.set_state(State::Disconnected("connecting anew".to_owned()));
-        let kept = self.keeps_history(links.history().await);
+        let kept = self.keeps_history(*number, links.history().await);
         self.purpose.listener.resubscribed(kept);
         if links.is_complete() {
             self.purpose.listener.proven(links.began);
@@ -91,7 +90,10 @@ impl Uplink {
     }
 
     /// What was acknowledged on the last links is still there: the servers are the same, and none has restarted.
-    fn keeps_history(&self, now: Option<Vec<String>>) -> bool {
+    ///
+    /// `target` numbers the URL: another one may name another database of the same servers.
+    fn keeps_history(&self, target: u64, servers: Option<Vec<String>>) -> bool {
+        let now = servers.map(|servers| (target, servers));
         let mut last = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = now.is_some() && *last == now;
         *last = now;
@@ -181,7 +183,8 @@ pub(crate) async fn supervise(uplink: Arc<Uplink>) {
     let mut failures = 0;
     loop {
         let began = Instant::now();
-        let Numbered { target, number } = uplink.purpose.target();
+        let target = uplink.purpose.target();
+        let number = target.number;
         match uplink.open(&target).await {
             Ok(links) => {
                 failures = 0;
@@ -223,6 +226,8 @@ struct Departure<'a>(&'a Uplink);
 impl Drop for Departure<'_> {
     fn drop(&mut self) {
         self.0.set_state(State::Disconnected("the cache was closed".to_owned()));
+        // Nobody waits for messages any more, and memory asks for no proof that they arrive.
+        self.0.purpose.listener.disconnected();
     }
 }
 

@@ -74,7 +74,7 @@ fn one_load_at_a_time_and_everybody_gets_its_value() {
 fn whoever_joins_is_answered_also_where_the_leader_is_dropped() {
     explore(|| {
         let world = World::new();
-        let leader = world.local.flights.lead(&world.key, world.seen()).unwrap();
+        let leader = world.local.flights.lead(&world.key, || world.seen()).unwrap();
         let callers: Vec<_> = (0..2).map(|_| world.clone()).map(|world| spawn(move || world.call())).collect();
         drop(leader);
         callers.into_iter().for_each(|caller| assert_eq!(caller.join().unwrap(), 0));
@@ -86,7 +86,7 @@ fn whoever_joins_is_answered_also_where_the_leader_is_dropped() {
 fn a_joiner_that_goes_away_takes_nobody_elses_place() {
     explore(|| {
         let world = World::new();
-        let leader = world.local.flights.lead(&world.key, world.seen()).unwrap();
+        let leader = world.local.flights.lead(&world.key, || world.seen()).unwrap();
         let impatient = world.clone();
         let impatient = spawn(move || {
             if let Claim::Join(mut joiner) = impatient.local.flights.claim(&impatient.key, || impatient.seen()) {
@@ -107,7 +107,7 @@ fn who_joins_a_load_after_it_was_fenced_off_looks_again() {
     explore(|| {
         let world = World::new();
         let seen = world.seen();
-        let leader = world.local.flights.lead(&world.key, seen.clone()).unwrap();
+        let leader = world.local.flights.lead(&world.key, || seen.clone()).unwrap();
         let loading = world.clone();
         let loading = spawn(move || {
             leader.begin_load(None);
@@ -137,12 +137,12 @@ fn what_supersedes_a_flight_has_the_last_word() {
     explore(|| {
         let world = World::new();
         let seen = world.seen();
-        let older = world.local.flights.lead(&world.key, seen.clone()).unwrap();
+        let older = world.local.flights.lead(&world.key, || seen.clone()).unwrap();
         let loading = world.clone();
         let loading = spawn(move || loading.load(older, &seen));
         world.write(1);
         let seen = world.seen();
-        let newer = world.local.flights.supersede(&world.key, seen.clone());
+        let newer = world.local.flights.supersede(&world.key, || seen.clone());
         assert_eq!(world.load(newer, &seen), 1);
         loading.join().unwrap();
         assert_eq!(world.hit(), Some(1));

@@ -44,6 +44,21 @@ fn a_number_from_before_a_restamp_is_never_known_after_it() {
     });
 }
 
+/// An entry that carries the old number is not valid for a capture that is made meanwhile. Killed by: `void` changing the generation
+/// before it takes the lock; `capture` reading the generation before it takes the lock.
+#[test]
+fn no_capture_beside_a_restamp_has_the_new_generation_and_the_old_number() {
+    explore(|| {
+        let world = World::new();
+        world.seen().learn(&[stamp_name()], [Some(7_u64)]);
+        let capturing = world.clone();
+        let capturing = spawn(move || capturing.seen());
+        world.local.restamped(stamp_name().hash, 7);
+        let seen = capturing.join().unwrap();
+        assert!(seen.remote().is_none() || !seen.is_current(), "the old number is taken for the new one");
+    });
+}
+
 /// What is published under a number was loaded while it stood. Killed by: `remote` giving the number that stands now.
 #[test]
 fn a_load_carries_the_number_from_before_it_began() {
