@@ -109,7 +109,7 @@ pub fn decode_value<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, 
     T::deserialize(&mut Decoder::new(bytes))
 }
 
-/// The `Option` that [`encode_option_within`] gave `kind` and `bytes` for.
+/// The `Option` whose content was encoded as `kind` and `bytes`.
 pub fn decode_option<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<Option<T>, CodecError> {
     match kind {
         Kind::Value => decode_value(kind, bytes).map(Some),
