@@ -1,5 +1,8 @@
 //! The guide: one topic a page. The same pages are in the repository's folder `docs`.
 
+#[doc = include_str!("../docs/comparison.md")]
+pub mod comparison {}
+
 #[doc = include_str!("../docs/from_cached.md")]
 pub mod from_cached {}
 
