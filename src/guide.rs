@@ -3,6 +3,9 @@
 #[doc = include_str!("../docs/comparison.md")]
 pub mod comparison {}
 
+#[doc = include_str!("../docs/errors.md")]
+pub mod errors {}
+
 #[doc = include_str!("../docs/from_cached.md")]
 pub mod from_cached {}
 
@@ -10,8 +13,14 @@ pub mod from_cached {}
 #[doc = include_str!("../docs/http.md")]
 pub mod http {}
 
+#[doc = include_str!("../docs/invalidation.md")]
+pub mod invalidation {}
+
 #[doc = include_str!("../docs/keys.md")]
 pub mod keys {}
+
+#[doc = include_str!("../docs/options.md")]
+pub mod options {}
 
 #[doc = include_str!("../docs/protocol.md")]
 pub mod protocol {}
