@@ -1,4 +1,4 @@
-//! The kinds of Redis that a URL can name: TLS, users, sockets, Sentinel, Cluster. Each against the real thing, started by
+//! The deployments of Redis that a URL can name: TLS, users, sockets, Sentinel, Cluster. Each against the real thing, started by
 //! the test.
 //!
 //! Everything here drives the public API. The shop and its database are those of `tests/fleet`.

@@ -13,7 +13,7 @@ use crate::waiting::{eventually, within};
 /// Where loads are counted exactly, the budget must not interfere: see `tests/fleet`.
 pub(crate) const GENEROUS: Duration = Duration::from_secs(5);
 
-pub(crate) const NAMESPACE: &str = "kinds";
+pub(crate) const NAMESPACE: &str = "deployments";
 
 /// The database and the URL of the Redis.
 pub(crate) struct Fleet {

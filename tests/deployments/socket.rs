@@ -6,7 +6,7 @@ use crate::fleet::Fleet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_unix_socket() {
-    let path = std::env::temp_dir().join(format!("hybridcache-kinds-{}.sock", std::process::id()));
+    let path = std::env::temp_dir().join(format!("hybridcache-deployments-{}.sock", std::process::id()));
     let path = path.to_str().unwrap();
     let server = RedisServer::start_with(&["--unixsocket", path]);
     Fleet::at(format!("unix://{path}")).all_works(&[&server], 0).await;
