@@ -1,31 +1,31 @@
 //! All that an expansion of the attribute may name. Not for people: it changes without notice.
 #![allow(missing_docs, reason = "for expansions only")]
 
-pub use crate::evict::{Eviction, Verdict, Written};
+pub use crate::cache::handle::entry;
+pub use crate::cache::installed::installed;
+pub use crate::call::args::{LoadArg, sendable, sendable_value};
+pub use crate::call::evict::{Eviction, Verdict, Written};
+pub use crate::call::settings::Settings;
+pub use crate::call::shape::{Probe, Unchecked, never};
+pub use crate::call::{Begin, Cold, Turn, begin};
+pub use crate::entry::lifetimes::{Lifetimes, constant_timeout};
 pub use crate::function::{Instance, Site, TypeTag};
-pub use crate::global::installed;
-pub use crate::handle::entry;
 pub use crate::key::{KeyBuf, Placeholder, key_part};
-pub use crate::load::{Begin, Cold, Turn, begin};
-pub use crate::load_arg::{LoadArg, sendable, sendable_value};
-pub use crate::policy::{Lifetimes, constant_timeout};
-pub use crate::settings::Settings;
-pub use crate::shape::{Probe, Unchecked, never};
 
 /// The method calls by which the compiler is asked what a type can do.
 pub mod ladder {
-    pub use crate::evict::WrittenPlain as _;
-    pub use crate::key::ladder::{WriteDisplayed as _, WritePlain as _};
-    pub use crate::settings::Exact as _;
-    pub use crate::shape::{
+    pub use crate::call::evict::WrittenPlain as _;
+    pub use crate::call::settings::Exact as _;
+    pub use crate::call::shape::{
         CloneRung as _, FitRung as _, MisfitRung as _, NoCacheRung as _, OwnRung as _, PlainReturns as _,
         ShareRung as _, TellRung as _,
     };
+    pub use crate::key::ladder::{WriteDisplayed as _, WritePlain as _};
 }
 
 /// What `Err(NoCache(value))` is rewritten to.
 pub fn not_stored<T, E>(value: T) -> Result<T, E> {
-    crate::scope::no_cache();
+    crate::engine::scope::no_cache();
     Ok(value)
 }
 
@@ -43,6 +43,6 @@ pub mod constant {
 
 /// For fuzzing.
 pub mod wire {
-    pub use crate::codec::{Kind, decode_option, decode_value, encode_value};
-    pub use crate::envelope::{decode, encode};
+    pub use crate::shared::wire::codec::{Kind, decode_option, decode_value, encode_value};
+    pub use crate::shared::wire::envelope::{decode, encode};
 }

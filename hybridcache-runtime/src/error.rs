@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::remote::{RemoteError, RemoteErrorKind};
+use crate::shared::{RemoteError, RemoteErrorKind};
 
 /// Why the cache object or an entry handle could not do what it was asked.
 ///

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::stripe::{STRIPES, Stripe};
+use crate::primitives::thread_slot::{STRIPES, Stripe};
 
 /// A snapshot of what happened since the cache was built, over all functions or for one.
 ///

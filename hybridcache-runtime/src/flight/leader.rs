@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Driver, Ended, Flight, Flights, Joiner};
-use crate::call_key::Key;
-use crate::outcome::Outcome;
-use crate::stamps::Seen;
+use crate::coherence::stamps::Seen;
+use crate::flight::outcome::Outcome;
+use crate::function::call_key::Key;
 
 /// Owned by the task that runs the flight. Dropped without an outcome (its runtime is gone), it sends the others on.
 #[derive(Debug)]

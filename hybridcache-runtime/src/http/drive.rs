@@ -23,12 +23,12 @@ use super::rfc::{CacheStatus, Reuse};
 use super::settings::StaleOn;
 use super::slot::{Begun, Refused, Slot};
 use super::visit::{Looked, Place, Visit};
-use crate::caller::{Duty, Settled, fly};
+use crate::engine::join::{Duty, Settled, fly};
+use crate::engine::task::Work;
 use crate::flight::Leader;
-use crate::outcome::Outcome;
-use crate::remote::Invalidation;
-use crate::timers;
-use crate::work::Work;
+use crate::flight::outcome::Outcome;
+use crate::primitives::timers;
+use crate::shared::Invalidation;
 
 /// How often a request is sent on to where its answer stands. It moves when a handler names new fields or tags.
 const ROUNDS: usize = 4;

@@ -21,8 +21,8 @@ use super::settings::StaleOn;
 use super::settle::Settled;
 use super::slot::{Begun, Refused};
 use super::visit::{Place, Visit};
+use crate::engine::task::Loaded;
 use crate::stats::count;
-use crate::work::Loaded;
 
 /// What the handler said, or the error of the inner service.
 pub(super) type Answered<B, E> = Result<Response<CacheBody<B>>, E>;

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use http::HeaderName;
 
 use super::rfc;
-use crate::clock::{Clock, Millis};
 use crate::entry::Entry;
-use crate::policy::Lifetimes;
-use crate::value::AnyValue;
+use crate::entry::lifetimes::Lifetimes;
+use crate::entry::value_type::AnyValue;
+use crate::primitives::clock::{Clock, Millis};
 
 /// The value of an entry.
 #[derive(Clone, Debug)]

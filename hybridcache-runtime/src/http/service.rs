@@ -25,8 +25,8 @@ use super::tags::{group_tag, path_tag};
 use super::tell::tell;
 use super::visit::{Arrival, Looked, Visit, hide, written};
 use crate::cache::HybridCache;
+use crate::call::evict::Eviction;
 use crate::error::Error;
-use crate::evict::Eviction;
 use crate::key::KeyBuf;
 
 /// A `tower` layer that answers from the cache what the handlers behind it have answered before.

@@ -9,8 +9,8 @@ use super::record::{Page, Record, Trial, Variants};
 use super::slot::Begun;
 use super::tags::group_tag;
 use super::visit::{Place, Visit};
-use crate::clock::Millis;
-use crate::work::Loaded;
+use crate::engine::task::Loaded;
+use crate::primitives::clock::Millis;
 
 /// How many tags the answers of one key may have together. Beyond, each new one counts alone.
 const MANY_TAGS: usize = 64;

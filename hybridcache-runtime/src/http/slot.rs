@@ -8,21 +8,21 @@ use tracing::Span;
 
 use super::record::{Record, Trial, Variants};
 use crate::cache::HybridCache;
-use crate::call_key::Key;
-use crate::caller::{Caller, Duty, Settled};
-use crate::clock::Millis;
+use crate::cache::read::Fill;
+use crate::call::settings::{Judge, Plan};
+use crate::coherence::stamps::{Seen, Watermark};
+use crate::engine::join::{Caller, Duty, Settled};
+use crate::engine::run::{Errand, Goal, lead};
+use crate::engine::task::{Loaded, Work};
+use crate::entry::lifetimes::Lifetimes;
+use crate::entry::value_type::Typed;
 use crate::entry::{Entry, Origin, RefreshClaim, State};
 use crate::flight::{Claim, Leader};
+use crate::function::call_key::Key;
 use crate::function::{Instance, Site};
 use crate::key::KeyBuf;
-use crate::policy::Lifetimes;
-use crate::reading::Fill;
-use crate::refresh::{Errand, Goal, lead};
-use crate::settings::{Judge, Plan};
-use crate::stamps::{Seen, Watermark};
+use crate::primitives::clock::Millis;
 use crate::stats::count;
-use crate::value::Typed;
-use crate::work::{Loaded, Work};
 
 /// A key and what its entries are.
 #[derive(Clone, Debug)]
@@ -241,7 +241,7 @@ mod tests {
         assert!(!slot.keep(place, &begun, Record::Alone(9)));
         let begun = slot.begin();
         let place = slot.reserve(&begun);
-        cache.local().invalidate(&slot.key, crate::remote::Invalidation::Delete);
+        cache.local().invalidate(&slot.key, crate::shared::Invalidation::Delete);
         assert!(!slot.keep(place, &begun, Record::Alone(9)));
         assert!(!stands(&slot));
     }

@@ -8,7 +8,7 @@ use http::{Extensions, HeaderMap, HeaderName};
 use tracing::warn;
 
 use super::key::Key;
-use crate::complaints::{self, Complaints};
+use crate::primitives::log_limit::{self, Complaints};
 
 /// Fields that say who asks, beside `Cookie` and `Authorization`: what proxies and gateways tell an application of a caller, and
 /// keys of an API. Requests with one of them are [`Private`](super::Private), unless it is in the key.
@@ -154,7 +154,7 @@ impl Unkeyed {
     }
 }
 
-static CONNECT_INFO: Complaints = Complaints::every(complaints::MINUTE);
+static CONNECT_INFO: Complaints = Complaints::every(log_limit::MINUTE);
 
 pub(super) fn has<T: Send + Sync + 'static>(extensions: &Extensions) -> bool {
     extensions.get::<T>().is_some()

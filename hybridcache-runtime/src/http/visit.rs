@@ -17,11 +17,11 @@ use super::settings::{Mode, Private, Settings};
 use super::slot::{self, Refused, Slot, variant_key};
 use super::tags::path_tag;
 use crate::cache::HybridCache;
-use crate::clock::Millis;
-use crate::complaints::{self, Complaints};
+use crate::engine::scope;
 use crate::entry::{Entry, State};
 use crate::key::KeyBuf;
-use crate::scope;
+use crate::primitives::clock::Millis;
+use crate::primitives::log_limit::{self, Complaints};
 
 /// A request that the store may answer.
 #[derive(Debug)]
@@ -291,7 +291,7 @@ impl Visit {
 }
 
 fn warn_of_unknown(settings: &Settings) {
-    static UNKNOWN: Complaints = Complaints::every(complaints::MINUTE);
+    static UNKNOWN: Complaints = Complaints::every(log_limit::MINUTE);
     if UNKNOWN.is_due() {
         warn!(
             layer = settings.name,

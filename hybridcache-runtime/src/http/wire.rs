@@ -174,7 +174,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::codec::{Kind, decode_value, encode_value};
+    use crate::shared::wire::codec::{Kind, decode_value, encode_value};
 
     fn page(fields: &[(&'static str, &'static str)], body: &'static str) -> Page {
         let headers =

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use papaya::{HashMap, ResizeMode};
 use seize::Collector;
 
-use super::held::Held;
+use super::entries_by_id::Held;
 use crate::entry::Entry;
-use crate::hashed::AlreadyHashed;
+use crate::primitives::identity_hash::AlreadyHashed;
 
 /// How many removed entries a thread may keep before it frees them. A reader may still be copying the value of one, so they
 /// cannot be freed as they are removed.

@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, Weak};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use super::{Bound, Memory, MemoryTier};
+use crate::cache::state::Local;
 use crate::cache::{HybridCache, Limits};
-use crate::call_key::Key;
+use crate::coherence::stamps::{Seen, Stamp};
+use crate::entry::lifetimes::Outage;
 use crate::entry::{Entry, Meta, Origin, State, Times};
+use crate::function::call_key::Key;
 use crate::function::{Instance, Site};
 use crate::key::KeyBuf;
-use crate::local::Local;
-use crate::policy::Outage;
-use crate::remote::{Invalidation, Listener, StampName};
-use crate::stamps::{Seen, Stamp};
+use crate::shared::{Invalidation, Listener, StampName};
 
 /// A moment in which everything is fresh.
 const NOW: u64 = 0;

@@ -10,9 +10,9 @@
 use std::ops::Range;
 use std::sync::PoisonError;
 
-use crate::stripe::{STRIPES, Stripe};
-use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use crate::sync::{Mutex, MutexGuard};
+use crate::primitives::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::primitives::sync::{Mutex, MutexGuard};
+use crate::primitives::thread_slot::{STRIPES, Stripe};
 
 /// Hits that a ring remembers. Few in schedules, which cannot make as many.
 const REMEMBERED: u64 = if cfg!(all(test, shuttle)) { 4 } else { 256 };

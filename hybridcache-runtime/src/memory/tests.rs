@@ -13,7 +13,7 @@ use super::index::KEPT_BY_A_THREAD;
 use super::model::{Modelled, Totals};
 use super::{Bound, Memory};
 use crate::entry::Entry;
-use crate::remote::Invalidation::{Delete, Expire};
+use crate::shared::Invalidation::{Delete, Expire};
 
 /// How long memory is used at random; `HYBRIDCACHE_MEMORY_SECONDS` says another number.
 const SECONDS: u64 = 4;

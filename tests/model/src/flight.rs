@@ -1,4 +1,4 @@
-//! One flight: `hybridcache-runtime/src/flight.rs` and the task in `refresh.rs`.
+//! One flight: `hybridcache-runtime/src/flight/mod.rs` and the task in `engine/run.rs`.
 
 use crate::floor::Due;
 use crate::process::{Held, Seen};

@@ -1,4 +1,4 @@
-//! A put: `put` in `hybridcache-runtime/src/writing.rs`. Its two steps are sent, executed and answered each by itself.
+//! A put: `put` in `hybridcache-runtime/src/cache/write.rs`. Its two steps are sent, executed and answered each by itself.
 
 use crate::floor::Mode;
 use crate::mutant::Mutant;

@@ -1,5 +1,5 @@
 //! The server: one key's entry and lease in each version of its function, one stamp, and the scripts of
-//! `hybridcache-runtime/src/redis`.
+//! `hybridcache-runtime/src/shared/redis`.
 
 use crate::floor::{Floor, Mode};
 use crate::mutant::Mutant;

@@ -1,4 +1,4 @@
-//! The steps of a flight's task, in the order of `hybridcache-runtime/src/refresh.rs`.
+//! The steps of a flight's task, in the order of `hybridcache-runtime/src/engine/run.rs`.
 
 use crate::flight::{Flight, Joiner, Phase, Question};
 use crate::floor::{Due, Floor};

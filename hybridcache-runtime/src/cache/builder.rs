@@ -1,0 +1,267 @@
+//! Configuration, checked once.
+
+use std::env;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::state::Local;
+use crate::cache::{HybridCache, Limits};
+use crate::entry::lifetimes::{Outage, bounded};
+use crate::error::Error;
+use crate::memory::{Bound, Memory, MemoryTier};
+use crate::shared::Remote;
+
+/// Makes a [`HybridCache`].
+///
+/// ```
+/// # use hybridcache_runtime as hybridcache;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), hybridcache::Error> {
+/// use hybridcache::{HybridCache, Memory};
+///
+/// let cache = HybridCache::builder().namespace("shop").memory(Memory::bytes(64 << 20)).build().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is built before `build` is called"]
+pub struct Builder {
+    namespace: String,
+    memory: Memory,
+    redis: Option<String>,
+    outage: Outage,
+    limits: Limits,
+}
+
+/// What is used where nothing was configured.
+const DEFAULT_NAMESPACE: &str = "default";
+const DEFAULT_MEMORY: Memory = Memory::entries(100_000);
+const DEFAULT_LIMITS: Limits = Limits {
+    redis_budget: Duration::from_millis(50),
+    lease_limit: Duration::from_secs(60),
+    value_limit: 1 << 20,
+    degraded_loads: 256,
+};
+
+const REDIS_URL: &str = "HYBRIDCACHE_REDIS_URL";
+const NAMESPACE: &str = "HYBRIDCACHE_NAMESPACE";
+const MEMORY_ENTRIES: &str = "HYBRIDCACHE_MEMORY_ENTRIES";
+
+impl HybridCache {
+    /// A cache is configured with this, and built with [`Builder::build`].
+    pub fn builder() -> Builder {
+        Builder {
+            namespace: DEFAULT_NAMESPACE.into(),
+            memory: DEFAULT_MEMORY,
+            redis: None,
+            outage: Outage::default(),
+            limits: DEFAULT_LIMITS,
+        }
+    }
+
+    /// A cache as the environment says: `HYBRIDCACHE_REDIS_URL` (unset or empty: memory only), `HYBRIDCACHE_NAMESPACE`
+    /// (`default`), `HYBRIDCACHE_MEMORY_ENTRIES` (100000).
+    ///
+    /// # Errors
+    /// A value that cannot be used; the message names the variable.
+    pub async fn from_env() -> Result<Self, Error> {
+        let mut builder = Self::builder();
+        if let Some(namespace) = variable(NAMESPACE)? {
+            check_namespace(NAMESPACE, &namespace)?;
+            builder.namespace = namespace;
+        }
+        if let Some(entries) = variable(MEMORY_ENTRIES)? {
+            let problem = |_| Error::config(MEMORY_ENTRIES, format!("`{entries}` is not a whole number of entries"));
+            builder.memory = Memory::entries(entries.trim().parse().map_err(problem)?);
+            check_memory(MEMORY_ENTRIES, builder.memory)?;
+        }
+        builder.redis = variable(REDIS_URL)?.filter(|url| !url.trim().is_empty());
+        builder.build_with(REDIS_URL).await
+    }
+
+    /// What annotated functions use where nothing was installed: memory only.
+    pub(crate) fn fallback() -> Self {
+        let memory = MemoryTier::new(DEFAULT_MEMORY, false);
+        let local = Arc::new(Local::new(DEFAULT_NAMESPACE, memory, Outage::Serve));
+        Self::assemble(DEFAULT_NAMESPACE, local, None, 0, DEFAULT_LIMITS)
+    }
+}
+
+impl Builder {
+    /// Separates applications that share a Redis; the same in all processes of one. Not empty. Default: `default`.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// The bound of memory, over all functions together. Default: 100,000 entries.
+    pub fn memory(mut self, memory: Memory) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// The Redis that all processes share. Without one the cache is memory only.
+    ///
+    /// | URL | feature | |
+    /// |---|---|---|
+    /// | `redis://[[user]:password@]host[:port][/database]` | `redis` | one server; the port is 6379 by default |
+    /// | `unix:///path[?db=..&user=..&pass=..]` | `redis` | one server, on a socket |
+    /// | `redis-sentinel://[[user]:password@]host[:port],../master-name[/database]` | `sentinel` | the master that these sentinels name, through failovers; their port is 26379 by default |
+    /// | `redis-cluster://[[user]:password@]host[:port],..` | `cluster` | a cluster, found by way of these nodes |
+    /// | `rediss://`, `rediss-sentinel://`, `rediss-cluster://` | and `tls` | the same over TLS |
+    ///
+    /// User and password are the data servers'. Sentinels with a password of their own get it by
+    /// `?sentinel_user=..&sentinel_password=..`. In both, what is special is percent-encoded (`/` is `%2F`, `@` is `%40`).
+    ///
+    /// With TLS, `?ca=/path/ca.pem` names the private authority that signed the servers' certificates (without it: those
+    /// that Mozilla trusts), and `cert=/path/client.pem&key=/path/client.key` the client's own, all as PEM files, which
+    /// [`build`](Self::build) reads once. Certificates are always checked. Where the process has no default
+    /// `CryptoProvider` of rustls, `ring`'s becomes it. Cluster nodes and masters are checked against the names under
+    /// which the cluster or the sentinels announce them.
+    ///
+    /// A master that sentinels have replaced is left within seconds, also one that goes on serving unaware of it. Of a
+    /// cluster that has lost a node the others serve on, as far as the cluster itself does.
+    #[cfg(feature = "redis")]
+    pub fn redis(mut self, url: impl Into<String>) -> Self {
+        self.redis = Some(url.into());
+        self
+    }
+
+    /// How long one call may wait for Redis in all before it goes on without. A miss needs three answers one after the other: a
+    /// Redis that takes longer than a third of this for one is not used (the breaker stays open, with a warning). At least
+    /// 1 ms. Default: 50 ms.
+    pub fn redis_budget(mut self, budget: Duration) -> Self {
+        self.limits.redis_budget = bounded(budget);
+        self
+    }
+
+    /// How long a load without a `timeout` keeps other processes from loading the same key. At least 1 s. Default: 60 s.
+    pub fn lease_limit(mut self, limit: Duration) -> Self {
+        self.limits.lease_limit = bounded(limit);
+        self
+    }
+
+    /// Values whose encoding is longer stay in memory, and are counted. At least 1. Default: 1 MiB, which
+    /// a network of 1 Gbit/s brings in 9 ms: within the default [budget](Self::redis_budget).
+    pub fn value_limit(mut self, bytes: usize) -> Self {
+        self.limits.value_limit = bytes;
+        self
+    }
+
+    /// What becomes of values in memory while Redis cannot be reached. Default: [`Outage::Serve`].
+    pub fn outage(mut self, outage: Outage) -> Self {
+        self.outage = outage;
+        self
+    }
+
+    /// How many keys may be loaded at once without a lease, while Redis cannot give one or where loads of a key have stored
+    /// nothing: what stands between the database
+    /// and all processes of a fleet at once. Loads for other loads do not count. Whoever has to wait does so within its
+    /// `timeout`, and then fails as if its load had taken too long; without a `timeout` for thirty seconds, and then loads. At
+    /// least 1. Default: 256.
+    pub fn degraded_loads(mut self, keys: usize) -> Self {
+        self.limits.degraded_loads = keys;
+        self
+    }
+
+    /// Checks the settings and builds the cache. Waits up to about a second for Redis; one that is down is reported as a
+    /// warning, and connected to once it is up.
+    ///
+    /// # Errors
+    /// A setting that cannot be used; the message names it.
+    pub async fn build(self) -> Result<HybridCache, Error> {
+        self.build_with("redis").await
+    }
+
+    /// `redis_setting` is what the user called the URL.
+    async fn build_with(self, redis_setting: &str) -> Result<HybridCache, Error> {
+        check_namespace("namespace", &self.namespace)?;
+        check_memory("memory", self.memory)?;
+        self.check_limits()?;
+        let process = fastrand::u64(1..);
+        let shared = self.redis.is_some();
+        // Where nobody else invalidates, nothing can be missed.
+        let outage = if shared { self.outage } else { Outage::Serve };
+        let local = Arc::new(Local::new(&self.namespace, MemoryTier::new(self.memory, shared), outage));
+        let remote = match &self.redis {
+            Some(url) => Some(connect(redis_setting, url, &self.namespace, process, &local).await?),
+            None => None,
+        };
+        Ok(HybridCache::assemble(&self.namespace, local, remote, process, self.limits))
+    }
+
+    fn check_limits(&self) -> Result<(), Error> {
+        let Limits { redis_budget, lease_limit, value_limit, degraded_loads } = self.limits;
+        if redis_budget < Duration::from_millis(1) {
+            return Err(Error::config("redis_budget", "must be at least 1 ms"));
+        }
+        if lease_limit < Duration::from_secs(1) {
+            return Err(Error::config("lease_limit", "must be at least 1 s"));
+        }
+        if degraded_loads == 0 {
+            return Err(Error::config("degraded_loads", "must be at least 1, or nothing could be loaded in an outage"));
+        }
+        if value_limit == 0 {
+            return Err(Error::config("value_limit", "must be at least 1 byte"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may hold a password.
+        let redis = self.redis.as_ref().map(|_| "..");
+        let Self { namespace, memory, outage, limits, .. } = self;
+        f.debug_struct("Builder")
+            .field("namespace", namespace)
+            .field("memory", memory)
+            .field("redis", &redis)
+            .field("outage", outage)
+            .field("limits", limits)
+            .finish()
+    }
+}
+
+#[cfg(feature = "redis")]
+async fn connect(
+    setting: &str,
+    url: &str,
+    namespace: &str,
+    process: u64,
+    local: &Arc<Local>,
+) -> Result<Arc<dyn Remote>, Error> {
+    match crate::shared::redis::RedisTier::connect(url, namespace, process, local.clone()).await {
+        Ok(tier) => Ok(tier),
+        Err(problem) => Err(Error::config(setting, problem)),
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+async fn connect(setting: &str, _: &str, _: &str, _: u64, _: &Arc<Local>) -> Result<Arc<dyn Remote>, Error> {
+    Err(Error::config(setting, "hybridcache was built without its feature `redis`"))
+}
+
+/// An environment variable. Set to nothing, it is not the same as unset: each setting says what that means.
+fn variable(name: &str) -> Result<Option<String>, Error> {
+    match env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(Error::config(name, "is not UTF-8")),
+    }
+}
+
+fn check_namespace(setting: &str, namespace: &str) -> Result<(), Error> {
+    if namespace.trim().is_empty() {
+        return Err(Error::config(setting, "must not be empty: it separates applications that share a Redis"));
+    }
+    Ok(())
+}
+
+fn check_memory(setting: &str, memory: Memory) -> Result<(), Error> {
+    match memory.bound {
+        Bound::Entries(0) => Err(Error::config(setting, "must hold at least 1 entry")),
+        Bound::Bytes(0) => Err(Error::config(setting, "must hold at least 1 byte")),
+        Bound::Entries(_) | Bound::Bytes(_) => Ok(()),
+    }
+}

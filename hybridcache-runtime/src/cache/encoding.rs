@@ -1,0 +1,193 @@
+//! Values to bytes and back, without holding up the runtime's threads.
+//!
+//! What is small, and most is, is done where it is needed. What is larger is done where blocking is allowed: tens of milliseconds on a
+//! worker would hold up every task on it. How large a value is shows only while it is encoded, so encoding ends at the
+//! smaller bound, and begins once more elsewhere; a function whose latest value was large begins there.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::cache::HybridCache;
+use crate::cache::read::Fill;
+use crate::cache::write::Load;
+use crate::call::settings::Plan;
+use crate::coherence::stamps::Lifespan;
+use crate::entry::value_type::{AnyValue, ValueType};
+use crate::entry::{Entry, Meta};
+use crate::function::Function;
+use crate::shared::Remote;
+use crate::shared::wire::codec::{CodecError, Kind};
+use crate::shared::wire::envelope::{self, Header, MESSAGE_PACK, UNCOMPRESSED, Undecodable};
+use crate::stats::count;
+
+/// Bytes that a worker may spend its time on: a fraction of a millisecond.
+const SMALL: usize = 64 << 10;
+
+/// Why a value stays in memory.
+enum Unsendable {
+    /// It, or the room that it may take, is too large.
+    TooLarge,
+    /// It cannot be turned into bytes.
+    Unencodable(CodecError),
+    /// What would be read is another value.
+    Changed(&'static str),
+    /// It cannot be read back.
+    Unreadable(CodecError),
+}
+
+/// Bytes of an entry that is whole and of this key.
+pub(crate) struct Opened {
+    pub(crate) header: Header,
+    bytes: Vec<u8>,
+}
+
+impl Opened {
+    /// How long the payload is.
+    pub(crate) fn payload(&self) -> usize {
+        self.bytes.len() - envelope::payload_at(&self.header)
+    }
+
+    /// Its value, in an entry.
+    pub(crate) async fn decode(self, plan: &Plan, meta: Meta) -> Result<Arc<Entry>, CodecError> {
+        let (value, is_large) = (plan.value, self.bytes.len() > SMALL);
+        let Self { header, bytes } = self;
+        let decode = move || value.decode(header.kind, &bytes[envelope::payload_at(&header)..], meta);
+        if is_large { Box::pin(aside(decode)).await } else { decode() }
+    }
+}
+
+/// Reads an envelope, of the entry with this fingerprint.
+pub(crate) async fn open(key: [u8; 16], bytes: Vec<u8>) -> Result<Opened, Undecodable> {
+    let is_large = bytes.len() > SMALL;
+    let open = move || {
+        let (header, _) = envelope::decode_for(&key, &bytes)?;
+        Ok(Opened { header, bytes })
+    };
+    if is_large { Box::pin(aside(open)).await } else { open() }
+}
+
+impl HybridCache {
+    /// The envelope of a value that was loaded just now, and the value again. `None`: it stays in memory; why was counted and
+    /// said.
+    pub(crate) async fn encode(
+        &self,
+        remote: &dyn Remote,
+        fill: &Fill<'_>,
+        value: Box<AnyValue>,
+        load: Load,
+    ) -> (Option<Vec<u8>>, Box<AnyValue>) {
+        let Some(header) = header(remote, fill, &*value, load) else { return (None, value) };
+        let (function, limit) = (&fill.key.function, self.limits().value_limit);
+        let now = self.clock().now();
+        if function.fit.is_paused(now) {
+            count(&function.counters.unsendable);
+            return (None, value);
+        }
+        let (encoded, value) = encode(&header, fill.plan.value, function, value, limit).await;
+        let why = match encoded {
+            Ok(bytes) => {
+                function.fit.fitted(bytes.len() > SMALL);
+                return (Some(bytes), value);
+            }
+            Err(why) => why,
+        };
+        count(&function.counters.unsendable);
+        match why {
+            Unsendable::TooLarge => function.fit.did_not_fit(function.name(), limit, now),
+            Unsendable::Unencodable(error) => {
+                function.fit.complain(function.name(), &error, "a value cannot be encoded and stays in memory");
+            }
+            Unsendable::Changed(why) => function.fit.exclude(function.name(), &why),
+            Unsendable::Unreadable(error) => {
+                function.fit.exclude(function.name(), &format_args!("what was encoded cannot be decoded: {error}"));
+            }
+        }
+        (None, value)
+    }
+}
+
+fn header(remote: &dyn Remote, fill: &Fill<'_>, value: &AnyValue, load: Load) -> Option<Header> {
+    let now = remote.now()?;
+    let lifetimes = fill.plan.lifetimes_of(value);
+    // Whether or not it is sent: what stays in memory carries the same stamps.
+    let ttl = Duration::from_millis(lifetimes.ttl());
+    fill.origin.seen.prolong(Lifespan::of(ttl, Duration::ZERO), remote);
+    Some(Header {
+        expired_by_hand: false,
+        codec: MESSAGE_PACK,
+        compression: UNCOMPRESSED,
+        kind: Kind::Value,
+        flags: 0,
+        cost_ms: u32::try_from(load.took.as_millis()).unwrap_or(u32::MAX),
+        fence: load.token.to_bytes(),
+        loaded_at: now.saturating_sub(load.took.as_millis() as u64),
+        fresh_until: now + lifetimes.fresh_for(),
+        expires_at: now + lifetimes.ttl(),
+        key: fill.key.fingerprint(),
+        stamps: fill.origin.seen.remote()?,
+    })
+}
+
+async fn encode(
+    header: &Header,
+    value_type: &'static ValueType,
+    function: &Function,
+    value: Box<AnyValue>,
+    limit: usize,
+) -> (Result<Vec<u8>, Unsendable>, Box<AnyValue>) {
+    let proves = function.fit.asks_for_proof();
+    let (mut encoded, mut value) = (Err(Unsendable::TooLarge), value);
+    let may_be_large = limit > SMALL;
+    if !(may_be_large && function.fit.is_large()) {
+        encoded = encode_within(limit.min(SMALL), header, value_type, &*value, proves);
+    }
+    if may_be_large && matches!(encoded, Err(Unsendable::TooLarge)) {
+        let header = header.clone();
+        let encode = move || (encode_within(limit, &header, value_type, &*value, proves), value);
+        (encoded, value) = Box::pin(aside(encode)).await;
+    }
+    if proves && encoded.is_ok() {
+        function.fit.is_proven();
+    }
+    (encoded, value)
+}
+
+fn encode_within(
+    limit: usize,
+    header: &Header,
+    value_type: &ValueType,
+    value: &AnyValue,
+    proves: bool,
+) -> Result<Vec<u8>, Unsendable> {
+    envelope::encode_with(header, |bytes| {
+        let start = bytes.len();
+        let kind = value_type.encode(value, limit, bytes).map_err(|error| match error {
+            CodecError::TooLarge => Unsendable::TooLarge,
+            error => Unsendable::Unencodable(error),
+        })?;
+        if proves {
+            match value_type.comes_back(value, kind, &bytes[start..]) {
+                Ok(true) => {}
+                Ok(false) => return Err(Unsendable::Changed("decoded and encoded again it is not the same")),
+                Err(error) => return Err(Unsendable::Unreadable(error)),
+            }
+        }
+        Ok(kind)
+    })
+}
+
+/// Where blocking is allowed. Outside of a runtime there is no such place, and no task that would be held up.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let Ok(runtime) = Handle::try_current() else { return work() };
+    match runtime.spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The runtime is being shut down, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

@@ -1,0 +1,385 @@
+//! The cache object: what it is made of, and what memory has. Reading the shared tier is in `reading.rs`, changing it in
+//! `writing.rs`.
+
+pub(crate) mod builder;
+pub(crate) mod closing;
+pub(crate) mod encoding;
+pub(crate) mod handle;
+pub(crate) mod installed;
+pub(crate) mod leases;
+pub(crate) mod read;
+pub(crate) mod recovery;
+pub(crate) mod state;
+pub(crate) mod write;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use crate::cache::closing::close;
+use crate::cache::recovery::Recovery;
+use crate::cache::state::Local;
+use crate::call::settings::Plan;
+use crate::coherence::stamps::{Lifespan, Seen, Stamp};
+use crate::entry::lifetimes::bounded;
+use crate::entry::{Entry, State};
+use crate::error::Error;
+use crate::function::call_key::{Key, Lookup, PlainKey};
+use crate::function::{Function, Functions, Instance};
+use crate::key::KeyBuf;
+use crate::primitives::clock::{Clock, Millis};
+use crate::primitives::log_limit::{Complaints, MINUTE};
+use crate::primitives::timers::Standstill;
+use crate::shared::budget::Budget;
+use crate::shared::{Remote, RemoteError, RemoteErrorKind, StampName, Token};
+use crate::stats::{BreakerState, Counters, Stats};
+
+/// A cache: a memory tier and, where one was configured, a tier that all processes share.
+///
+/// A cheap handle: clones are the same cache. Annotated functions use the one that was [installed](Self::install), or the
+/// one that their `cache = ..` names.
+///
+/// ```
+/// # use hybridcache_runtime as hybridcache;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), hybridcache::Error> {
+/// use hybridcache::{HybridCache, Memory};
+///
+/// let cache = HybridCache::builder().namespace("shop").memory(Memory::entries(10_000)).build().await?;
+/// cache.install()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct HybridCache {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    namespace: Arc<str>,
+    namespace_stamp: Arc<Stamp>,
+    hashing: foldhash::fast::RandomState,
+    functions: Functions,
+    /// What belongs to no function.
+    counters: Counters,
+    local: Arc<Local>,
+    shared: Option<Shared>,
+    process: u64,
+    attempts: AtomicU64,
+    limits: Limits,
+    /// Of a shared tier that refuses.
+    complaints: Complaints,
+    /// For loads that no lease bounds.
+    degraded: Semaphore,
+}
+
+/// The tier that all processes share, and the task that goes back to it after an outage.
+struct Shared {
+    remote: Arc<dyn Remote>,
+    recovery: Recovery,
+    is_closed: AtomicBool,
+    /// How closing it has ended.
+    closed: OnceCell<Result<(), Error>>,
+}
+
+/// Bounds of one call; see the builder.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) redis_budget: Duration,
+    pub(crate) lease_limit: Duration,
+    pub(crate) value_limit: usize,
+    pub(crate) degraded_loads: usize,
+}
+
+impl HybridCache {
+    pub(crate) fn assemble(
+        namespace: &str,
+        local: Arc<Local>,
+        remote: Option<Arc<dyn Remote>>,
+        process: u64,
+        limits: Limits,
+    ) -> Self {
+        let shared = remote.map(|remote| {
+            let recovery = Recovery::start(local.clone(), remote.clone(), limits.redis_budget);
+            Shared { remote, recovery, is_closed: AtomicBool::new(false), closed: OnceCell::new() }
+        });
+        let namespace_stamp = local.stamps.named(StampName::of_namespace(namespace));
+        let namespace = namespace.into();
+        let inner = Inner {
+            functions: Functions::new(&namespace),
+            namespace,
+            namespace_stamp,
+            hashing: foldhash::fast::RandomState::default(),
+            counters: Counters::default(),
+            local,
+            shared,
+            process,
+            attempts: AtomicU64::new(0),
+            complaints: Complaints::every(MINUTE),
+            degraded: Semaphore::new(limits.degraded_loads.min(Semaphore::MAX_PERMITS)),
+            limits,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Ends the use of Redis in good order, at the end of a program: invalidations that Redis could not be told, or whose caller
+    /// has gone away, are sent; leases of loads that still run are given back, so that other processes need not wait for them;
+    /// then the connections end. Takes at most `deadline`; a few milliseconds where Redis answers.
+    ///
+    /// From its first poll on this cache goes on as if Redis were away for good. Calls are answered from memory (as
+    /// [`Outage`](crate::Outage) says) and from loads, at most [`degraded_loads`](crate::Builder::degraded_loads) at once; what
+    /// a load brings is stored in memory only. Invalidating acts in this process and returns an error whose
+    /// [`is_pending`](Error::is_pending) is false. Loads are not ended. Without Redis there is nothing to do, and all goes on as before. It
+    /// holds for all clones of the cache, and a later `close` returns what the first one did.
+    ///
+    /// Once polled it goes on though its caller goes away.
+    ///
+    /// ```
+    /// # use hybridcache_runtime as hybridcache;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hybridcache::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let cache = hybridcache::HybridCache::builder().build().await?;
+    /// // the program does its work
+    /// cache.close(Duration::from_secs(2)).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Where invalidations are left that could not be sent before the deadline: other processes are not told of them.
+    pub async fn close(&self, deadline: Duration) -> Result<(), Error> {
+        let Some(shared) = &self.inner.shared else { return Ok(()) };
+        let _standstill = Standstill::begin();
+        shared.closed.get_or_init(|| shared.close(self.local(), deadline)).await.clone()
+    }
+
+    /// Takes another URL in place of the builder's, with new credentials for instance, without a restart: new connections
+    /// are made, and the older ones end. The kind of Redis stays: a cluster does not take the place of a single server, nor the other way
+    /// round. What memory has is compared with Redis before it is served again, as after any reconnection.
+    ///
+    /// Waits up to a second. Once it has been polled the new URL holds, whether or not the caller goes away.
+    ///
+    /// # Errors
+    /// `is_config()`: the URL cannot be used, or this cache has no Redis; nothing has changed. `is_unavailable()`: the new URL
+    /// holds, and there is no connection yet; it is tried again in the background.
+    pub async fn reconnect(&self, url: impl AsRef<str>) -> Result<(), Error> {
+        let Some(shared) = &self.inner.shared else {
+            return Err(Error::config("reconnect", "this cache was built without Redis"));
+        };
+        if shared.is_closed.load(Ordering::Acquire) {
+            return Err(Error::config("reconnect", "this cache was closed"));
+        }
+        let _standstill = Standstill::begin();
+        let connecting =
+            shared.remote.reconnect(url.as_ref()).map_err(|problem| Error::config("reconnect", problem))?;
+        connecting.await.map_err(|error| Error::not_reconnected(&error))
+    }
+
+    /// # Errors
+    /// Where the cache was closed, so that other processes cannot be told of `action`.
+    pub(crate) fn is_open_for(&self, action: impl FnOnce() -> String) -> Result<(), Error> {
+        match &self.inner.shared {
+            Some(shared) if shared.is_closed.load(Ordering::Acquire) => Err(Error::closed(&action())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counters over all functions; invalidations of tags and of the whole namespace are in here only.
+    pub fn stats(&self) -> Stats {
+        let functions = self.inner.functions.all();
+        let mut own = self.inner.counters.snapshot();
+        let local = &self.inner.local;
+        own.breaker = if local.breaker.is_open() { BreakerState::Open } else { BreakerState::Closed };
+        own.breaker_opened = local.breaker.openings();
+        own.pending_invalidations = local.journal.pending() as u64;
+        functions.iter().map(|function| function.counters.snapshot()).fold(own, Stats::add)
+    }
+
+    /// Counters of one function, by its name: `crate::module::function` unless it has a `name = ".."`. Generic functions
+    /// have one name for each instantiation. All zero where no function of that name was called yet.
+    pub fn function_stats(&self, name: &str) -> Stats {
+        let functions = self.inner.functions.all();
+        let named = functions.iter().filter(|function| function.name() == name);
+        named.map(|function| function.counters.snapshot()).fold(Stats::default(), Stats::add)
+    }
+
+    /// The names of the functions that were called through this cache, in no particular order.
+    pub fn function_names(&self) -> Vec<String> {
+        self.inner.functions.all().iter().map(|function| function.name().to_owned()).collect()
+    }
+
+    /// How many entries memory holds.
+    pub fn memory_entries(&self) -> u64 {
+        self.inner.local.memory.entry_count()
+    }
+
+    #[inline]
+    pub(crate) fn clock(&self) -> Clock {
+        self.inner.local.clock
+    }
+
+    pub(crate) fn function_named(&self, name: &str) -> Option<Arc<Function>> {
+        self.inner.functions.all().into_iter().find(|function| function.name() == name)
+    }
+
+    /// Of what belongs to no function.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+
+    #[inline]
+    pub(crate) fn local(&self) -> &Arc<Local> {
+        &self.inner.local
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.inner.limits
+    }
+
+    /// What one call may spend on waiting for the shared tier.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::new(self.inner.limits.redis_budget, self.inner.local.breaker.clone())
+    }
+
+    /// Bounds loads that no lease bounds.
+    pub(crate) fn degraded(&self) -> &Semaphore {
+        &self.inner.degraded
+    }
+
+    pub(crate) fn next_token(&self) -> Token {
+        Token { process: self.inner.process, attempt: self.inner.attempts.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    #[inline]
+    pub(crate) fn lookup<'a>(&self, instance: &'a Instance<'a>, args: &'a KeyBuf) -> Lookup<'a> {
+        Lookup::new(instance, args, &self.inner.hashing)
+    }
+
+    /// That the shared tier refuses what a call needs is told once a minute. All else its connection tells, and the way back.
+    pub(crate) fn complain(&self, error: &RemoteError) {
+        if error.kind == RemoteErrorKind::Refused && self.inner.complaints.is_due() {
+            warn!(%error, "Redis refuses; going on without it");
+        } else {
+            debug!(%error, "going on without Redis");
+        }
+    }
+
+    /// The key that a look-up did not find.
+    pub(crate) fn key(&self, lookup: &Lookup<'_>) -> Arc<Key> {
+        let function = self.inner.functions.resolve(lookup.instance(), |name| self.function_stamp(name));
+        Arc::new(Key::new(PlainKey::new(lookup, function)))
+    }
+
+    pub(crate) fn function_stamp(&self, name: &str) -> Arc<Stamp> {
+        self.inner.local.stamps.named(StampName::of_function(&self.inner.namespace, name))
+    }
+
+    pub(crate) fn tag_stamp(&self, tag: &str) -> Arc<Stamp> {
+        self.inner.local.stamps.named(StampName::of_tag(&self.inner.namespace, tag))
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn namespace(&self) -> &str {
+        &self.inner.namespace
+    }
+
+    pub(crate) fn namespace_stamp(&self) -> &Arc<Stamp> {
+        &self.inner.namespace_stamp
+    }
+
+    /// The stamps that stand now: of the namespace, of the function, of the tags, in the order in which envelopes have
+    /// them.
+    pub(crate) fn seen(&self, key: &Key, plan: &Plan) -> Seen {
+        let tags: Vec<_> = plan.tags.iter().map(|tag| self.tag_stamp(&tag.unescaped())).collect();
+        let function = &key.function;
+        let stamps = [&self.inner.namespace_stamp, &function.stamp].into_iter().chain(&tags);
+        let seen = Seen::capture_in(function.version(), stamps);
+        // What is read under a number is trusted for as long as if the number had been read with it.
+        if self.inner.local.trust.asks_for_proof() {
+            seen.doubt();
+        }
+        seen
+    }
+
+    /// How long stamps have to live for what is loaded now and will carry them.
+    pub(crate) fn lifespan(&self, plan: &Plan) -> Lifespan {
+        let ttl = Duration::from_millis(plan.lifetimes.ttl());
+        Lifespan::of(ttl, plan.timeout.unwrap_or(self.inner.limits.lease_limit))
+    }
+
+    /// What may be done with an entry in memory now. One that may have missed its invalidation is served while nobody can
+    /// be asked.
+    pub(crate) fn state(&self, entry: &Entry, now: Millis) -> State {
+        let local = &self.inner.local;
+        match entry.meta.state(now, local.trust.now()) {
+            State::Suspect if local.breaker.is_open() && local.trust.serves_suspects() => {
+                entry.meta.unproven_state(now)
+            }
+            state => state,
+        }
+    }
+
+    /// What memory has of a key, fresh or stale.
+    pub(crate) fn in_memory(&self, key: &Arc<Key>) -> Option<Arc<Entry>> {
+        let entry = self.inner.local.memory.find(key)?;
+        matches!(self.state(&entry, self.clock().now()), State::Fresh | State::Stale).then_some(entry)
+    }
+
+    /// Whether the shared tier is likely to have nothing of a key that memory has not: this process has just deleted it, or
+    /// the function's latest readings found nothing.
+    pub(crate) fn expects_a_miss(&self, key: &Key) -> bool {
+        self.inner.local.deleted.take(key.id()) || key.function.forecast.is_miss()
+    }
+
+    /// What memory has of a key that may have missed its invalidation.
+    pub(crate) fn suspect(&self, key: &Arc<Key>, plan: &Plan) -> Option<Arc<Entry>> {
+        let entry = self.inner.local.memory.find(key)?;
+        let is_suspect = entry.meta.state(self.clock().now(), self.inner.local.trust.now()) == State::Suspect;
+        (is_suspect && entry.value.type_id() == plan.value.value_type()).then_some(entry)
+    }
+
+    /// Where the shared tier has what is invalidated, whatever its value's type.
+    pub(crate) fn remote(&self) -> Option<&Arc<dyn Remote>> {
+        self.inner.shared.as_ref().map(|shared| &shared.remote)
+    }
+
+    /// The shared tier, where this call uses it.
+    pub(crate) fn remote_for(&self, function: &Function, plan: &Plan) -> Option<&Arc<dyn Remote>> {
+        let remote = self.remote().filter(|_| plan.value.is_shared())?;
+        if !function.is_unambiguous() {
+            function.warn_of_its_name();
+            return None;
+        }
+        (!function.fit.is_excluded()).then_some(remote)
+    }
+}
+
+impl Shared {
+    async fn close(&self, local: &Arc<Local>, deadline: Duration) -> Result<(), Error> {
+        self.is_closed.store(true, Ordering::Release);
+        // The breaker stays open: nobody is left to close it.
+        self.recovery.end();
+        local.breaker.open();
+        let deadline = Instant::from_std(std::time::Instant::now() + bounded(deadline));
+        let closing = self.remote.runtime().spawn(close(local.clone(), self.remote.clone(), deadline));
+        match closing.await {
+            Ok(Err((pending, error))) => Err(Error::unsent(pending, &error)),
+            // Its runtime ends with the last handle, of which the caller has one.
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for HybridCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HybridCache")
+            .field("namespace", &self.inner.namespace)
+            .field("shared", &self.inner.shared.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,330 @@
+//! What the shared tier has of a key.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::cache::HybridCache;
+use crate::cache::encoding::{Opened, open};
+use crate::call::settings::Plan;
+use crate::coherence::stamps::Seen;
+use crate::entry::lifetimes::Lifetimes;
+use crate::entry::value_type::AnyValue;
+use crate::entry::{Entry, Fence, Meta, Origin, State, Times};
+use crate::function::call_key::Key;
+use crate::primitives::clock::Millis;
+use crate::shared::budget::Budget;
+use crate::shared::wire::envelope::Header;
+use crate::shared::{Remote, RemoteError, StampName};
+use crate::stats::count;
+
+/// What reading the key in the shared tier gave.
+pub(crate) enum Read {
+    /// With the fence of what was read.
+    Fresh(Arc<Entry>, FenceBytes),
+    /// With the fence of what was read.
+    Stale(Arc<Entry>, FenceBytes),
+    /// Nothing that can be used; with the bytes that stand where a fence would.
+    Absent(FenceBytes),
+    /// Bytes that this process cannot decode, with the same.
+    Undecodable(FenceBytes),
+}
+
+/// The bytes where a fence would stand: 16, or fewer of what is no entry.
+pub(crate) type FenceBytes = SmallVec<[u8; 16]>;
+
+/// What the bytes at a key mean.
+pub(crate) enum Interpreted {
+    Read(Read),
+    /// Void, unless this process is the one that is wrong about these: the shared tier may have lost a stamp, and another
+    /// process have created it anew.
+    InDoubt(Vec<StampName>),
+}
+
+/// What is to be filled, and under what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fill<'a> {
+    pub(crate) key: &'a Arc<Key>,
+    pub(crate) plan: &'a Plan,
+    pub(crate) origin: Origin<'a>,
+}
+
+/// Where a fence stands in an envelope, and the byte that says expired by hand.
+const FENCE: std::ops::Range<usize> = 16..32;
+const MARK: usize = 4;
+
+impl HybridCache {
+    /// Now, before anything is read or loaded. `seen` was captured before.
+    pub(crate) fn origin<'a>(&self, seen: &'a Seen) -> Origin<'a> {
+        Origin { seen, epoch: self.local().trust.epoch(), began: self.clock().now() }
+    }
+
+    /// Reads the key in the shared tier.
+    pub(crate) async fn read(
+        &self,
+        remote: &dyn Remote,
+        fill: &Fill<'_>,
+        budget: &mut Budget,
+    ) -> Result<Read, RemoteError> {
+        let seen = fill.origin.seen;
+        let mut asked = seen.unknown();
+        loop {
+            let fetched = budget.read(remote.fetch(fill.key.address(), &asked)).await?;
+            seen.learn(&asked, fetched.stamps);
+            match self.interpret(remote, fill, fetched.entry, &asked).await {
+                Interpreted::Read(read) => return Ok(read),
+                Interpreted::InDoubt(stamps) => asked.extend(stamps),
+            }
+        }
+    }
+
+    /// What stands at the key means, where the stamps that were `asked` for came with it.
+    pub(crate) async fn interpret(
+        &self,
+        remote: &dyn Remote,
+        fill: &Fill<'_>,
+        entry: Option<Vec<u8>>,
+        asked: &[StampName],
+    ) -> Interpreted {
+        let seen = fill.origin.seen;
+        let Some(bytes) = entry else { return Interpreted::Read(Read::Absent(FenceBytes::new())) };
+        let fence = FenceBytes::from_slice(bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default());
+        let opened = match open(fill.key.fingerprint(), bytes).await {
+            Ok(opened) => opened,
+            Err(why) => return Interpreted::Read(fill.undecodable(&why, fence)),
+        };
+        let stamps = &opened.header.stamps;
+        let others = seen.other_than(stamps);
+        if others.is_empty() && stamps.len() == seen.len() {
+            return Interpreted::Read(self.decode(remote, fill, opened, fence).await);
+        }
+        let in_doubt: Vec<_> = others.into_iter().filter(|name| !asked.contains(name)).collect();
+        if in_doubt.is_empty() { Interpreted::Read(Read::Absent(fence)) } else { Interpreted::InDoubt(in_doubt) }
+    }
+
+    /// An entry of what was read, with the lifetimes that remain.
+    async fn decode(&self, remote: &dyn Remote, fill: &Fill<'_>, opened: Opened, fence: FenceBytes) -> Read {
+        let header = opened.header.clone();
+        let (here, there) = (self.clock().now(), remote.now().unwrap_or(header.expires_at));
+        if there >= header.expires_at {
+            return Read::Absent(fence);
+        }
+        let over = Times { fresh_until: here, expires_at: here };
+        let meta = Meta::new(fill.key, over, fill.origin, Some(header.fence));
+        let payload = opened.payload();
+        let mut entry = match opened.decode(fill.plan, meta).await {
+            Ok(entry) => entry,
+            Err(why) => return fill.undecodable(&why, fence),
+        };
+        let times = self.ends(fill, &header, &entry.value, here, there);
+        // Nobody else has it yet.
+        if let Some(entry) = Arc::get_mut(&mut entry) {
+            entry.meta.limit(times);
+        }
+        let entry = fill.weighed(entry, Some(payload));
+        match times {
+            Times { expires_at, .. } if expires_at <= here => Read::Absent(fence),
+            Times { fresh_until, .. } if fresh_until <= here => Read::Stale(entry, fence),
+            _ => Read::Fresh(entry, fence),
+        }
+    }
+
+    /// What remains of an entry, at most what a value loaded now would get, and for an entry that memory has, at most what it has there:
+    /// the shared tier's clock may have been set back.
+    fn ends(&self, fill: &Fill<'_>, header: &Header, value: &AnyValue, here: Millis, there: u64) -> Times {
+        let remains = Remains::of(header, fill.plan.lifetimes_of(value), there);
+        let times = Times { fresh_until: here + remains.fresh, expires_at: here + remains.whole };
+        match self.local().memory.find(fill.key) {
+            Some(held) if held.meta.fence() == Some(header.fence) => Times {
+                fresh_until: times.fresh_until.min(held.meta.fresh_until),
+                expires_at: times.expires_at.min(held.meta.expires_at),
+            },
+            _ => times,
+        }
+    }
+
+    /// Whether the shared tier still has this very entry, under the same stamps. One that was expired by hand meanwhile is
+    /// so here, too.
+    pub(crate) async fn verify(
+        &self,
+        remote: &dyn Remote,
+        fill: &Fill<'_>,
+        suspect: &Entry,
+        budget: &mut Budget,
+    ) -> Result<bool, RemoteError> {
+        let (Some(fence), Some(carried)) = (suspect.meta.fence(), suspect.meta.seen.remote()) else { return Ok(false) };
+        let seen = fill.origin.seen;
+        let asked = seen.unknown();
+        let fetched = budget.read(remote.fetch_head(fill.key.address(), &asked)).await?;
+        let is_stamp_absent = fetched.stamps.iter().any(Option::is_none);
+        seen.learn(&asked, fetched.stamps);
+        let head = fetched.entry.unwrap_or_default();
+        let now = seen.remote();
+        if now.is_none() && !is_stamp_absent {
+            // A change came in while the stamps were read, and the reading does not count: nothing is known yet.
+            return Ok(false);
+        }
+        // A stamp that is not there is none that the suspect carries.
+        if head.get(FENCE) != Some(&fence) || now != Some(carried) {
+            // Should the shared tier fail now, it is not to be served for want of better.
+            suspect.meta.kill();
+            return Ok(false);
+        }
+        let marked = head[MARK] & 1 == 1;
+        if marked && suspect.meta.unproven_state(self.clock().now()) == State::Fresh {
+            suspect.meta.expire();
+        }
+        Ok(true)
+    }
+
+    /// What is cached, without loading.
+    pub(crate) async fn peek(&self, key: &Arc<Key>, plan: &Plan) -> Option<Arc<Entry>> {
+        if let Some(entry) = self.in_memory(key) {
+            return Some(entry);
+        }
+        let remote = self.remote_for(&key.function, plan)?;
+        let seen = self.seen(key, plan);
+        let fill = Fill { key, plan, origin: self.origin(&seen) };
+        let mut budget = self.budget();
+        let read = self.read(&**remote, &fill, &mut budget).await;
+        if read.is_ok() {
+            budget.sufficed();
+        }
+        match read {
+            Ok(Read::Fresh(entry, _) | Read::Stale(entry, _)) => Some(entry),
+            Ok(Read::Absent(_) | Read::Undecodable(_)) => None,
+            Err(error) => {
+                count(&key.function.counters.redis_errors);
+                self.complain(&error);
+                self.suspect(key, plan).filter(|_| self.local().trust.serves_suspects())
+            }
+        }
+    }
+}
+
+/// How long an entry is still fresh, and how long it is still there; in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Remains {
+    fresh: u64,
+    whole: u64,
+}
+
+/// How far two readings of the shared tier's clock may be apart: a process knows it by a sample, wrong by half a round trip.
+const UNCERTAINTY: u64 = 1_000;
+
+impl Remains {
+    /// `now` is by the clock that the header's times are of, which may have been set since. One that was loaded in what is the
+    /// future now has an age that nobody knows: it counts as stale from now on.
+    fn of(header: &Header, whole: Lifetimes, now: u64) -> Self {
+        let is_ahead = header.loaded_at > now.saturating_add(UNCERTAINTY);
+        let now = if is_ahead { now.max(header.fresh_until) } else { now };
+        let longest = if is_ahead { whole.ttl() - whole.fresh_for() } else { whole.ttl() };
+        let fresh_until = if header.expired_by_hand { 0 } else { header.fresh_until };
+        Self {
+            fresh: fresh_until.saturating_sub(now).min(whole.fresh_for()),
+            whole: header.expires_at.saturating_sub(now).min(longest),
+        }
+    }
+}
+
+impl Fill<'_> {
+    /// A miss that somebody should know of.
+    fn undecodable(&self, why: &dyn std::fmt::Display, fence: FenceBytes) -> Read {
+        let function = &self.key.function;
+        count(&function.counters.undecodable);
+        function.fit.complain(function.name(), why, "an entry in Redis cannot be read: it counts as a miss");
+        Read::Undecodable(fence)
+    }
+
+    /// An entry of a value that was loaded just now; `fence`: the shared tier has it too.
+    pub(crate) fn entry(
+        &self,
+        now: Millis,
+        value: Box<AnyValue>,
+        encoded: Option<usize>,
+        fence: Option<Fence>,
+    ) -> Option<Arc<Entry>> {
+        let lifetimes = self.plan.lifetimes_of(&*value);
+        let times = Times { fresh_until: now + lifetimes.fresh_for(), expires_at: now + lifetimes.ttl() };
+        let meta = Meta::new(self.key, times, self.origin, fence);
+        self.plan.value.seal(value, meta).map(|entry| self.weighed(entry, encoded))
+    }
+
+    fn weighed(&self, mut entry: Arc<Entry>, encoded: Option<usize>) -> Arc<Entry> {
+        // Nobody else has it yet.
+        if let Some(entry) = Arc::get_mut(&mut entry) {
+            let value = self.plan.weigh(&entry.value, encoded);
+            entry.meta.weigh(value);
+        }
+        entry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::wire::envelope::{Kind, MESSAGE_PACK, UNCOMPRESSED};
+
+    const SECOND: u64 = 1_000;
+    const LIFETIMES: Lifetimes = Lifetimes::from_millis(60 * SECOND, 6 * SECOND);
+    /// When it was loaded.
+    const LOADED: u64 = 1_700_000_000_000;
+
+    fn header() -> Header {
+        Header {
+            expired_by_hand: false,
+            codec: MESSAGE_PACK,
+            compression: UNCOMPRESSED,
+            kind: Kind::Value,
+            flags: 0,
+            cost_ms: 0,
+            fence: [1; 16],
+            loaded_at: LOADED,
+            fresh_until: LOADED + LIFETIMES.fresh_for(),
+            expires_at: LOADED + LIFETIMES.ttl(),
+            key: [2; 16],
+            stamps: crate::shared::wire::envelope::StampValues::new(),
+        }
+    }
+
+    fn remains(header: &Header, now: u64) -> (u64, u64) {
+        let Remains { fresh, whole } = Remains::of(header, LIFETIMES, now);
+        (fresh, whole)
+    }
+
+    #[test]
+    fn what_remains_is_what_the_envelope_says() {
+        assert_eq!(remains(&header(), LOADED), (6 * SECOND, 60 * SECOND));
+        assert_eq!(remains(&header(), LOADED + 2 * SECOND), (4 * SECOND, 58 * SECOND));
+        assert_eq!(remains(&header(), LOADED + 10 * SECOND), (0, 50 * SECOND));
+        let expired = Header { expired_by_hand: true, ..header() };
+        assert_eq!(remains(&expired, LOADED + 2 * SECOND), (0, 58 * SECOND));
+        // Two processes do not know the clock to the millisecond.
+        assert_eq!(remains(&header(), LOADED - SECOND), (6 * SECOND, 60 * SECOND));
+    }
+
+    /// Killed by: taking an age below zero for zero; keeping it for longer than it would be stale.
+    #[test]
+    fn what_was_loaded_in_the_future_is_stale_and_ends_no_later_for_it() {
+        for back in [2 * SECOND, 900 * SECOND, LOADED] {
+            assert_eq!(remains(&header(), LOADED - back), (0, 54 * SECOND), "{back}");
+        }
+        let never_stale = Header { fresh_until: LOADED + 60 * SECOND, ..header() };
+        let lifetimes = Lifetimes::from_millis(60 * SECOND, 60 * SECOND);
+        let remains = Remains::of(&never_stale, lifetimes, LOADED - 900 * SECOND);
+        assert_eq!(remains, Remains { fresh: 0, whole: 0 }, "a value that is never stale is none");
+    }
+
+    /// The clock was set back by less than the age. Killed by: the envelope's times alone.
+    #[test]
+    fn nothing_remains_longer_than_for_a_value_loaded_now() {
+        let long = Header { fresh_until: LOADED + 900 * SECOND, expires_at: LOADED + 9_000 * SECOND, ..header() };
+        assert_eq!(remains(&long, LOADED), (6 * SECOND, 60 * SECOND));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_forward_ends_everything() {
+        assert_eq!(remains(&header(), LOADED + 900 * SECOND), (0, 0));
+        assert_eq!(remains(&header(), u64::MAX), (0, 0));
+    }
+}

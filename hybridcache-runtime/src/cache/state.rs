@@ -1,0 +1,156 @@
+//! What this process holds, and what messages from other processes do to it.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::coherence::epoch::Trust;
+use crate::coherence::stamps::Stamps;
+use crate::entry::Entry;
+use crate::entry::lifetimes::Outage;
+use crate::flight::Flights;
+use crate::function::call_key::Key;
+use crate::function::miss_predictor::Deleted;
+use crate::memory::MemoryTier;
+use crate::primitives::clock::{Clock, Millis};
+use crate::primitives::sync::atomic::{AtomicU64, Ordering};
+use crate::shared::breaker::Breaker;
+use crate::shared::journal::Journal;
+use crate::shared::wakeups::Waiters;
+use crate::shared::wire::names::Address;
+use crate::shared::{Invalidation, Listener, Remote, RemoteError, StampName, Wake};
+
+/// The state of one cache object in this process.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) clock: Clock,
+    pub(crate) memory: MemoryTier,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) stamps: Stamps,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) deleted: Deleted,
+    pub(crate) breaker: Arc<Breaker>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) trust: Trust,
+    /// Up to which epoch what was acknowledged of late has been sent once more.
+    mended: AtomicU64,
+}
+
+impl Local {
+    pub(crate) fn new(namespace: &str, memory: MemoryTier, outage: Outage) -> Self {
+        let breaker = Arc::new(Breaker::default());
+        Self {
+            clock: Clock::start(),
+            memory,
+            flights: Arc::new(Flights::new()),
+            stamps: Stamps::default(),
+            waiters: Arc::default(),
+            deleted: Deleted::default(),
+            journal: Arc::new(Journal::new(StampName::of_namespace(namespace), breaker.clone())),
+            breaker,
+            trust: Trust::new(outage),
+            mended: AtomicU64::new(0),
+        }
+    }
+
+    /// The epoch that has begun since what was acknowledged of late was last sent once more, if one has.
+    pub(crate) fn gap(&self) -> Option<u64> {
+        let epoch = self.trust.epoch();
+        (epoch > self.mended.load(Ordering::Acquire)).then_some(epoch)
+    }
+
+    /// It has been sent once more.
+    pub(crate) fn mended(&self, gap: u64) {
+        self.mended.fetch_max(gap, Ordering::AcqRel);
+        self.journal.let_go(gap);
+    }
+
+    /// Takes an entry into memory, or trusts it again where it is there already.
+    pub(crate) fn admit(&self, entry: &Arc<Entry>, epoch: u64, proven_at: Millis) {
+        match self.memory.find(&entry.meta.key) {
+            Some(held) if Arc::ptr_eq(&held, entry) => entry.meta.proof.renew(epoch, proven_at),
+            _ => self.memory.insert(entry.clone()),
+        }
+    }
+
+    /// Invalidates the key here: loads that began before can no longer store.
+    pub(crate) fn invalidate(&self, key: &Arc<Key>, mode: Invalidation) {
+        self.flights.detach(key.id(), || {
+            match mode {
+                Invalidation::Delete => self.memory.remove(key),
+                Invalidation::Expire => self.memory.find(key).iter().for_each(|entry| entry.meta.expire()),
+            }
+            self.invalidate_held(key.id(), mode);
+        });
+    }
+
+    /// Tells the shared tier that a key is void, in every version of its function.
+    pub(crate) async fn tell_invalidated(
+        &self,
+        remote: &dyn Remote,
+        key: &Address,
+        mode: Invalidation,
+    ) -> Result<(), RemoteError> {
+        let stamp = key.stamp().hash;
+        let versions = remote.invalidate(key, &self.stamps.versions(stamp), mode).await?;
+        self.stamps.note_versions(stamp, versions);
+        Ok(())
+    }
+
+    fn invalidate_held(&self, id: u64, mode: Invalidation) {
+        for entry in self.memory.with_id(id) {
+            match mode {
+                Invalidation::Delete => {
+                    entry.meta.kill();
+                    self.memory.remove(&entry.meta.key);
+                }
+                Invalidation::Expire => entry.meta.expire(),
+            }
+        }
+    }
+}
+
+impl Listener for Local {
+    fn woken(&self, key_id: u64, wake: Wake) {
+        self.waiters.wake(key_id, wake);
+    }
+
+    fn invalidated(&self, key_id: u64, mode: Invalidation, _origin: u64) {
+        self.flights.detach(key_id, || self.invalidate_held(key_id, mode));
+    }
+
+    fn restamped(&self, stamp: u64, _origin: u64) {
+        self.stamps.void(stamp);
+    }
+
+    fn renumbered(&self, stamp: u64, number: u64) {
+        self.stamps.renumber(stamp, number);
+    }
+
+    fn resubscribed(&self, kept: bool) {
+        // What an earlier server had lost must still be sent once more.
+        let kept = kept && self.gap().is_none();
+        self.stamps.forget_all();
+        self.trust.begin_epoch();
+        // What has begun before may have missed an invalidation, too: it is not for those who call from now on.
+        self.flights.detach_all();
+        if kept || self.journal.is_empty() {
+            self.mended(self.trust.epoch());
+            self.breaker.nudge();
+        } else {
+            // A failover can have undone what was acknowledged: it is sent once more before anything is read.
+            self.breaker.open();
+            self.breaker.nudge();
+        }
+    }
+
+    fn proven(&self, until: Instant) {
+        self.trust.proven(self.clock.at(until));
+    }
+
+    fn disconnected(&self) {
+        self.trust.disconnected();
+        self.journal.hold(self.trust.epoch() + 1);
+        self.waiters.wake_all(Wake::Released);
+    }
+}

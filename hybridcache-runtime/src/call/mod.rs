@@ -1,0 +1,251 @@
+//! The path of one call, from the attribute's expansion to its value. Read it top to bottom:
+//!
+//! 1. [`begin`] looks in memory. A fresh value, or a stale one that is being refreshed, is returned there and then.
+//! 2. [`Cold::join`] decides what the call is: a stale hit, a bypass, a refresh, or a miss. A miss joins the key's flight
+//!    and waits, or it is this call's [`Turn`] to load. Only then are arguments cloned.
+//! 3. [`Turn::load`] sets the flight going ([`fly`]), and waits for it like everybody.
+//!
+//! The engine is compiled once: from `join` on it knows no types, and `answer` puts them on again.
+
+pub(crate) mod args;
+pub(crate) mod evict;
+pub(crate) mod no_cache;
+pub(crate) mod settings;
+pub(crate) mod shape;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt;
+use pin_project_lite::pin_project;
+use tokio::runtime::Handle;
+
+use crate::cache::HybridCache;
+use crate::call::settings::{FullSettings, Plan};
+use crate::call::shape::{Returned, Shape, typed_error};
+use crate::engine::join::{Caller, Duty, Next, Settled, fly};
+use crate::engine::run::Goal;
+use crate::engine::scope::{self, Mode};
+use crate::engine::task::{Loaded, Work};
+use crate::entry::{Entry, RefreshClaim, State};
+use crate::flight::outcome::{Outcome, Role};
+use crate::function::Instance;
+use crate::function::call_key::{Key, Lookup};
+use crate::key::KeyBuf;
+use crate::primitives::clock::Millis;
+
+/// What a look into memory gave.
+#[derive(Debug)]
+pub enum Begin<S: Shape> {
+    /// The call is answered.
+    Hit(S::Return),
+    /// It is not, or it is and a refresh is due.
+    Cold(Cold<S>),
+}
+
+/// A call that memory alone does not settle.
+#[derive(Debug)]
+pub struct Cold<S: Shape> {
+    call: Call,
+    shape: PhantomData<fn() -> S>,
+}
+
+/// The same without its types.
+#[derive(Debug)]
+struct Call {
+    cache: HybridCache,
+    key: Arc<Key>,
+    mode: Mode,
+    stale: Option<(Arc<Entry>, RefreshClaim)>,
+}
+
+/// A call that has to load.
+pub struct Turn<S: Shape> {
+    duty: Duty,
+    timed_out: Option<fn() -> S::Return>,
+}
+
+/// Looks in memory: all that a hit costs.
+#[inline]
+pub fn begin<S: Shape>(cache: &HybridCache, instance: Instance<'_>, key: &KeyBuf, _: Option<S>) -> Begin<S> {
+    let lookup = cache.lookup(&instance, key);
+    let mode = scope::mode();
+    if mode == Mode::Normal
+        && let Some(value) = hit(cache, &lookup)
+    {
+        return Begin::Hit(S::give(value));
+    }
+    begin_cold(cache, &lookup, mode)
+}
+
+/// A copy of what memory has, unless a refresh of it is due.
+#[inline]
+fn hit<V: Clone + 'static>(cache: &HybridCache, lookup: &Lookup<'_>) -> Option<V> {
+    let local = cache.local();
+    local.memory.look(lookup, |entry| {
+        let value = entry.value.downcast_ref::<V>()?;
+        let now = local.clock.now();
+        let is_hit = entry.meta.is_fresh(now, local.trust.now()) || is_refreshed_by_another(cache, entry, now);
+        is_hit.then(|| {
+            local.memory.count_hit(&entry.meta.key);
+            value.clone()
+        })
+    })?
+}
+
+/// Whether it is stale, and this call has nothing to do about that.
+#[cold]
+#[inline(never)]
+fn is_refreshed_by_another(cache: &HybridCache, entry: &Arc<Entry>, now: Millis) -> bool {
+    let is_hit = cache.state(entry, now) == State::Stale && !RefreshClaim::is_due(entry, now);
+    if is_hit {
+        entry.meta.key.function.counters.stale_hits.count();
+    }
+    is_hit
+}
+
+#[cold]
+#[inline(never)]
+fn begin_cold<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) -> Begin<S> {
+    let key = cache.key(lookup);
+    let mut stale = None;
+    if mode == Mode::Normal
+        && let Some(entry) = cache.in_memory(&key).filter(|entry| entry.value.is::<S::Value>())
+    {
+        cache.local().memory.count_hit(&entry.meta.key);
+        let now = cache.clock().now();
+        if cache.state(&entry, now) == State::Stale {
+            key.function.counters.stale_hits.count();
+            stale = RefreshClaim::take(&entry, cache.clock(), now).map(|claim| (entry.clone(), claim));
+        }
+        // Somebody has come first, or it has been loaded meanwhile.
+        if stale.is_none()
+            && let Some(value) = entry.value.downcast_ref::<S::Value>()
+        {
+            return Begin::Hit(S::give(value.clone()));
+        }
+    }
+    Begin::Cold(Cold { call: Call { cache: cache.clone(), key, mode, stale }, shape: PhantomData })
+}
+
+impl<S: Shape> Cold<S> {
+    /// Waits for somebody else's load, unless it is this call's turn to load.
+    pub fn join<I: Into<FullSettings<S>>>(
+        self,
+        settings: I,
+    ) -> impl Future<Output = Result<S::Return, Turn<S>>> + Send + use<S, I> {
+        let FullSettings { plan, timed_out } = settings.into();
+        join(self.call, plan).settled().map(move |settled| settled.typed(timed_out))
+    }
+}
+
+impl<S: Shape> Turn<S> {
+    /// Loads in a task of its own, so that this caller may go away, and waits for it; in the background where there is a
+    /// stale value to return at once.
+    ///
+    /// This alone is compiled for each function: the load, which differs, is behind a pointer from here on.
+    pub fn load<L>(self, load: L) -> impl Future<Output = S::Return> + Send + use<S, L>
+    where
+        L: Future<Output = S::Return> + Send + 'static,
+    {
+        self.begin(Work::new(Erased::<S, L> { load, shape: PhantomData }))
+    }
+
+    fn begin(self, work: Work) -> impl Future<Output = S::Return> + Send + use<S> {
+        let Self { duty, timed_out } = self;
+        fly(duty, work).map(move |outcome| answer::<S>(outcome, timed_out, Role::Starter))
+    }
+}
+
+pin_project! {
+    /// A load without the types of its value and error. (An `async` block around it would be compiled for each function.)
+    struct Erased<S, L> {
+        #[pin]
+        load: L,
+        shape: PhantomData<fn() -> S>,
+    }
+}
+
+impl<S: Shape, L: Future<Output = S::Return>> Future for Erased<S, L> {
+    type Output = Loaded;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Loaded> {
+        erased::<S>(self.project().load.poll(context))
+    }
+}
+
+impl Settled {
+    fn typed<S: Shape>(self, timed_out: Option<fn() -> S::Return>) -> Result<S::Return, Turn<S>> {
+        match self {
+            Self::Answered(outcome) => Ok(answer::<S>(outcome, timed_out, Role::Joiner)),
+            Self::Load(duty) => Err(Turn { duty, timed_out }),
+        }
+    }
+}
+
+fn join(call: Call, plan: Plan) -> Next {
+    let Call { cache, key, mode, stale } = call;
+    let caller = Caller::new(cache, key, plan);
+    match (stale, mode) {
+        // Outside of a runtime nothing can run in the background.
+        (Some((entry, claim)), _) if Handle::try_current().is_err() => {
+            claim.done();
+            Next::answered(Outcome::Value(entry))
+        }
+        (Some((entry, claim)), _) => match caller.flights().lead(&caller.key, || caller.seen()) {
+            Some(leader) => caller.duty(leader, Goal::Refresh(claim), Some(entry)),
+            None => {
+                claim.done();
+                Next::answered(Outcome::Value(entry))
+            }
+        },
+        (None, Mode::Bypass) => caller.duty_alone(Goal::Alone),
+        (None, Mode::Refresh) if caller.is_within_its_load() => caller.duty_alone(Goal::Alone),
+        (None, Mode::Refresh) => {
+            let leader = caller.flights().supersede(&caller.key, || caller.seen());
+            caller.duty(leader, Goal::Anew, None)
+        }
+        (None, Mode::Normal) => caller.join_or_lead(),
+    }
+}
+
+fn erased<S: Shape>(returned: Poll<S::Return>) -> Poll<Loaded> {
+    returned.map(|returned| match S::split(returned) {
+        Returned::Value(value) => Loaded::Value(Box::new(value)),
+        Returned::NotStored(value) => Loaded::NotStored(Box::new(value)),
+        Returned::Error(error) => Loaded::Error(Box::new(|others| S::failure(error, others))),
+    })
+}
+
+/// The outcome in the function's own types. What [`Caller::can_have`] has ruled out ends as a panic of the load does.
+fn answer<S: Shape>(outcome: Outcome, timed_out: Option<fn() -> S::Return>, role: Role) -> S::Return {
+    let ended = |why: &str| resume_unwind(Box::new(why.to_owned()));
+    match outcome {
+        Outcome::Value(entry) => match entry.value.downcast_ref::<S::Value>() {
+            Some(value) => S::give(value.clone()),
+            None => ended("the cached value is of another type"),
+        },
+        Outcome::Failed(failure) => match failure.take(role).and_then(typed_error::<S>) {
+            Some(error) => S::fail(error),
+            None => ended("the load's error is of another type, or taken"),
+        },
+        Outcome::TimedOut => match timed_out {
+            Some(timed_out) => timed_out(),
+            None => ended("the load timed out"),
+        },
+        Outcome::Panicked(message) => ended(&message),
+        Outcome::Abandoned => {
+            ended("the load's task ended early: its runtime was shut down, or `weigh` or a `Serialize` panicked")
+        }
+    }
+}
+
+impl<S: Shape> fmt::Debug for Turn<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").finish_non_exhaustive()
+    }
+}

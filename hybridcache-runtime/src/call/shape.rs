@@ -1,0 +1,490 @@
+//! What a cached function returns: `Result<T, E>`, `Option<T>` or a plain `T`, told apart by type.
+//!
+//! A macro sees only tokens, and `anyhow::Result<T>` or `type Fallible<T> = ..` are tokens that say nothing. So the
+//! expansion asks the compiler: method calls on a [`Probe`] resolve to the most specific candidate (autoref
+//! specialization, after David Tolnay's "Autoref-based stable specialization").
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::error::Error;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::call::no_cache::{NoCache, NotStored};
+use crate::entry::value_type::{Typed, ValueType};
+use crate::error::{LoadError, Told};
+use crate::flight::outcome::Failure;
+
+/// A return type taken apart.
+pub trait Shape: Copy + Send + Sync + 'static {
+    /// As declared.
+    type Return: 'static;
+    /// What is stored.
+    type Value: Clone + Send + Sync + 'static;
+    /// What is not.
+    type Error: Send + 'static;
+
+    /// From what is stored.
+    fn give(value: Self::Value) -> Self::Return;
+    /// From a failed load.
+    fn fail(error: Self::Error) -> Self::Return;
+    /// From what the function returned.
+    fn split(returned: Self::Return) -> Returned<Self::Value, Self::Error>;
+    /// The error for all who joined the load; `others`: somebody did.
+    fn failure(error: Self::Error, others: bool) -> Failure;
+    /// The value's type, memory only.
+    fn memory_type() -> &'static ValueType;
+}
+
+/// What a function returned.
+#[derive(Debug)]
+pub enum Returned<V, E> {
+    /// To be stored.
+    Value(V),
+    /// To be given to the callers only.
+    NotStored(V),
+    /// A failed load.
+    Error(E),
+}
+
+/// A [`Shape`] whose value can go to the shared tier.
+pub trait SharedShape: Shape {
+    /// The value's type with its codec.
+    fn shared_type() -> &'static ValueType;
+}
+
+/// A [`Shape`] that can say that the load took too long.
+#[diagnostic::on_unimplemented(
+    message = "a cached function with a `timeout` must be able to fail",
+    label = "this function has no error to return when the load takes too long",
+    note = "let it return `Result<_, E>` where `E: From<hybridcache::LoadError>`, or leave out `timeout`"
+)]
+pub trait CanTimeOut: Shape {
+    /// What a caller gets.
+    fn timed_out() -> Self::Return;
+}
+
+/// What every tier asks of a value.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be cached: it must be `Clone + Send + Sync + 'static`",
+    label = "this value cannot be cached",
+    note = "derive or implement `Clone`, or return `Arc<{Self}>`: then a hit copies nothing"
+)]
+pub trait CacheValue: Clone + Send + Sync + 'static {}
+#[diagnostic::do_not_recommend]
+impl<T: Clone + Send + Sync + 'static> CacheValue for T {}
+
+/// What the shared tier asks of a value.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot go to Redis: it must be `Serialize + DeserializeOwned`",
+    label = "this value cannot be encoded",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it, or keep it in memory with `tier = memory`"
+)]
+pub trait SharedValue: CacheValue + Serialize + DeserializeOwned {}
+#[diagnostic::do_not_recommend]
+impl<T: CacheValue + Serialize + DeserializeOwned> SharedValue for T {}
+
+/// What an error type needs where loads can time out.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` must implement `From<hybridcache::LoadError>`, because the function has a `timeout`",
+    label = "`?` could not make this error of a load that timed out",
+    note = "with `thiserror`, add a variant `Load(#[from] hybridcache::LoadError)`; or leave out `timeout`"
+)]
+pub trait FromLoadError: From<LoadError> {}
+#[diagnostic::do_not_recommend]
+impl<E: From<LoadError>> FromLoadError for E {}
+
+/// A shape of a function that is declared to return `R`, before it is known whether its value can be cached.
+#[derive(Debug)]
+pub struct Unchecked<R, S>(S, PhantomData<fn() -> R>);
+
+impl<R, S> Unchecked<R, S> {
+    /// Asks about `shape`.
+    pub fn new(shape: S) -> Self {
+        Self(shape, PhantomData)
+    }
+}
+
+/// The upper rung: the value can be cached.
+pub trait FitRung<S> {
+    /// The shape as it is.
+    fn __hc_checked(&self) -> S;
+}
+
+impl<R, S: Shape> FitRung<S> for &Unchecked<R, S> {
+    fn __hc_checked(&self) -> S {
+        self.0
+    }
+}
+
+/// The lower rung. It fits every value, asks only then for what is missing, and goes on with a shape that lacks nothing, so
+/// that there is one error and not one for each use of the shape.
+pub trait MisfitRung<R> {
+    /// What lacks something.
+    type Shape;
+
+    /// A stand-in: no program that calls this compiles.
+    fn __hc_checked(&self) -> Misfit<R>
+    where
+        Self::Shape: Shape;
+}
+
+impl<R, S> MisfitRung<R> for Unchecked<R, S> {
+    type Shape = S;
+
+    fn __hc_checked(&self) -> Misfit<R>
+    where
+        S: Shape,
+    {
+        Misfit(PhantomData)
+    }
+}
+
+/// Stands in for the shape of a value that cannot be cached.
+#[derive(Debug)]
+pub struct Misfit<R>(PhantomData<fn() -> R>);
+
+/// Asks what a declared return type is.
+#[derive(Debug)]
+pub struct Probe<R>(PhantomData<fn() -> R>);
+
+impl<R> Probe<R> {
+    /// Asks about `R`.
+    pub const NEW: Self = Self(PhantomData);
+}
+
+/// What an expansion returns where it never gets to: `if false { return never::<R>() }` fixes the type of an `async` block.
+pub fn never<R>() -> R {
+    unreachable!("nobody calls it")
+}
+
+impl<T, E> Probe<Result<T, E>> {
+    /// A result: what its error can do is asked next.
+    pub fn __hc_returns(self) -> ResultProbe<T, E> {
+        ResultProbe(PhantomData)
+    }
+}
+
+impl<T> Probe<Option<T>> {
+    /// An option.
+    pub fn __hc_returns(self) -> OptionShape<T> {
+        OptionShape(PhantomData)
+    }
+}
+
+/// Everything that is neither, a bare type parameter included.
+pub trait PlainReturns<R> {
+    /// A plain value.
+    fn __hc_returns(self) -> PlainShape<R>;
+}
+
+impl<R> PlainReturns<R> for Probe<R> {
+    fn __hc_returns(self) -> PlainShape<R> {
+        PlainShape(PhantomData)
+    }
+}
+
+/// Says of which types something is, without having one.
+type Marker<T> = PhantomData<fn() -> T>;
+
+/// `-> T`
+#[derive(Debug)]
+pub struct PlainShape<R>(PhantomData<fn() -> R>);
+
+/// `-> Option<T>`
+#[derive(Debug)]
+pub struct OptionShape<T>(PhantomData<fn() -> T>);
+
+/// `-> Result<T, E>`, where `M` says how an error is shared.
+#[derive(Debug)]
+pub struct ResultShape<T, E, M>(Marker<(T, E, M)>);
+
+/// `-> Result<T, E>`, before it is known how an error is shared.
+#[derive(Debug)]
+pub struct ResultProbe<T, E>(PhantomData<fn() -> (T, E)>);
+
+macro_rules! copy {
+    ($($shape:ident<$($parameter:ident),+>),+) => {$(
+        impl<$($parameter),+> Clone for $shape<$($parameter),+> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl<$($parameter),+> Copy for $shape<$($parameter),+> {}
+    )+};
+}
+copy!(Misfit<R>, PlainShape<R>, OptionShape<T>, ResultShape<T, E, M>);
+
+impl<R> PlainShape<R> {
+    /// Itself: the ladder ends here.
+    pub fn __hc_shape(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> OptionShape<T> {
+    /// Itself: the ladder ends here.
+    pub fn __hc_shape(&self) -> Self {
+        *self
+    }
+}
+
+macro_rules! rung {
+    ($doc:literal, $trait:ident, $mode:ident, $receiver:ty, [$($generics:tt)*], $error:ty) => {
+        #[doc = $doc]
+        pub trait $trait<T, E> {
+            /// The shape with this way to share errors.
+            fn __hc_shape(&self) -> ResultShape<T, E, $mode>;
+        }
+
+        impl<T, $($generics)*> $trait<T, $error> for $receiver {
+            fn __hc_shape(&self) -> ResultShape<T, $error, $mode> {
+                ResultShape(PhantomData)
+            }
+        }
+    };
+}
+rung!("`Result<T, NoCache<T>>`", NoCacheRung, ByType, &&&&ResultProbe<T, NoCache<T>>, [], NoCache<T>);
+rung!("Errors that can be cloned.", CloneRung, ByClone, &&&ResultProbe<T, E>, [E: Clone], E);
+rung!("Errors that can be told, and made of what was told.", TellRung, ByText, &&ResultProbe<T, E>,
+    [E: Error + From<LoadError>], E);
+rung!("Errors that a `LoadError` can carry.", ShareRung, ByLoadError, &ResultProbe<T, E>,
+    [E: From<LoadError> + Into<Box<dyn Error + Send + Sync>>], E);
+rung!("All other errors.", OwnRung, ByOwner, ResultProbe<T, E>, [E], E);
+
+/// How the error of one load reaches all who joined it.
+pub trait ErrorMode<T, E>: 'static {
+    /// The value that the error stands for, if it does.
+    fn into_value(error: E) -> Result<T, E> {
+        Err(error)
+    }
+
+    /// See [`Shape::failure`].
+    fn failure(error: E, others: bool) -> Failure;
+}
+
+/// Each gets a clone.
+#[derive(Debug)]
+pub struct ByClone;
+/// The caller who started the load gets it; the others a `LoadError::Failed` with its message and those of its sources.
+#[derive(Debug)]
+pub struct ByText;
+/// Each gets a `LoadError::Failed` around the one error.
+#[derive(Debug)]
+pub struct ByLoadError;
+/// Only the caller who started the load gets it; the others load for themselves.
+#[derive(Debug)]
+pub struct ByOwner;
+/// `NoCache<T>`: a value, or a `LoadError` to clone.
+#[derive(Debug)]
+pub struct ByType;
+
+impl<T, E: Clone + Send + 'static> ErrorMode<T, E> for ByClone {
+    fn failure(error: E, others: bool) -> Failure {
+        if !others {
+            return Failure::unshared(error);
+        }
+        // Errors need not be `Sync`.
+        let error = Mutex::new(error);
+        Failure::shared(move || error.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+impl<T, E: Error + From<LoadError> + Send + 'static> ErrorMode<T, E> for ByText {
+    fn failure(error: E, others: bool) -> Failure {
+        if !others {
+            return Failure::unshared(error);
+        }
+        let told: Arc<dyn Error + Send + Sync> = Arc::new(Told::of(&error));
+        Failure::kept(error, move || E::from(LoadError::Failed(told.clone())))
+    }
+}
+
+impl<T, E> ErrorMode<T, E> for ByLoadError
+where
+    E: From<LoadError> + Into<Box<dyn Error + Send + Sync>> + Send + 'static,
+{
+    fn failure(error: E, others: bool) -> Failure {
+        if !others {
+            return Failure::unshared(error);
+        }
+        let error: Arc<dyn Error + Send + Sync> = Arc::from(error.into());
+        Failure::shared(move || E::from(LoadError::Failed(error.clone())))
+    }
+}
+
+impl<T, E: Send + 'static> ErrorMode<T, E> for ByOwner {
+    fn failure(error: E, _: bool) -> Failure {
+        Failure::unshared(error)
+    }
+}
+
+impl<T: Send + 'static> ErrorMode<T, NoCache<T>> for ByType {
+    fn into_value(error: NoCache<T>) -> Result<T, NoCache<T>> {
+        match error.inner {
+            NotStored::Value(value) => Ok(value),
+            inner @ NotStored::Failed(_) => Err(NoCache { inner }),
+        }
+    }
+
+    fn failure(error: NoCache<T>, _: bool) -> Failure {
+        match error.inner {
+            NotStored::Failed(error) => Failure::shared(move || NoCache::<T>::from(error.clone())),
+            inner @ NotStored::Value(_) => Failure::unshared(NoCache { inner }),
+        }
+    }
+}
+
+impl<R: CacheValue> Shape for PlainShape<R> {
+    type Return = R;
+    type Value = R;
+    type Error = Infallible;
+
+    fn give(value: R) -> R {
+        value
+    }
+
+    fn fail(error: Infallible) -> R {
+        match error {}
+    }
+
+    fn split(returned: R) -> Returned<R, Infallible> {
+        Returned::Value(returned)
+    }
+
+    fn failure(error: Infallible, _: bool) -> Failure {
+        match error {}
+    }
+
+    fn memory_type() -> &'static ValueType {
+        &Typed::<R>::MEMORY
+    }
+}
+
+impl<R: SharedValue> SharedShape for PlainShape<R> {
+    fn shared_type() -> &'static ValueType {
+        &Typed::<R>::SHARED
+    }
+}
+
+impl<T: CacheValue> Shape for OptionShape<T> {
+    type Return = Option<T>;
+    type Value = Option<T>;
+    type Error = Infallible;
+
+    fn give(value: Option<T>) -> Option<T> {
+        value
+    }
+
+    fn fail(error: Infallible) -> Option<T> {
+        match error {}
+    }
+
+    fn split(returned: Option<T>) -> Returned<Option<T>, Infallible> {
+        Returned::Value(returned)
+    }
+
+    fn failure(error: Infallible, _: bool) -> Failure {
+        match error {}
+    }
+
+    fn memory_type() -> &'static ValueType {
+        &Typed::<Option<T>>::MEMORY
+    }
+}
+
+impl<T: SharedValue> SharedShape for OptionShape<T> {
+    fn shared_type() -> &'static ValueType {
+        &Typed::<Option<T>>::SHARED_OPTION
+    }
+}
+
+impl<T: CacheValue, E: Send + 'static, M: ErrorMode<T, E>> Shape for ResultShape<T, E, M> {
+    type Return = Result<T, E>;
+    type Value = T;
+    type Error = E;
+
+    fn give(value: T) -> Result<T, E> {
+        Ok(value)
+    }
+
+    fn fail(error: E) -> Result<T, E> {
+        Err(error)
+    }
+
+    fn split(returned: Result<T, E>) -> Returned<T, E> {
+        match returned {
+            Ok(value) => Returned::Value(value),
+            Err(error) => match M::into_value(error) {
+                Ok(value) => Returned::NotStored(value),
+                Err(error) => Returned::Error(error),
+            },
+        }
+    }
+
+    fn failure(error: E, others: bool) -> Failure {
+        M::failure(error, others)
+    }
+
+    fn memory_type() -> &'static ValueType {
+        &Typed::<T>::MEMORY
+    }
+}
+
+impl<T: SharedValue, E: Send + 'static, M: ErrorMode<T, E>> SharedShape for ResultShape<T, E, M> {
+    fn shared_type() -> &'static ValueType {
+        &Typed::<T>::SHARED
+    }
+}
+
+impl<R: 'static> Shape for Misfit<R> {
+    type Return = R;
+    type Value = ();
+    type Error = Infallible;
+
+    fn give((): ()) -> R {
+        unreachable!("see `MisfitRung`")
+    }
+
+    fn fail(error: Infallible) -> R {
+        match error {}
+    }
+
+    fn split(_: R) -> Returned<(), Infallible> {
+        Returned::Value(())
+    }
+
+    fn failure(error: Infallible, _: bool) -> Failure {
+        match error {}
+    }
+
+    fn memory_type() -> &'static ValueType {
+        &Typed::<()>::MEMORY
+    }
+}
+
+impl<R: 'static> SharedShape for Misfit<R> {
+    fn shared_type() -> &'static ValueType {
+        &Typed::<()>::SHARED
+    }
+}
+
+impl<R: 'static> CanTimeOut for Misfit<R> {
+    fn timed_out() -> R {
+        unreachable!("see `MisfitRung`")
+    }
+}
+
+impl<T: CacheValue, E: FromLoadError + Send + 'static, M: ErrorMode<T, E>> CanTimeOut for ResultShape<T, E, M> {
+    fn timed_out() -> Result<T, E> {
+        Err(E::from(LoadError::TimedOut))
+    }
+}
+
+/// The error that [`Failure::take`] gave, in its own type.
+pub(crate) fn typed_error<S: Shape>(error: Box<dyn Any + Send>) -> Option<S::Error> {
+    error.downcast().ok().map(|error| *error)
+}

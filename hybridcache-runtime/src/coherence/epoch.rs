@@ -1,0 +1,168 @@
+//! Whether entries can have missed their invalidation.
+//!
+//! Messages arrive in order or not at all. A new connection begins a new *epoch*: what was filled in an earlier one may
+//! have missed a message. Within an epoch each heartbeat that comes back proves that all messages before it have arrived.
+//!
+//! [`Outage::Strict`] asks for that proof always. [`Outage::Serve`] asks for it while there is a connection: the task that keeps
+//! it replaces a connection without heartbeats, and so begins a new epoch, before the proof is too old. Where the proof is too
+//! old, that task did not run (the process was suspended, say), and messages may wait to be read.
+
+use crate::entry::lifetimes::Outage;
+use crate::primitives::clock::Millis;
+use crate::primitives::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// For how many milliseconds an entry is trusted without proof that all messages arrive.
+const WITHOUT_PROOF: Millis = 3_000;
+
+/// The same where an entry is served in an outage too: three heartbeats may be missing, and the task that notices has a second
+/// for that after the fourth was due.
+const UNATTENDED: Millis = 5_000;
+
+/// What is known of the stream of messages.
+#[derive(Debug)]
+pub(crate) struct Trust {
+    outage: Outage,
+    epoch: AtomicU64,
+    /// Until then what belongs to the epoch is trusted.
+    until: AtomicU64,
+    /// There is a connection for messages.
+    is_connected: AtomicBool,
+}
+
+/// The same at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trusted {
+    epoch: u64,
+    until: Millis,
+}
+
+impl Trust {
+    pub(crate) fn new(outage: Outage) -> Self {
+        let until = match outage {
+            Outage::Serve => Millis::MAX,
+            Outage::Strict => 0,
+        };
+        Self { outage, epoch: AtomicU64::new(0), until: AtomicU64::new(until), is_connected: AtomicBool::new(false) }
+    }
+
+    #[inline]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> Trusted {
+        Trusted { epoch: self.epoch(), until: self.until.load(Ordering::Acquire) }
+    }
+
+    /// There is a new connection: messages may have been lost before.
+    pub(crate) fn begin_epoch(&self) {
+        self.is_connected.store(true, Ordering::Release);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The connection is known to be lost. Called from the task that also reports proofs, as is [`Self::proven`]: neither overtakes
+    /// the other.
+    pub(crate) fn disconnected(&self) {
+        self.is_connected.store(false, Ordering::Release);
+        if self.outage == Outage::Serve {
+            self.until.store(Millis::MAX, Ordering::Release);
+        }
+    }
+
+    /// All messages that were sent before `moment` have arrived.
+    pub(crate) fn proven(&self, moment: Millis) {
+        match self.outage {
+            Outage::Strict => drop(self.until.fetch_max(moment + WITHOUT_PROOF, Ordering::AcqRel)),
+            Outage::Serve if self.is_connected.load(Ordering::Acquire) => {
+                let until = moment + UNATTENDED;
+                // The first proof of a connection ends the trust without one.
+                let later = |known| (known == Millis::MAX || known < until).then_some(until);
+                let _ = self.until.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
+            }
+            // A heartbeat of a connection that is lost.
+            Outage::Serve => {}
+        }
+    }
+
+    /// Whether silence says nothing.
+    pub(crate) fn asks_for_proof(&self) -> bool {
+        self.outage == Outage::Strict
+    }
+
+    /// Whether entries that may have missed their invalidation are served as long as nobody can be asked.
+    pub(crate) fn serves_suspects(&self) -> bool {
+        self.outage == Outage::Serve
+    }
+}
+
+/// What one entry is known to have heard.
+#[derive(Debug)]
+pub(crate) struct Proof {
+    epoch: AtomicU64,
+    at: AtomicU64,
+}
+
+impl Proof {
+    /// Of what began to be filled, or compared with the shared tier, at a moment of an epoch.
+    pub(crate) fn new(epoch: u64, at: Millis) -> Self {
+        Self { epoch: epoch.into(), at: at.into() }
+    }
+
+    #[inline]
+    pub(crate) fn holds(&self, now: Millis, trusted: Trusted) -> bool {
+        self.epoch.load(Ordering::Acquire) == trusted.epoch
+            && (now < trusted.until || now < self.at.load(Ordering::Acquire) + WITHOUT_PROOF)
+    }
+
+    pub(crate) fn renew(&self, epoch: u64, at: Millis) {
+        self.at.fetch_max(at, Ordering::AcqRel);
+        self.epoch.fetch_max(epoch, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Killed by: trust for an epoch, whether its messages are read or not; asking for proof in an outage; a proof that comes after
+    /// the connection was lost.
+    #[test]
+    fn what_is_served_in_an_outage_asks_for_proof_while_there_is_a_connection() {
+        let trust = Trust::new(Outage::Serve);
+        let filled = |at| Proof::new(trust.epoch(), at);
+        assert!(filled(0).holds(1_000_000, trust.now()), "nobody has connected yet");
+        trust.begin_epoch();
+        let early = filled(10_000);
+        trust.proven(10_000);
+        assert!(early.holds(14_999, trust.now()));
+        assert!(!early.holds(15_000, trust.now()), "nobody has read messages since");
+        assert!(filled(14_000).holds(15_000, trust.now()), "compared with the shared tier a second ago");
+        trust.proven(20_000);
+        trust.proven(19_000);
+        assert!(early.holds(24_999, trust.now()) && !early.holds(25_000, trust.now()));
+        trust.disconnected();
+        trust.proven(21_000);
+        assert!(early.holds(1_000_000, trust.now()), "there is an outage, and that is known");
+    }
+
+    /// Killed by: no comparison of epochs; no end of trust under `Strict`; trust from when a heartbeat came back.
+    #[test]
+    fn proof_lasts_for_an_epoch_and_under_strict_for_three_seconds_more() {
+        for (outage, lasts) in [(Outage::Serve, true), (Outage::Strict, false)] {
+            let trust = Trust::new(outage);
+            trust.proven(10_000);
+            let proof = Proof::new(trust.epoch(), 9_000);
+            assert!(proof.holds(12_999, trust.now()));
+            assert_eq!(proof.holds(13_000, trust.now()), lasts);
+            proof.renew(trust.epoch(), 12_000);
+            assert!(proof.holds(14_999, trust.now()), "compared with the shared tier at 12 s");
+            trust.begin_epoch();
+            assert!(!proof.holds(12_999, trust.now()));
+            proof.renew(trust.epoch() - 1, 12_500);
+            assert!(!proof.holds(12_999, trust.now()), "asked before the gap");
+            proof.renew(trust.epoch(), 12_500);
+            assert!(proof.holds(12_999, trust.now()));
+        }
+    }
+}

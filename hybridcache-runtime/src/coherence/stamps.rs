@@ -1,0 +1,645 @@
+//! Stamps: what makes a group of entries void at once. The namespace, each function and each tag has one.
+//!
+//! An entry remembers the stamps that stood when its load, or its reading from the shared tier, *began*; it is valid
+//! while they still stand. So voiding a group costs one change, whatever its size, and hides a load that is still
+//! running. In the shared tier a stamp is a random number (losing it can only cause misses); in this process it is a
+//! counter of the changes that were heard of, beside what is known of the shared tier's number.
+//!
+//! A function's stamp also names the versions of the function that use it. A version uses a number only while that names
+//! it, so an invalidation that reads the stamp finds all versions in which there can be a valid entry.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::entry::lifetimes::bounded;
+use crate::primitives::sync::atomic::{AtomicU64, Ordering};
+use crate::primitives::sync::{Mutex, MutexGuard};
+use crate::shared::wire::envelope::StampValues;
+use crate::shared::{Remote, StampName, StampValue, Versions};
+
+/// One group's stamp as this process knows it.
+#[derive(Debug)]
+pub(crate) struct Stamp {
+    pub(crate) name: StampName,
+    /// Changes of which this process heard. Entries in memory compare it on each hit.
+    generation: AtomicU64,
+    number: Mutex<Number>,
+}
+
+/// The shared tier's number. A reading is accepted only if nothing happened since it was begun.
+#[derive(Debug, Default)]
+struct Number {
+    readings_void_before: u64,
+    value: Option<u64>,
+    /// The versions that it names.
+    named: Versions,
+    /// Those that the stamp named when it was last read, whatever its number was: an invalidation touches them at once.
+    known: Versions,
+    read_at: Option<Instant>,
+    /// Until when the shared tier keeps it, as far as this process knows.
+    lives_until: Option<Instant>,
+}
+
+/// How long a number is known. The shared tier may lose a stamp, and another process make a new one; without reading it
+/// again the two would never find each other's entries.
+const KNOWN_FOR: Duration = Duration::from_secs(10);
+
+/// How long a stamp must live in the shared tier, and how long it is given where it may not. One that ends too soon is a
+/// miss for all that carries it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lifespan {
+    pub(crate) needed: Duration,
+    pub(crate) given: Duration,
+}
+
+/// A stamp is not prolonged more often than this.
+const LEAST: Duration = Duration::from_secs(10);
+
+impl Lifespan {
+    /// For what lives as long as `ttl` from the end of a load that may take as long as `load`.
+    pub(crate) fn of(ttl: Duration, load: Duration) -> Self {
+        let needed = bounded(ttl).saturating_add(bounded(load));
+        Self { needed, given: needed.saturating_add(bounded(ttl).max(LEAST)) }
+    }
+
+    /// For a stamp that nothing carries yet. Whatever will carry it prolongs it first.
+    pub(crate) fn unused() -> Self {
+        Self::of(Duration::ZERO, Duration::ZERO)
+    }
+}
+
+impl Stamp {
+    fn new(name: StampName) -> Self {
+        Self { name, generation: AtomicU64::new(0), number: Mutex::default() }
+    }
+
+    /// Voids what was seen of it before.
+    pub(crate) fn void(&self) {
+        let mut number = self.number();
+        // Under the lock: a capture between the two would have the new generation and the old number, and an entry that
+        // carries the old number would be valid under it.
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        number.forget();
+    }
+
+    /// It was absent in the shared tier, and has this number now. What was read under another one is void: its versions
+    /// are not named any more.
+    fn renumber(&self, number: u64) {
+        if self.number().value.is_some_and(|known| known != number) {
+            self.void();
+        }
+    }
+
+    /// Forgets the shared tier's number: a message about it may have been lost.
+    pub(crate) fn forget(&self) {
+        self.number().forget();
+    }
+
+    fn number(&self) -> MutexGuard<'_, Number> {
+        self.number.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Number {
+    fn forget(&mut self) {
+        self.readings_void_before += 1;
+        (self.value, self.lives_until) = (None, None);
+    }
+
+    fn names(&self, version: Option<u32>) -> bool {
+        version.is_none_or(|version| self.named.contains(&version))
+    }
+}
+
+/// The stamps that stood when something began. Clones are the same. (Behind a thin pointer, since each entry has one.)
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen(Arc<AllSeen>);
+
+#[derive(Debug, Default)]
+struct AllSeen {
+    /// The version that uses the function's.
+    version: Option<u32>,
+    stamps: Box<[SeenStamp]>,
+}
+
+/// Which of them is the function's.
+const FUNCTION: usize = 1;
+
+#[derive(Debug)]
+struct SeenStamp {
+    stamp: Arc<Stamp>,
+    generation: AtomicU64,
+    reading: u64,
+    /// The shared tier's number, zero while it is not known. What is published carries *this* one: the number that
+    /// stands by then may be younger than the load.
+    value: AtomicU64,
+}
+
+impl Seen {
+    /// The stamps of an entry of this version of a function: the namespace's, the function's, its tags'.
+    pub(crate) fn capture_in<'a>(version: u32, stamps: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
+        Self::of(Some(version), stamps)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn capture<'a>(stamps: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
+        Self::of(None, stamps)
+    }
+
+    fn of<'a>(version: Option<u32>, stamps: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
+        let capture = |(place, stamp)| SeenStamp::capture(stamp, version.filter(|_| place == FUNCTION));
+        Self(Arc::new(AllSeen { version, stamps: stamps.enumerate().map(capture).collect() }))
+    }
+
+    /// The same, and tags that are captured now.
+    #[cfg(feature = "http")]
+    pub(crate) fn and<'a>(&self, tags: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
+        let tags = tags.map(|tag| SeenStamp::capture(tag, None));
+        let stamps = self.all().iter().map(SeenStamp::settled).chain(tags).collect();
+        Self(Arc::new(AllSeen { version: self.0.version, stamps }))
+    }
+
+    /// As they are known now: what is learnt from here on is not taken in.
+    fn settled(&self) -> Self {
+        let stamps = self.all().iter().map(SeenStamp::settled).collect();
+        Self(Arc::new(AllSeen { version: self.0.version, stamps }))
+    }
+
+    #[inline]
+    fn all(&self) -> &[SeenStamp] {
+        &self.0.stamps
+    }
+
+    /// Whether the same stamps stood, under the same numbers.
+    fn is_like(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.all().iter().zip(other.all()).all(|(one, other)| one.is_like(other))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.all().len()
+    }
+
+    /// Whether all of them still stand.
+    #[inline]
+    pub(crate) fn is_current(&self) -> bool {
+        let is_current =
+            |seen: &SeenStamp| seen.stamp.generation.load(Ordering::Acquire) == seen.generation.load(Ordering::Relaxed);
+        self.all().iter().all(is_current)
+    }
+
+    /// Those whose number in the shared tier is not known.
+    pub(crate) fn unknown(&self) -> Vec<StampName> {
+        self.names_where(|seen| seen.value.load(Ordering::Acquire) == 0)
+    }
+
+    /// Prolongs those that may end too soon for what is loaded, or published, from now on.
+    pub(crate) fn prolong(&self, lifespan: Lifespan, remote: &dyn Remote) {
+        let now = Instant::now();
+        let (needed, given) = (now + lifespan.needed, now + lifespan.given);
+        let short = self.names_where(|seen| seen.value.load(Ordering::Acquire) != 0 && !seen.lives_until(needed));
+        if !short.is_empty() {
+            remote.prolong_stamps(&short, lifespan.given);
+            self.note_life(&short, given);
+        }
+    }
+
+    /// Those whose number is not the one that an entry carries at their place.
+    pub(crate) fn other_than(&self, carried: &[(u64, u64)]) -> Vec<StampName> {
+        self.names_where(|seen| !carried.contains(&(seen.stamp.name.hash, seen.value.load(Ordering::Acquire))))
+    }
+
+    fn names_where(&self, predicate: impl Fn(&SeenStamp) -> bool) -> Vec<StampName> {
+        let places = self.all().iter().enumerate().filter(|(_, seen)| predicate(seen));
+        places.map(|(place, seen)| StampName { version: self.version_at(place), ..seen.stamp.name.clone() }).collect()
+    }
+
+    fn version_at(&self, place: usize) -> Option<u32> {
+        self.0.version.filter(|_| place == FUNCTION)
+    }
+
+    /// Has all of them read again, whatever is known: nothing tells whether a message about one was lost.
+    pub(crate) fn doubt(&self) {
+        self.all().iter().for_each(|seen| seen.value.store(0, Ordering::Release));
+    }
+
+    /// Takes in what was read for `names`, unless it was voided since this was captured.
+    pub(crate) fn learn<V: Into<StampValue>>(&self, names: &[StampName], values: impl IntoIterator<Item = Option<V>>) {
+        for (name, value) in names.iter().zip(values) {
+            let value = value.map(V::into);
+            for (place, seen) in self.all().iter().enumerate().filter(|(_, seen)| seen.stamp.name.hash == name.hash) {
+                seen.learn(value.as_ref(), self.version_at(place));
+            }
+        }
+    }
+
+    /// The same for what was created or prolonged, to live until then.
+    pub(crate) fn learn_created(&self, names: &[StampName], values: Vec<StampValue>, until: Instant) {
+        self.learn(names, values.into_iter().map(Some));
+        self.note_life(names, until);
+    }
+
+    fn note_life(&self, names: &[StampName], until: Instant) {
+        let is_named = |seen: &&SeenStamp| names.iter().any(|name| name.hash == seen.stamp.name.hash);
+        self.all().iter().filter(is_named).for_each(|seen| seen.note_life(until));
+    }
+
+    /// (hash, number) of each as the shared tier had it, in order; `None` while one is not known.
+    pub(crate) fn remote(&self) -> Option<StampValues> {
+        let number = |seen: &SeenStamp| match seen.value.load(Ordering::Acquire) {
+            0 => None,
+            value => Some((seen.stamp.name.hash, value)),
+        };
+        self.all().iter().map(number).collect()
+    }
+}
+
+impl SeenStamp {
+    fn capture(stamp: &Arc<Stamp>, version: Option<u32>) -> Self {
+        let number = stamp.number();
+        let generation = AtomicU64::new(stamp.generation.load(Ordering::SeqCst));
+        let is_recent = number.read_at.is_some_and(|read_at| read_at.elapsed() < KNOWN_FOR);
+        let known = number.value.filter(|_| is_recent && number.names(version));
+        let (reading, value) = (number.readings_void_before, AtomicU64::new(known.unwrap_or(0)));
+        Self { stamp: stamp.clone(), generation, reading, value }
+    }
+
+    fn settled(&self) -> Self {
+        Self {
+            stamp: self.stamp.clone(),
+            generation: self.generation.load(Ordering::Relaxed).into(),
+            reading: self.reading,
+            value: self.value.load(Ordering::Acquire).into(),
+        }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        let numbers = (self.value.load(Ordering::Acquire), other.value.load(Ordering::Acquire));
+        let generations = (self.generation.load(Ordering::Relaxed), other.generation.load(Ordering::Relaxed));
+        Arc::ptr_eq(&self.stamp, &other.stamp) && generations.0 == generations.1 && numbers.0 == numbers.1
+    }
+
+    /// `version`: the one that has to be named.
+    fn learn(&self, value: Option<&StampValue>, version: Option<u32>) {
+        let mut number = self.stamp.number();
+        if number.readings_void_before != self.reading {
+            return;
+        }
+        let read = value.map(|value| value.number);
+        if number.value != read {
+            if number.value.is_some() {
+                // It changed or ended, and no message has told. What has read or loaded nothing yet does so under the new one.
+                let before = self.stamp.generation.fetch_add(1, Ordering::SeqCst);
+                let _ = self.generation.compare_exchange(before, before + 1, Ordering::SeqCst, Ordering::Relaxed);
+            }
+            number.lives_until = None;
+        }
+        (number.value, number.read_at) = (read, Some(Instant::now()));
+        if let Some(value) = value {
+            number.named.clone_from(&value.versions);
+            number.known.clone_from(&value.versions);
+        }
+        let trusted = read.filter(|_| number.names(version));
+        self.value.store(trusted.unwrap_or(0), Ordering::Release);
+    }
+
+    /// Whether the shared tier is known to keep it until then.
+    fn lives_until(&self, until: Instant) -> bool {
+        self.stamp.number().lives_until.is_some_and(|end| end >= until)
+    }
+
+    /// The shared tier keeps it until then, if it still has the number.
+    fn note_life(&self, until: Instant) {
+        let mut number = self.stamp.number();
+        if number.value.is_some_and(|value| value == self.value.load(Ordering::Acquire)) {
+            number.lives_until = number.lives_until.max(Some(until));
+        }
+    }
+}
+
+/// What the entries of one function share as long as nothing is voided: all that have no tags were loaded under the same
+/// stamps.
+#[derive(Debug, Default)]
+pub(crate) struct Settled(Mutex<Seen>);
+
+/// The namespace's stamp and the function's.
+const WITHOUT_TAGS: usize = 2;
+
+impl Settled {
+    /// The same stamps, for an entry to keep.
+    pub(crate) fn share(&self, seen: &Seen) -> Seen {
+        if seen.len() != WITHOUT_TAGS {
+            return seen.clone();
+        }
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !last.is_like(seen) {
+            *last = seen.settled();
+        }
+        last.clone()
+    }
+}
+
+/// The stamps of a cache object that anybody uses, by the hash of their name. Tags come from data: those that nothing
+/// carries any more are forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Stamps {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    stamps: HashMap<u64, Weak<Stamp>>,
+    /// How many there may be before the unused ones among them are looked for.
+    sweep_at: usize,
+    /// The latest that were voided, whether anything here carried them or not, and how many there have been.
+    voided: VecDeque<u64>,
+    voids: u64,
+}
+
+/// How many voided stamps are remembered: those that are voided while one value is loaded.
+const REMEMBERED: usize = 1024;
+
+/// A moment: what was voided before it is not asked for.
+#[cfg(any(test, feature = "http"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watermark(u64);
+
+impl Stamps {
+    pub(crate) fn named(&self, name: StampName) -> Arc<Stamp> {
+        let mut known = self.known();
+        if let Some(stamp) = known.stamps.get(&name.hash).and_then(Weak::upgrade) {
+            return stamp;
+        }
+        if known.stamps.len() >= known.sweep_at {
+            known.stamps.retain(|_, stamp| stamp.strong_count() > 0);
+            known.sweep_at = 2 * known.stamps.len() + 1024;
+        }
+        let hash = name.hash;
+        let stamp = Arc::new(Stamp::new(name));
+        known.stamps.insert(hash, Arc::downgrade(&stamp));
+        stamp
+    }
+
+    /// Voids a stamp that another process changed. One that nobody here uses needs no voiding.
+    pub(crate) fn void(&self, hash: u64) {
+        let stamp = self.note(hash);
+        if let Some(stamp) = stamp {
+            stamp.void();
+        }
+    }
+
+    /// Notes what is about to be voided, for those who learn only later that they carry it. Returns it where it is used.
+    pub(crate) fn note(&self, hash: u64) -> Option<Arc<Stamp>> {
+        let mut known = self.known();
+        known.voids += 1;
+        known.voided.push_back(hash);
+        if known.voided.len() > REMEMBERED {
+            known.voided.pop_front();
+        }
+        known.stamps.get(&hash).and_then(Weak::upgrade)
+    }
+
+    #[cfg(any(test, feature = "http"))]
+    pub(crate) fn watermark(&self) -> Watermark {
+        Watermark(self.known().voids)
+    }
+
+    /// Whether one of these may have been voided since. To be asked after they were captured: then whatever comes later
+    /// changes their generation.
+    #[cfg(any(test, feature = "http"))]
+    pub(crate) fn any_voided_since(&self, Watermark(before): Watermark, mut hashes: impl Iterator<Item = u64>) -> bool {
+        let known = self.known();
+        let since = usize::try_from(known.voids - before).unwrap_or(usize::MAX);
+        let recent = known.voided.len().checked_sub(since);
+        recent.is_none_or(|first| hashes.any(|hash| known.voided.range(first..).any(|voided| *voided == hash)))
+    }
+
+    /// The shared tier's number was changed, and nothing here is void for it.
+    pub(crate) fn forget(&self, hash: u64) {
+        self.used(hash).iter().for_each(|stamp| stamp.forget());
+    }
+
+    /// Another process has created a stamp that was absent.
+    pub(crate) fn renumber(&self, hash: u64, number: u64) {
+        self.used(hash).iter().for_each(|stamp| stamp.renumber(number));
+    }
+
+    /// The versions that a function's stamp named when it was last read.
+    pub(crate) fn versions(&self, hash: u64) -> Versions {
+        self.used(hash).map(|stamp| stamp.number().known.clone()).unwrap_or_default()
+    }
+
+    /// They were read beside an invalidation, which takes in no number.
+    pub(crate) fn note_versions(&self, hash: u64, versions: Versions) {
+        self.used(hash).iter().for_each(|stamp| stamp.number().known.clone_from(&versions));
+    }
+
+    fn used(&self, hash: u64) -> Option<Arc<Stamp>> {
+        self.known().stamps.get(&hash).and_then(Weak::upgrade)
+    }
+
+    /// Messages may have been lost: what is known of the shared tier is to be read anew.
+    pub(crate) fn forget_all(&self) {
+        let stamps: Vec<_> = self.known().stamps.values().filter_map(Weak::upgrade).collect();
+        stamps.iter().for_each(|stamp| stamp.forget());
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use smallvec::smallvec;
+
+    use super::*;
+
+    fn stamp() -> (Stamps, Arc<Stamp>, StampName) {
+        let name = StampName { key: "tag".into(), hash: 9, version: None };
+        let stamps = Stamps::default();
+        let stamp = stamps.named(name.clone());
+        (stamps, stamp, name)
+    }
+
+    #[test]
+    fn voiding_hides_what_began_before() {
+        let (stamps, stamp, _) = stamp();
+        let before = Seen::capture([&stamp].into_iter());
+        assert!(before.is_current());
+        stamps.void(9);
+        assert!(!before.is_current());
+        assert!(Seen::capture([&stamp].into_iter()).is_current());
+    }
+
+    /// Killed by: accepting every reading in `learn`.
+    #[test]
+    fn a_reading_begun_before_a_change_is_not_learnt() {
+        let (stamps, stamp, name) = stamp();
+        let before = Seen::capture([&stamp].into_iter());
+        stamps.void(9);
+        before.learn(std::slice::from_ref(&name), [Some(7)]);
+        assert_eq!(before.remote(), None);
+        let after = Seen::capture([&stamp].into_iter());
+        after.learn(std::slice::from_ref(&name), [Some(8)]);
+        assert_eq!(after.remote(), Some(smallvec![(9, 8)]));
+        stamps.forget_all();
+        assert!(after.is_current(), "what memory holds stays");
+        let later = Seen::capture([&stamp].into_iter());
+        assert_eq!(later.unknown(), [name], "what is in the shared tier is read anew");
+    }
+
+    /// Killed by: `remote` giving the number that stands now.
+    #[test]
+    fn a_load_is_published_under_the_number_from_its_beginning() {
+        let (stamps, stamp, name) = stamp();
+        let before = Seen::capture([&stamp].into_iter());
+        before.learn(std::slice::from_ref(&name), [Some(7)]);
+        stamps.void(9);
+        Seen::capture([&stamp].into_iter()).learn(std::slice::from_ref(&name), [Some(8)]);
+        assert_eq!(before.remote(), Some(smallvec![(9, 7)]));
+    }
+
+    /// Killed by: knowing a number for ever.
+    #[tokio::test(start_paused = true)]
+    async fn a_number_is_read_again_after_a_while_and_a_missed_change_voids() {
+        let (_stamps, stamp, name) = stamp();
+        let early = Seen::capture([&stamp].into_iter());
+        early.learn(std::slice::from_ref(&name), [Some(7)]);
+        assert!(Seen::capture([&stamp].into_iter()).unknown().is_empty());
+        tokio::time::advance(KNOWN_FOR).await;
+        let later = Seen::capture([&stamp].into_iter());
+        assert_eq!(later.unknown(), std::slice::from_ref(&name));
+        later.learn(std::slice::from_ref(&name), [Some(7)]);
+        assert!(early.is_current());
+        later.learn(&[name], [Some(8)]);
+        assert!(!early.is_current());
+    }
+
+    fn named(number: u64, versions: &[u32]) -> StampValue {
+        StampValue { number, versions: versions.into() }
+    }
+
+    /// Three stamps of an entry in this version, and the name of the function's.
+    fn in_version(stamps: &Stamps, version: u32) -> (Seen, StampName) {
+        let name = |hash: u64| StampName { key: hash.to_string().into(), hash, version: None };
+        let all: Vec<_> = (1..=3).map(|hash| stamps.named(name(hash))).collect();
+        (Seen::capture_in(version, all.iter()), name(2))
+    }
+
+    /// An invalidation reaches the versions that the stamp names, and no others. Killed by: trusting a number whatever it
+    /// names; taking each stamp for a function's.
+    #[test]
+    fn a_number_is_trusted_by_the_versions_that_it_names() {
+        let stamps = Stamps::default();
+        let (seen, function) = in_version(&stamps, 1);
+        let asked: Vec<_> = seen.unknown();
+        assert_eq!(asked.iter().map(|name| name.version).collect::<Vec<_>>(), [None, Some(1), None]);
+        let all = [named(7, &[]), named(8, &[9, 1]), named(9, &[])];
+        seen.learn(&asked, all.map(Some));
+        assert_eq!(seen.remote(), Some(smallvec![(1, 7), (2, 8), (3, 9)]));
+        assert_eq!(in_version(&stamps, 9).0.remote(), seen.remote(), "another version in this process");
+        let (other, _) = in_version(&stamps, 10);
+        assert_eq!(other.unknown(), [function.used_by(10)]);
+        other.learn(std::slice::from_ref(&function), [Some(named(8, &[9, 1]))]);
+        assert_eq!(other.remote(), None);
+        assert!(seen.is_current());
+        other.learn(&[function], [Some(named(8, &[9, 1, 10]))]);
+        assert_eq!(other.remote(), seen.remote());
+        assert_eq!(stamps.versions(2).as_slice(), [9, 1, 10]);
+        stamps.note_versions(2, smallvec![9, 1, 10, 11]);
+        assert_eq!(in_version(&stamps, 11).0.remote(), None, "that it is to be touched makes no number known");
+    }
+
+    /// Killed by: keeping the number; voiding what has this very number.
+    #[test]
+    fn another_number_voids_what_was_read_under_the_one_that_is_known() {
+        let (stamps, stamp, name) = stamp();
+        let capture = || Seen::capture([&stamp].into_iter());
+        let before = capture();
+        stamps.renumber(9, 6);
+        assert!(before.is_current(), "nothing was read under any");
+        before.learn(std::slice::from_ref(&name), [Some(7)]);
+        stamps.renumber(9, 7);
+        assert!(before.is_current() && capture().unknown().is_empty());
+        stamps.renumber(9, 8);
+        assert!(!before.is_current());
+        assert_eq!(capture().unknown(), [name]);
+    }
+
+    /// A stamp whose lifetime is over is no reason to throw away what is loaded next. Killed by: leaving the reader with the
+    /// generation from before.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_loaded_after_a_stamp_has_ended_is_stored() {
+        let (_stamps, stamp, name) = stamp();
+        let early = Seen::capture([&stamp].into_iter());
+        early.learn(std::slice::from_ref(&name), [Some(7)]);
+        tokio::time::advance(KNOWN_FOR).await;
+        let (next, beside) = (Seen::capture([&stamp].into_iter()), Seen::capture([&stamp].into_iter()));
+        next.learn(std::slice::from_ref(&name), [None::<u64>]);
+        next.learn(&[name], [Some(8)]);
+        assert!(!early.is_current() && next.is_current());
+        assert_eq!(next.remote(), Some(smallvec![(9, 8)]));
+        assert!(!beside.is_current(), "it may have read under the older one");
+    }
+
+    /// Killed by: a life that outlasts its number.
+    #[tokio::test(start_paused = true)]
+    async fn how_long_a_stamp_lives_is_known_with_its_number() {
+        let (stamps, stamp, name) = stamp();
+        let short = |seconds| {
+            let seen = Seen::capture([&stamp].into_iter());
+            let until = Instant::now() + Duration::from_secs(seconds);
+            seen.all().iter().any(|seen| !seen.lives_until(until))
+        };
+        let create = |number| {
+            let until = Instant::now() + Duration::from_secs(100);
+            let seen = Seen::capture([&stamp].into_iter());
+            seen.learn_created(std::slice::from_ref(&name), vec![StampValue::from(number)], until);
+        };
+        assert!(short(1));
+        create(7);
+        assert!(!short(100) && short(101));
+        tokio::time::advance(Duration::from_secs(50)).await;
+        assert!(!short(50) && short(51));
+        let seen = Seen::capture([&stamp].into_iter());
+        seen.learn(std::slice::from_ref(&name), [Some(7)]);
+        assert!(!short(50), "it was read again");
+        seen.learn(std::slice::from_ref(&name), [Some(8)]);
+        assert!(short(1), "this is another one");
+        create(8);
+        stamps.forget_all();
+        assert!(short(1), "messages may have been lost");
+    }
+
+    /// Killed by: asking only about stamps that are used; forgetting that some were forgotten.
+    #[test]
+    fn what_was_voided_since_is_known_until_there_is_too_much_of_it() {
+        let stamps = Stamps::default();
+        stamps.void(1);
+        let before = stamps.watermark();
+        assert!(!stamps.any_voided_since(before, [1, 2].into_iter()));
+        stamps.void(2);
+        assert!(stamps.any_voided_since(before, [1, 2].into_iter()), "nobody carried it");
+        assert!(!stamps.any_voided_since(before, [1, 3].into_iter()));
+        assert!(!stamps.any_voided_since(stamps.watermark(), [2].into_iter()));
+        (0..REMEMBERED as u64 - 1).for_each(|hash| stamps.void(100 + hash));
+        assert!(stamps.any_voided_since(before, [2].into_iter()));
+        assert!(!stamps.any_voided_since(before, [3].into_iter()));
+        stamps.void(4);
+        assert!(stamps.any_voided_since(before, [3].into_iter()), "nobody knows");
+    }
+
+    /// Killed by: never sweeping; a stamp that is swept while it is used.
+    #[test]
+    fn stamps_that_nobody_uses_are_forgotten() {
+        let (stamps, used, name) = stamp();
+        for hash in 100..100_000 {
+            stamps.named(StampName { key: "tag".into(), hash, version: None });
+        }
+        assert!(stamps.known().stamps.len() < 5_000);
+        assert!(Arc::ptr_eq(&used, &stamps.named(name)));
+    }
+}

@@ -1,0 +1,131 @@
+//! The right to load a key in the whole fleet.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::time::Instant;
+
+use crate::coherence::stamps::Stamps;
+use crate::function::call_key::Key;
+use crate::primitives::timers::{sleep, timeout};
+use crate::shared::budget::Budget;
+use crate::shared::{Acquired, Published, Release, Remote, RemoteError, Token};
+
+/// A lease lives this long unless renewed: how long the fleet waits for a load whose process died.
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
+
+/// A lease, or the attempt to get one. Whatever way it ends, it is given back: dropping it is the release.
+pub(crate) struct Lease {
+    remote: Arc<dyn Remote>,
+    key: Arc<Key>,
+    token: Token,
+    /// The shared tier has it, or may have it: the answer to an `acquire` that ran out of time is not known.
+    maybe_held: bool,
+    /// A load has ended under it.
+    loaded: bool,
+}
+
+impl Lease {
+    pub(crate) fn new(remote: Arc<dyn Remote>, key: Arc<Key>, token: Token) -> Self {
+        remote.leases().add(token, &key);
+        Self { remote, key, token, maybe_held: false, loaded: false }
+    }
+
+    pub(crate) fn remote(&self) -> &dyn Remote {
+        &*self.remote
+    }
+
+    pub(crate) fn token(&self) -> Token {
+        self.token
+    }
+
+    pub(crate) async fn acquire(&mut self, seen: &[u8], budget: &mut Budget) -> Result<Acquired, RemoteError> {
+        self.maybe_held = true;
+        let answer = budget.spend(self.remote.acquire(self.key.address(), self.token, LEASE, seen)).await?;
+        self.maybe_held = answer == Acquired::Granted;
+        Ok(answer)
+    }
+
+    /// Reads the entry first, in the same round trip.
+    pub(crate) async fn read_and_acquire(
+        &mut self,
+        budget: &mut Budget,
+    ) -> Result<(Option<Vec<u8>>, Acquired), RemoteError> {
+        self.maybe_held = true;
+        let asked = self.remote.fetch_and_acquire(self.key.address(), self.token, LEASE);
+        let (entry, answer) = budget.read(asked).await?;
+        self.maybe_held = answer == Acquired::Granted;
+        Ok((entry, answer))
+    }
+
+    /// Runs a load, renewing the lease meanwhile for at most `limit`. After that, or once the lease is lost, the load
+    /// goes on alone: its result will be fenced off if anybody else has loaded.
+    pub(crate) async fn hold_while<F: Future>(&mut self, limit: Duration, load: F) -> F::Output {
+        let output = {
+            let load = pin!(load);
+            let renewing = pin!(self.renew_for(limit));
+            match select(load, renewing).await {
+                Either::Left((output, _)) => output,
+                Either::Right(((), load)) => load.await,
+            }
+        };
+        self.loaded = true;
+        output
+    }
+
+    async fn renew_for(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            sleep(LEASE / 3).await;
+            let renewed = timeout(LEASE / 3, self.remote.renew(self.key.address(), self.token, LEASE)).await;
+            if let Ok(Ok(false)) = renewed {
+                return;
+            }
+        }
+    }
+
+    /// Takes the lease by force, which deletes what is stored under the key. For a put.
+    pub(crate) async fn seize(&mut self, stamps: &Stamps) -> Result<(), RemoteError> {
+        self.maybe_held = true;
+        let (key, stamp) = (self.key.address(), self.key.address().stamp().hash);
+        let versions = self.remote.seize(key, &stamps.versions(stamp), self.token, LEASE).await?;
+        stamps.note_versions(stamp, versions);
+        Ok(())
+    }
+
+    /// Stores the load's result if the lease is still held, and ends it.
+    pub(crate) async fn publish(
+        self,
+        entry: Vec<u8>,
+        ttl: Duration,
+        budget: &mut Budget,
+    ) -> Result<Published, RemoteError> {
+        let (remote, key, token) = (self.remote.clone(), self.key.clone(), self.token);
+        self.published(budget.spend(remote.publish(key.address(), token, entry, ttl)).await)
+    }
+
+    /// The same for a put, whose caller waits for what became of it.
+    pub(crate) async fn publish_at_leisure(self, entry: Vec<u8>, ttl: Duration) -> Result<Published, RemoteError> {
+        let (remote, key, token) = (self.remote.clone(), self.key.clone(), self.token);
+        self.published(remote.publish(key.address(), token, entry, ttl).await)
+    }
+
+    fn published(mut self, answer: Result<Published, RemoteError>) -> Result<Published, RemoteError> {
+        let published = answer?;
+        // In each case the tier has ended it.
+        self.maybe_held = false;
+        Ok(published)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.remote.leases().remove(self.token);
+        if self.maybe_held {
+            let release = if self.loaded { Release::NothingStored } else { Release::NotLoaded };
+            self.remote.release(self.key.address(), self.token, release);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What a call inherits from the task it runs on: a `refresh` or `bypass` around it, and the load it is part of.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use crate::function::call_key::Key;
+
+/// Runs a future in which the outermost cached calls load anew, whatever is cached, and store what they loaded.
+///
+/// A failed load is returned as the error it is, even where an older value is still cached. The scope covers the same
+/// task only; cached functions called by the loads are not refreshed. A refresh never joins a load that began before it.
+///
+/// ```
+/// # use hybridcache_runtime as hybridcache;
+/// # async fn user(id: u64) -> u64 { id }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let user = hybridcache::refresh(user(7)).await;
+/// # }
+/// ```
+pub fn refresh<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    within(Mode::Refresh, future)
+}
+
+/// Runs a future in which the outermost cached calls neither read nor store: they only load.
+///
+/// ```
+/// # use hybridcache_runtime as hybridcache;
+/// # async fn user(id: u64) -> u64 { id }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let user = hybridcache::bypass(user(7)).await;
+/// # }
+/// ```
+pub fn bypass<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    within(Mode::Bypass, future)
+}
+
+/// Marks the innermost running load: its value is returned to all its callers and not stored.
+///
+/// The way for functions that return `Option<T>` or a plain `T`. Outside a load, and in tasks that a load has spawned,
+/// it does nothing.
+pub fn no_cache() {
+    let _ = FRAME.try_with(|frame| frame.no_cache.store(true, Relaxed));
+}
+
+tokio::task_local! {
+    static FRAME: Arc<Frame>;
+}
+
+thread_local! {
+    /// The mode of what is being polled. Apart from the frame, since every hit reads it.
+    static MODE: Cell<Mode> = const { Cell::new(Mode::Normal) };
+}
+
+/// How the calls of a task treat what is cached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Normal,
+    Refresh,
+    Bypass,
+}
+
+/// One running load, and those that it runs for.
+pub(crate) struct Frame {
+    key: Arc<Key>,
+    no_cache: AtomicBool,
+    parent: Option<Arc<Frame>>,
+}
+
+impl Frame {
+    pub(crate) fn new(key: Arc<Key>, parent: Option<Arc<Frame>>) -> Arc<Self> {
+        Arc::new(Self { key, no_cache: AtomicBool::new(false), parent })
+    }
+
+    /// Whether [`no_cache`] was called.
+    pub(crate) fn is_no_cache(&self) -> bool {
+        self.no_cache.load(Relaxed)
+    }
+
+    /// Whether this load, or one that it runs for, is a load of `key`: waiting for it would never end.
+    pub(crate) fn is_loading(&self, key: &Key) -> bool {
+        let mut frame = Some(self);
+        while let Some(this) = frame {
+            if *this.key == *key {
+                return true;
+            }
+            frame = this.parent.as_deref();
+        }
+        false
+    }
+}
+
+/// The mode that holds for a call made now.
+#[inline]
+pub(crate) fn mode() -> Mode {
+    MODE.get()
+}
+
+/// The innermost load that a call made now is part of.
+pub(crate) fn frame() -> Option<Arc<Frame>> {
+    FRAME.try_with(Arc::clone).ok()
+}
+
+/// Runs a load: [`no_cache`] marks it, and an outer `refresh` or `bypass` does not reach the calls that it makes.
+pub(crate) fn loading<F: Future>(frame: Arc<Frame>, load: F) -> impl Future<Output = F::Output> {
+    FRAME.scope(frame, within(Mode::Normal, load))
+}
+
+async fn within<F: Future>(mode: Mode, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let _outer = Entered::into(mode);
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
+/// While it lives, the mode holds; then the one before. Also where the future panics.
+struct Entered {
+    outer: Mode,
+}
+
+impl Entered {
+    fn into(mode: Mode) -> Self {
+        Self { outer: MODE.replace(mode) }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        MODE.set(self.outer);
+    }
+}

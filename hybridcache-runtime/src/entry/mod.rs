@@ -1,0 +1,255 @@
+//! A cached value with its times, and what became of it since.
+
+pub(crate) mod lifetimes;
+pub(crate) mod value_type;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use once_cell::race::OnceBox;
+
+use crate::coherence::epoch::{Proof, Trusted};
+use crate::coherence::stamps::Seen;
+use crate::function::call_key::PlainKey;
+use crate::primitives::clock::{Clock, Millis};
+use crate::primitives::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// What the bookkeeping of one entry is taken to weigh, in bytes.
+const OVERHEAD: usize = 400;
+
+/// A value in memory. Values of all types share one store, so the value is erased; the downcast on a hit is also the
+/// check that two functions under one explicit name do not mix up their types.
+#[derive(Debug)]
+pub(crate) struct Entry<V: ?Sized = dyn Any + Send + Sync> {
+    pub(crate) meta: Meta,
+    pub(crate) value: V,
+}
+
+/// All of an entry but its value. There may be millions: each word counts.
+#[derive(Debug)]
+pub(crate) struct Meta {
+    pub(crate) key: PlainKey,
+    pub(crate) fresh_until: Millis,
+    pub(crate) expires_at: Millis,
+    /// The stamps that stood when the load began.
+    pub(crate) seen: Seen,
+    pub(crate) proof: Proof,
+    /// Bytes, for the budget of memory.
+    pub(crate) weight: u32,
+    life: Life,
+    seldom: OnceBox<Seldom>,
+}
+
+/// What entries that came from nowhere and are never stale have no use for.
+#[derive(Debug, Default)]
+struct Seldom {
+    fence: Option<Fence>,
+    refresh: Refresh,
+}
+
+/// What tells entries of one key apart in the shared tier: the token of the lease under which each was loaded.
+pub(crate) type Fence = [u8; 16];
+
+/// Until when an entry is what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    pub(crate) fresh_until: Millis,
+    pub(crate) expires_at: Millis,
+}
+
+/// Under what an entry was filled: all captured before the shared tier was read, or the load begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin<'a> {
+    pub(crate) seen: &'a Seen,
+    pub(crate) epoch: u64,
+    pub(crate) began: Millis,
+}
+
+/// What a reader may do with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Fresh,
+    /// Usable, but to be refreshed.
+    Stale,
+    /// One or the other, but it may have missed its invalidation.
+    Suspect,
+    /// Past its lifetime, invalidated, or replaced: as if it were not there.
+    Gone,
+}
+
+impl Meta {
+    /// Nothing of it is older than `origin`.
+    pub(crate) fn new(key: &PlainKey, times: Times, origin: Origin<'_>, fence: Option<Fence>) -> Self {
+        Self {
+            key: key.clone(),
+            fresh_until: times.fresh_until.min(times.expires_at),
+            expires_at: times.expires_at,
+            seen: key.function.settled(origin.seen),
+            proof: Proof::new(origin.epoch, origin.began),
+            weight: 0,
+            life: Life::default(),
+            seldom: match fence {
+                None => OnceBox::new(),
+                fence => OnceBox::with_value(Box::new(Seldom { fence, refresh: Refresh::default() })),
+            },
+        }
+    }
+
+    /// Its times, as they become known when its value is.
+    pub(crate) fn limit(&mut self, times: Times) {
+        (self.fresh_until, self.expires_at) = (times.fresh_until.min(times.expires_at), times.expires_at);
+    }
+
+    /// What the shared tier tells it from others by; `None` where the shared tier does not have it.
+    pub(crate) fn fence(&self) -> Option<Fence> {
+        self.seldom.get()?.fence
+    }
+
+    /// `value` bytes beside the key and the bookkeeping.
+    pub(crate) fn weigh(&mut self, value: usize) {
+        let bytes = value.saturating_add(self.key.args().len()).saturating_add(OVERHEAD);
+        self.weight = u32::try_from(bytes).unwrap_or(u32::MAX);
+    }
+
+    /// As [`Self::state`] says it; for hits, which nearly always find it so.
+    #[inline]
+    pub(crate) fn is_fresh(&self, now: Millis, trusted: Trusted) -> bool {
+        self.life.0.load(Ordering::Acquire) == ALIVE
+            && now < self.fresh_until
+            && self.seen.is_current()
+            && self.proof.holds(now, trusted)
+    }
+
+    pub(crate) fn state(&self, now: Millis, trusted: Trusted) -> State {
+        match self.unproven_state(now) {
+            State::Fresh | State::Stale if !self.proof.holds(now, trusted) => State::Suspect,
+            state => state,
+        }
+    }
+
+    /// As if no message could have been missed.
+    pub(crate) fn unproven_state(&self, now: Millis) -> State {
+        let life = self.life.0.load(Ordering::Acquire);
+        if life == DEAD || now >= self.expires_at || !self.seen.is_current() {
+            State::Gone
+        } else if life == EXPIRED_BY_HAND || now >= self.fresh_until {
+            State::Stale
+        } else {
+            State::Fresh
+        }
+    }
+
+    /// Evicted, replaced or invalidated: whoever still holds it must not serve it.
+    pub(crate) fn kill(&self) {
+        self.life.0.store(DEAD, Ordering::Release);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_dead(&self) -> bool {
+        self.life.0.load(Ordering::Acquire) == DEAD
+    }
+
+    /// Stale from now on.
+    pub(crate) fn expire(&self) {
+        // A dead entry stays dead.
+        let _ = self.life.0.compare_exchange(ALIVE, EXPIRED_BY_HAND, Ordering::AcqRel, Ordering::Acquire);
+        // A refresh that begins from here on is one of the stale entry.
+        if let Some(seldom) = self.seldom.get() {
+            seldom.refresh.begin_anew();
+        }
+    }
+
+    fn refresh(&self) -> &Refresh {
+        &self.seldom.get_or_init(Box::default).refresh
+    }
+}
+
+#[derive(Debug, Default)]
+struct Life(AtomicU8);
+
+const ALIVE: u8 = 0;
+const EXPIRED_BY_HAND: u8 = 1;
+const DEAD: u8 = 2;
+
+/// When the next refresh of a stale entry may begin.
+#[derive(Debug, Default)]
+struct Refresh {
+    /// Odd while one runs. Counts up, so that one that an expiration has overtaken changes nothing when it ends.
+    attempt: AtomicU64,
+    not_before: AtomicU64,
+    failures: AtomicU32,
+}
+
+impl Refresh {
+    /// As if none had been tried: what runs now is of no use.
+    fn begin_anew(&self) {
+        // To the next even number. First of all: who writes a pause then looks whether the number is still its own.
+        let _ = self.attempt.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |attempt| Some((attempt | 1) + 1));
+        self.forget_failures();
+    }
+
+    fn forget_failures(&self) {
+        self.failures.store(0, Ordering::SeqCst);
+        self.not_before.store(0, Ordering::SeqCst);
+    }
+
+    fn end(&self, attempt: u64) {
+        let _ = self.attempt.compare_exchange(attempt, attempt + 1, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
+const FIRST_PAUSE: u64 = 1_000;
+const LONGEST_PAUSE: u64 = 30_000;
+
+/// The right to refresh an entry, of which there is one. Dropped without [`RefreshClaim::done`] it counts as failed,
+/// and the next attempt waits: 1 s, doubling to 30 s, less up to a quarter at random.
+#[derive(Debug)]
+pub(crate) struct RefreshClaim {
+    entry: Arc<Entry>,
+    attempt: u64,
+    clock: Clock,
+    failed: bool,
+}
+
+impl RefreshClaim {
+    /// Whether [`Self::take`] would give one now.
+    pub(crate) fn is_due(entry: &Entry, now: Millis) -> bool {
+        entry.meta.seldom.get().is_none_or(|seldom| {
+            let attempt = seldom.refresh.attempt.load(Ordering::Acquire);
+            attempt % 2 == 0 && now >= seldom.refresh.not_before.load(Ordering::Acquire)
+        })
+    }
+
+    /// `None` while somebody else holds the claim, or the last attempt failed a short while ago.
+    pub(crate) fn take(entry: &Arc<Entry>, clock: Clock, now: Millis) -> Option<Self> {
+        let refresh = entry.meta.refresh();
+        let attempt = refresh.attempt.load(Ordering::Acquire);
+        // The time is read after the number: a claim that ends in between changes the number.
+        if attempt % 2 == 1 || now < refresh.not_before.load(Ordering::Acquire) {
+            return None;
+        }
+        refresh.attempt.compare_exchange(attempt, attempt + 1, Ordering::AcqRel, Ordering::Acquire).ok()?;
+        Some(Self { entry: entry.clone(), attempt: attempt + 1, clock, failed: true })
+    }
+
+    /// Another value takes the entry's place, or nothing was tried.
+    pub(crate) fn done(mut self) {
+        self.failed = false;
+    }
+}
+
+impl Drop for RefreshClaim {
+    fn drop(&mut self) {
+        let refresh = self.entry.meta.refresh();
+        if self.failed && refresh.attempt.load(Ordering::Acquire) == self.attempt {
+            let failures = refresh.failures.fetch_add(1, Ordering::AcqRel);
+            let pause = (FIRST_PAUSE << failures.min(5)).min(LONGEST_PAUSE);
+            let pause = pause - fastrand::u64(..=pause / 4);
+            refresh.not_before.store(self.clock.now() + pause, Ordering::SeqCst);
+            if refresh.attempt.load(Ordering::SeqCst) != self.attempt {
+                refresh.forget_failures();
+            }
+        }
+        refresh.end(self.attempt);
+    }
+}

@@ -1,0 +1,120 @@
+//! What the engine must know of a value's type: how to put one into an entry, and how to turn it into bytes and back.
+
+use std::any::{Any, TypeId};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::entry::{Entry, Meta};
+use crate::shared::wire::codec::{self, CodecError};
+use crate::shared::wire::envelope::Kind;
+
+/// A value whose type is erased.
+pub(crate) type AnyValue = dyn Any + Send + Sync;
+
+/// One type's functions. The engine is compiled once, not once per type.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ValueType {
+    value_type: fn() -> TypeId,
+    size: usize,
+    seal: fn(Box<AnyValue>, Meta) -> Option<Arc<Entry>>,
+    codec: Option<Codec>,
+}
+
+type Encode = fn(&AnyValue, usize, &mut Vec<u8>) -> Result<Kind, CodecError>;
+type Decode = fn(Kind, &[u8], Meta) -> Result<Arc<Entry>, CodecError>;
+type ComesBack = fn(&AnyValue, Kind, &[u8]) -> Result<bool, CodecError>;
+
+#[derive(Clone, Copy, Debug)]
+struct Codec {
+    encode: Encode,
+    decode: Decode,
+    comes_back: ComesBack,
+}
+
+impl ValueType {
+    pub(crate) fn value_type(&self) -> TypeId {
+        (self.value_type)()
+    }
+
+    /// Whether values of this type may leave the process.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.codec.is_some()
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// `None` where the value is of another type.
+    pub(crate) fn seal(&self, value: Box<AnyValue>, meta: Meta) -> Option<Arc<Entry>> {
+        (self.seal)(value, meta)
+    }
+
+    /// Appends the value to `bytes`, which become no longer than `limit`.
+    pub(crate) fn encode(&self, value: &AnyValue, limit: usize, bytes: &mut Vec<u8>) -> Result<Kind, CodecError> {
+        let codec = self.codec.ok_or(CodecError::WrongKind)?;
+        (codec.encode)(value, limit, bytes)
+    }
+
+    /// Whether what the value was encoded to is that value again.
+    pub(crate) fn comes_back(&self, value: &AnyValue, kind: Kind, bytes: &[u8]) -> Result<bool, CodecError> {
+        let codec = self.codec.ok_or(CodecError::WrongKind)?;
+        (codec.comes_back)(value, kind, bytes)
+    }
+
+    pub(crate) fn decode(&self, kind: Kind, bytes: &[u8], meta: Meta) -> Result<Arc<Entry>, CodecError> {
+        let codec = self.codec.ok_or(CodecError::WrongKind)?;
+        (codec.decode)(kind, bytes, meta)
+    }
+}
+
+/// The [`ValueType`]s of `V`.
+pub(crate) struct Typed<V>(PhantomData<V>);
+
+impl<V: Send + Sync + 'static> Typed<V> {
+    pub(crate) const MEMORY: ValueType =
+        ValueType { value_type: TypeId::of::<V>, size: size_of::<V>(), seal: seal::<V>, codec: None };
+}
+
+impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Typed<V> {
+    pub(crate) const SHARED: ValueType = ValueType {
+        codec: Some(Codec {
+            encode: |value, limit, bytes| codec::encode_value_within(limit, typed::<V>(value)?, bytes),
+            decode: |kind, bytes, meta| Ok(entry(codec::decode_value::<V>(kind, bytes)?, meta)),
+            comes_back: |value, kind, bytes| {
+                codec::is_same(typed::<V>(value)?, &codec::decode_value::<V>(kind, bytes)?)
+            },
+        }),
+        ..Self::MEMORY
+    };
+}
+
+impl<U: Serialize + DeserializeOwned + Send + Sync + 'static> Typed<Option<U>> {
+    /// Keeps the outer `Option` out of the payload, where `Some(None)` and `Some(())` would turn into `None`.
+    pub(crate) const SHARED_OPTION: ValueType = ValueType {
+        codec: Some(Codec {
+            encode: |value, limit, bytes| codec::encode_option_within(limit, typed::<Option<U>>(value)?, bytes),
+            decode: |kind, bytes, meta| Ok(entry(codec::decode_option::<U>(kind, bytes)?, meta)),
+            comes_back: |value, kind, bytes| {
+                codec::is_same(typed::<Option<U>>(value)?, &codec::decode_option::<U>(kind, bytes)?)
+            },
+        }),
+        ..Self::MEMORY
+    };
+}
+
+fn seal<V: Send + Sync + 'static>(value: Box<AnyValue>, meta: Meta) -> Option<Arc<Entry>> {
+    value.downcast::<V>().ok().map(|value| entry(*value, meta))
+}
+
+fn entry<V: Send + Sync + 'static>(value: V, meta: Meta) -> Arc<Entry> {
+    Arc::new(Entry { meta, value })
+}
+
+fn typed<V: 'static>(value: &AnyValue) -> Result<&V, CodecError> {
+    value.downcast_ref().ok_or(CodecError::WrongKind)
+}

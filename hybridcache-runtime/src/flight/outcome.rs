@@ -1,0 +1,80 @@
+//! How a load can end for those who wait for it, with the types of its value and error erased.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::entry::Entry;
+
+/// What everybody who joined a load gets.
+#[derive(Clone)]
+pub(crate) enum Outcome {
+    Value(Arc<Entry>),
+    Failed(Arc<Failure>),
+    Panicked(Arc<str>),
+    TimedOut,
+    /// The task that loaded was dropped with its runtime.
+    Abandoned,
+}
+
+/// The error of a load. (Public only because [`crate::call::shape`] is, for expansions.)
+pub struct Failure {
+    error_type: TypeId,
+    original: Mutex<Option<Box<dyn Any + Send>>>,
+    copies: Option<Copies>,
+}
+
+/// Makes one more error like the original.
+pub(crate) type Copies = Box<dyn Fn() -> Box<dyn Any + Send> + Send + Sync>;
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure").field("shared", &self.copies.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Failure {
+    /// An error that only the caller who started the load can have.
+    pub(crate) fn unshared<E: Send + 'static>(error: E) -> Self {
+        Self { error_type: TypeId::of::<E>(), original: Mutex::new(Some(Box::new(error))), copies: None }
+    }
+
+    /// An error that the caller who started the load gets, and copies for those who joined.
+    pub(crate) fn kept<E: Send + 'static>(error: E, copy: impl Fn() -> E + Send + Sync + 'static) -> Self {
+        Self { original: Mutex::new(Some(Box::new(error))), ..Self::shared(copy) }
+    }
+
+    /// An error of which everybody gets one.
+    pub(crate) fn shared<E: Send + 'static>(copy: impl Fn() -> E + Send + Sync + 'static) -> Self {
+        let copies: Copies = Box::new(move || Box::new(copy()));
+        Self { error_type: TypeId::of::<E>(), original: Mutex::new(None), copies: Some(copies) }
+    }
+
+    pub(crate) fn error_type(&self) -> TypeId {
+        self.error_type
+    }
+
+    /// Whether it can be had more than once.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.copies.is_some()
+    }
+
+    /// The error for one caller. `None`: another one has it.
+    pub(crate) fn take(&self, role: Role) -> Option<Box<dyn Any + Send>> {
+        let kept = || self.original.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (&self.copies, role) {
+            (None, _) => kept(),
+            (Some(copy), Role::Starter) => kept().or_else(|| Some(copy())),
+            (Some(copy), Role::Joiner) => Some(copy()),
+        }
+    }
+}
+
+/// What a caller has to do with the load whose outcome it gets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role {
+    /// Its own.
+    Starter,
+    /// Another caller's.
+    Joiner,
+}

@@ -1,0 +1,181 @@
+//! What tells two calls apart in this process: the function, and the text of the arguments (which `key.rs` writes).
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use crate::function::{Function, Instance};
+use crate::key::{KeyBuf, SHORT};
+use crate::shared::wire::names::{self, Address};
+
+/// The key of one call in one cache object: the function and the canonical text of its arguments.
+#[derive(Debug)]
+pub(crate) struct Key {
+    plain: PlainKey,
+    id: u64,
+    address: OnceLock<Address>,
+}
+
+impl Deref for Key {
+    type Target = PlainKey;
+
+    fn deref(&self) -> &PlainKey {
+        &self.plain
+    }
+}
+
+impl Key {
+    pub(crate) fn new(plain: PlainKey) -> Self {
+        Self { id: plain.id(), plain, address: OnceLock::new() }
+    }
+
+    /// What messages call it, the same for all versions of the function.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Where it stands in a shared tier.
+    pub(crate) fn address(&self) -> &Address {
+        self.address.get_or_init(|| self.function.address(self.id, self.text()))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` of `{}`", self.address().readable(), self.function.name())
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.plain == other.plain
+    }
+}
+
+impl Eq for Key {}
+
+/// All of a [`Key`] that an entry in memory needs: there may be millions.
+#[derive(Clone, Debug)]
+pub(crate) struct PlainKey {
+    hash: u64,
+    pub(crate) function: Arc<Function>,
+    args: Args,
+}
+
+impl PlainKey {
+    /// `function` is what the lookup's instance resolved to.
+    pub(crate) fn new(lookup: &Lookup<'_>, function: Arc<Function>) -> Self {
+        Self { hash: lookup.hash ^ function.salt(), function, args: Args::new(lookup.args) }
+    }
+
+    pub(crate) fn args(&self) -> &[u8] {
+        self.args.as_bytes()
+    }
+
+    /// The seeded hash of all of it, and of what tells the function from others of its site.
+    #[inline]
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    fn text(&self) -> &str {
+        // As `KeyBuf::as_str` has it.
+        str::from_utf8(self.args()).expect("only ASCII is written")
+    }
+
+    /// What the envelope of its entry calls it.
+    pub(crate) fn fingerprint(&self) -> [u8; 16] {
+        self.function.fingerprint(self.text())
+    }
+
+    /// As [`Key::id`], computed.
+    pub(crate) fn id(&self) -> u64 {
+        names::id(self.function.name(), self.text())
+    }
+
+    /// Whether this is the key that is looked for.
+    #[inline]
+    pub(crate) fn is(&self, lookup: &Lookup<'_>) -> bool {
+        self.args.are(lookup.args) && self.function.is(lookup.instance)
+    }
+}
+
+impl PartialEq for PlainKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && Arc::ptr_eq(&self.function, &other.function) && self.args() == other.args()
+    }
+}
+
+impl Eq for PlainKey {}
+
+/// Most texts are short: those allocate nothing.
+#[derive(Clone, Debug)]
+enum Args {
+    Short { len: u8, padded: [u8; SHORT] },
+    Long(Box<[u8]>),
+}
+
+impl Args {
+    fn new(key: &KeyBuf) -> Self {
+        match u8::try_from(key.as_bytes().len()) {
+            Ok(len) if usize::from(len) <= SHORT => Self::Short { len, padded: *key.padded() },
+            _ => Self::Long(key.as_bytes().into()),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            // Never longer than what there is.
+            Self::Short { len, padded } => padded.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
+
+    #[inline]
+    fn are(&self, key: &KeyBuf) -> bool {
+        match self {
+            // A text of a known size is compared in place, without a call.
+            Self::Short { len, padded } => usize::from(*len) == key.len_on_stack() && padded == key.padded(),
+            Self::Long(bytes) => **bytes == *key.as_bytes(),
+        }
+    }
+}
+
+/// A [`PlainKey`] that borrows everything: what a hit looks up with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lookup<'a> {
+    hash: u64,
+    instance: &'a Instance<'a>,
+    args: &'a KeyBuf,
+}
+
+impl<'a> Lookup<'a> {
+    /// The hasher is seeded: users choose the arguments, and must not be able to make keys collide.
+    #[inline]
+    pub(crate) fn new(instance: &'a Instance<'a>, args: &'a KeyBuf, hashing: &foldhash::fast::RandomState) -> Self {
+        let mut hasher = hashing.build_hasher();
+        instance.hash(&mut hasher);
+        match args.numbers() {
+            // Functions of one explicit name may write the same text by other means.
+            Some(numbers) if !instance.is_named() => numbers.iter().for_each(|number| hasher.write_u64(*number)),
+            _ => hasher.write(args.as_bytes()),
+        }
+        Self { hash: hasher.finish(), instance, args }
+    }
+
+    /// As if it collided with others.
+    #[cfg(test)]
+    pub(crate) fn with_hash(self, hash: u64) -> Self {
+        Self { hash, ..self }
+    }
+
+    pub(crate) fn instance(&self) -> &'a Instance<'a> {
+        self.instance
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+}

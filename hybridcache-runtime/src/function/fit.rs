@@ -1,0 +1,137 @@
+//! What is known of how a function's values fit into the shared tier.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use tracing::{debug, warn};
+
+use crate::primitives::clock::Millis;
+use crate::primitives::log_limit::{Complaints, MINUTE};
+
+/// So many values in a row that are too large, and the function's next ones are taken to be so for a while.
+const ENOUGH: u32 = 8;
+/// That while, in milliseconds.
+const PAUSE: u64 = 30_000;
+
+/// Of one function.
+#[derive(Debug)]
+pub(crate) struct Fit {
+    /// A value came back as it was.
+    proven: AtomicBool,
+    /// One did not: what is read would not be what was stored.
+    excluded: AtomicBool,
+    /// The latest one was large.
+    large: AtomicBool,
+    /// How many in a row were too large.
+    too_large: AtomicU32,
+    /// Until then none is tried.
+    paused_until: AtomicU64,
+    /// That some are too large was said.
+    said: AtomicBool,
+    complaints: Complaints,
+}
+
+impl Fit {
+    pub(crate) fn new() -> Self {
+        Self {
+            proven: AtomicBool::new(false),
+            excluded: AtomicBool::new(false),
+            large: AtomicBool::new(false),
+            too_large: AtomicU32::new(0),
+            paused_until: AtomicU64::new(0),
+            said: AtomicBool::new(false),
+            complaints: Complaints::every(MINUTE),
+        }
+    }
+
+    /// Whether the function stays out of the shared tier.
+    pub(crate) fn is_excluded(&self) -> bool {
+        self.excluded.load(Relaxed)
+    }
+
+    /// Whether the next value has to be read back before it is stored: the first one, and each in debug builds.
+    pub(crate) fn asks_for_proof(&self) -> bool {
+        cfg!(debug_assertions) || !self.proven.load(Relaxed)
+    }
+
+    pub(crate) fn is_proven(&self) {
+        self.proven.store(true, Relaxed);
+    }
+
+    /// A value did not come back as it was. Said once.
+    pub(crate) fn exclude(&self, function: &str, why: &dyn fmt::Display) {
+        if !self.excluded.swap(true, Relaxed) {
+            warn!(
+                function,
+                %why,
+                "a value of this function would come back from Redis as another one, so the function is cached in memory \
+                 only: change how its type is serialized, or say so with `tier = memory`"
+            );
+        }
+    }
+
+    /// Whether the next value is likely to be large.
+    pub(crate) fn is_large(&self) -> bool {
+        self.large.load(Relaxed)
+    }
+
+    /// Whether values are taken to be too large at present.
+    pub(crate) fn is_paused(&self, now: Millis) -> bool {
+        now < self.paused_until.load(Relaxed)
+    }
+
+    pub(crate) fn fitted(&self, is_large: bool) {
+        self.large.store(is_large, Relaxed);
+        self.too_large.store(0, Relaxed);
+    }
+
+    /// A value takes more than `limit` bytes. Said once.
+    pub(crate) fn did_not_fit(&self, function: &str, limit: usize, now: Millis) {
+        self.large.store(true, Relaxed);
+        if self.too_large.fetch_add(1, Relaxed) + 1 >= ENOUGH {
+            self.paused_until.store(now + PAUSE, Relaxed);
+        }
+        if !self.said.swap(true, Relaxed) {
+            warn!(
+                function,
+                limit,
+                "a value of this function takes more bytes than `value_limit` allows and stays in memory: raise the limit in the \
+                 builder, return less, or say `tier = memory`"
+            );
+        }
+    }
+
+    /// A value could not be turned into bytes, or bytes into a value. Said once a minute.
+    pub(crate) fn complain(&self, function: &str, error: &dyn fmt::Display, what: &str) {
+        if self.complaints.is_due() {
+            warn!(function, %error, "{what}");
+        } else {
+            debug!(function, %error, "{what}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Killed by: a pause after the first one; one that a value that fits does not put off; one without an end.
+    #[test]
+    fn after_some_values_in_a_row_that_do_not_fit_none_is_tried_for_a_while() {
+        let fit = Fit::new();
+        for now in 0..10 {
+            for _ in 1..ENOUGH {
+                fit.did_not_fit("f", 1, now);
+            }
+            assert!(!fit.is_paused(now));
+            fit.fitted(true);
+        }
+        for _ in 0..ENOUGH {
+            fit.did_not_fit("f", 1, 10);
+        }
+        assert!(fit.is_paused(11) && fit.is_paused(9 + PAUSE));
+        assert!(!fit.is_paused(10 + PAUSE));
+        fit.did_not_fit("f", 1, 10 + PAUSE);
+        assert!(fit.is_paused(11 + PAUSE), "one look is enough to see that nothing has changed");
+    }
+}

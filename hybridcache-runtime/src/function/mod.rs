@@ -1,0 +1,371 @@
+//! Which function a call belongs to.
+
+pub(crate) mod call_key;
+pub(crate) mod declared;
+pub(crate) mod fit;
+pub(crate) mod miss_predictor;
+
+use std::any::{TypeId, type_name};
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use tracing::warn;
+
+use crate::coherence::stamps::{Seen, Settled, Stamp};
+use crate::function::declared::{Declared, enclosing};
+use crate::function::fit::Fit;
+use crate::function::miss_predictor::Forecast;
+use crate::primitives::identity_hash::{AlreadyHashed, FNV_PRIME};
+use crate::shared::wire::names::{self, Address};
+use crate::stats::Counters;
+
+/// An annotated function: constant data that its expansion embeds.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Site {
+    /// Tells sites apart in this process. Equal for two sites that give the same explicit name and version, and for a
+    /// function and its entry handle.
+    id: u64,
+    /// Who a name belongs to: the site, or the explicit name.
+    owner: u64,
+    module: &'static str,
+    function: &'static str,
+    version: u32,
+    /// The binary that the function is part of; empty for a library's. A package's library and its binary may have the same
+    /// name, and so may their functions.
+    binary: &'static str,
+    /// What the compiler calls a closure in the function. `None`: the user chose the name.
+    printed: Option<fn() -> &'static str>,
+    /// Its entries take as many places in memory as they are large.
+    by_size: bool,
+}
+
+impl Site {
+    /// `nth` tells expansions of one crate apart: functions that a macro made on one line, say. `here` is any closure in the
+    /// function.
+    pub const fn implicit<F: Copy>(
+        module: &'static str,
+        file: &'static str,
+        binary: &'static str,
+        nth: u32,
+        function: &'static str,
+        version: u32,
+        _here: F,
+    ) -> Self {
+        let id = fnv(fnv(fnv(fnv(FNV_BASIS, module), file), binary), function);
+        let id = (id ^ nth as u64).wrapping_mul(FNV_PRIME);
+        Self { id, owner: id, module, function, version, binary, printed: Some(type_name::<F>), by_size: false }
+    }
+
+    /// The user chose the name.
+    pub const fn named(name: &'static str, version: u32) -> Self {
+        let owner = fnv(FNV_BASIS, name);
+        let id = (owner ^ version as u64).wrapping_mul(FNV_PRIME);
+        Self { id, owner, module: "", function: name, version, binary: "", printed: None, by_size: false }
+    }
+
+    /// For entries whose number and size clients choose.
+    #[cfg(feature = "http")]
+    pub(crate) const fn by_size(self) -> Self {
+        Self { by_size: true, ..self }
+    }
+
+    /// What encloses the function, as the compiler prints it.
+    fn enclosing(&self) -> Option<&'static str> {
+        enclosing(self.printed?(), self.function)
+    }
+
+    /// A handle has a site of its own, and an instantiation can have several. Those of one associated function differ in what
+    /// encloses them: its `Self` may be generic, and a receiver need not tell.
+    fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id && self.enclosing() == other.enclosing()
+    }
+}
+
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a (Fowler, Noll, Vo) over the text and its length: short enough to run at compile time. Programmers choose what
+/// goes in, users cannot.
+const fn fnv(mut hash: u64, text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(FNV_PRIME);
+        at += 1;
+    }
+    (hash ^ bytes.len() as u64).wrapping_mul(FNV_PRIME)
+}
+
+/// A type that tells instantiations apart: by identity here, by name in the shared tier. (Types in two blocks of one
+/// function can have the same name.)
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct TypeTag {
+    id: TypeId,
+    name: &'static str,
+}
+
+impl PartialEq for TypeTag {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for TypeTag {}
+
+impl TypeTag {
+    pub fn of<T: ?Sized>() -> Self {
+        Self { id: typeid::of::<T>(), name: type_name::<T>() }
+    }
+
+    /// Of a type that has no name in the source.
+    pub fn of_value<T: ?Sized>(_: &T) -> Self {
+        Self::of::<T>()
+    }
+}
+
+/// One instantiation of an annotated function.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Instance<'a> {
+    pub site: &'static Site,
+    /// `Self` where the function has a receiver.
+    pub receiver: Option<TypeTag>,
+    /// What its generic parameters are.
+    pub generics: &'a [TypeTag],
+}
+
+impl Instance<'_> {
+    /// Whether others may go by the same name, on purpose.
+    #[inline]
+    pub(crate) fn is_named(&self) -> bool {
+        self.site.printed.is_none()
+    }
+
+    /// `crate::module::function`, `crate::module::Type::function`, `<crate::Type as crate::Trait>::function`, generics
+    /// appended; or the explicit name. With whether that is this function's alone, as far as its name can tell.
+    fn name(&self) -> (String, bool) {
+        let Site { module, function, .. } = self.site;
+        if self.is_named() {
+            return (String::from(*function), true);
+        }
+        let declared = match self.site.enclosing() {
+            Some(enclosing) => Declared::new(enclosing, module, self.receiver.is_some()),
+            None => Declared { enclosing: String::from(*module), is_unique: false },
+        };
+        let mut name = format!("{}::{function}", declared.enclosing);
+        if !self.generics.is_empty() {
+            let generics: Vec<_> = self.generics.iter().map(|generic| generic.name).collect();
+            name.push_str(&format!("<{}>", generics.join(",")));
+        }
+        // All closures of one function have the same name.
+        let is_unique = declared.is_unique && !name.contains('{');
+        (name, is_unique)
+    }
+}
+
+/// What [`Function::is`] compares.
+impl Hash for Instance<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.site.id);
+        if let Some(receiver) = &self.receiver {
+            receiver.id.hash(state);
+        }
+        for generic in self.generics {
+            generic.id.hash(state);
+        }
+    }
+}
+
+/// What a cache object knows of one function.
+#[derive(Debug)]
+pub(crate) struct Function {
+    site: &'static Site,
+    /// Where else it was met: in its handle, if that came first.
+    also: OnceLock<&'static Site>,
+    receiver: Option<TypeTag>,
+    generics: Box<[TypeTag]>,
+    /// Zero, unless another one has the same site, receiver and generics: an instantiation that only its path tells apart.
+    salt: u64,
+    namespace: Arc<str>,
+    name: Arc<str>,
+    name_is: Name,
+    /// Changes when the whole function is invalidated.
+    pub(crate) stamp: Arc<Stamp>,
+    settled: Settled,
+    pub(crate) counters: Counters,
+    /// Whether the shared tier is likely to have nothing of it.
+    pub(crate) forecast: Forecast,
+    pub(crate) fit: Fit,
+}
+
+/// Whose a function's name is. Only its own may be used in the shared tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Name {
+    Own,
+    /// Others can have it, in other processes: the function is local to a body.
+    Local,
+    /// Another function of this process has it.
+    Taken,
+}
+
+impl Function {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether an entry takes as many places in memory as it is large.
+    pub(crate) fn is_by_size(&self) -> bool {
+        self.site.by_size
+    }
+
+    pub(crate) fn version(&self) -> u32 {
+        self.site.version
+    }
+
+    pub(crate) fn is_unambiguous(&self) -> bool {
+        self.name_is == Name::Own
+    }
+
+    /// To be told once that the function stays out of the shared tier, where it would use that.
+    pub(crate) fn warn_of_its_name(&self) {
+        static WARNED: Mutex<Option<HashSet<Arc<str>>>> = Mutex::new(None);
+        let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warned.get_or_insert_default().insert(self.name.clone()) {
+            return;
+        }
+        let why = match self.name_is {
+            Name::Own => return,
+            Name::Local => {
+                "its path does not tell it from others: it is local to a function's body, or one of its types is"
+            }
+            Name::Taken => "another cached function has this name",
+        };
+        warn!(
+            function = &*self.name,
+            "this function is cached in memory only: {why}; give it a name of its own with `name = \"..\"`"
+        );
+    }
+
+    /// What its keys' hashes are changed by.
+    pub(crate) fn salt(&self) -> u64 {
+        self.salt
+    }
+
+    /// Stamps that a load began under, for its entry to keep.
+    pub(crate) fn settled(&self, seen: &Seen) -> Seen {
+        self.settled.share(seen)
+    }
+
+    /// Where its entry stands in a shared tier; `id` and `args` are of the key.
+    pub(crate) fn address(&self, id: u64, args: &str) -> Address {
+        Address::with_id((id, self.stamp.name.clone()), &self.namespace, &self.name, self.site.version, args)
+    }
+
+    /// What the envelope of its entry calls the key.
+    pub(crate) fn fingerprint(&self, args: &str) -> [u8; 16] {
+        let Site { binary, version, .. } = self.site;
+        names::fingerprint(&self.namespace, binary, &self.name, *version, args)
+    }
+
+    #[inline]
+    pub(crate) fn is(&self, instance: &Instance<'_>) -> bool {
+        let is_at = |site: &'static Site| std::ptr::eq(site, instance.site);
+        // Types first: another instantiation must not take the place of the second site.
+        self.has_types_of(instance)
+            && (is_at(self.site) || self.also.get().copied().is_some_and(is_at) || self.is_elsewhere(instance.site))
+    }
+
+    #[cold]
+    fn is_elsewhere(&self, site: &'static Site) -> bool {
+        let is_same = self.site.is_same(site);
+        if is_same {
+            // Whatever comes third is compared each time.
+            let _ = self.also.set(site);
+        }
+        is_same
+    }
+
+    #[inline]
+    fn has_types_of(&self, instance: &Instance<'_>) -> bool {
+        self.receiver == instance.receiver && *self.generics == *instance.generics
+    }
+}
+
+/// The functions that a cache object has seen. Asked on a miss only: an entry knows its function.
+#[derive(Debug)]
+pub(crate) struct Functions {
+    namespace: Arc<str>,
+    /// By the id of their site.
+    known: RwLock<HashMap<u64, Vec<Arc<Function>>, AlreadyHashed>>,
+}
+
+impl Functions {
+    pub(crate) fn new(namespace: &Arc<str>) -> Self {
+        Self { namespace: namespace.clone(), known: RwLock::default() }
+    }
+
+    /// The function of a call; `stamp` makes the stamp of a new one from its name.
+    pub(crate) fn resolve(&self, instance: &Instance<'_>, stamp: impl FnOnce(&str) -> Arc<Stamp>) -> Arc<Function> {
+        let id = instance.site.id;
+        let find = |functions: &Vec<Arc<Function>>| functions.iter().find(|function| function.is(instance)).cloned();
+        if let Some(function) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&id).and_then(find) {
+            return function;
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let functions = known.entry(id).or_default();
+        if let Some(function) = find(functions) {
+            return function;
+        }
+        let is_variant = functions.iter().any(|function| function.has_types_of(instance));
+        let function = Arc::new(self.new_function(instance, is_variant, stamp));
+        functions.push(function.clone());
+        function
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Function>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect()
+    }
+
+    fn new_function(
+        &self,
+        instance: &Instance<'_>,
+        is_variant: bool,
+        stamp: impl FnOnce(&str) -> Arc<Stamp>,
+    ) -> Function {
+        let (name, is_unique) = instance.name();
+        let name: Arc<str> = name.into();
+        let name_is = match is_unique {
+            false => Name::Local,
+            true if is_first_of_its_name(&name, instance) => Name::Own,
+            true => Name::Taken,
+        };
+        Function {
+            site: instance.site,
+            also: OnceLock::new(),
+            receiver: instance.receiver,
+            generics: instance.generics.into(),
+            salt: if is_variant { fnv(FNV_BASIS, &name) } else { 0 },
+            namespace: self.namespace.clone(),
+            name_is,
+            stamp: stamp(&name),
+            name,
+            settled: Settled::default(),
+            counters: Counters::default(),
+            forecast: Forecast::default(),
+            fit: Fit::new(),
+        }
+    }
+}
+
+/// Functions of one name that their declaration does not tell apart, such as instantiations for types of one name: the first
+/// to be called in this process has the name.
+fn is_first_of_its_name(name: &Arc<str>, instance: &Instance<'_>) -> bool {
+    type Owner = (u64, Option<TypeTag>, Box<[TypeTag]>);
+    static OWNERS: Mutex<Option<HashMap<Arc<str>, Owner>>> = Mutex::new(None);
+    let me: Owner = (instance.site.owner, instance.receiver, instance.generics.into());
+    let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
+    *owners.get_or_insert_default().entry(name.clone()).or_insert_with(|| me.clone()) == me
+}

@@ -1,0 +1,59 @@
+//! Which entries a message is about.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use smallvec::SmallVec;
+
+use crate::entry::Entry;
+use crate::primitives::identity_hash::AlreadyHashed;
+use crate::primitives::sync::{Mutex, MutexGuard};
+
+const SHARDS: usize = 64;
+
+/// Entries by the id that messages carry. Entries of several versions of a function share one.
+#[derive(Debug)]
+pub(crate) struct Held {
+    shards: Box<[Mutex<Shard>]>,
+}
+
+type Shard = HashMap<u64, SmallVec<[Arc<Entry>; 1]>, AlreadyHashed>;
+
+impl Held {
+    pub(crate) fn new() -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+    }
+
+    pub(crate) fn add(&self, entry: Arc<Entry>) {
+        let id = entry.meta.key.id();
+        self.shard(id).entry(id).or_default().push(entry);
+    }
+
+    /// Only this very entry: another may have taken its place under the same key.
+    pub(crate) fn remove(&self, entry: &Arc<Entry>) {
+        let id = entry.meta.key.id();
+        let mut shard = self.shard(id);
+        if let Some(entries) = shard.get_mut(&id) {
+            entries.retain(|other| !Arc::ptr_eq(other, entry));
+            if entries.is_empty() {
+                shard.remove(&id);
+            }
+        }
+    }
+
+    pub(crate) fn with_id(&self, id: u64) -> Vec<Arc<Entry>> {
+        self.shard(id).get(&id).map(|entries| entries.to_vec()).unwrap_or_default()
+    }
+
+    fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
+        self.shards[(id >> 32) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
+        let entries = |shard: &Mutex<Shard>| -> Vec<_> {
+            shard.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect()
+        };
+        self.shards.iter().flat_map(entries).collect()
+    }
+}

@@ -1,0 +1,178 @@
+//! The memory tier: an index that answers, and moka, which says what has to go.
+//!
+//! moka's own read costs more than all the rest of a hit, so it does not stand on its path. It knows the hashes of keys and
+//! what their entries weigh, hears of reads when something is to be loaded, and tells by its eviction listener what it
+//! gives up. Why nothing wrong can come of that: ARCHITECTURE.md, "In front of moka".
+
+mod entries_by_id;
+mod index;
+#[cfg(test)]
+pub(crate) mod model;
+pub(crate) mod reads;
+#[cfg(all(test, not(shuttle)))]
+mod tests;
+
+use std::sync::Arc;
+
+use moka::notification::RemovalCause;
+#[cfg(not(all(test, shuttle)))]
+use moka::sync::Cache;
+
+use crate::entry::Entry;
+use crate::function::call_key::{Lookup, PlainKey};
+use crate::primitives::identity_hash::AlreadyHashed;
+use crate::primitives::thread_slot::Stripe;
+use crate::stats::count;
+#[cfg(all(test, shuttle))]
+use crate::tests::schedules::moka::Cache;
+use index::Index;
+use reads::Reads;
+
+/// How much a cache object keeps in memory, over all functions together.
+///
+/// What has just been stored stands beside that until it has been weighed, and what has just been removed until it is freed:
+/// a few hundred entries most of the time.
+///
+/// ```
+/// # use hybridcache_runtime as hybridcache;
+/// use hybridcache::Memory;
+/// let by_number = Memory::entries(100_000);
+/// let by_size = Memory::bytes(512 << 20);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    pub(crate) bound: Bound,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    Entries(u64),
+    Bytes(u64),
+}
+
+impl Memory {
+    /// At most this many entries. Must be at least 1.
+    ///
+    /// Answers of the HTTP layer, whose number and size clients choose, count as one entry for each KiB, or part of one, of theirs:
+    /// under the default of 100,000 entries they take 100 MiB at most, and less where functions have entries too.
+    pub const fn entries(entries: u64) -> Self {
+        Self { bound: Bound::Entries(entries) }
+    }
+
+    /// At most this many bytes: of values (as `weigh` says, else their encoded length, else `size_of`), of keys, and
+    /// 400 bytes for the bookkeeping of each entry. Must be at least 1.
+    pub const fn bytes(bytes: u64) -> Self {
+        Self { bound: Bound::Bytes(bytes) }
+    }
+}
+
+/// Bytes that are as good as one entry, where clients choose how large entries are and memory is bounded by their number.
+const PLACE: u32 = 1 << 10;
+
+/// Bytes from which on an entry whose size clients choose is weighed at once.
+const LARGE: u32 = 64 << 10;
+
+/// The entries of one cache object.
+#[derive(Debug)]
+pub(crate) struct MemoryTier {
+    index: Arc<Index>,
+    /// What each entry weighs, by the hash of its key.
+    bounds: Cache<u64, u32, AlreadyHashed>,
+    is_weighed: bool,
+    reads: Reads,
+}
+
+impl MemoryTier {
+    /// `shared`: whether other processes will send messages about entries.
+    pub(crate) fn new(memory: Memory, shared: bool) -> Self {
+        let index = Arc::new(Index::new(shared));
+        let listening = index.clone();
+        let builder = Cache::builder().eviction_listener(move |hash, _, cause| given_up(&listening, *hash, cause));
+        let builder = match memory.bound {
+            Bound::Entries(most) | Bound::Bytes(most) => builder.max_capacity(most),
+        };
+        let builder = builder.weigher(|_, weight| *weight);
+        let bounds = builder.build_with_hasher(AlreadyHashed::default());
+        Self { index, bounds, is_weighed: matches!(memory.bound, Bound::Bytes(_)), reads: Reads::default() }
+    }
+
+    /// Hands what is held of a key to `read`.
+    #[inline]
+    pub(crate) fn look<R>(&self, lookup: &Lookup<'_>, read: impl FnOnce(&Arc<Entry>) -> R) -> Option<R> {
+        self.index.look(lookup.hash(), |entry| entry.meta.key.is(lookup).then(|| read(entry))).flatten()
+    }
+
+    pub(crate) fn find(&self, key: &PlainKey) -> Option<Arc<Entry>> {
+        self.index.look(key.hash(), |entry| (entry.meta.key == *key).then(|| entry.clone())).flatten()
+    }
+
+    /// Counts a hit, and notes it for moka.
+    #[inline]
+    pub(crate) fn count_hit(&self, key: &PlainKey) {
+        let stripe = Stripe::mine();
+        key.function.counters.hits_memory.count_at(stripe);
+        self.reads.hit(stripe, key.hash());
+    }
+
+    /// A key is to be loaded. moka must hear of it once: it reckons what a key is worth by how often it was asked for.
+    pub(crate) fn missed(&self, key: &PlainKey) {
+        let is_told = self.reads.tell(|hash| {
+            self.bounds.get(&hash);
+        });
+        if is_told {
+            self.bounds.get(&key.hash());
+        }
+    }
+
+    pub(crate) fn insert(&self, entry: Arc<Entry>) {
+        let (hash, weight) = (entry.meta.key.hash(), self.weight(&entry));
+        // The index first: what moka gives up before it is there would stay in the index for ever.
+        let is_large = entry.meta.key.function.is_by_size() && entry.meta.weight >= LARGE;
+        self.index.insert(entry);
+        self.bounds.insert(hash, weight);
+        if is_large {
+            // Hundreds of them could wait to be weighed.
+            self.bounds.run_pending_tasks();
+        }
+    }
+
+    pub(crate) fn remove(&self, key: &PlainKey) {
+        let removed = self.index.remove(key.hash());
+        if removed.is_some_and(|removed| self.is_weighed || self.weight(&removed) > 1) {
+            // moka takes off what the latest entry weighs even where it has not yet put that on, and would lose count.
+            self.bounds.run_pending_tasks();
+        }
+        self.bounds.invalidate(&key.hash());
+    }
+
+    /// What an entry weighs for moka: bytes, or places.
+    fn weight(&self, entry: &Entry) -> u32 {
+        match &entry.meta {
+            meta if self.is_weighed => meta.weight,
+            meta if meta.key.function.is_by_size() => meta.weight.div_ceil(PLACE).max(1),
+            _ => 1,
+        }
+    }
+
+    /// The entries that messages call by this id: all versions of a function's entry.
+    pub(crate) fn with_id(&self, id: u64) -> Vec<Arc<Entry>> {
+        self.index.with_id(id)
+    }
+
+    pub(crate) fn entry_count(&self) -> u64 {
+        self.bounds.run_pending_tasks();
+        self.index.len() as u64
+    }
+}
+
+/// moka has no room for a key any more.
+fn given_up(index: &Index, hash: u64, cause: RemovalCause) {
+    if cause == RemovalCause::Replaced {
+        return;
+    }
+    if let Some(entry) = index.remove(hash)
+        && cause == RemovalCause::Size
+    {
+        count(&entry.meta.key.function.counters.evictions);
+    }
+}

@@ -1,0 +1,160 @@
+//! How long one call may wait for the shared tier.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use crate::primitives::timers::timeout;
+use crate::shared::breaker::Breaker;
+use crate::shared::{RemoteError, RemoteErrorKind, RemoteFuture};
+
+/// How many answers one call may need, one after the other: a miss reads, asks for the lease, and publishes.
+pub(crate) const ANSWERS: u32 = 3;
+
+/// The timer is seen within this time after its own. An answer that is seen still later says nothing of the tier: whoever
+/// waited for it was not polled.
+const LATE: Duration = Duration::from_millis(20);
+
+/// What is left of the time that one call may spend on answers of the shared tier. Where the breaker is open it spends
+/// nothing, and asks nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget {
+    whole: Duration,
+    left: Duration,
+    /// How long the slowest answer took.
+    slowest: Duration,
+    /// What fails is another's to count.
+    beside: bool,
+    breaker: Arc<Breaker>,
+}
+
+impl Budget {
+    pub(crate) fn new(left: Duration, breaker: Arc<Breaker>) -> Self {
+        Self { whole: left, left, slowest: Duration::ZERO, beside: false, breaker }
+    }
+
+    /// The same for what reads entries. An answer counts only if the breaker has stayed closed: else it may be from before
+    /// something was told that had to be told first.
+    pub(crate) async fn read<T>(&mut self, operation: RemoteFuture<'_, T>) -> Result<T, RemoteError> {
+        let turn = self.breaker.turn();
+        let answer = self.spend(operation).await?;
+        if self.breaker.turn() != turn {
+            return Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: "the breaker has opened".into() });
+        }
+        Ok(answer)
+    }
+
+    /// What the call needed came in its time. Where it needed one answer only, and that one so late that three would have been
+    /// too much, this says nothing of the tier.
+    pub(crate) fn sufficed(&self) {
+        if self.slowest <= self.whole / ANSWERS {
+            self.breaker.passed();
+        }
+    }
+
+    /// For what is asked at the same time.
+    pub(crate) fn beside(&self) -> Self {
+        Self { beside: true, ..self.clone() }
+    }
+
+    /// The call has waited for another process, which costs nothing.
+    pub(crate) fn renew(&mut self) {
+        self.left = self.whole;
+    }
+
+    /// Two who waited side by side have spent what the longer wait took.
+    pub(crate) fn spent_beside(&mut self, other: &Self) {
+        self.left = self.left.min(other.left);
+    }
+
+    /// Waits for an answer as long as the budget lasts.
+    pub(crate) async fn spend<T>(&mut self, mut operation: RemoteFuture<'_, T>) -> Result<T, RemoteError> {
+        if self.breaker.is_open() {
+            return Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: "the breaker is open".into() });
+        }
+        let began = Instant::now();
+        let answer = match timeout(self.left, &mut operation).await {
+            Ok(answer) => answer,
+            Err(_) => late_answer(operation).await,
+        };
+        if let (Err(error), false) = (&answer, self.beside) {
+            self.breaker.failed(error);
+        }
+        let took = began.elapsed();
+        if answer.is_ok() && took > self.left + LATE {
+            return answer;
+        }
+        self.slowest = self.slowest.max(took);
+        self.left = self.left.saturating_sub(took);
+        answer
+    }
+}
+
+/// On a busy runtime the timer can be seen before an answer that has long arrived: give the connection one turn.
+async fn late_answer<T>(operation: RemoteFuture<'_, T>) -> Result<T, RemoteError> {
+    tokio::task::yield_now().await;
+    operation.now_or_never().unwrap_or_else(|| {
+        Err(RemoteError { kind: RemoteErrorKind::Timeout, message: "no answer within the budget".into() })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    fn answer_after(time: Duration) -> RemoteFuture<'static, ()> {
+        Box::pin(async move {
+            sleep(time).await;
+            Ok(())
+        })
+    }
+
+    /// A tier that is slow for all, and in time for those who need one answer. Killed by: counting whatever came in time.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_took_most_of_the_budget_does_not_count_for_the_tier() {
+        let whole = Duration::from_millis(50);
+        for (took, opens) in [(20, true), (10, false)] {
+            let breaker = Arc::new(Breaker::default());
+            for _ in 0..10 {
+                if breaker.is_open() {
+                    break;
+                }
+                let mut budget = Budget::new(whole, breaker.clone());
+                assert!(budget.spend(answer_after(Duration::from_millis(took))).await.is_ok());
+                budget.sufficed();
+                assert!(budget.spend(answer_after(whole)).await.is_err());
+            }
+            assert_eq!(breaker.is_open(), opens, "{took} ms");
+        }
+    }
+
+    /// A stream whose consumer is slow holds the calls that it buffers. Killed by: charging whatever time has passed.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_nobody_was_polled_for_costs_nothing() {
+        let mut budget = Budget::new(Duration::from_millis(50), Arc::default());
+        {
+            let mut held = std::pin::pin!(budget.spend(answer_after(Duration::from_millis(1))));
+            assert!(held.as_mut().now_or_never().is_none());
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert!(held.await.is_ok());
+        }
+        assert!(budget.spend(answer_after(Duration::from_millis(40))).await.is_ok());
+        assert!(budget.spend(answer_after(Duration::from_millis(40))).await.is_err());
+    }
+
+    /// Killed by: a budget for each command; one that what was answered does not use up.
+    #[tokio::test(start_paused = true)]
+    async fn all_commands_of_a_call_share_one_budget() {
+        let mut budget = Budget::new(Duration::from_millis(50), Arc::default());
+        let began = Instant::now();
+        assert!(budget.spend(answer_after(Duration::from_millis(30))).await.is_ok());
+        assert!(budget.spend(answer_after(Duration::from_millis(30))).await.is_err());
+        assert!(budget.spend(answer_after(Duration::from_millis(1))).await.is_err());
+        assert!(budget.spend(Box::pin(async { Ok(()) })).await.is_ok(), "what is there needs no time");
+        assert!(began.elapsed() <= Duration::from_millis(52), "{:?}", began.elapsed());
+    }
+}

@@ -1,0 +1,125 @@
+//! The connection for commands, and what its errors mean.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Pipeline, RedisError, RedisResult, ServerError, Value};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::health::Health;
+use super::scripts;
+use crate::shared::{RemoteError, RemoteErrorKind};
+
+/// How long a command may take at most. Callers have budgets of their own, far below.
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// One connection for commands.
+pub(crate) struct Wire {
+    pub(crate) commands: MultiplexedConnection,
+    pub(crate) health: Arc<Health>,
+    /// Where the connection is driven.
+    pub(crate) runtime: Handle,
+}
+
+/// What came back for a command.
+pub(crate) enum Reply {
+    Answer(Result<Value, RemoteError>),
+    /// The server has lost the script. Whoever still wants the answer asks with this.
+    Again(Cmd),
+}
+
+impl Wire {
+    pub(crate) async fn call(&self, command: &Cmd) -> Result<Value, RemoteError> {
+        let answer = match self.in_time(self.commands.clone().send_packed_command(command)).await? {
+            Value::ServerError(error) => Err(self.refused(&error)),
+            value => Ok(value),
+        };
+        match Reply::to(command, answer) {
+            Reply::Answer(answer) => answer,
+            // In its own box, which others do not pay for.
+            Reply::Again(command) => Box::pin(async move { self.call(&command).await }).await,
+        }
+    }
+
+    /// The answers of all commands; that one was refused says nothing about the others.
+    pub(crate) async fn pipeline(&self, commands: &Pipeline) -> Result<Vec<Result<Value, RemoteError>>, RemoteError> {
+        let replies = self.in_time(self.commands.clone().send_packed_commands(commands, 0, commands.len())).await?;
+        if replies.len() != commands.len() {
+            return Err(unexpected("a pipeline"));
+        }
+        let replies = replies.into_iter().map(|reply| match reply {
+            Value::ServerError(error) => Err(self.refused(&error)),
+            value => Ok(value),
+        });
+        Ok(replies.collect())
+    }
+
+    /// As [`Self::pipeline`], for what may be a script that the server has lost.
+    pub(crate) async fn replies(&self, commands: &Pipeline) -> Result<impl Iterator<Item = Reply>, RemoteError> {
+        let answers = self.pipeline(commands).await?;
+        Ok(commands.cmd_iter().zip(answers).map(|(command, answer)| Reply::to(command, answer)))
+    }
+
+    /// As [`Self::call`], for a question whose refusal says nothing about the link.
+    pub(crate) async fn call_quietly(&self, command: &Cmd) -> Result<Value, RemoteError> {
+        match self.in_time(self.commands.clone().send_packed_command(command)).await? {
+            Value::ServerError(error) => Err(RemoteError { kind: RemoteErrorKind::Refused, message: said(&error) }),
+            value => Ok(value),
+        }
+    }
+
+    /// Waits by the timers of the connection's runtime: a caller's may have none, or its clock may be paused.
+    async fn in_time<T>(&self, sending: impl Future<Output = RedisResult<T>>) -> Result<T, RemoteError> {
+        let waiting = {
+            let _runtime = self.runtime.enter();
+            timeout(RESPONSE_TIMEOUT, sending)
+        };
+        match waiting.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.broken(&error)),
+            // The heartbeat decides whether the link has to go.
+            Err(_) => Err(RemoteError { kind: RemoteErrorKind::Timeout, message: "no answer within a second".into() }),
+        }
+    }
+
+    /// The server said no. Some answers mean that another server is the right one by now.
+    fn refused(&self, error: &ServerError) -> RemoteError {
+        let message = said(error);
+        if matches!(error.code(), "READONLY" | "LOADING" | "MASTERDOWN" | "MOVED") {
+            self.health.report(message.as_str());
+        }
+        RemoteError { kind: RemoteErrorKind::Refused, message }
+    }
+
+    fn broken(&self, error: &RedisError) -> RemoteError {
+        let message = error.to_string();
+        self.health.report(message.as_str());
+        RemoteError { kind: RemoteErrorKind::Unavailable, message }
+    }
+}
+
+impl Reply {
+    fn to(command: &Cmd, answer: Result<Value, RemoteError>) -> Self {
+        match answer {
+            Err(error) if error.message.starts_with("NOSCRIPT") => {
+                scripts::by_source(command).map_or(Self::Answer(Err(error)), Self::Again)
+            }
+            answer => Self::Answer(answer),
+        }
+    }
+}
+
+/// The server's words.
+fn said(error: &ServerError) -> String {
+    let details = error.details().unwrap_or_default();
+    // Where in which script it was says nothing to users.
+    let details = details.split_once(" script: ").map_or(details, |(reason, _)| reason);
+    [error.code(), details].join(" ")
+}
+
+/// A reply of a form that no server gives.
+pub(crate) fn unexpected(to: &str) -> RemoteError {
+    RemoteError { kind: RemoteErrorKind::Refused, message: format!("unexpected answer to {to}") }
+}

@@ -1,0 +1,194 @@
+//! A cluster: which node owns which of a namespace's groups.
+//!
+//! Only the groups count: that the slots of others move is none of our business.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crc::{CRC_16_XMODEM, Crc};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, Pipeline, RedisError, Value};
+
+use crate::shared::redis::link::Link;
+use crate::shared::redis::url::located;
+
+/// How long a node may take to connect and to answer.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How many nodes are asked at once.
+const ASKED: usize = 8;
+
+const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
+
+/// The nodes to ask.
+pub(crate) struct Cluster {
+    seeds: Vec<ConnectionInfo>,
+    /// Those that were found last: the seeds may all be gone one day.
+    known: Mutex<Vec<ConnectionInfo>>,
+}
+
+/// Host and port of a node.
+pub(crate) type Place = (String, u16);
+
+/// Who owns the slots that matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Topology {
+    /// Sorted.
+    pub(crate) nodes: Vec<Place>,
+    /// By slot. A slot that is not here is served by nobody.
+    owners: BTreeMap<u16, usize>,
+    slots: usize,
+}
+
+/// What one node says.
+struct View {
+    topology: Topology,
+    /// Whether it thinks that the cluster serves. One that is cut off from the others does not.
+    is_ok: bool,
+}
+
+impl Cluster {
+    pub(crate) fn new(seeds: Vec<ConnectionInfo>) -> Self {
+        Self { seeds, known: Mutex::default() }
+    }
+
+    /// How to connect to a node.
+    pub(crate) fn node(&self, (host, port): &Place) -> ConnectionInfo {
+        located(&self.seeds[0], host, *port)
+    }
+
+    /// Asks several nodes; the first that thinks the cluster serves is believed, else any that answers.
+    ///
+    /// # Errors
+    /// Where none answers.
+    pub(crate) async fn find(&self, groups: &[String]) -> Result<Topology, String> {
+        let candidates = self.candidates();
+        let mut asked: FuturesUnordered<_> = candidates.iter().map(|node| ask(node, groups)).collect();
+        let mut reasons = Vec::new();
+        let mut doubtful = None;
+        while let Some(answer) = asked.next().await {
+            match answer {
+                Ok(view) if view.is_ok => return Ok(self.remember(view.topology)),
+                Ok(view) => doubtful = Some(view.topology),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        doubtful.map(|topology| self.remember(topology)).ok_or_else(|| reasons.join("; "))
+    }
+
+    /// Asks a node to which there is a link. `None`: it does not answer, or is in no position to say.
+    pub(crate) async fn look_up(link: &Link, groups: &[String]) -> Option<Topology> {
+        let replies = link.pipeline(&questions()).await.ok()?;
+        let replies: Vec<_> = replies.into_iter().collect::<Result<_, _>>().ok()?;
+        View::read(&replies, link.address(), groups).filter(|view| view.is_ok).map(|view| view.topology)
+    }
+
+    fn candidates(&self) -> Vec<ConnectionInfo> {
+        let mut nodes = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for seed in &self.seeds {
+            if !nodes.iter().any(|node| node.addr() == seed.addr()) {
+                nodes.push(seed.clone());
+            }
+        }
+        fastrand::shuffle(&mut nodes);
+        nodes.truncate(ASKED);
+        nodes
+    }
+
+    fn remember(&self, topology: Topology) -> Topology {
+        let nodes = topology.nodes.iter().map(|node| self.node(node)).collect();
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = nodes;
+        topology
+    }
+}
+
+impl Topology {
+    /// The node that owns what has this name.
+    pub(crate) fn owner(&self, name: &str) -> Option<usize> {
+        self.owners.get(&slot(name)).copied()
+    }
+
+    /// Whether every slot that matters has an owner.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.owners.len() == self.slots
+    }
+
+    /// From the answer to `CLUSTER SLOTS`. A node that does not know its own host is at the one that was asked.
+    fn read(reply: &Value, asked: &str, groups: &[String]) -> Option<Self> {
+        let Value::Array(ranges) = reply else { return None };
+        let ranges: Vec<_> = ranges.iter().map(|range| range_of(range, asked)).collect::<Option<_>>()?;
+        let slots: BTreeSet<u16> = groups.iter().map(|group| slot(group)).collect();
+        let owner = |slot: u16| ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot));
+        let owned: Vec<_> = slots.iter().filter_map(|&slot| Some((slot, &owner(slot)?.2))).collect();
+        let mut nodes: Vec<Place> = owned.iter().map(|(_, node)| (*node).clone()).collect();
+        nodes.sort();
+        nodes.dedup();
+        let owners = owned.iter().filter_map(|(slot, node)| Some((*slot, nodes.binary_search(node).ok()?))).collect();
+        Some(Self { nodes, owners, slots: slots.len() })
+    }
+}
+
+/// The slot of a name: of what stands between its first braces, as all our names have them.
+pub(crate) fn slot(name: &str) -> u16 {
+    let tag = name.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
+    let hashed = tag.filter(|tag| !tag.is_empty()).unwrap_or(name);
+    CRC.checksum(hashed.as_bytes()) % 16384
+}
+
+async fn ask(node: &ConnectionInfo, groups: &[String]) -> Result<View, String> {
+    let told = |problem: &dyn std::fmt::Display| format!("node {}: {problem}", node.addr());
+    let config =
+        AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
+    let query = async {
+        let mut connection = Client::open(node.clone())?.get_multiplexed_async_connection_with_config(&config).await?;
+        connection.send_packed_commands(&questions(), 0, 2).await
+    };
+    let replies = query.await.map_err(|error: RedisError| told(&error))?;
+    if let Some(Value::ServerError(error)) = replies.first() {
+        return Err(told(&[error.code(), error.details().unwrap_or_default()].join(" ")));
+    }
+    View::read(&replies, node.addr(), groups).ok_or_else(|| told(&"an unexpected answer"))
+}
+
+/// What to ask a node.
+fn questions() -> Pipeline {
+    let mut questions = redis::pipe();
+    questions.cmd("CLUSTER").arg("SLOTS");
+    questions.cmd("CLUSTER").arg("INFO");
+    questions
+}
+
+impl View {
+    fn read(replies: &[Value], asked: &ConnectionAddr, groups: &[String]) -> Option<Self> {
+        let [slots, state] = replies else { return None };
+        let host = match asked {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.as_str(),
+            _ => "",
+        };
+        let is_ok = text(state).is_some_and(|state| state.contains("cluster_state:ok"));
+        Some(Self { topology: Topology::read(slots, host, groups)?, is_ok })
+    }
+}
+
+/// First and last slot, and the master.
+fn range_of(range: &Value, asked: &str) -> Option<(u16, u16, Place)> {
+    let Value::Array(parts) = range else { return None };
+    let [Value::Int(first), Value::Int(last), Value::Array(master), ..] = parts.as_slice() else { return None };
+    let [host, Value::Int(port), ..] = master.as_slice() else { return None };
+    let host = text(host).filter(|host| !host.is_empty() && *host != "?").unwrap_or(asked);
+    let number = |value: &i64| u16::try_from(*value).ok();
+    Some((number(first)?, number(last)?, (host.to_owned(), number(port)?)))
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
+        _ => None,
+    }
+}

@@ -1,0 +1,7 @@
+//! What a URL may name: one server, the master that sentinels watch, a cluster; and certificates.
+
+#[cfg(feature = "cluster")]
+pub(crate) mod cluster;
+#[cfg(feature = "sentinel")]
+pub(crate) mod sentinel;
+pub(crate) mod tls;

@@ -1,0 +1,280 @@
+//! The way to one server: one connection for commands, one for messages, with one fate. Losing either is losing both, so
+//! whoever gets answers also gets messages.
+//!
+//! They are two because a server bounds what it holds back for a subscriber (`client-output-buffer-limit pubsub`, 32 MB
+//! where nobody changed it) and closes the connection of one that exceeds it: some large values read at once would do.
+//! And a message does not stand in line behind large values.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join;
+#[cfg(any(feature = "sentinel", feature = "cluster"))]
+use redis::ConnectionAddr;
+use redis::aio::{MultiplexedConnection, SendError};
+use redis::{AsyncConnectionConfig, Client, Cmd, ConnectionInfo, Pipeline, PushInfo, RedisError, Value, cmd};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+#[cfg(feature = "cluster")]
+use super::channels::Channels;
+use super::connection::{RESPONSE_TIMEOUT, Reply, Wire, unexpected};
+use super::health::Health;
+use super::messages::{Inbox, Message};
+use super::permissions::Permissions;
+use super::pipeline::{Batches, Commands};
+use super::scripts;
+use super::server_clock::Sample;
+use crate::primitives::timers::Standstill;
+use crate::shared::{RemoteError, RemoteErrorKind};
+
+/// How long connecting may take, the handshake included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How many commands may wait to be written; whoever comes then waits, within its own budget.
+const PIPELINE_BUFFER: usize = 1024;
+
+/// What a link listens to.
+pub(crate) struct Subscriptions {
+    pub(crate) channels: Vec<Vec<u8>>,
+    /// The one of them on which the link's own heartbeats come back.
+    pub(crate) beat: Vec<u8>,
+    pub(crate) is_sharded: bool,
+}
+
+/// An open link. It closes when the last handle is dropped.
+pub(crate) struct Link {
+    wire: Arc<Wire>,
+    batches: Batches,
+    /// Only held: its messages go to the inbox.
+    _messages: MultiplexedConnection,
+    publish: &'static str,
+    beat: Vec<u8>,
+    #[cfg(any(feature = "sentinel", feature = "cluster"))]
+    address: ConnectionAddr,
+    runtime: Handle,
+}
+
+impl Link {
+    /// Connects, subscribes and teaches the server the scripts.
+    pub(crate) async fn open(
+        server: &ConnectionInfo,
+        inbox: Inbox,
+        listened: Subscriptions,
+        permissions: &Permissions,
+    ) -> Result<Self, String> {
+        let health = inbox.health.clone();
+        let config = config().set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
+            inbox.receive(&push);
+            Ok(())
+        });
+        // The wire measures the time of each command itself.
+        let for_commands = config.clone().set_response_timeout(None);
+        let client = Client::open(server.clone()).map_err(|error| error.to_string())?;
+        let commands = client.get_multiplexed_async_connection_with_config(&for_commands);
+        let messages = client.get_multiplexed_async_connection_with_config(&config);
+        let (commands, mut messages) = try_join(commands, messages).await.map_err(|error| explained(&error))?;
+        let runtime = Handle::current();
+        let wire = Arc::new(Wire { commands, health, runtime: runtime.clone() });
+        permissions.check(&wire).await;
+        listened.subscribe(&mut messages).await.map_err(|error| format!("cannot subscribe: {error}"))?;
+        let link = Self {
+            batches: Batches::start(wire.clone(), &runtime),
+            wire,
+            _messages: messages,
+            publish: if listened.is_sharded { "SPUBLISH" } else { "PUBLISH" },
+            beat: listened.beat,
+            #[cfg(any(feature = "sentinel", feature = "cluster"))]
+            address: server.addr().clone(),
+            runtime,
+        };
+        link.load_scripts().await.map_err(|error| error.to_string())?;
+        Ok(link)
+    }
+
+    /// Whether a server could be used.
+    #[cfg(feature = "cluster")]
+    pub(crate) async fn try_out(server: ConnectionInfo) -> Result<(), RedisError> {
+        let mut connection = Client::open(server)?.get_multiplexed_async_connection_with_config(&config()).await?;
+        cmd("TIME").exec_async(&mut connection).await
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.wire.health
+    }
+
+    #[cfg(any(feature = "sentinel", feature = "cluster"))]
+    pub(crate) fn address(&self) -> &ConnectionAddr {
+        &self.address
+    }
+
+    /// A sentinel may be behind the times, and so may the server itself.
+    #[cfg(feature = "sentinel")]
+    pub(crate) async fn check_master(&self) -> Result<(), String> {
+        match self.call(&cmd("ROLE")).await.map_err(|error| error.to_string())? {
+            Value::Array(parts) if matches!(parts.first(), Some(Value::BulkString(role)) if role == b"master") => {
+                Ok(())
+            }
+            _ => Err(format!("{} is no master", self.address)),
+        }
+    }
+
+    /// Teaches the server the scripts. It may refuse (they then travel with each call), unless it serves nothing now.
+    async fn load_scripts(&self) -> Result<(), RemoteError> {
+        self.pipeline(&scripts::load()).await?;
+        match self.wire.health.trouble() {
+            Some(trouble) => Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: trouble.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the server for its time.
+    pub(crate) async fn sample_time(&self) -> Result<Sample, RemoteError> {
+        let asked = Instant::now();
+        let reply = self.call(&cmd("TIME")).await?;
+        let answered = Instant::now();
+        let shown = time(&reply).ok_or_else(|| unexpected("TIME"))?;
+        Ok(Sample::new(shown, asked, answered))
+    }
+
+    /// Names the history of what the server has: a master takes another name when it starts, and when it takes another one's
+    /// place. `None` where the server does not say, or is no master.
+    pub(crate) async fn history(&self) -> Option<String> {
+        let mut info = cmd("INFO");
+        info.arg("replication");
+        let text: String = redis::from_redis_value(self.call(&info).await.ok()?).ok()?;
+        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let id = value("master_replid").filter(|id| !id.is_empty())?;
+        (value("role") == Some("master")).then(|| id.to_owned())
+    }
+
+    /// Sends a heartbeat. It counts when it comes back as a message, not when it is answered: an answer that is late says
+    /// nothing yet. A refusal (no permission, another node's slot) will not change.
+    pub(crate) async fn beat(&self) {
+        let mut publish = cmd(self.publish);
+        publish.arg(&self.beat).arg(&Message::beat(self.wire.health.next_nonce()));
+        match self.call(&publish).await {
+            Err(error) if error.kind == RemoteErrorKind::Refused => self.wire.health.report(error.message),
+            _ => {}
+        }
+    }
+
+    pub(crate) async fn call(&self, command: &Cmd) -> Result<Value, RemoteError> {
+        self.wire.call(command).await
+    }
+
+    pub(crate) async fn pipeline(&self, commands: &Pipeline) -> Result<Vec<Result<Value, RemoteError>>, RemoteError> {
+        let mut answers = Vec::with_capacity(commands.len());
+        for reply in self.wire.replies(commands).await? {
+            answers.push(self.settle(Some(reply)).await);
+        }
+        Ok(answers)
+    }
+
+    /// As [`Self::call`], for what many callers do at once.
+    pub(crate) async fn ask(&self, command: Cmd) -> Result<Value, RemoteError> {
+        let _standstill = Standstill::begin();
+        let place = self.batches.enter();
+        if place.is_alone {
+            // In its own box, which others do not pay for.
+            return Box::pin(self.wire.call(&command)).await;
+        }
+        self.settle(self.batches.send(Commands(command, None), place).await?.0).await
+    }
+
+    /// Two commands, the second right behind the first, in one round trip: the answers to both.
+    pub(crate) async fn ask_both(
+        &self,
+        first: Cmd,
+        second: Cmd,
+    ) -> Result<(Result<Value, RemoteError>, Result<Value, RemoteError>), RemoteError> {
+        let _standstill = Standstill::begin();
+        let place = self.batches.enter();
+        let (first, second) = if place.is_alone {
+            let mut pipeline = Pipeline::with_capacity(2);
+            pipeline.add_command(first).add_command(second);
+            let mut replies = Box::pin(self.wire.replies(&pipeline)).await?;
+            (replies.next(), replies.next())
+        } else {
+            self.batches.send(Commands(first, Some(second)), place).await?
+        };
+        Ok((self.settle(first).await, self.settle(second).await))
+    }
+
+    /// Sends a command behind everything that was sent before; nobody waits for it. `failed` is called where it may not have
+    /// arrived.
+    pub(crate) fn send_detached(self: &Arc<Self>, command: Cmd, failed: impl FnOnce() + Send + 'static) {
+        // Not past what waits to be sent: it may be what this takes back.
+        let (link, answers) = (self.clone(), self.batches.send(Commands(command, None), self.batches.enter()));
+        self.runtime.spawn(async move {
+            let sent = match answers.await {
+                Ok((answer, _)) => link.settle(answer).await,
+                Err(error) => Err(error),
+            };
+            if sent.is_err_and(|error| error.kind != RemoteErrorKind::Refused) {
+                failed();
+            }
+        });
+    }
+
+    /// Asks again where the server has lost a script. Only who still waits for the answer does: what was given up must not run
+    /// behind what has taken it back.
+    async fn settle(&self, reply: Option<Reply>) -> Result<Value, RemoteError> {
+        match reply.ok_or_else(|| unexpected("a pipeline"))? {
+            Reply::Answer(answer) => answer,
+            Reply::Again(command) => Box::pin(self.call(&command)).await,
+        }
+    }
+}
+
+impl Subscriptions {
+    /// Of a node that owns these groups: at least one.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn sharded(channels: &Channels, owned: Vec<&String>) -> Self {
+        let own = owned.iter().map(|group| channels.own(group));
+        let invalidations = owned.iter().map(|group| channels.invalidations(group).into_bytes());
+        let beat = owned.first().map(|group| channels.own(group)).unwrap_or_default();
+        Self { channels: own.chain(invalidations).collect(), beat, is_sharded: true }
+    }
+
+    async fn subscribe(&self, messages: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        if !self.is_sharded {
+            return messages.subscribe(&self.channels).await;
+        }
+        // One by one: channels of two slots must not stand in one command.
+        let mut pipeline = redis::pipe();
+        for channel in &self.channels {
+            pipeline.cmd("SSUBSCRIBE").arg(channel);
+        }
+        let replies = messages.send_packed_commands(&pipeline, 0, pipeline.len()).await?;
+        replies.into_iter().try_for_each(|reply| reply.extract_error().map(drop))
+    }
+}
+
+/// Why no connection could be made. Two reasons cannot be read in the error alone.
+fn explained(error: &RedisError) -> String {
+    let message = error.to_string();
+    if message.contains("unknown command") && message.to_uppercase().contains("HELLO") {
+        return format!("{message}: the server is older than Redis 7.0, which is needed");
+    }
+    if error.is_connection_dropped() {
+        return format!(
+            "{message}: the server closed the connection at once, as it does when it has `maxclients` of them"
+        );
+    }
+    message
+}
+
+fn config() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        .set_pipeline_buffer_size(PIPELINE_BUFFER)
+}
+
+fn time(reply: &Value) -> Option<Duration> {
+    let Value::Array(parts) = reply else { return None };
+    let [Value::BulkString(seconds), Value::BulkString(micros)] = parts.as_slice() else { return None };
+    let number = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.parse().ok();
+    Some(Duration::from_secs(number(seconds)?) + Duration::from_micros(number(micros)?))
+}

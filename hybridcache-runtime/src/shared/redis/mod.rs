@@ -1,0 +1,498 @@
+//! The shared tier on Redis 7 and later, or Valkey: one server, the master behind sentinels, or a cluster.
+//!
+//! Each atomic step of the protocol is a Lua script (`*.lua`); values never pass through one, they are staged under a
+//! name of their own and renamed. Reading is a plain `GET`.
+
+mod channels;
+mod connection;
+mod health;
+mod kinds;
+mod link;
+mod links;
+mod messages;
+mod oversized;
+mod permissions;
+mod pipeline;
+mod scripts;
+mod server_clock;
+mod stamps;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+mod unreleased;
+mod url;
+
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use redis::{Cmd, Value, cmd};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use self::channels::Channels;
+use self::connection::unexpected;
+use self::link::Link;
+use self::links::{Links, Numbered, Purpose};
+use self::oversized::Oversized;
+use self::permissions::Permissions;
+use self::scripts::Step;
+use self::server_clock::ServerClock;
+use self::supervisor::{State, Uplink, supervise};
+use self::unreleased::Unreleased;
+use self::url::Target;
+use crate::cache::leases::Leases;
+use crate::coherence::stamps::Lifespan;
+use crate::primitives::background::Background;
+use crate::primitives::log_limit::{Complaints, MINUTE};
+use crate::primitives::timers::Standstill;
+use crate::shared::wire::names::{Address, groups};
+use crate::shared::{
+    Acquired, Fetched, HEAD, Invalidation, Listeners, Published, Release, Remote, RemoteError, RemoteFuture, StampName,
+    StampValue, Token, Versions,
+};
+
+/// How long a staged value waits to be published. After that its process is taken for dead.
+const STAGE: Duration = Duration::from_secs(30);
+
+/// How long a key whose load stored nothing is known for that, unless the next load under the lease lasts longer.
+const IN_VAIN: Duration = Duration::from_secs(1);
+
+/// How long building a tier waits for the first attempt to connect.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
+
+/// Redis, through links that are replaced whenever they fail. They live on a thread of their own: see [`Background`]. Dropping
+/// the tier ends it.
+pub(crate) struct RedisTier {
+    uplink: Arc<Uplink>,
+    supervisor: AbortHandle,
+    background: Background,
+    leases: Leases,
+    oversized: Oversized,
+}
+
+impl RedisTier {
+    /// Begins to connect, and waits at most a second for the outcome of the first attempt. A server that is down is no
+    /// error: see [`outage`](Self::outage).
+    ///
+    /// `process` names this process to others. The tier holds `listener`, and `listener` must not hold the tier.
+    ///
+    /// # Errors
+    ///
+    /// Where the URL is malformed. The message does not repeat it: it may hold a password.
+    pub(crate) async fn connect(
+        url: &str,
+        namespace: &str,
+        process: u64,
+        listener: Listeners,
+    ) -> Result<Arc<Self>, String> {
+        let target = Target::parse(url)?;
+        let background =
+            Background::start("hybridcache-redis").map_err(|error| format!("no thread for it: {error}"))?;
+        let channels = Channels::new(namespace, process, &target);
+        let groups = groups(namespace);
+        let permissions =
+            Permissions::new(target.is_sharded(), target.is_watched(), &groups[0], channels.invalidations(&groups[0]));
+        let target = Mutex::new(Numbered { target: Arc::new(target), number: 1 });
+        let purpose = Purpose { target, channels, groups, process, listener, permissions };
+        let uplink = Arc::new(Uplink {
+            purpose,
+            clock: ServerClock::default(),
+            state: RwLock::new(State::Disconnected("no attempt has ended yet".to_owned())),
+            attempted: watch::Sender::default(),
+            retargeted: Notify::new(),
+            unreleased: Unreleased::default(),
+            history: Mutex::default(),
+        });
+        let supervisor = background.runtime().spawn(supervise(uplink.clone())).abort_handle();
+        let tier = Arc::new(Self {
+            uplink,
+            supervisor,
+            background,
+            leases: Leases::default(),
+            oversized: Oversized::default(),
+        });
+        // Whatever it brings: without a link each operation says so itself.
+        let _standstill = Standstill::begin();
+        let _ = tier.attempt(1).await;
+        Ok(tier)
+    }
+
+    /// Why there is no link now, where there is none.
+    #[cfg(test)]
+    pub(crate) fn outage(&self) -> Option<String> {
+        self.uplink.links().err().map(|error| error.message)
+    }
+
+    fn links(&self) -> Result<Arc<Links>, RemoteError> {
+        self.uplink.links()
+    }
+
+    /// The link to whoever has the key.
+    fn link(&self, key: &Address) -> Result<Arc<Link>, RemoteError> {
+        self.links()?.at(key.group()).cloned()
+    }
+
+    fn channels(&self) -> &Channels {
+        &self.uplink.purpose.channels
+    }
+
+    /// Waits for the first attempt to connect to a target, for a while.
+    async fn attempt(&self, target: u64) -> Result<(), RemoteError> {
+        let mut attempts = self.uplink.attempted.subscribe();
+        let attempt = self.background.runtime().spawn(async move {
+            timeout(FIRST_ATTEMPT, async move {
+                let ended = attempts.wait_for(|attempt| attempt.target >= target).await;
+                ended.map_or(None, |attempt| attempt.failure.clone())
+            })
+            .await
+        });
+        match attempt.await {
+            Ok(Ok(None)) => Ok(()),
+            Ok(Ok(Some(reason))) => Err(RemoteError::unavailable(reason)),
+            Ok(Err(_)) | Err(_) => Err(RemoteError::unavailable("no attempt has ended within a second")),
+        }
+    }
+
+    fn origin(&self) -> [u8; 8] {
+        self.uplink.purpose.process.to_le_bytes()
+    }
+
+    fn acquisition(&self, key: &Address, token: Token, lease: Duration, seen: &[u8]) -> Cmd {
+        let mut step = Step::Acquire.on(&[key.entry(), &key.lease()]);
+        step.arg(&token.to_bytes()).arg(millis(lease)).arg(seen).arg(&self.origin());
+        step
+    }
+
+    fn invalidation(&self, key: &Address, versions: &[u32], mode: Invalidation) -> Cmd {
+        let mode = match mode {
+            Invalidation::Delete => "D",
+            Invalidation::Expire => "S",
+        };
+        let channels = self.channels();
+        let names: Vec<_> = versions.iter().flat_map(|version| names(&key.at_version(*version))).collect();
+        let mut step = Step::Invalidate.on(&names);
+        step.arg(channels.publish())
+            .arg(&*channels.invalidations(key.group()))
+            .arg(&*channels.wake_prefix(key.group()))
+            .arg(&key.id().to_le_bytes())
+            .arg(mode)
+            .arg(&self.origin());
+        step
+    }
+
+    /// Touches the known versions, and those that the stamp names beside them. A version that is registered after the stamp
+    /// was read loads what the caller had written before.
+    async fn reach_all(
+        &self,
+        key: &Address,
+        touched: &[u32],
+        mode: Invalidation,
+        step: Cmd,
+    ) -> Result<Versions, RemoteError> {
+        let links = self.links()?;
+        let Some(StampValue { versions, .. }) = stamps::read_beside(&links, key, step).await? else {
+            return self.announce_number(&links, key).await;
+        };
+        let rest: Versions = versions.iter().copied().filter(|version| !touched.contains(version)).collect();
+        if !rest.is_empty() {
+            links.at(key.group())?.ask(self.invalidation(key, &rest, mode)).await?;
+        }
+        Ok(versions)
+    }
+
+    /// Where there is no stamp, a process may still use the number of one that was lost, for entries of versions that nobody
+    /// knows any more. It hears that this number is void: a stamp is created for that.
+    async fn announce_number(&self, links: &Links, key: &Address) -> Result<Versions, RemoteError> {
+        let name = key.stamp().used_by(key.version());
+        let (lifetime, process) = (Lifespan::unused().given, self.uplink.purpose.process);
+        match stamps::create(links, std::slice::from_ref(&name), lifetime, self.channels(), process).await {
+            Ok(mut stamps) => Ok(stamps.pop().map(|stamp| stamp.versions).unwrap_or_default()),
+            // A full server has no room for it, and has told everybody all the same.
+            Err(error) if error.message.starts_with("OOM") => Ok(Versions::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for RedisTier {
+    fn drop(&mut self) {
+        self.supervisor.abort();
+    }
+}
+
+impl Remote for RedisTier {
+    fn fetch<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
+        let reading = self.oversized.reading(key);
+        let is_bounded = reading.is_bounded();
+        if stamps.is_empty() {
+            return Box::pin(async move {
+                let links = self.links()?;
+                let answer = stamps::entry_bytes(links.at(key.group())?.ask(reading.command).await);
+                Ok(Fetched { entry: self.oversized.judge(key, is_bounded, links.began, answer)?, stamps: Vec::new() })
+            });
+        }
+        Box::pin(async move {
+            let links = self.links()?;
+            links.at(key.group())?;
+            let (entry, stamps) = match stamps::fetch(&links, key.group(), reading.command, stamps).await {
+                Ok(Fetched { entry, stamps }) => (Ok(entry), stamps),
+                Err(error) => (Err(error), Vec::new()),
+            };
+            Ok(Fetched { entry: self.oversized.judge(key, is_bounded, links.began, entry)?, stamps })
+        })
+    }
+
+    fn fetch_head<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
+        let mut get = cmd("GETRANGE");
+        get.arg(key.entry()).arg(0).arg(HEAD - 1);
+        Box::pin(async move { stamps::fetch(&*self.links()?, key.group(), get, stamps).await })
+    }
+
+    fn create_stamps<'a>(&'a self, stamps: &'a [StampName], lifetime: Duration) -> RemoteFuture<'a, Vec<StampValue>> {
+        let (channels, process) = (self.channels(), self.uplink.purpose.process);
+        Box::pin(async move { stamps::create(&*self.links()?, stamps, lifetime, channels, process).await })
+    }
+
+    fn prolong_stamps(&self, stamps: &[StampName], lifetime: Duration) {
+        // Without a link nothing is published either.
+        let Ok(links) = self.links() else { return };
+        for name in stamps {
+            if let Ok(link) = links.at(&name.key) {
+                link.send_detached(stamps::prolong(name, lifetime), || {});
+            }
+        }
+    }
+
+    fn acquire<'a>(
+        &'a self,
+        key: &'a Address,
+        token: Token,
+        lease: Duration,
+        seen: &'a [u8],
+    ) -> RemoteFuture<'a, Acquired> {
+        let step = self.acquisition(key, token, lease, seen);
+        Box::pin(async move { acquired(&self.link(key)?.ask(step).await?) })
+    }
+
+    fn fetch_and_acquire<'a>(
+        &'a self,
+        key: &'a Address,
+        token: Token,
+        lease: Duration,
+    ) -> RemoteFuture<'a, (Option<Vec<u8>>, Acquired)> {
+        let (reading, step) = (self.oversized.reading(key), self.acquisition(key, token, lease, &[]));
+        let is_bounded = reading.is_bounded();
+        Box::pin(async move {
+            let links = self.links()?;
+            let (entry, lease) = match links.at(key.group())?.ask_both(reading.command, step).await {
+                Ok((entry, lease)) => (stamps::entry_bytes(entry), lease),
+                Err(error) => (Err(error.clone()), Err(error)),
+            };
+            Ok((self.oversized.judge(key, is_bounded, links.began, entry)?, acquired(&lease?)?))
+        })
+    }
+
+    fn renew<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, bool> {
+        let mut step = Step::Renew.on(&[&key.lease()]);
+        step.arg(&token.to_bytes()).arg(millis(lease));
+        Box::pin(async move {
+            match self.link(key)?.ask(step).await? {
+                Value::Int(renewed) => Ok(renewed == 1),
+                _ => Err(unexpected("renew")),
+            }
+        })
+    }
+
+    fn release(&self, key: &Address, token: Token, release: Release) {
+        let later = {
+            // The last handle of the cache may go before this is sent.
+            let (uplink, key, keep_alive) = (self.uplink.clone(), key.clone(), self.background.keep_alive());
+            move || {
+                uplink.unreleased.push(key, token, release);
+                drop(keep_alive);
+            }
+        };
+        match self.link(key) {
+            Ok(link) => link.send_detached(self.uplink.purpose.release(key, token, release), later),
+            Err(_) => later(),
+        }
+    }
+
+    fn give_back<'a>(&'a self, key: &'a Address, token: Token) -> RemoteFuture<'a, ()> {
+        Box::pin(async move {
+            self.link(key)?.ask(self.uplink.purpose.release(key, token, Release::NotLoaded)).await.map(drop)
+        })
+    }
+
+    fn publish<'a>(
+        &'a self,
+        key: &'a Address,
+        token: Token,
+        entry: Vec<u8>,
+        ttl: Duration,
+    ) -> RemoteFuture<'a, Published> {
+        let stage = key.stage(&token);
+        let channels = self.channels();
+        let mut step = Step::Publish.on(&[key.entry(), &key.lease(), &stage]);
+        step.arg(&token.to_bytes())
+            .arg(millis(ttl))
+            .arg(channels.publish())
+            .arg(&*channels.wake_prefix(key.group()))
+            .arg(&key.id().to_le_bytes())
+            .arg(millis(IN_VAIN));
+        let stage = set_stage(&stage, &entry);
+        Box::pin(async move {
+            let (staged, reply) = self.link(key)?.ask_both(stage, step).await?;
+            published(&reply?, staged)
+        })
+    }
+
+    fn seize<'a>(
+        &'a self,
+        key: &'a Address,
+        known: &'a [u32],
+        token: Token,
+        lease: Duration,
+    ) -> RemoteFuture<'a, Versions> {
+        let touched = with_own(key, known);
+        let mut step = self.invalidation(key, &touched, Invalidation::Delete);
+        step.arg(&token.to_bytes()).arg(millis(lease));
+        Box::pin(async move { self.reach_all(key, &touched, Invalidation::Delete, step).await })
+    }
+
+    #[cfg(feature = "http")]
+    fn keep(&self, key: &Address, ttl: Duration) {
+        let mut expire = cmd("PEXPIRE");
+        // Never less: another entry may have taken the place of the one that is meant.
+        expire.arg(key.entry()).arg(millis(ttl)).arg("GT");
+        if let Ok(link) = self.link(key) {
+            // Should it fail, Redis forgets a page.
+            link.send_detached(expire, || ());
+        }
+    }
+
+    fn invalidate<'a>(&'a self, key: &'a Address, known: &'a [u32], mode: Invalidation) -> RemoteFuture<'a, Versions> {
+        let touched = with_own(key, known);
+        let step = self.invalidation(key, &touched, mode);
+        Box::pin(async move { self.reach_all(key, &touched, mode, step).await })
+    }
+
+    fn restamp<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, ()> {
+        let process = self.uplink.purpose.process;
+        Box::pin(async move { stamps::restamp(&*self.links()?, stamps, self.channels(), process).await })
+    }
+
+    fn probe(&self) -> RemoteFuture<'_, ()> {
+        Box::pin(async move { self.links()?.ping().await })
+    }
+
+    fn now(&self) -> Option<u64> {
+        self.uplink.clock.now()
+    }
+
+    fn is_subscribed(&self) -> bool {
+        self.uplink.links().is_ok()
+    }
+
+    fn runtime(&self) -> &Handle {
+        self.background.runtime()
+    }
+
+    fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    fn reconnect(&self, url: &str) -> Result<RemoteFuture<'_, ()>, String> {
+        let target = Target::parse(url)?;
+        let purpose = &self.uplink.purpose;
+        if target.is_sharded() != purpose.target().target.is_sharded() {
+            return Err("a cluster cannot take the place of a single server, nor the other way round".to_owned());
+        }
+        if target.database() != purpose.target().target.database() {
+            return Err("the number of the database cannot change".to_owned());
+        }
+        let number = purpose.set_target(target);
+        self.uplink.retargeted.notify_one();
+        Ok(Box::pin(self.attempt(number)))
+    }
+
+    fn close(&self) {
+        self.supervisor.abort();
+    }
+}
+
+impl Purpose {
+    /// The step that gives a lease back.
+    fn release(&self, key: &Address, token: Token, release: Release) -> Cmd {
+        let mark = match release {
+            Release::NotLoaded => 0,
+            Release::NothingStored => millis(IN_VAIN),
+        };
+        let mut step = Step::Release.on(&[&key.lease()]);
+        step.arg(&token.to_bytes())
+            .arg(self.channels.publish())
+            .arg(&*self.channels.wake_prefix(key.group()))
+            .arg(&key.id().to_le_bytes())
+            .arg(mark);
+        step
+    }
+}
+
+/// Of the entry, and of its lease.
+fn names(key: &Address) -> [String; 2] {
+    [key.entry().to_owned(), key.lease()]
+}
+
+/// The versions that an invalidation touches first.
+fn with_own(key: &Address, known: &[u32]) -> Versions {
+    let others = known.iter().copied().filter(|version| *version != key.version());
+    [key.version()].into_iter().chain(others).collect()
+}
+
+fn set_stage(key: &str, entry: &[u8]) -> Cmd {
+    let mut set = Cmd::with_capacity(5, key.len() + entry.len() + 16);
+    set.arg("SET").arg(key).arg(entry).arg("PX").arg(millis(STAGE));
+    set
+}
+
+/// As Redis takes it: at least one, and far from overflowing its clock.
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().clamp(1, 1 << 52) as u64
+}
+
+fn acquired(reply: &Value) -> Result<Acquired, RemoteError> {
+    let Value::Array(parts) = reply else { return Err(unexpected("acquire")) };
+    match parts.as_slice() {
+        [Value::Int(0)] => Ok(Acquired::Granted),
+        [Value::Int(1), Value::Int(left)] => Ok(Acquired::Held(Duration::from_millis((*left).max(0).unsigned_abs()))),
+        [Value::Int(2)] => Ok(Acquired::Changed),
+        [Value::Int(3)] => Ok(Acquired::HeldInVain),
+        _ => Err(unexpected("acquire")),
+    }
+}
+
+/// `staged`: what the server said to the value itself.
+fn published(reply: &Value, staged: Result<Value, RemoteError>) -> Result<Published, RemoteError> {
+    match reply {
+        Value::Int(1 | 2) => Ok(Published::Stored),
+        Value::Int(0) => Ok(Published::Fenced),
+        Value::BulkString(error) => {
+            let reason = staged.map_or_else(|error| error.message, |_| String::from_utf8_lossy(error).into_owned());
+            warn_of_refusal(&reason);
+            Ok(Published::Refused)
+        }
+        _ => Err(unexpected("publish")),
+    }
+}
+
+/// A server that is full refuses each value. What becomes of the call is the engine's to say.
+fn warn_of_refusal(reason: &str) {
+    static COMPLAINTS: Complaints = Complaints::every(MINUTE);
+    if COMPLAINTS.is_due() {
+        tracing::warn!(reason, "Redis did not store a value");
+    } else {
+        tracing::debug!(reason, "Redis did not store a value");
+    }
+}

@@ -1,0 +1,193 @@
+//! Which commands are needed, and what it means for users where one is missing. Asked once for each connection, so that an
+//! operator reads it at the start, and not piece by piece in errors of calls.
+
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+
+use redis::{Cmd, Script, Value, cmd};
+
+use super::connection::Wire;
+use crate::shared::{RemoteError, RemoteErrorKind};
+
+/// A command, and what goes wrong without it.
+#[derive(Clone, Copy, Debug)]
+struct Need {
+    /// As in a rule of the server: `get`, `script|load`.
+    command: &'static str,
+    subject: Subject,
+    without: &'static str,
+}
+
+/// What a command is about: users may be bound to some names.
+#[derive(Clone, Copy, Debug)]
+enum Subject {
+    Key,
+    Channel,
+    Script,
+    Nothing,
+}
+
+use Subject::{Channel, Key, Nothing};
+
+const NOTHING_IS_READ: &str = "no value is read from Redis";
+const NO_MESSAGES: &str = "Redis is not used, since this process would not hear of invalidations";
+const NO_STEPS: &str = "no value is stored in Redis, and invalidations stay pending";
+const NO_MASTER: &str = "Redis is not used, since its role is not known";
+const NO_NODES: &str = "Redis is not used, since its nodes are not known";
+
+/// On any kind of Redis. In the order of the README.
+const NEEDS: [Need; 17] = [
+    need("get", Key, NOTHING_IS_READ),
+    need("getrange", Key, "no value is stored in Redis, and memory is not compared with it after a reconnection"),
+    need("mget", Key, NOTHING_IS_READ),
+    need("set", Key, "no value is stored in Redis, and each process loads for itself"),
+    need("setrange", Key, "`expire()` deletes the entry"),
+    need("append", Key, "processes do not wait for each other's loads"),
+    need("rename", Key, "no value is stored in Redis"),
+    need("del", Key, "leases are not given back: other processes wait for up to 3 s"),
+    need("unlink", Key, "invalidations stay pending, and other processes keep the old value"),
+    need("exists", Key, "`expire()` stays pending"),
+    need("pexpire", Key, "values live in Redis for 30 s, whatever their `ttl`, and long loads lose their lease"),
+    need("pttl", Key, "processes do not wait for each other's loads"),
+    need(
+        "eval",
+        Subject::Script,
+        "nothing is stored or invalidated when the server has lost its scripts, as after a restart",
+    ),
+    need("evalsha", Subject::Script, NO_STEPS),
+    need("script|load", Nothing, "each script travels with its call"),
+    need("time", Nothing, "Redis is not used, since the ages of values are not known"),
+    need("info", Nothing, "each reconnection sends again what was invalidated in the last minute"),
+];
+
+const ONE_SERVER: [Need; 2] = [need("publish", Channel, NO_MESSAGES), need("subscribe", Channel, NO_MESSAGES)];
+
+const CLUSTER: [Need; 4] = [
+    need("spublish", Channel, NO_MESSAGES),
+    need("ssubscribe", Channel, NO_MESSAGES),
+    need("cluster|slots", Nothing, NO_NODES),
+    need("cluster|info", Nothing, NO_NODES),
+];
+
+const SENTINEL: [Need; 1] = [need("role", Nothing, NO_MASTER)];
+
+const fn need(command: &'static str, subject: Subject, without: &'static str) -> Need {
+    Need { command, subject, without }
+}
+
+const SOURCE: &str = include_str!("scripts/permissions.lua");
+
+/// What one tier's connections must be able to do.
+#[derive(Debug)]
+pub(crate) struct Permissions {
+    needs: Vec<Need>,
+    /// Names as the tier uses them.
+    key: String,
+    channel: String,
+    /// What was logged last: each reconnection finds the same.
+    logged: Mutex<String>,
+}
+
+impl Permissions {
+    pub(crate) fn new(is_sharded: bool, is_watched: bool, group: &str, channel: String) -> Self {
+        let messages: &[Need] = if is_sharded { &CLUSTER } else { &ONE_SERVER };
+        let role: &[Need] = if is_watched { &SENTINEL } else { &[] };
+        let needs = [&NEEDS, messages, role].concat();
+        Self { needs, key: format!("{group}:permissions:e"), channel, logged: Mutex::default() }
+    }
+
+    /// Logs which commands are missing. That is all: what works without them goes on.
+    pub(crate) async fn check(&self, wire: &Wire) {
+        let problem = match self.ask(wire).await {
+            Ok(Value::Array(missing)) if missing.is_empty() => String::new(),
+            Ok(Value::Array(missing)) => self.describe(&missing),
+            // `redis.acl_check_cmd` is new in 7.0.
+            Ok(Value::Nil) => "the server is older than Redis 7.0, which is needed".to_owned(),
+            // Neither `eval` nor `evalsha`, or a server that does nothing at present: what comes next says so.
+            Err(error) if error.kind == RemoteErrorKind::Refused && error.message.starts_with("NOPERM") => {
+                format!("`eval` and `evalsha`: {NO_STEPS} ({error})")
+            }
+            answer => return tracing::debug!(?answer, "cannot ask Redis which commands are missing"),
+        };
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if !problem.is_empty() && *logged != problem {
+            tracing::warn!(
+                "Redis lacks commands, or its user lacks the permission to run them (see \"Which Redis\" in the documentation). \
+                 {problem}"
+            );
+        }
+        *logged = problem;
+    }
+
+    async fn ask(&self, wire: &Wire) -> Result<Value, RemoteError> {
+        let mut eval = cmd("EVAL");
+        eval.arg(SOURCE);
+        match wire.call_quietly(&self.with_words(eval)).await {
+            Err(error) if error.kind == RemoteErrorKind::Refused => {}
+            answer => return answer,
+        }
+        let mut load = cmd("SCRIPT");
+        load.arg("LOAD").arg(SOURCE);
+        // Its refusal shows in the next answer.
+        let _ = wire.call_quietly(&load).await;
+        let mut eval = cmd("EVALSHA");
+        eval.arg(Script::new(SOURCE).get_hash());
+        wire.call_quietly(&self.with_words(eval)).await
+    }
+
+    fn with_words(&self, mut eval: Cmd) -> Cmd {
+        eval.arg(0);
+        for need in &self.needs {
+            let mut words: Vec<&str> = need.command.split('|').collect();
+            words.extend(match need.subject {
+                // As many as any of them needs to be understood.
+                Key => vec![&*self.key, &*self.key],
+                Channel => vec![&*self.channel, &*self.channel],
+                Subject::Script => vec!["x", "0"],
+                Nothing => Vec::new(),
+            });
+            // Its script.
+            if need.command == "script|load" {
+                words.push("x");
+            }
+            eval.arg(words.len());
+            words.iter().for_each(|word| {
+                eval.arg(word);
+            });
+        }
+        eval
+    }
+
+    fn describe(&self, missing: &[Value]) -> String {
+        let mut text = String::new();
+        for place in missing {
+            let Value::Int(place) = place else { continue };
+            let need = usize::try_from(place - 1).ok().and_then(|place| self.needs.get(place));
+            if let Some(Need { command, without, .. }) = need {
+                let _ = write!(text, "Without `{command}` {without}. ");
+            }
+        }
+        text.trim_end().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripts::SOURCES;
+    use super::*;
+
+    /// Killed by: a script that runs one more command.
+    #[test]
+    fn each_command_of_a_script_is_needed() {
+        let all: Vec<_> = [&NEEDS, &ONE_SERVER[..], &CLUSTER, &SENTINEL].concat();
+        let mut found = 0;
+        for source in SOURCES {
+            for call in source.split("call('").skip(1) {
+                let command = call.split('\'').next().unwrap_or_default().to_lowercase();
+                assert!(all.iter().any(|need| need.command == command), "{command}");
+                found += 1;
+            }
+        }
+        assert!(found > 20);
+    }
+}

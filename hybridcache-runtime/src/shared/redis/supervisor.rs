@@ -1,0 +1,246 @@
+//! Keeps the links to the servers: opens them, proves each second that they live, replaces them.
+
+use std::future::pending;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::links::{Links, Numbered, Purpose};
+use super::server_clock::ServerClock;
+use super::unreleased::Unreleased;
+use crate::primitives::log_limit::{Complaints, MINUTE};
+use crate::shared::RemoteError;
+
+/// How often a heartbeat is sent.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How many heartbeats in a row may stay unanswered.
+const MISSED_BEATS: u64 = 3;
+
+/// The server's time is asked for with each n-th heartbeat.
+const BEATS_PER_SAMPLE: u32 = 10;
+
+/// Whether the servers are still the right ones is asked with each n-th heartbeat, and with each while one is missing.
+const BEATS_PER_CHECK: u32 = 3;
+
+/// The pause after the first failed attempt to connect; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// A server that comes back is noticed within this time.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// What a tier's callers and the task that keeps its links share.
+pub(crate) struct Uplink {
+    pub(crate) purpose: Purpose,
+    pub(crate) clock: ServerClock,
+    pub(crate) state: RwLock<State>,
+    /// The latest attempt to connect that has ended.
+    pub(crate) attempted: watch::Sender<Attempt>,
+    /// There is another target.
+    pub(crate) retargeted: Notify,
+    pub(crate) unreleased: Unreleased,
+    /// Of the servers that the last links led to.
+    pub(crate) history: Mutex<Option<(u64, Vec<String>)>>,
+}
+
+/// An attempt to connect.
+#[derive(Debug, Default)]
+pub(crate) struct Attempt {
+    /// The number of its target; zero: there was no attempt.
+    pub(crate) target: u64,
+    pub(crate) failure: Option<String>,
+}
+
+pub(crate) enum State {
+    Connected(Arc<Links>),
+    /// With the reason.
+    Disconnected(String),
+}
+
+impl Uplink {
+    /// The links, where there are some now.
+    pub(crate) fn links(&self) -> Result<Arc<Links>, RemoteError> {
+        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Connected(links) => Ok(links.clone()),
+            State::Disconnected(reason) => Err(RemoteError::unavailable(format!("not connected to Redis: {reason}"))),
+        }
+    }
+
+    fn set_state(&self, state: State) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// Opens links and makes them ready: their messages flow, and whoever must know that they were interrupted
+    /// knows, before the first caller gets them.
+    async fn open(&self, Numbered { target, number }: &Numbered) -> Result<Arc<Links>, String> {
+        let links = Links::open(&self.purpose, target).await?;
+        self.sample_time(&links).await.map_err(|error| error.to_string())?;
+        // The older links may still be good, if not right: nobody may read by them what the new epoch would trust.
+        self.set_state(State::Disconnected("connecting anew".to_owned()));
+        let kept = self.keeps_history(*number, links.history().await);
+        self.purpose.listener.resubscribed(kept);
+        if links.is_complete() {
+            self.purpose.listener.proven(links.began);
+        }
+        Ok(Arc::new(links))
+    }
+
+    /// What was acknowledged on the last links is still there: the servers are the same, and none has restarted.
+    ///
+    /// `target` numbers the URL: another one may name another database of the same servers.
+    fn keeps_history(&self, target: u64, servers: Option<Vec<String>>) -> bool {
+        let now = servers.map(|servers| (target, servers));
+        let mut last = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = now.is_some() && *last == now;
+        *last = now;
+        kept
+    }
+
+    /// Gives callers the links as long as they are good. Returns why they no longer are.
+    async fn serve(&self, links: Arc<Links>, target: u64) -> String {
+        tracing::debug!("connected to Redis");
+        self.set_state(State::Connected(links.clone()));
+        self.attempted.send_replace(Attempt { target, failure: None });
+        self.give_back(&links);
+        let reason = match select(pin!(self.attend(&links)), pin!(self.other_target(target))).await {
+            Either::Left((reason, _)) => reason,
+            Either::Right(_) => "another URL was given".to_owned(),
+        };
+        // What is left of a cluster serves until the next attempt has ended.
+        if links.usable().next().is_none() {
+            self.set_state(State::Disconnected(reason.clone()));
+        }
+        self.purpose.listener.disconnected();
+        reason
+    }
+
+    /// Waits until there is another target.
+    async fn other_target(&self, number: u64) {
+        while self.purpose.target().number == number {
+            self.retargeted.notified().await;
+        }
+    }
+
+    /// Leases that could not be given back while there was no connection.
+    fn give_back(&self, links: &Links) {
+        for (key, token, release) in self.unreleased.take() {
+            if let Ok(link) = links.at(key.group()) {
+                // Should this fail too, little is left of it.
+                link.send_detached(self.purpose.release(&key, token, release), || {});
+            }
+        }
+    }
+
+    /// Returns why the links have to go.
+    async fn attend(&self, links: &Links) -> String {
+        let silence = format!("no heartbeat came back for {:?}", BEAT * MISSED_BEATS as u32);
+        let mut number = 0;
+        loop {
+            links.check_beats(MISSED_BEATS, &silence);
+            number += 1;
+            let end = pin!(self.beat(links, number));
+            // However long the server takes, a beat takes its second.
+            match timeout(BEAT, select(pin!(links.troubled()), end)).await {
+                Ok(Either::Left((reason, _)) | Either::Right((reason, _))) => return reason,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// One heartbeat and what goes with it. Returns only with a reason to go.
+    async fn beat(&self, links: &Links, number: u32) -> String {
+        links.beat().await;
+        if number.is_multiple_of(BEATS_PER_SAMPLE) {
+            // There will be others.
+            let _ = self.sample_time(links).await;
+        }
+        if (!links.is_complete() || number.is_multiple_of(BEATS_PER_CHECK))
+            && let Some(reason) = links.outdated(&self.purpose).await
+        {
+            return reason;
+        }
+        pending().await
+    }
+
+    /// In a cluster all processes take the time of the same node, as long as it can be reached.
+    async fn sample_time(&self, links: &Links) -> Result<(), RemoteError> {
+        let first = links.at(&self.purpose.groups[0]).ok().or_else(|| links.usable().next());
+        let link = first.ok_or_else(|| RemoteError::unavailable("no server can be reached"))?;
+        self.clock.learn(link.sample_time().await?);
+        Ok(())
+    }
+}
+
+/// Runs until it is aborted.
+pub(crate) async fn supervise(uplink: Arc<Uplink>) {
+    // When the tier ends, or is closed.
+    let _departure = Departure(&uplink);
+    let complaints = Complaints::every(MINUTE);
+    let mut failures = 0;
+    loop {
+        let began = Instant::now();
+        let target = uplink.purpose.target();
+        let number = target.number;
+        match uplink.open(&target).await {
+            Ok(links) => {
+                failures = 0;
+                tell(&complaints, "lost a connection to Redis", &uplink.serve(links, number).await);
+                // Lost at once: a replica, or a server that takes connections only to drop them.
+                if uplink.purpose.target().number == number {
+                    sleep_until(began + LONGEST_PAUSE).await;
+                }
+            }
+            Err(reason) => {
+                tell(&complaints, "cannot connect to Redis; trying on in the background", &reason);
+                uplink.set_state(State::Disconnected(reason.clone()));
+                uplink.attempted.send_replace(Attempt { target: number, failure: Some(reason) });
+                // Another target is tried at once.
+                let _ = timeout(pause(failures), uplink.retargeted.notified()).await;
+                failures += 1;
+            }
+        }
+    }
+}
+
+/// Exponential with jitter: a fleet that lost its server together does not come back in step.
+fn pause(failures: u32) -> Duration {
+    let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE);
+    longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// An outage of hours is told every minute, not with each attempt.
+fn tell(complaints: &Complaints, what: &str, reason: &str) {
+    if complaints.is_due() {
+        tracing::warn!(reason, "{what}");
+    } else {
+        tracing::debug!(reason, "{what}");
+    }
+}
+
+struct Departure<'a>(&'a Uplink);
+
+impl Drop for Departure<'_> {
+    fn drop(&mut self) {
+        self.0.set_state(State::Disconnected("the cache was closed".to_owned()));
+        // Nobody waits for messages any more, and memory asks for no proof that they arrive.
+        self.0.purpose.listener.disconnected();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_the_longest() {
+        for failures in 0..100 {
+            let longest = Duration::from_millis(50 << failures.min(10)).min(LONGEST_PAUSE);
+            let pause = pause(failures);
+            assert!(pause >= longest / 2 && pause <= longest, "{failures}: {pause:?}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Leases that were to be given back while there was no way to the server.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::engine::lease::LEASE;
+use crate::shared::wire::names::Address;
+use crate::shared::{Release, Token};
+
+/// How many are kept. The others end by themselves.
+const LIMIT: usize = 1 << 12;
+
+/// The oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Unreleased {
+    leases: Mutex<VecDeque<(Instant, Address, Token, Release)>>,
+}
+
+impl Unreleased {
+    pub(crate) fn push(&self, key: Address, token: Token, release: Release) {
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        if leases.len() == LIMIT {
+            leases.pop_front();
+        }
+        leases.push_back((Instant::now(), key, token, release));
+    }
+
+    /// Those that have not ended by themselves: nobody has renewed them since.
+    pub(crate) fn take(&self) -> Vec<(Address, Token, Release)> {
+        let leases = std::mem::take(&mut *self.leases.lock().unwrap_or_else(PoisonError::into_inner));
+        let left = leases.into_iter().filter(|(since, ..)| since.elapsed() < LEASE);
+        left.map(|(_, key, token, release)| (key, token, release)).collect()
+    }
+}

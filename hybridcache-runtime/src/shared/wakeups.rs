@@ -1,0 +1,81 @@
+//! Who in this process waits for a load in another.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use smallvec::SmallVec;
+use tokio::sync::Notify;
+
+use crate::primitives::sync::Mutex;
+use crate::shared::Wake;
+
+/// The waits of a cache object, by key id.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    waiting: Mutex<HashMap<u64, SmallVec<[Arc<Slot>; 1]>>>,
+}
+
+/// Keeps a message that arrives before anybody looks.
+#[derive(Debug, Default)]
+struct Slot {
+    wake: Mutex<Option<Wake>>,
+    arrived: Notify,
+}
+
+impl Waiters {
+    /// To be called *before* asking for the lease: the wake-up may come before the answer.
+    pub(crate) fn register(self: &Arc<Self>, key_id: u64) -> Waiter {
+        let slot = Arc::new(Slot::default());
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).entry(key_id).or_default().push(slot.clone());
+        Waiter { waiters: self.clone(), key_id, slot }
+    }
+
+    pub(crate) fn wake(&self, key_id: u64, wake: Wake) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.get(&key_id).into_iter().flatten().for_each(|slot| slot.wake(wake));
+    }
+
+    pub(crate) fn wake_all(&self, wake: Wake) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.values().flatten().for_each(|slot| slot.wake(wake));
+    }
+}
+
+impl Slot {
+    fn wake(&self, wake: Wake) {
+        *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+        self.arrived.notify_one();
+    }
+}
+
+/// One registered wait; dropping it ends the registration.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    waiters: Arc<Waiters>,
+    key_id: u64,
+    slot: Arc<Slot>,
+}
+
+impl Waiter {
+    /// Waits for the next message; one that has arrived already counts.
+    pub(crate) async fn woken(&self) -> Wake {
+        loop {
+            if let Some(wake) = self.slot.wake.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return wake;
+            }
+            self.slot.arrived.notified().await;
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let mut waiting = self.waiters.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slots) = waiting.get_mut(&self.key_id) {
+            slots.retain(|slot| !Arc::ptr_eq(slot, &self.slot));
+            if slots.is_empty() {
+                waiting.remove(&self.key_id);
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! What is stored at an entry's key in a shared tier: a header, the stamps it was loaded under, and the value's bytes.
+//!
+//! Integers are little endian. Bytes 0 to 31 are frozen, scripts in the tier read them.
+//!
+//! | offset | size | field |
+//! |---|---|---|
+//! | 0 | 4 | magic `89 48 43`, format 2 |
+//! | 4 | 1 | 1 once it was expired by hand, else 0; changed in place |
+//! | 5, 6, 7 | 1, 1, 1 | codec (1 MessagePack), compression (0 none), kind (1 value, 2 none) |
+//! | 8 | 2 | flags: the low byte may be ignored, an unknown bit of the high byte makes the entry unreadable |
+//! | 10 | 2 | number of stamps |
+//! | 12 | 4 | what the load cost, in milliseconds |
+//! | 16 | 16 | fence |
+//! | 32, 40, 48 | 8 each | loaded at, fresh until, expires at, the tier's Unix milliseconds, each not before the last, at most 2^63 - 1 |
+//! | 56 | 4 | length of the payload before compression |
+//! | 60 | 4 | CRC-32C of bytes 5 to 59 and of all from 64 on |
+//! | 64 | 16 | key: the hash of namespace, binary, function, version and arguments, see [`crate::shared::wire::names::fingerprint`] |
+//! | 80 | 16 each | stamps: the hash of its name, its value |
+//! | then | | payload; empty if the kind is none |
+//!
+//! The checksum covers the header too, as a damaged lifetime or stamp is as bad as a damaged value. Byte 4 is left
+//! out because it changes in place. Bytes 0 to 4 have few valid values, so every single flipped bit is noticed but
+//! the one that says "expired by hand".
+//!
+//! The hash of the key is there so that an entry is never served under another key, whatever brought it there: two functions
+//! with one address, a key that was renamed, a restored backup.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use smallvec::SmallVec;
+
+pub use crate::shared::wire::codec::Kind;
+
+/// The payload is MessagePack with the names of fields.
+pub const MESSAGE_PACK: u8 = 1;
+/// The payload is as the codec made it.
+pub const UNCOMPRESSED: u8 = 0;
+
+/// Magic and format.
+const FORMAT: [u8; 4] = [0x89, b'H', b'C', 2];
+const KIND_VALUE: u8 = 1;
+const KIND_NONE: u8 = 2;
+/// Flags whose meaning a reader must know. None has one yet.
+const MUST_UNDERSTAND: u16 = 0xff00;
+
+/// Where in the header things stand that are filled in last, or checked apart.
+const MUTABLE_AT: usize = 4;
+const KIND_AT: usize = 7;
+const LENGTH_AT: usize = 56;
+const CHECKSUM_AT: usize = 60;
+const KEY_AT: usize = 64;
+const STAMPS_AT: usize = 80;
+
+/// What is set aside for a payload whose length is not known.
+const USUAL_PAYLOAD: usize = 1024;
+
+/// Stamps: the hash of each one's name, its value. Most entries have two.
+pub type StampValues = SmallVec<[(u64, u64); 2]>;
+
+/// All of an envelope but the payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Somebody marked it stale, whatever its times say.
+    pub expired_by_hand: bool,
+    /// What made the payload: [`MESSAGE_PACK`].
+    pub codec: u8,
+    /// What was done with it then: [`UNCOMPRESSED`].
+    pub compression: u8,
+    /// Whether the payload is a value.
+    pub kind: Kind,
+    /// The low byte is for hints that may be ignored; the high byte must be zero.
+    pub flags: u16,
+    /// What the load cost, in milliseconds.
+    pub cost_ms: u32,
+    /// The token of the lease under which it was loaded.
+    pub fence: [u8; 16],
+    /// When the load began, in the tier's Unix milliseconds.
+    pub loaded_at: u64,
+    /// Until when it is fresh; not before `loaded_at`.
+    pub fresh_until: u64,
+    /// When it is gone; not before `fresh_until`, at most 2^63 - 1.
+    pub expires_at: u64,
+    /// Which key it is for.
+    pub key: [u8; 16],
+    /// The stamps it was loaded under: the namespace's, the function's, then the tags'.
+    pub stamps: StampValues,
+}
+
+/// Why bytes are no envelope that can be read here. Such an entry is a miss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undecodable {
+    /// It does not begin as an envelope does.
+    Foreign,
+    /// The format's number is another.
+    Format(u8),
+    /// Byte 4 is neither 0 nor 1.
+    Mutable(u8),
+    /// An unknown codec.
+    Codec(u8),
+    /// An unknown compression.
+    Compression(u8),
+    /// An unknown kind.
+    Kind(u8),
+    /// An unknown flag that must be understood.
+    Flags(u16),
+    /// Cut short, or longer than it says.
+    Length,
+    /// The checksum is wrong.
+    Checksum,
+    /// Fresh until before it was loaded, or beyond its end; or further away than times can be.
+    Times,
+    /// Bytes where the kind says there is no value.
+    Payload,
+    /// It is for another key.
+    Key,
+}
+
+/// An envelope around `payload`.
+///
+/// A header that no reader accepts (times out of order, an unknown codec, a payload beside [`Kind::None`]) is not
+/// refused here, nor are more than 65,535 stamps or 4 GiB: what comes out is a miss for every reader.
+pub fn encode(header: &Header, payload: &[u8]) -> Vec<u8> {
+    let mut envelope = start(header, payload.len());
+    envelope.extend_from_slice(payload);
+    finish(&mut envelope, header, header.kind);
+    envelope
+}
+
+/// An envelope whose payload `write` appends to the bytes it is given. The kind is what `write` returns, not that of
+/// `header`.
+pub fn encode_with<E>(header: &Header, write: impl FnOnce(&mut Vec<u8>) -> Result<Kind, E>) -> Result<Vec<u8>, E> {
+    let mut envelope = start(header, USUAL_PAYLOAD);
+    let kind = write(&mut envelope)?;
+    finish(&mut envelope, header, kind);
+    Ok(envelope)
+}
+
+/// All that stands before the payload. What is not known yet is zero.
+fn start(header: &Header, payload: usize) -> Vec<u8> {
+    let mut envelope = Vec::with_capacity(STAMPS_AT + 16 * header.stamps.len() + payload);
+    envelope.extend_from_slice(&FORMAT);
+    envelope.extend_from_slice(&[u8::from(header.expired_by_hand), header.codec, header.compression, 0]);
+    envelope.extend_from_slice(&header.flags.to_le_bytes());
+    envelope.extend_from_slice(&u16::try_from(header.stamps.len()).unwrap_or(u16::MAX).to_le_bytes());
+    envelope.extend_from_slice(&header.cost_ms.to_le_bytes());
+    envelope.extend_from_slice(&header.fence);
+    for time in [header.loaded_at, header.fresh_until, header.expires_at] {
+        envelope.extend_from_slice(&time.to_le_bytes());
+    }
+    envelope.extend_from_slice(&[0; KEY_AT - LENGTH_AT]);
+    envelope.extend_from_slice(&header.key);
+    for (hash, value) in &header.stamps {
+        envelope.extend_from_slice(&hash.to_le_bytes());
+        envelope.extend_from_slice(&value.to_le_bytes());
+    }
+    envelope
+}
+
+/// Fills in what depends on the payload.
+fn finish(envelope: &mut [u8], header: &Header, kind: Kind) {
+    let length = envelope.len() - STAMPS_AT - 16 * header.stamps.len();
+    envelope[KIND_AT] = match kind {
+        Kind::Value => KIND_VALUE,
+        Kind::None => KIND_NONE,
+    };
+    envelope[LENGTH_AT..CHECKSUM_AT].copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+    let checksum = checksum(envelope);
+    envelope[CHECKSUM_AT..KEY_AT].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// Reads an envelope: its header and its payload. Never panics, whatever the bytes.
+pub fn decode(envelope: &[u8]) -> Result<(Header, &[u8]), Undecodable> {
+    let mut rest = Fields(envelope);
+    let format = rest.take().map_err(|_| Undecodable::Foreign)?;
+    if format[..3] != FORMAT[..3] {
+        return Err(Undecodable::Foreign);
+    }
+    if format != FORMAT {
+        return Err(Undecodable::Format(format[3]));
+    }
+    // All reads below come in the order of the bytes.
+    let [mutable, codec, compression, kind] = rest.take()?;
+    let expired_by_hand = match mutable {
+        0 => false,
+        1 => true,
+        _ => return Err(Undecodable::Mutable(mutable)),
+    };
+    let kind = known(codec, compression, kind)?;
+    let flags = u16::from_le_bytes(rest.take()?);
+    if flags & MUST_UNDERSTAND != 0 {
+        return Err(Undecodable::Flags(flags));
+    }
+    let stamps = usize::from(u16::from_le_bytes(rest.take()?));
+    let cost_ms = u32::from_le_bytes(rest.take()?);
+    let fence = rest.take()?;
+    let [loaded_at, fresh_until, expires_at] = [rest.u64()?, rest.u64()?, rest.u64()?];
+    let length = u32::from_le_bytes(rest.take()?) as usize;
+    let expected = u32::from_le_bytes(rest.take()?);
+    let key = rest.take()?;
+    // Before anything is allocated: the length must be exactly what the header says.
+    if rest.0.len().checked_sub(16 * stamps) != Some(length) {
+        return Err(Undecodable::Length);
+    }
+    if checksum(envelope) != expected {
+        return Err(Undecodable::Checksum);
+    }
+    // The bound leaves a reader room to add to a time.
+    if loaded_at > fresh_until || fresh_until > expires_at || expires_at > i64::MAX as u64 {
+        return Err(Undecodable::Times);
+    }
+    if kind == Kind::None && length > 0 {
+        return Err(Undecodable::Payload);
+    }
+    let stamps = (0..stamps).map(|_| Ok((rest.u64()?, rest.u64()?))).collect::<Result<_, _>>()?;
+    Ok((
+        Header {
+            expired_by_hand,
+            codec,
+            compression,
+            kind,
+            flags,
+            cost_ms,
+            fence,
+            loaded_at,
+            fresh_until,
+            expires_at,
+            key,
+            stamps,
+        },
+        rest.0,
+    ))
+}
+
+/// The same, of an entry for this key.
+pub(crate) fn decode_for<'a>(key: &[u8; 16], envelope: &'a [u8]) -> Result<(Header, &'a [u8]), Undecodable> {
+    let (header, payload) = decode(envelope)?;
+    if header.key == *key { Ok((header, payload)) } else { Err(Undecodable::Key) }
+}
+
+/// Where the payload of such an envelope begins.
+pub(crate) fn payload_at(header: &Header) -> usize {
+    STAMPS_AT + 16 * header.stamps.len()
+}
+
+/// The kind, if codec and compression are ours.
+fn known(codec: u8, compression: u8, kind: u8) -> Result<Kind, Undecodable> {
+    match (codec, compression, kind) {
+        (MESSAGE_PACK, UNCOMPRESSED, KIND_VALUE) => Ok(Kind::Value),
+        (MESSAGE_PACK, UNCOMPRESSED, KIND_NONE) => Ok(Kind::None),
+        (MESSAGE_PACK, UNCOMPRESSED, _) => Err(Undecodable::Kind(kind)),
+        (MESSAGE_PACK, _, _) => Err(Undecodable::Compression(compression)),
+        _ => Err(Undecodable::Codec(codec)),
+    }
+}
+
+/// CRC-32C of all but the first five bytes and the checksum itself. There must be a whole header.
+fn checksum(envelope: &[u8]) -> u32 {
+    let header = crc32c::crc32c(&envelope[MUTABLE_AT + 1..CHECKSUM_AT]);
+    crc32c::crc32c_append(header, &envelope[KEY_AT..])
+}
+
+/// The bytes not read yet.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Undecodable> {
+        let (field, rest) = self.0.split_first_chunk().ok_or(Undecodable::Length)?;
+        self.0 = rest;
+        Ok(*field)
+    }
+
+    fn u64(&mut self) -> Result<u64, Undecodable> {
+        self.take().map(u64::from_le_bytes)
+    }
+}
+
+impl fmt::Display for Undecodable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign => f.write_str("not an entry of this cache"),
+            Self::Format(number) => write!(f, "format {number}"),
+            Self::Mutable(byte) => write!(f, "mutable byte {byte}"),
+            Self::Codec(number) => write!(f, "codec {number}"),
+            Self::Compression(number) => write!(f, "compression {number}"),
+            Self::Kind(number) => write!(f, "kind {number}"),
+            Self::Flags(flags) => write!(f, "flags {flags:#06x}"),
+            Self::Length => f.write_str("wrong length"),
+            Self::Checksum => f.write_str("wrong checksum"),
+            Self::Times => f.write_str("times out of order or out of bounds"),
+            Self::Payload => f.write_str("a value where there should be none"),
+            Self::Key => f.write_str("an entry of another key"),
+        }
+    }
+}
+
+impl std::error::Error for Undecodable {}
