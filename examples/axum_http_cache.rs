@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Stands for a database and a template: a page takes 40 ms.
+/// In place of a database and a template: a page takes 40 ms.
 #[derive(Default)]
 struct Shop {
     rendered: AtomicU64,
@@ -64,7 +64,7 @@ async fn main() -> Result<()> {
     let routes = Router::new().route("/p/{id}", get(product).post(change_price)).route("/basket", get(basket));
     let app = routes.route_layer(layer.clone()).with_state(shop.clone());
     let server = serve(app).await?;
-    // What an earlier run left in Redis would spoil the story.
+    // An earlier run may have left these in Redis.
     layer.invalidate("/p/7").await?;
     layer.invalidate("/p/8").await?;
 
@@ -73,12 +73,12 @@ async fn main() -> Result<()> {
     assert_eq!(first.body, hit.body);
     assert!(hit.cache.starts_with("shop; hit"), "{}", hit.cache);
 
-    visit(server, "somebody changes the price", "POST", "/p/7").await?;
-    let changed = visit(server, "and the page is rendered anew", "GET", "/p/7").await?;
+    visit(server, "a POST changes the price", "POST", "/p/7").await?;
+    let changed = visit(server, "and the page is rendered again", "GET", "/p/7").await?;
     assert!(changed.body.contains("1 euros"), "{}", changed.body);
     layer.invalidate_tag("product:7").await?;
-    let anew = visit(server, "so it is after invalidate_tag(..)", "GET", "/p/7").await?;
-    assert_ne!(anew.body, changed.body);
+    let again = visit(server, "so it is after invalidate_tag(..)", "GET", "/p/7").await?;
+    assert_ne!(again.body, changed.body);
 
     let (before, began) = (shop.rendered.load(Relaxed), Instant::now());
     let visitors: Vec<_> = (0..200).map(|_| tokio::spawn(send(server, "GET", "/p/8", ""))).collect();
@@ -97,7 +97,7 @@ async fn main() -> Result<()> {
         assert!((stale.status, stale.body.contains("Product 8")) == (200, true));
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let unknown = visit(server, "what nobody has asked for is not", "GET", "/p/9").await?;
+    let unknown = visit(server, "a page that was never rendered is not", "GET", "/p/9").await?;
     assert_eq!(unknown.status, 503);
 
     println!("\n... it is back ...");

@@ -170,7 +170,7 @@ async fn timeouts(service: &Service) -> anyhow::Result<()> {
 }
 
 async fn panics(cache: &HybridCache, service: &Service) -> anyhow::Result<()> {
-    println!("\na load that panics takes along those who wait for it, and nobody else");
+    println!("\na load that panics panics in all callers that wait for it, and in no other");
     service.behave(Behaviour::Panic);
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|panic| println!("   one load {}", panic.to_string().replace('\n', " "))));
@@ -195,7 +195,7 @@ async fn unstored_values(service: &Service) -> anyhow::Result<()> {
         assert_eq!(summary(service, 1).await?, "summary 1: draft", "an `Ok`");
     }
     assert_eq!(service.requests() - requests, 4, "none was stored");
-    println!("   Err(NoCache(..)), in a thiserror and in an anyhow function: an `Ok`, each time anew");
+    println!("   Err(NoCache(..)), in a thiserror and in an anyhow function: an `Ok`, loaded again each time");
     assert!(matches!(report(service, 0).await, Err(ReportError::Missing)), "other errors stay what they are");
 
     let requests = service.requests();
@@ -271,7 +271,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Another service, over the network. It behaves as it is told.
+/// Another service, over the network. It behaves as it is set to.
 #[derive(Clone, Default)]
 struct Service {
     behaviour: Arc<Mutex<Behaviour>>,

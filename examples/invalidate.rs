@@ -1,4 +1,4 @@
-//! A reader, a writer, and every way to tell the cache that something has changed.
+//! A reader, a writer, and every way to invalidate what has changed.
 //!
 //! `cargo run --example invalidate`. With `HYBRIDCACHE_REDIS_URL` set there are two readers, as in two processes of one
 //! service: each has its own memory, and they share the Redis. Every line says what each reader was given, and the
@@ -89,16 +89,16 @@ async fn main() -> anyhow::Result<()> {
     shop.price_entry(RUST).invalidate().await?;
     readers.see("after invalidate()", RUST, 110).await.with_queries(1);
 
-    title("#[hybrid_evict] on the function that writes: the same, and nobody can forget it");
+    title("#[hybrid_evict] on the function that writes: the same, and no caller can forget it");
     shop.set_price(RUST, 115).await;
     readers.see("after set_price(115)", RUST, 115).await.with_queries(1);
 
-    title("put(): write-through, nobody has to load");
+    title("put(): write-through, no caller has to load");
     db.set(RUST, 120);
     shop.price_entry(RUST).put(120).await?;
     readers.see("after put(120)", RUST, 120).await.with_queries(0);
 
-    title("expire(): nobody waits; the next call returns the old value and refreshes in the background");
+    title("expire(): no caller waits; the next call returns the old value and refreshes in the background");
     db.set(RUST, 130);
     shop.price_entry(RUST).expire().await?;
     let queries = db.queries();
@@ -137,11 +137,11 @@ async fn main() -> anyhow::Result<()> {
     assert_eq!(shop.price(ATLAS).await?, 350, "and stores the answer");
     println!("{:>28}: 350, and so do calls from now on", "refresh(price(..))");
 
-    title("invalidate() while somebody is loading: what was read before it is never stored");
+    title("invalidate() while a load runs: what was read before it is never stored");
     invalidate_during_a_load(shop, &readers).await
 }
 
-/// The race that a cache must not lose: a slow query reads the old row, the row changes, the cache is told, and only
+/// The race that a cache must not lose: a slow query reads the old row, the row changes, the entry is invalidated, and only
 /// then the slow query comes back with what it read.
 async fn invalidate_during_a_load(shop: &Shop, readers: &Readers) -> anyhow::Result<()> {
     shop.price_entry(RUST).invalidate().await?;
@@ -196,7 +196,7 @@ impl Readers {
 
     /// Has every reader call the function.
     ///
-    /// The process that tells the cache sees the effect at once. The others hear of it by a message, so they are given a
+    /// The process that invalidates sees the effect at once. The others hear of it by a message, so they are given a
     /// moment.
     async fn see<'a>(&self, when: &'a str, book: Book, price: u64) -> Seen<'a> {
         let queries = self.0[0].db.queries();

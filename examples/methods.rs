@@ -1,4 +1,4 @@
-//! Everything the attribute can stand on besides a free function, and every way to say what tells two calls apart.
+//! Every kind of function that the attribute takes besides a free function, and every way to write a key.
 //!
 //! `cargo run --example methods`. Each line below is one function that is called twice: the first call asks the database,
 //! the second does not. With `HYBRIDCACHE_REDIS_URL` set, over Redis.
@@ -54,7 +54,7 @@ impl Branch {
         self.db.ask(format!("staff in {}", self.city)).await
     }
 
-    /// Without `self` a macro cannot see which type it stands in, so an associated function is named by hand.
+    /// Without `self` a macro cannot see which type it is in, so an associated function is named by hand.
     #[hybrid_cached(ttl = 1h, name = "Branch::cities", key = "{country}")]
     async fn cities(db: &Db, country: &str) -> String {
         db.ask(format!("cities in {country}")).await

@@ -1,4 +1,4 @@
-//! The story of one cached function, told with numbers measured while it runs.
+//! The story of one cached function, with numbers measured while it runs.
 //!
 //! `cargo run --example quickstart` needs nothing but Rust. With `HYBRIDCACHE_REDIS_URL` set, the same over Redis.
 
@@ -24,7 +24,7 @@ enum AppError {
     Load(#[from] LoadError),
 }
 
-/// Stands for a database: it takes 40 ms, and counts.
+/// In place of a database: it takes 40 ms, and counts.
 #[derive(Clone)]
 struct Db;
 
@@ -56,7 +56,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     cache.install()?;
     let redis = std::env::var("HYBRIDCACHE_REDIS_URL").is_ok();
     println!("tiers: memory{}\n", if redis { " and Redis" } else { " (set HYBRIDCACHE_REDIS_URL for Redis too)" });
-    // What an earlier run left in Redis would spoil the story.
+    // An earlier run may have left these in Redis.
     for id in [7, 8, 1000] {
         user_entry(id).invalidate().await?;
     }

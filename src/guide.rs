@@ -1,32 +1,31 @@
 //! The guide: one topic a page. The same pages are in the repository's folder `docs`.
 
-#[doc = include_str!("../docs/comparison.md")]
-pub mod comparison {}
+/// A page. A link `[keys]` leads to a file on GitHub and to a module here: `links.md` comes first, and the first definition of a
+/// link is the one that counts. Doctests are compiled without it, and so are reported with the file and line of their page.
+macro_rules! page {
+    ($name:ident, $file:literal) => {
+        #[cfg_attr(not(doctest), doc = include_str!("links.md"))]
+        #[doc = include_str!($file)]
+        pub mod $name {}
+    };
+}
 
-#[doc = include_str!("../docs/errors.md")]
-pub mod errors {}
-
-#[doc = include_str!("../docs/from_cached.md")]
-pub mod from_cached {}
+page!(comparison, "../docs/comparison.md");
+page!(errors, "../docs/errors.md");
+page!(from_cached, "../docs/from_cached.md");
+page!(invalidation, "../docs/invalidation.md");
+page!(keys, "../docs/keys.md");
+page!(options, "../docs/options.md");
+page!(outages, "../docs/outages.md");
+page!(protocol, "../docs/protocol.md");
+page!(redis, "../docs/redis.md");
+page!(semantics, "../docs/semantics.md");
+page!(testing, "../docs/testing.md");
+page!(tuning, "../docs/tuning.md");
 
 #[cfg(feature = "http")]
-#[doc = include_str!("../docs/http.md")]
+page!(http, "../docs/http.md");
+
+/// This page is compiled with the feature `http`.
+#[cfg(not(feature = "http"))]
 pub mod http {}
-
-#[doc = include_str!("../docs/invalidation.md")]
-pub mod invalidation {}
-
-#[doc = include_str!("../docs/keys.md")]
-pub mod keys {}
-
-#[doc = include_str!("../docs/options.md")]
-pub mod options {}
-
-#[doc = include_str!("../docs/protocol.md")]
-pub mod protocol {}
-
-#[doc = include_str!("../docs/testing.md")]
-pub mod testing {}
-
-#[doc = include_str!("../docs/tuning.md")]
-pub mod tuning {}

@@ -1,4 +1,6 @@
+#![cfg_attr(not(doctest), doc = include_str!("links.md"))]
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use hybridcache_macros::{CacheKey, hybrid_cached, hybrid_evict};
 pub use hybridcache_runtime::{
@@ -12,4 +14,5 @@ pub mod guide;
 pub use hybridcache_runtime::__private;
 
 #[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub use hybridcache_runtime::http;

@@ -22,11 +22,11 @@ pub struct Fleet {
     processes: Vec<Child>,
 }
 
-/// How a process is told that it is a replica: `axum_service replica <database> <cached>`.
+/// The arguments that make a process a replica: `axum_service replica <database> <cached>`.
 pub const REPLICA: &str = "replica";
 
 impl Fleet {
-    /// Replicas in this process. Each has a cache of its own, and nobody tells it what the others write.
+    /// Replicas in this process. Each has a cache of its own, and gets no message about what the others write.
     pub async fn of_tasks(replicas: usize, database: &Path, cached: bool) -> Result<Self> {
         let mut fleet = Self::default();
         for _ in 0..replicas {

@@ -1,4 +1,4 @@
-//! The HTTP side: nothing in it knows of the cache, but for the route that tells its counters.
+//! The HTTP side: only the route that shows the counters knows of the cache.
 
 use std::sync::Arc;
 

@@ -71,7 +71,7 @@ impl Shop {
         if sold.is_some()
             && let Err(error) = self.book_entry(id).invalidate().await
         {
-            // The copy is sold whatever the cache says. Replicas that could not be told show the old page until it is
+            // The copy is sold whatever the cache says. Replicas that did not get the invalidation show the old page until it is
             // no longer fresh. A service would log every one of these.
             FIRST.call_once(|| eprintln!("book {id}, and perhaps more: {error}"));
         }

@@ -6,7 +6,7 @@ use crate::fleet::{Fleet, item};
 use crate::log::log_of_connecting;
 use crate::waiting::within;
 
-/// What the README gives to operators.
+/// What docs/redis.md gives to operators.
 const PERMISSIONS: &str = "~hc2:* &hc2:* +get +getrange +mget +set +setrange +append +rename +del +unlink +exists \
      +pexpire +pttl +publish +subscribe +eval +evalsha +script|load +time +info";
 
@@ -27,8 +27,8 @@ fn server() -> (RedisServer, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documented_permissions_are_enough() {
     assert!(
-        README.contains(&PERMISSIONS.split_whitespace().collect::<Vec<_>>().join(" ")),
-        "the README says otherwise"
+        PAGE.contains(&PERMISSIONS.split_whitespace().collect::<Vec<_>>().join(" ")),
+        "docs/redis.md says otherwise"
     );
     let (server, url) = server();
     Fleet::at(url).all_works(&[&server], 0).await;
@@ -80,7 +80,7 @@ async fn a_server_with_too_many_clients_is_called_so() {
     assert!(log.contains("maxclients") || log.contains("max number of clients"), "{log}");
 }
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/redis.md");
 
 /// Killed by: a command that needs another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
