@@ -1,4 +1,5 @@
 //! The documentation against the sources: what it names exists.
+#![allow(clippy::unwrap_used, reason = "a test panics to fail")]
 
 use std::collections::BTreeSet;
 use std::fs;
