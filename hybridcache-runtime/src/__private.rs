@@ -1,9 +1,9 @@
 //! All that an expansion of the attribute may name. Not for people: it changes without notice.
 #![allow(missing_docs, reason = "for expansions only")]
 
-pub use crate::cache::handle::entry;
 pub use crate::cache::installed::installed;
 pub use crate::call::args::{LoadArg, sendable, sendable_value};
+pub use crate::call::entry::entry;
 pub use crate::call::evict::{Eviction, Verdict, Written};
 pub use crate::call::settings::Settings;
 pub use crate::call::shape::{Probe, Unchecked, never};

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::shared::{RemoteError, RemoteErrorKind};
-
 /// Why the cache object or an entry handle could not do what it was asked.
 ///
 /// Only [`Builder::build`](crate::Builder::build), [`HybridCache::install`](crate::HybridCache::install), the entry
@@ -27,19 +25,10 @@ pub struct Error {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Config,
     Unavailable,
     Timeout,
-}
-
-impl Kind {
-    fn of(error: &RemoteError) -> Self {
-        match error.kind {
-            RemoteErrorKind::Timeout => Self::Timeout,
-            RemoteErrorKind::Unavailable | RemoteErrorKind::PartDown | RemoteErrorKind::Refused => Self::Unavailable,
-        }
-    }
 }
 
 impl Error {
@@ -70,10 +59,9 @@ impl Error {
         Self { kind: Kind::Config, pending: false, message: format!("{setting}: {problem}") }
     }
 
-    /// An invalidation that the journal will repeat. What was to be done is said first: "invalidate user:7".
-    pub(crate) fn pending(action: &str, error: &RemoteError) -> Self {
-        let message = format!("{action}: {error}; other processes will be told when Redis answers (pending)");
-        Self { kind: Kind::of(error), pending: true, message }
+    /// What a shared tier did not do, or may have done.
+    pub(crate) fn of_tier(kind: Kind, pending: bool, message: String) -> Self {
+        Self { kind, pending, message }
     }
 
     /// The cache was closed before.
@@ -81,24 +69,6 @@ impl Error {
         let message =
             format!("{action}: the cache was closed: this process has done it, and other processes are not told");
         Self { kind: Kind::Unavailable, pending: false, message }
-    }
-
-    /// Closing it has left some invalidations unsent.
-    pub(crate) fn unsent(count: usize, error: &RemoteError) -> Self {
-        let message = format!("close: other processes are not told of {count} invalidations: {error}");
-        Self { kind: Kind::of(error), pending: false, message }
-    }
-
-    /// There is no connection to the URL yet.
-    pub(crate) fn not_reconnected(error: &RemoteError) -> Self {
-        let message = format!("reconnect: {error}; trying on in the background");
-        Self { kind: Kind::of(error), pending: false, message }
-    }
-
-    /// The older value is gone everywhere, and the new one was not stored, or nobody knows.
-    pub(crate) fn unstored(action: &str, error: &RemoteError) -> Self {
-        let message = format!("{action}: {error}; what was cached is gone everywhere, and the value may not be stored");
-        Self { kind: Kind::of(error), pending: false, message }
     }
 
     /// The shared tier answered, and has no room for a value. The older one is gone.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::cache::state::Local;
 use crate::cache::{HybridCache, Limits};
-use crate::entry::lifetimes::{Outage, bounded};
+use crate::coherence::outage::Outage;
 use crate::error::Error;
 use crate::memory::{Bound, Memory, MemoryTier};
+use crate::primitives::clock::bounded;
 use crate::shared::Remote;
 
 /// Makes a [`HybridCache`].

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cache::recovery::{Sent, send_unsent};
 use crate::cache::state::Local;
-use crate::engine::lease::LEASE;
+use crate::shared::LEASE;
 use crate::shared::{Remote, RemoteError, RemoteErrorKind};
 
 /// The pause between two attempts.

@@ -11,13 +11,13 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::cache::HybridCache;
-use crate::cache::read::Fill;
+use crate::cache::fill::Fill;
 use crate::cache::write::Load;
-use crate::call::settings::Plan;
-use crate::coherence::stamps::Lifespan;
+use crate::entry::plan::Plan;
 use crate::entry::value_type::{AnyValue, ValueType};
 use crate::entry::{Entry, Meta};
 use crate::function::Function;
+use crate::shared::Lifespan;
 use crate::shared::Remote;
 use crate::shared::wire::codec::{CodecError, Kind};
 use crate::shared::wire::envelope::{self, Header, MESSAGE_PACK, UNCOMPRESSED, Undecodable};

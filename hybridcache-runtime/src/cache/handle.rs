@@ -5,13 +5,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::cache::HybridCache;
-use crate::call::settings::{FullSettings, Plan};
-use crate::call::shape::Shape;
 use crate::entry::Entry;
+use crate::entry::plan::Plan;
 use crate::error::Error;
-use crate::function::Instance;
 use crate::function::call_key::Key;
-use crate::key::KeyBuf;
 use crate::shared::Invalidation;
 
 /// One entry of a cached function that is declared to return `R`.
@@ -44,15 +41,11 @@ pub struct PlainEntry<R> {
     returns: PhantomData<fn() -> R>,
 }
 
-/// Makes a handle.
-pub fn entry<S: Shape>(
-    cache: &HybridCache,
-    instance: Instance<'_>,
-    key: KeyBuf,
-    settings: impl Into<FullSettings<S>>,
-) -> CacheEntry<S::Return> {
-    let key = cache.key(&cache.lookup(&instance, &key));
-    CacheEntry { plain: PlainEntry { cache: cache.clone(), key, plan: settings.into().plan, returns: PhantomData } }
+impl<R> CacheEntry<R> {
+    /// Of a function that is declared to return `R`.
+    pub(crate) fn new(cache: HybridCache, key: Arc<Key>, plan: Plan) -> Self {
+        Self { plain: PlainEntry { cache, key, plan, returns: PhantomData } }
+    }
 }
 
 impl<T: Clone + Send + Sync + 'static, E> CacheEntry<Result<T, E>> {

@@ -4,9 +4,10 @@
 pub(crate) mod builder;
 pub(crate) mod closing;
 pub(crate) mod encoding;
+pub(crate) mod fill;
 pub(crate) mod handle;
 pub(crate) mod installed;
-pub(crate) mod leases;
+pub(crate) mod lease;
 pub(crate) mod read;
 pub(crate) mod recovery;
 pub(crate) mod state;
@@ -24,17 +25,18 @@ use tracing::{debug, warn};
 use crate::cache::closing::close;
 use crate::cache::recovery::Recovery;
 use crate::cache::state::Local;
-use crate::call::settings::Plan;
-use crate::coherence::stamps::{Lifespan, Seen, Stamp};
-use crate::entry::lifetimes::bounded;
+use crate::coherence::stamps::{Seen, Stamp};
+use crate::entry::plan::Plan;
 use crate::entry::{Entry, State};
 use crate::error::Error;
 use crate::function::call_key::{Key, Lookup, PlainKey};
 use crate::function::{Function, Functions, Instance};
 use crate::key::KeyBuf;
+use crate::primitives::clock::bounded;
 use crate::primitives::clock::{Clock, Millis};
 use crate::primitives::log_limit::{Complaints, MINUTE};
 use crate::primitives::timers::Standstill;
+use crate::shared::Lifespan;
 use crate::shared::budget::Budget;
 use crate::shared::{Remote, RemoteError, RemoteErrorKind, StampName, Token};
 use crate::stats::{BreakerState, Counters, Stats};
@@ -177,7 +179,7 @@ impl HybridCache {
         let _standstill = Standstill::begin();
         let connecting =
             shared.remote.reconnect(url.as_ref()).map_err(|problem| Error::config("reconnect", problem))?;
-        connecting.await.map_err(|error| Error::not_reconnected(&error))
+        connecting.await.map_err(|error| error.not_reconnected())
     }
 
     /// # Errors
@@ -368,7 +370,7 @@ impl Shared {
         let deadline = Instant::from_std(std::time::Instant::now() + bounded(deadline));
         let closing = self.remote.runtime().spawn(close(local.clone(), self.remote.clone(), deadline));
         match closing.await {
-            Ok(Err((pending, error))) => Err(Error::unsent(pending, &error)),
+            Ok(Err((pending, error))) => Err(error.unsent(pending)),
             // Its runtime ends with the last handle, of which the caller has one.
             Ok(Ok(())) | Err(_) => Ok(()),
         }

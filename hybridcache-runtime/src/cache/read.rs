@@ -6,9 +6,10 @@ use smallvec::SmallVec;
 
 use crate::cache::HybridCache;
 use crate::cache::encoding::{Opened, open};
-use crate::call::settings::Plan;
+use crate::cache::fill::Fill;
 use crate::coherence::stamps::Seen;
 use crate::entry::lifetimes::Lifetimes;
+use crate::entry::plan::Plan;
 use crate::entry::value_type::AnyValue;
 use crate::entry::{Entry, Fence, Meta, Origin, State, Times};
 use crate::function::call_key::Key;
@@ -39,14 +40,6 @@ pub(crate) enum Interpreted {
     /// Void, unless this process is the one that is wrong about these: the shared tier may have lost a stamp, and another
     /// process have created it anew.
     InDoubt(Vec<StampName>),
-}
-
-/// What is to be filled, and under what.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fill<'a> {
-    pub(crate) key: &'a Arc<Key>,
-    pub(crate) plan: &'a Plan,
-    pub(crate) origin: Origin<'a>,
 }
 
 /// Where a fence stands in an envelope, and the byte that says expired by hand.

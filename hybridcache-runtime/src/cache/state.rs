@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::coherence::epoch::Trust;
+use crate::coherence::outage::Outage;
 use crate::coherence::stamps::Stamps;
 use crate::entry::Entry;
-use crate::entry::lifetimes::Outage;
 use crate::flight::Flights;
 use crate::function::call_key::Key;
 use crate::function::miss_predictor::Deleted;

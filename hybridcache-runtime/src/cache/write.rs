@@ -11,15 +11,16 @@ use futures_util::future::join;
 use tokio::time::Instant;
 
 use crate::cache::HybridCache;
-use crate::cache::read::Fill;
-use crate::call::settings::Plan;
-use crate::coherence::stamps::{Lifespan, Stamp};
-use crate::engine::lease::Lease;
+use crate::cache::fill::Fill;
+use crate::cache::lease::Lease;
+use crate::coherence::stamps::Stamp;
 use crate::entry::Fence;
+use crate::entry::plan::Plan;
 use crate::entry::value_type::AnyValue;
 use crate::error::Error;
 use crate::flight::Leader;
 use crate::function::call_key::Key;
+use crate::shared::Lifespan;
 use crate::shared::journal::{Notice, Pending};
 use crate::shared::{Invalidation, Published, Remote, RemoteError, StampName, StampValue, Token};
 use crate::stats::{Counters, count};
@@ -158,7 +159,7 @@ impl HybridCache {
         let (counters, action) = (&key.function.counters, || format!("put {key}"));
         let failed = |error: &RemoteError| {
             count(&counters.redis_errors);
-            Error::unstored(&action(), error)
+            error.unstored(&action())
         };
         let (unknown, lifespan) = (origin.seen.unknown(), self.lifespan(fill.plan));
         let until = Instant::now() + lifespan.given;
@@ -224,7 +225,7 @@ fn settle<T>(pending: Pending, told: Result<T, RemoteError>, counters: &Counters
         }
         Err(error) => {
             count(&counters.redis_errors);
-            Err(Error::pending(action, &error))
+            Err(error.pending(action))
         }
     }
 }

@@ -8,6 +8,7 @@
 //! The engine is compiled once: from `join` on it knows no types, and `answer` puts them on again.
 
 pub(crate) mod args;
+pub(crate) mod entry;
 pub(crate) mod evict;
 pub(crate) mod no_cache;
 pub(crate) mod settings;
@@ -25,12 +26,13 @@ use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 
 use crate::cache::HybridCache;
-use crate::call::settings::{FullSettings, Plan};
+use crate::call::settings::FullSettings;
 use crate::call::shape::{Returned, Shape, typed_error};
 use crate::engine::join::{Caller, Duty, Next, Settled, fly};
 use crate::engine::run::Goal;
 use crate::engine::scope::{self, Mode};
 use crate::engine::task::{Loaded, Work};
+use crate::entry::plan::Plan;
 use crate::entry::{Entry, RefreshClaim, State};
 use crate::flight::outcome::{Outcome, Role};
 use crate::function::Instance;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::shape::{CanTimeOut, ResultShape, Shape, SharedShape, SharedValue};
-use crate::entry::Entry;
-use crate::entry::lifetimes::{Lifetimes, bounded};
+use crate::entry::lifetimes::Lifetimes;
+use crate::entry::plan::Plan;
 use crate::entry::value_type::{AnyValue, Typed, ValueType};
 use crate::key::KeyBuf;
+use crate::primitives::clock::bounded;
 
 /// The settings of one call, typed. There is nothing in them to drop, so an expansion needs no clean-up between the calls by
 /// which it makes them: that is half of what it costs to compile.
@@ -30,62 +31,6 @@ struct Timeout<S: Shape> {
 pub struct FullSettings<S: Shape> {
     pub(crate) plan: Plan,
     pub(crate) timed_out: Option<fn() -> S::Return>,
-}
-
-type Weigh = Arc<dyn Fn(&AnyValue) -> usize + Send + Sync>;
-
-/// Says whether an entry that was found will do for one call.
-pub(crate) type Judge = Arc<dyn Fn(&Arc<Entry>) -> bool + Send + Sync>;
-
-/// The same for the engine, which knows no types.
-#[derive(Clone)]
-pub(crate) struct Plan {
-    pub(crate) lifetimes: Lifetimes,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) tags: Vec<KeyBuf>,
-    pub(crate) value: &'static ValueType,
-    pub(crate) error_type: TypeId,
-    /// The times of one value, where they are in the value.
-    pub(crate) times: Option<fn(&AnyValue) -> Lifetimes>,
-    /// What it refuses is loaded again; without it, all will do that is fresh or stale.
-    pub(crate) judge: Option<Judge>,
-    pub(crate) weigh: Option<Weigh>,
-    /// For how long the shared tier keeps a value to begin with, where that is not for as long as it lives.
-    pub(crate) trial: Option<fn(&AnyValue) -> Option<Duration>>,
-}
-
-impl Plan {
-    /// How long the shared tier is told to keep a value.
-    pub(crate) fn shared_for(&self, value: &AnyValue) -> Duration {
-        let ttl = Duration::from_millis(self.lifetimes_of(value).ttl());
-        self.trial.and_then(|trial| trial(value)).map_or(ttl, |trial| trial.min(ttl))
-    }
-
-    pub(crate) fn lifetimes_of(&self, value: &AnyValue) -> Lifetimes {
-        self.times.map_or(self.lifetimes, |times| times(value))
-    }
-
-    pub(crate) fn accepts(&self, entry: &Arc<Entry>) -> bool {
-        self.judge.as_ref().is_none_or(|judge| judge(entry))
-    }
-
-    /// Bytes of a value: as the user weighs it, else its encoded length, else its size on the stack.
-    pub(crate) fn weigh(&self, value: &AnyValue, encoded: Option<usize>) -> usize {
-        match &self.weigh {
-            Some(weigh) => weigh(value),
-            None => encoded.unwrap_or(self.value.size()),
-        }
-    }
-}
-
-impl fmt::Debug for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plan")
-            .field("lifetimes", &self.lifetimes)
-            .field("timeout", &self.timeout)
-            .field("tags", &self.tags)
-            .finish_non_exhaustive()
-    }
 }
 
 macro_rules! copy {

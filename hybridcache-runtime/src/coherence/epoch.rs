@@ -7,7 +7,7 @@
 //! it replaces a connection without heartbeats, and so begins a new epoch, before the proof is too old. Where the proof is too
 //! old, that task did not run (the process was suspended, say), and messages may wait to be read.
 
-use crate::entry::lifetimes::Outage;
+use crate::coherence::outage::Outage;
 use crate::primitives::clock::Millis;
 use crate::primitives::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

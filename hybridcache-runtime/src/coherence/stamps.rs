@@ -14,11 +14,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::entry::lifetimes::bounded;
 use crate::primitives::sync::atomic::{AtomicU64, Ordering};
 use crate::primitives::sync::{Mutex, MutexGuard};
 use crate::shared::wire::envelope::StampValues;
-use crate::shared::{Remote, StampName, StampValue, Versions};
+use crate::shared::{Lifespan, Remote, StampName, StampValue, Versions};
 
 /// One group's stamp as this process knows it.
 #[derive(Debug)]
@@ -46,30 +45,6 @@ struct Number {
 /// How long a number is known. The shared tier may lose a stamp, and another process make a new one; without reading it
 /// again the two would never find each other's entries.
 const KNOWN_FOR: Duration = Duration::from_secs(10);
-
-/// How long a stamp must live in the shared tier, and how long it is given where it may not. One that ends too soon is a
-/// miss for all that carries it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lifespan {
-    pub(crate) needed: Duration,
-    pub(crate) given: Duration,
-}
-
-/// A stamp is not prolonged more often than this.
-const LEAST: Duration = Duration::from_secs(10);
-
-impl Lifespan {
-    /// For what lives as long as `ttl` from the end of a load that may take as long as `load`.
-    pub(crate) fn of(ttl: Duration, load: Duration) -> Self {
-        let needed = bounded(ttl).saturating_add(bounded(load));
-        Self { needed, given: needed.saturating_add(bounded(ttl).max(LEAST)) }
-    }
-
-    /// For a stamp that nothing carries yet. Whatever will carry it prolongs it first.
-    pub(crate) fn unused() -> Self {
-        Self::of(Duration::ZERO, Duration::ZERO)
-    }
-}
 
 impl Stamp {
     fn new(name: StampName) -> Self {

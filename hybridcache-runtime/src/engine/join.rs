@@ -15,12 +15,12 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use crate::cache::HybridCache;
-use crate::call::settings::Plan;
 use crate::coherence::stamps::Seen;
 use crate::engine::run::{Errand, Goal, lead};
 use crate::engine::scope::{self, Frame};
 use crate::engine::task::{WAIT, Work};
 use crate::entry::Entry;
+use crate::entry::plan::Plan;
 use crate::flight::inline::Pilot;
 use crate::flight::outcome::Outcome;
 use crate::flight::{Claim, Flights, Joined, Joiner, Leader};

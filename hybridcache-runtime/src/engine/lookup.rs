@@ -7,12 +7,13 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join};
 use tokio::time::Instant;
 
-use crate::cache::read::{Fill, Interpreted, Read};
-use crate::coherence::stamps::Lifespan;
-use crate::engine::lease::Lease;
+use crate::cache::fill::Fill;
+use crate::cache::lease::Lease;
+use crate::cache::read::{Interpreted, Read};
 use crate::engine::run::{Errand, Goal};
 use crate::entry::{Entry, Origin, State};
 use crate::primitives::timers::timeout_at;
+use crate::shared::Lifespan;
 use crate::shared::budget::Budget;
 use crate::shared::wakeups::Waiter;
 use crate::shared::{Acquired, Invalidation, Remote, RemoteError, StampName, Wake};

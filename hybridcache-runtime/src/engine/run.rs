@@ -9,13 +9,13 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use crate::cache::HybridCache;
-use crate::cache::read::Fill;
+use crate::cache::fill::Fill;
+use crate::cache::lease::Lease;
 use crate::cache::write::Load;
-use crate::call::settings::Plan;
 use crate::coherence::stamps::Seen;
-use crate::engine::lease::Lease;
 use crate::engine::lookup::{Found, Source};
 use crate::engine::task::{Loaded, WAIT, Work};
+use crate::entry::plan::Plan;
 use crate::entry::value_type::AnyValue;
 use crate::entry::{Entry, Fence, Origin, RefreshClaim};
 use crate::flight::Leader;

@@ -1,6 +1,7 @@
 //! A cached value with its times, and what became of it since.
 
 pub(crate) mod lifetimes;
+pub(crate) mod plan;
 pub(crate) mod value_type;
 
 use std::any::Any;

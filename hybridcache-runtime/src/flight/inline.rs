@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
-use crate::flight::{Course, Joined, Joiner};
+use crate::flight::registry::Course;
+use crate::flight::waiter::{Joined, Joiner};
 
 /// The caller who started a flight, waiting for its outcome. Dropping it hands the flight to a task.
 pub(crate) struct Pilot {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Driver, Ended, Flight, Flights, Joiner};
+use super::registry::{Driver, Ended, Flight, Flights};
+use super::waiter::Joiner;
 use crate::coherence::stamps::Seen;
 use crate::flight::outcome::Outcome;
 use crate::function::call_key::Key;

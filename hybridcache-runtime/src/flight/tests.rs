@@ -2,6 +2,7 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::cache::HybridCache;
+use crate::flight::outcome::Outcome;
 use crate::function::{Instance, Site};
 use crate::key::KeyBuf;
 

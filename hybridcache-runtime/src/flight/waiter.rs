@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
-use super::{Course, Driver, Ended, Flight};
+use super::registry::{Course, Driver, Ended, Flight};
 use crate::flight::outcome::Outcome;
 
 /// What a joiner gets.

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::function::{Function, Instance};
 use crate::key::{KeyBuf, SHORT};
+use crate::shared::leases::Addressed;
 use crate::shared::wire::names::{self, Address};
 
 /// The key of one call in one cache object: the function and the canonical text of its arguments.
@@ -38,6 +39,12 @@ impl Key {
     /// Where it stands in a shared tier.
     pub(crate) fn address(&self) -> &Address {
         self.address.get_or_init(|| self.function.address(self.id, self.text()))
+    }
+}
+
+impl Addressed for Key {
+    fn address(&self) -> &Address {
+        Key::address(self)
     }
 }
 

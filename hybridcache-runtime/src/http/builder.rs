@@ -14,9 +14,9 @@ use super::settings::{Mode, Private, Settings, StaleOn};
 use super::tags::path_seed;
 use super::unkeyed::{IDENTITY_FIELDS, Unkeyed, has};
 use crate::cache::HybridCache;
-use crate::entry::lifetimes::bounded;
 use crate::error::Error;
 use crate::function::Site;
+use crate::primitives::clock::bounded;
 
 /// How long answers are kept where nothing says.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -8,13 +8,13 @@ use tracing::Span;
 
 use super::record::{Record, Trial, Variants};
 use crate::cache::HybridCache;
-use crate::cache::read::Fill;
-use crate::call::settings::{Judge, Plan};
+use crate::cache::fill::Fill;
 use crate::coherence::stamps::{Seen, Watermark};
 use crate::engine::join::{Caller, Duty, Settled};
 use crate::engine::run::{Errand, Goal, lead};
 use crate::engine::task::{Loaded, Work};
 use crate::entry::lifetimes::Lifetimes;
+use crate::entry::plan::{Judge, Plan};
 use crate::entry::value_type::Typed;
 use crate::entry::{Entry, Origin, RefreshClaim, State};
 use crate::flight::{Claim, Leader};

@@ -1,5 +1,7 @@
 //! The one clock of the process: monotonic milliseconds.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 /// A moment on this process's monotonic time line, in milliseconds. Never compared between processes.
@@ -53,4 +55,9 @@ impl Clock {
     pub(crate) fn at(self, moment: Instant) -> Millis {
         moment.saturating_duration_since(self.origin).as_millis() as Millis
     }
+}
+
+/// A waiting time that can be added to any moment: 30 years at most.
+pub(crate) fn bounded(wait: Duration) -> Duration {
+    wait.min(Duration::from_secs(30 * 366 * 24 * 3600))
 }

@@ -6,13 +6,14 @@
 
 pub(crate) mod breaker;
 pub(crate) mod budget;
+mod error;
 pub(crate) mod journal;
+pub(crate) mod leases;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 pub(crate) mod wakeups;
 pub(crate) mod wire;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,9 @@ use smallvec::SmallVec;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::cache::leases::Leases;
+pub(crate) use self::error::{RemoteError, RemoteErrorKind};
+use crate::primitives::clock::bounded;
+use crate::shared::leases::Leases;
 use crate::shared::wire::names::Address;
 pub(crate) use crate::shared::wire::names::{StampName, Token};
 
@@ -30,6 +33,33 @@ pub(crate) type RemoteFuture<'a, T> = BoxFuture<'a, Result<T, RemoteError>>;
 
 /// How many bytes of an entry are enough to tell it from another: fence and mark, see [`crate::shared::wire::envelope`].
 pub(crate) const HEAD: usize = 40;
+
+/// A lease lives this long unless renewed: how long the fleet waits for a load whose process died.
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
+
+/// How long a stamp must live in the shared tier, and how long it is given where it may not. One that ends too soon is a
+/// miss for all that carries it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lifespan {
+    pub(crate) needed: Duration,
+    pub(crate) given: Duration,
+}
+
+/// A stamp is not prolonged more often than this.
+const LEAST: Duration = Duration::from_secs(10);
+
+impl Lifespan {
+    /// For what lives as long as `ttl` from the end of a load that may take as long as `load`.
+    pub(crate) fn of(ttl: Duration, load: Duration) -> Self {
+        let needed = bounded(ttl).saturating_add(bounded(load));
+        Self { needed, given: needed.saturating_add(bounded(ttl).max(LEAST)) }
+    }
+
+    /// For a stamp that nothing carries yet. Whatever will carry it prolongs it first.
+    pub(crate) fn unused() -> Self {
+        Self::of(Duration::ZERO, Duration::ZERO)
+    }
+}
 
 /// A tier that all processes share.
 pub(crate) trait Remote: Send + Sync + 'static {
@@ -234,38 +264,4 @@ pub(crate) enum Wake {
     Released,
     /// A load has ended and stored nothing.
     NothingStored,
-}
-
-/// Why a tier did not do what it was asked.
-#[derive(Clone, Debug)]
-pub(crate) struct RemoteError {
-    pub(crate) kind: RemoteErrorKind,
-    pub(crate) message: String,
-}
-
-/// The kinds of [`RemoteError`] that make a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RemoteErrorKind {
-    /// No connection, or it broke: nobody knows whether the command ran.
-    Unavailable,
-    /// The part of the tier that has the key cannot be reached, neither to read nor to write, before the tier says
-    /// [`Listener::resubscribed`]. The other parts can.
-    PartDown,
-    /// No answer in time.
-    Timeout,
-    /// The server answered with an error (full, read-only, loading, no permission, ...).
-    Refused,
-}
-
-impl RemoteError {
-    /// There is no way to who should answer.
-    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
-        Self { kind: RemoteErrorKind::Unavailable, message: message.into() }
-    }
-}
-
-impl fmt::Display for RemoteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
 }

@@ -22,8 +22,8 @@ use shuttle::{Config, Runner};
 
 use crate::cache::state::Local;
 use crate::cache::{HybridCache, Limits};
+use crate::coherence::outage::Outage;
 use crate::coherence::stamps::{Seen, Stamp};
-use crate::entry::lifetimes::Outage;
 use crate::entry::{Entry, Meta, Origin, State, Times};
 use crate::flight::outcome::Outcome;
 use crate::flight::{Claim, Joined, Leader};

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use super::url::Target;
 use crate::shared::wire::names;
 
 /// The channels of a namespace, as one process sees them.
@@ -18,9 +17,8 @@ pub(crate) struct Channels {
 }
 
 impl Channels {
-    pub(crate) fn new(namespace: &str, process: u64, target: &Target) -> Self {
-        let is_sharded = target.is_sharded();
-        Self { base: names::channels(namespace, target.database()), process: process.to_le_bytes(), is_sharded }
+    pub(crate) fn new(namespace: &str, process: u64, database: i64, is_sharded: bool) -> Self {
+        Self { base: names::channels(namespace, database), process: process.to_le_bytes(), is_sharded }
     }
 
     /// The command that sends a message.

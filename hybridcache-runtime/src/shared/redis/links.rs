@@ -10,7 +10,7 @@ use super::channels::Channels;
 use super::connection::unexpected;
 use super::health::{Health, Proofs};
 #[cfg(feature = "cluster")]
-use super::kinds::cluster::{Cluster, Topology};
+use super::kinds::cluster::{self, Cluster, Topology};
 use super::link::{Link, Subscriptions};
 use super::messages::Inbox;
 use super::permissions::Permissions;
@@ -240,7 +240,9 @@ impl Links {
             Target::Cluster(cluster) => {
                 let usable: Vec<_> = self.usable().collect();
                 let asked = fastrand::choice(usable)?;
-                let now = Cluster::look_up(asked, &purpose.groups).await?;
+                let replies = asked.pipeline(&cluster::questions()).await.ok()?;
+                let replies: Vec<_> = replies.into_iter().collect::<Result<_, _>>().ok()?;
+                let now = Topology::of(&replies, asked.address(), &purpose.groups)?;
                 if self.topology.as_ref() != Some(&now) {
                     return Some("the cluster's slots have moved".to_owned());
                 }

@@ -5,6 +5,7 @@
 
 mod channels;
 mod connection;
+mod endpoint;
 mod health;
 mod kinds;
 mod link;
@@ -42,11 +43,11 @@ use self::server_clock::ServerClock;
 use self::supervisor::{State, Uplink, supervise};
 use self::unreleased::Unreleased;
 use self::url::Target;
-use crate::cache::leases::Leases;
-use crate::coherence::stamps::Lifespan;
 use crate::primitives::background::Background;
 use crate::primitives::log_limit::{Complaints, MINUTE};
 use crate::primitives::timers::Standstill;
+use crate::shared::Lifespan;
+use crate::shared::leases::Leases;
 use crate::shared::wire::names::{Address, groups};
 use crate::shared::{
     Acquired, Fetched, HEAD, Invalidation, Listeners, Published, Release, Remote, RemoteError, RemoteFuture, StampName,
@@ -90,7 +91,7 @@ impl RedisTier {
         let target = Target::parse(url)?;
         let background =
             Background::start("hybridcache-redis").map_err(|error| format!("no thread for it: {error}"))?;
-        let channels = Channels::new(namespace, process, &target);
+        let channels = Channels::new(namespace, process, target.database(), target.is_sharded());
         let groups = groups(namespace);
         let permissions =
             Permissions::new(target.is_sharded(), target.is_watched(), &groups[0], channels.invalidations(&groups[0]));

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::engine::lease::LEASE;
+use crate::shared::LEASE;
 use crate::shared::wire::names::Address;
 use crate::shared::{Release, Token};
 

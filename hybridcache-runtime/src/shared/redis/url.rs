@@ -5,12 +5,14 @@
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "sentinel")]
 use percent_encoding::percent_decode_str;
-#[cfg(any(feature = "sentinel", feature = "cluster"))]
-use redis::ConnectionAddr;
 use redis::io::tcp::TcpSettings;
 use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 
+use super::endpoint::Parameters;
+#[cfg(not(all(feature = "tls", feature = "sentinel", feature = "cluster")))]
+use super::endpoint::missing;
 #[cfg(feature = "cluster")]
 use super::kinds::cluster::Cluster;
 #[cfg(feature = "sentinel")]
@@ -88,11 +90,6 @@ fn unknown() -> String {
 
 fn malformed(form: &str) -> String {
     format!("not a Redis URL; expected {form}. {ENCODING}")
-}
-
-#[cfg(not(all(feature = "tls", feature = "sentinel", feature = "cluster")))]
-pub(crate) fn missing(schemes: &str, feature: &str) -> String {
-    format!("{schemes} needs hybridcache's feature `{feature}`, and it was built without")
 }
 
 fn server(rest: &str, is_tls: bool) -> Result<Target, String> {
@@ -204,35 +201,6 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What stands behind `?`.
-pub(crate) struct Parameters(Vec<(String, String)>);
-
-impl Parameters {
-    fn read(query: &str) -> Result<Self, String> {
-        let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = percent_decode_str(value).decode_utf8().map_err(|_| "a parameter of the URL is not UTF-8")?;
-            Ok((name.to_owned(), value.into_owned()))
-        });
-        Ok(Self(pairs.collect::<Result<_, String>>()?))
-    }
-
-    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
-        let place = self.0.iter().position(|(given, _)| given == name)?;
-        Some(self.0.remove(place).1)
-    }
-
-    /// Everything must have been taken.
-    fn end(&mut self, expected: &str) -> Result<(), String> {
-        // redis-rs's own; here it is always 3.
-        self.take("protocol");
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        Err(format!("an unknown parameter behind `?` in the URL; expected some of {expected}"))
-    }
-}
-
 fn secured(info: ConnectionInfo, tls: Option<&Tls>) -> Result<ConnectionInfo, String> {
     tls.map_or(Ok(info.clone()), |tls| tls.secure(info))
 }
@@ -241,19 +209,6 @@ fn secured(info: ConnectionInfo, tls: Option<&Tls>) -> Result<ConnectionInfo, St
 fn tuned(info: ConnectionInfo) -> ConnectionInfo {
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
     info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true))
-}
-
-#[cfg(any(feature = "sentinel", feature = "cluster"))]
-/// The same, at another address.
-pub(crate) fn located(info: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
-    let host = host.to_owned();
-    let address = match info.addr() {
-        ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
-            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
-        }
-        _ => ConnectionAddr::Tcp(host, port),
-    };
-    info.clone().set_addr(address)
 }
 
 #[cfg(feature = "sentinel")]

@@ -11,7 +11,8 @@ use shuttle::thread::spawn;
 
 use super::{World, explore, version};
 use crate::flight::outcome::Outcome;
-use crate::flight::{Claim, Course, Joined, Joiner, Leader};
+use crate::flight::registry::Course;
+use crate::flight::{Claim, Joined, Joiner, Leader};
 use crate::shared::{Invalidation, Listener};
 
 fn forgets(invalidate: fn(&World)) {

@@ -14,8 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, Pipeline, RedisError, Value};
 
-use crate::shared::redis::link::Link;
-use crate::shared::redis::url::located;
+use crate::shared::redis::endpoint::located;
 
 /// How long a node may take to connect and to answer.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -81,13 +80,6 @@ impl Cluster {
         doubtful.map(|topology| self.remember(topology)).ok_or_else(|| reasons.join("; "))
     }
 
-    /// Asks a node to which there is a link. `None`: it does not answer, or is in no position to say.
-    pub(crate) async fn look_up(link: &Link, groups: &[String]) -> Option<Topology> {
-        let replies = link.pipeline(&questions()).await.ok()?;
-        let replies: Vec<_> = replies.into_iter().collect::<Result<_, _>>().ok()?;
-        View::read(&replies, link.address(), groups).filter(|view| view.is_ok).map(|view| view.topology)
-    }
-
     fn candidates(&self) -> Vec<ConnectionInfo> {
         let mut nodes = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for seed in &self.seeds {
@@ -108,6 +100,11 @@ impl Cluster {
 }
 
 impl Topology {
+    /// From what a node at this address answers to [`questions`]. `None`: it is in no position to say.
+    pub(crate) fn of(replies: &[Value], asked: &ConnectionAddr, groups: &[String]) -> Option<Self> {
+        View::read(replies, asked, groups).filter(|view| view.is_ok).map(|view| view.topology)
+    }
+
     /// The node that owns what has this name.
     pub(crate) fn owner(&self, name: &str) -> Option<usize> {
         self.owners.get(&slot(name)).copied()
@@ -156,7 +153,7 @@ async fn ask(node: &ConnectionInfo, groups: &[String]) -> Result<View, String> {
 }
 
 /// What to ask a node.
-fn questions() -> Pipeline {
+pub(crate) fn questions() -> Pipeline {
     let mut questions = redis::pipe();
     questions.cmd("CLUSTER").arg("SLOTS");
     questions.cmd("CLUSTER").arg("INFO");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion, RedisError, Value};
 
-use crate::shared::redis::url::located;
+use crate::shared::redis::endpoint::located;
 
 /// How long a sentinel may take to connect and to answer.
 const PATIENCE: Duration = Duration::from_millis(500);

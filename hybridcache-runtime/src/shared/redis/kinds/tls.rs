@@ -10,7 +10,7 @@ mod enabled {
     use redis::{Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, TlsCertificates};
     use rustls::crypto::{CryptoProvider, ring};
 
-    use crate::shared::redis::url::Parameters;
+    use crate::shared::redis::endpoint::Parameters;
 
     /// What a server's certificate is checked against, and what is shown to it.
     pub(crate) struct Tls(TlsCertificates);
@@ -67,7 +67,7 @@ pub(crate) use self::disabled::Tls;
 mod disabled {
     use redis::ConnectionInfo;
 
-    use crate::shared::redis::url::{Parameters, missing};
+    use crate::shared::redis::endpoint::{Parameters, missing};
 
     /// There is none.
     pub(crate) enum Tls {}

@@ -1,6 +1,7 @@
 //! Every mistake in a URL says what is expected, and nothing of the URL.
 
 use super::*;
+use crate::shared::redis::endpoint::located;
 
 fn problem(url: &str) -> String {
     Target::parse(url).err().unwrap_or_else(|| panic!("{url} was accepted"))

@@ -11,10 +11,7 @@ use crate::coherence::stamps::Stamps;
 use crate::function::call_key::Key;
 use crate::primitives::timers::{sleep, timeout};
 use crate::shared::budget::Budget;
-use crate::shared::{Acquired, Published, Release, Remote, RemoteError, Token};
-
-/// A lease lives this long unless renewed: how long the fleet waits for a load whose process died.
-pub(crate) const LEASE: Duration = Duration::from_secs(3);
+use crate::shared::{Acquired, LEASE, Published, Release, Remote, RemoteError, Token};
 
 /// A lease, or the attempt to get one. Whatever way it ends, it is given back: dropping it is the release.
 pub(crate) struct Lease {
@@ -29,7 +26,7 @@ pub(crate) struct Lease {
 
 impl Lease {
     pub(crate) fn new(remote: Arc<dyn Remote>, key: Arc<Key>, token: Token) -> Self {
-        remote.leases().add(token, &key);
+        remote.leases().add(token, key.clone());
         Self { remote, key, token, maybe_held: false, loaded: false }
     }
 

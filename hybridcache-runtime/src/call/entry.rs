@@ -1,0 +1,19 @@
+//! Makes the handle of one entry, from what the expansion of `<function>_entry(..)` says.
+
+use crate::cache::HybridCache;
+use crate::cache::handle::CacheEntry;
+use crate::call::settings::FullSettings;
+use crate::call::shape::Shape;
+use crate::function::Instance;
+use crate::key::KeyBuf;
+
+/// Makes a handle.
+pub fn entry<S: Shape>(
+    cache: &HybridCache,
+    instance: Instance<'_>,
+    key: KeyBuf,
+    settings: impl Into<FullSettings<S>>,
+) -> CacheEntry<S::Return> {
+    let key = cache.key(&cache.lookup(&instance, &key));
+    CacheEntry::new(cache.clone(), key, settings.into().plan)
+}

@@ -1,0 +1,67 @@
+//! What one call asks of the engine: lifetimes, timeout, tags and the type of its values.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::entry::Entry;
+use crate::entry::lifetimes::Lifetimes;
+use crate::entry::value_type::{AnyValue, ValueType};
+use crate::key::KeyBuf;
+
+type Weigh = Arc<dyn Fn(&AnyValue) -> usize + Send + Sync>;
+
+/// Says whether an entry that was found will do for one call.
+pub(crate) type Judge = Arc<dyn Fn(&Arc<Entry>) -> bool + Send + Sync>;
+
+/// The settings of one call, for the engine, which knows no types.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) tags: Vec<KeyBuf>,
+    pub(crate) value: &'static ValueType,
+    pub(crate) error_type: TypeId,
+    /// The times of one value, where they are in the value.
+    pub(crate) times: Option<fn(&AnyValue) -> Lifetimes>,
+    /// What it refuses is loaded again; without it, all will do that is fresh or stale.
+    pub(crate) judge: Option<Judge>,
+    pub(crate) weigh: Option<Weigh>,
+    /// For how long the shared tier keeps a value to begin with, where that is not for as long as it lives.
+    pub(crate) trial: Option<fn(&AnyValue) -> Option<Duration>>,
+}
+
+impl Plan {
+    /// How long the shared tier is told to keep a value.
+    pub(crate) fn shared_for(&self, value: &AnyValue) -> Duration {
+        let ttl = Duration::from_millis(self.lifetimes_of(value).ttl());
+        self.trial.and_then(|trial| trial(value)).map_or(ttl, |trial| trial.min(ttl))
+    }
+
+    pub(crate) fn lifetimes_of(&self, value: &AnyValue) -> Lifetimes {
+        self.times.map_or(self.lifetimes, |times| times(value))
+    }
+
+    pub(crate) fn accepts(&self, entry: &Arc<Entry>) -> bool {
+        self.judge.as_ref().is_none_or(|judge| judge(entry))
+    }
+
+    /// Bytes of a value: as the user weighs it, else its encoded length, else its size on the stack.
+    pub(crate) fn weigh(&self, value: &AnyValue, encoded: Option<usize>) -> usize {
+        match &self.weigh {
+            Some(weigh) => weigh(value),
+            None => encoded.unwrap_or(self.value.size()),
+        }
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("lifetimes", &self.lifetimes)
+            .field("timeout", &self.timeout)
+            .field("tags", &self.tags)
+            .finish_non_exhaustive()
+    }
+}
