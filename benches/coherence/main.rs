@@ -19,6 +19,8 @@ mod rounds;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use hybridcache_test_support::worker::is_worker;
+
 use rounds::{Deaf, Latency};
 
 const HEALTHY_ROUNDS: u64 = 3_000;
@@ -28,11 +30,11 @@ const LOST_ROUNDS: u64 = 10;
 const BOUND: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    if let Some(order) = reader::Order::from_environment() {
-        runtime.block_on(reader::run(order));
+    if is_worker() {
+        reader::run();
         return ExitCode::SUCCESS;
     }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut numbers = std::env::args().skip(1).filter_map(|word| word.parse().ok());
     let (healthy, lost) = (numbers.next().unwrap_or(HEALTHY_ROUNDS), numbers.next().unwrap_or(LOST_ROUNDS));
     let mut is_met = true;

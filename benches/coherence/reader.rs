@@ -1,24 +1,22 @@
 //! The other process: it serves values from its memory, and tells when it no longer does.
 
-use std::env;
-use std::io::{BufRead, BufReader, Write, stdin, stdout};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hybridcache::{HybridCache, Outage, hybrid_cached};
-use tokio::task::yield_now;
-
-const REDIS: &str = "HYBRIDCACHE_BENCH_REDIS";
-const STRICT: &str = "HYBRIDCACHE_BENCH_STRICT";
+use hybridcache_test_support::worker::{WorkerProcess, run_worker, serve_requests};
+use tokio::sync::Mutex;
+use tokio::task::{JoinHandle, yield_now};
 
 pub(crate) const NAMESPACE: &str = "coherence";
 
-/// Stands before each answer.
-const ANSWER: &str = "@";
+/// Requests: to hold a key, and when the one that is held was last served.
+const HOLD: &str = "hold ";
+const UNSEEN: &str = "unseen";
 
 /// How long a value may be served that was invalidated, or is to be, before something is wrong.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Counts loads: who loads again gets another number.
 static LOADS: AtomicU64 = AtomicU64::new(0);
@@ -28,36 +26,30 @@ pub(crate) async fn item(cache: &HybridCache, id: u64) -> u64 {
     u64::from(std::process::id()) << 32 | LOADS.fetch_add(1, Ordering::Relaxed)
 }
 
-/// What the environment tells a process that was started as the other one.
-pub(crate) struct Order {
-    redis: String,
-    outage: Outage,
-}
-
-impl Order {
-    pub(crate) fn from_environment() -> Option<Self> {
-        let outage = if env::var(STRICT).is_ok() { Outage::Strict } else { Outage::Serve };
-        Some(Self { redis: env::var(REDIS).ok()?, outage })
-    }
-}
-
-/// Reads ids, one in a line; answers each when its value is in memory, and again when it is no longer served.
-pub(crate) async fn run(order: Order) {
-    let builder = HybridCache::builder().namespace(NAMESPACE).redis(order.redis).outage(order.outage);
-    let cache = builder.build().await.unwrap();
-    for line in stdin().lines().map_while(Result::ok) {
-        let id = line.parse().unwrap();
-        let held = hold(&cache, id).await;
-        answer("held");
-        let deadline = Instant::now() + PATIENCE;
-        let mut seen = now();
-        while item(&cache, id).await == held {
-            seen = now();
-            assert!(Instant::now() < deadline, "{id} is still served from memory");
-            yield_now().await;
-        }
-        answer(&seen.as_nanos().to_string());
-    }
+/// The other process's life.
+pub(crate) fn run() {
+    run_worker(async |[redis, is_strict]: [String; 2]| {
+        let outage = if is_strict == "true" { Outage::Strict } else { Outage::Serve };
+        let builder = HybridCache::builder().namespace(NAMESPACE).redis(redis).outage(outage);
+        let cache = builder.build().await.unwrap();
+        let serving: Arc<Mutex<Option<JoinHandle<Duration>>>> = Arc::default();
+        serve_requests(|request| {
+            let (cache, serving) = (cache.clone(), serving.clone());
+            async move {
+                let mut serving = serving.lock().await;
+                match request.strip_prefix(HOLD) {
+                    Some(id) => {
+                        let id = id.parse().unwrap();
+                        let held = hold(&cache, id).await;
+                        *serving = Some(tokio::spawn(serve(cache, id, held)));
+                        String::new()
+                    }
+                    None => serving.take().unwrap().await.unwrap().as_nanos().to_string(),
+                }
+            }
+        })
+        .await;
+    });
 }
 
 /// Calls until the value comes from memory.
@@ -71,9 +63,16 @@ async fn hold(cache: &HybridCache, id: u64) -> u64 {
     }
 }
 
-fn answer(text: &str) {
-    println!("{ANSWER}{text}");
-    stdout().flush().unwrap();
+/// Calls until the value is another one: when the last call ended that got the old one.
+async fn serve(cache: HybridCache, id: u64, held: u64) -> Duration {
+    let deadline = Instant::now() + PATIENCE;
+    let mut seen = now();
+    while item(&cache, id).await == held {
+        seen = now();
+        assert!(Instant::now() < deadline, "{id} is still served from memory");
+        yield_now().await;
+    }
+    seen
 }
 
 /// Both processes have the same clock.
@@ -82,46 +81,21 @@ pub(crate) fn now() -> Duration {
 }
 
 /// Such a process.
-pub(crate) struct Reader {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
+pub(crate) struct Reader(WorkerProcess);
 
 impl Reader {
     pub(crate) fn start(redis: &str, outage: Outage) -> Self {
-        let mut command = Command::new(env::current_exe().unwrap());
-        command.env(REDIS, redis).stdin(Stdio::piped()).stdout(Stdio::piped());
-        if outage == Outage::Strict {
-            command.env(STRICT, "1");
-        }
-        let mut child = command.spawn().unwrap();
-        let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, input, output }
+        let is_strict = (outage == Outage::Strict).to_string();
+        Self(WorkerProcess::start_program(&[redis, &is_strict]))
     }
 
     /// Returns when it serves that key from its memory. It does so until the key is invalidated.
-    pub(crate) fn hold(&mut self, id: u64) {
-        writeln!(self.input, "{id}").unwrap();
-        assert_eq!(self.next(), "held");
+    pub(crate) async fn hold(&self, id: u64) {
+        self.0.ask(format!("{HOLD}{id}")).await;
     }
 
     /// When the last call ended that got the old value.
-    pub(crate) fn unseen(&mut self) -> Duration {
-        Duration::from_nanos(self.next().parse().unwrap())
-    }
-
-    fn next(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        line.trim().strip_prefix(ANSWER).expect("the other process answers").to_owned()
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        // Both fail only where it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub(crate) async fn unseen(&self) -> Duration {
+        Duration::from_nanos(self.0.ask(UNSEEN).await.parse().unwrap())
     }
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use hybridcache::{HybridCache, Outage};
 use hybridcache_test_support::{Direction, FaultProxy, Flow, RedisServer};
-use tokio::task::block_in_place;
 use tokio::time::sleep;
 
 use crate::reader::{NAMESPACE, Reader, item_entry, now};
@@ -31,12 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) async fn healthy(rounds: u64) -> Vec<Latency> {
     let server = RedisServer::start();
     let cache = writer(&server).await;
-    let mut reader = Reader::start(&server.url(), Outage::Serve);
+    let reader = Reader::start(&server.url(), Outage::Serve);
     let mut latencies = Vec::new();
     for id in 0..rounds {
-        block_in_place(|| reader.hold(id));
+        reader.hold(id).await;
         sleep(random(Duration::from_millis(3))).await;
-        latencies.push(invalidate(&cache, &mut reader, id).await);
+        latencies.push(invalidate(&cache, &reader, id).await);
     }
     latencies
 }
@@ -45,18 +44,18 @@ pub(crate) async fn lost(deaf: Deaf, rounds: u64) -> Vec<Latency> {
     let server = RedisServer::start();
     let proxy = FaultProxy::start(server.port());
     let cache = writer(&server).await;
-    let mut reader = Reader::start(&proxy.url(), Outage::Strict);
+    let reader = Reader::start(&proxy.url(), Outage::Strict);
     let mut latencies = Vec::new();
     for id in 0..rounds {
-        reaches_redis(&server, &mut reader, &cache, id).await;
-        block_in_place(|| reader.hold(id));
+        reaches_redis(&server, &reader, &cache, id).await;
+        reader.hold(id).await;
         // Anywhere between two heartbeats.
         sleep(random(Duration::from_secs(2))).await;
         match deaf {
             Deaf::AllConnections => proxy.set(Direction::ToClient, Flow::Swallow),
             Deaf::MessagesOnly => proxy.set_for_subscribers(Direction::ToClient, Flow::Swallow),
         }
-        latencies.push(invalidate(&cache, &mut reader, id).await);
+        latencies.push(invalidate(&cache, &reader, id).await);
         proxy.restore();
     }
     latencies
@@ -66,22 +65,22 @@ async fn writer(server: &RedisServer) -> HybridCache {
     HybridCache::builder().namespace(NAMESPACE).redis(server.url()).build().await.unwrap()
 }
 
-async fn invalidate(cache: &HybridCache, reader: &mut Reader, id: u64) -> Latency {
+async fn invalidate(cache: &HybridCache, reader: &Reader, id: u64) -> Latency {
     let called = now();
     item_entry(cache, id).invalidate().await.unwrap();
     let returned = now();
-    let unseen = block_in_place(|| reader.unseen());
+    let unseen = reader.unseen().await;
     Latency { since_called: unseen.saturating_sub(called), since_returned: unseen.checked_sub(returned) }
 }
 
 /// Waits until the other process sees an invalidation quickly, and stores what it loads: it has got over the last fault.
-async fn reaches_redis(server: &RedisServer, reader: &mut Reader, cache: &HybridCache, id: u64) {
+async fn reaches_redis(server: &RedisServer, reader: &Reader, cache: &HybridCache, id: u64) {
     const FIRST: u64 = 1_000_000;
     let deadline = Instant::now() + PATIENCE;
     for attempt in 0.. {
         assert!(Instant::now() < deadline, "the other process does not use Redis again");
         let probe = FIRST + id * 1_000 + attempt;
-        block_in_place(|| reader.hold(probe));
+        reader.hold(probe).await;
         let is_stored = !server.keys(&format!("*:item@0:{probe}:e")).is_empty();
         let latency = invalidate(cache, reader, probe).await;
         if is_stored && latency.since_called < Duration::from_millis(500) {

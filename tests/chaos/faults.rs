@@ -15,7 +15,7 @@ impl Round {
         let proxy = &self.proxies[place];
         match local {
             Local::Kill => self.worker(place).kill(),
-            Local::Pause => self.worker(place).signal("-STOP"),
+            Local::Pause => self.worker(place).pause(),
             Local::Snap => proxy.cut(),
             Local::Delay(delay) => {
                 let delay = Flow::Delay(Duration::from_millis(delay));
@@ -36,7 +36,7 @@ impl Round {
         sleep_until(end);
         match local {
             Local::Kill => self.replace(place),
-            Local::Pause => self.worker(place).signal("-CONT"),
+            Local::Pause => self.worker(place).resume(),
             _ => proxy.restore(),
         }
         let what = match local {

@@ -1,6 +1,5 @@
 //! What one process of the fleet does: it calls, changes and writes down, until it is told to stop.
 
-use std::env;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use hybridcache::{BreakerState, HybridCache, Memory, Outage};
-use tokio::io::{AsyncBufReadExt, BufReader, stdin};
+use hybridcache_test_support::worker::{run_worker, serve_requests};
 use tokio::task::{JoinSet, spawn};
 use tokio::time::{sleep, timeout};
 
@@ -18,10 +17,7 @@ use crate::log::Log;
 use crate::log::Record;
 use crate::shop::{Failure, Item, Shop};
 
-/// What a worker has to know, as words in the environment.
-pub(crate) const ORDERS: &str = "HYBRIDCACHE_CHAOS_WORKER";
-
-/// The same, one after the other.
+/// A worker's settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
     pub(crate) number: usize,
@@ -35,7 +31,7 @@ pub(crate) struct Orders {
     pub(crate) changes: bool,
 }
 
-/// What the parent says, one word a line.
+/// The parent's requests.
 pub(crate) const STORM: &str = "storm";
 pub(crate) const CALM: &str = "calm";
 
@@ -48,10 +44,8 @@ const STALL: Micros = 200 * MILLISECOND;
 
 /// Returns at once where nobody started this process as a worker.
 pub(crate) fn run() {
-    let Ok(orders) = env::var(ORDERS) else { return };
-    let orders = Orders::from_words(&orders);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
+    run_worker(async |settings| {
+        let orders = Orders::from_settings(settings);
         let builder = HybridCache::builder().namespace(NAMESPACE).redis(orders.redis.clone());
         let builder = builder.outage(if orders.is_strict { Outage::Strict } else { Outage::Serve });
         let cache = builder.memory(Memory::entries(orders.entries)).build().await.unwrap();
@@ -63,22 +57,23 @@ pub(crate) fn run() {
 }
 
 impl Orders {
-    pub(crate) fn to_words(&self) -> String {
+    pub(crate) fn to_settings(&self) -> [String; 8] {
         let Self { number, redis, database, log, seed, entries, is_strict, changes } = self;
-        format!("{number} {redis} {database} {seed} {entries} {is_strict} {changes} {log}")
+        let (number, database, seed) = (number.to_string(), database.to_string(), seed.to_string());
+        let (entries, is_strict, changes) = (entries.to_string(), is_strict.to_string(), changes.to_string());
+        [number, redis.clone(), database, log.clone(), seed, entries, is_strict, changes]
     }
 
-    fn from_words(words: &str) -> Self {
-        let words: Vec<&str> = words.splitn(8, ' ').collect();
+    fn from_settings([number, redis, database, log, seed, entries, is_strict, changes]: [String; 8]) -> Self {
         Self {
-            number: words[0].parse().unwrap(),
-            redis: words[1].to_owned(),
-            database: words[2].parse().unwrap(),
-            seed: words[3].parse().unwrap(),
-            entries: words[4].parse().unwrap(),
-            is_strict: words[5].parse().unwrap(),
-            changes: words[6].parse().unwrap(),
-            log: words[7].to_owned(),
+            number: number.parse().unwrap(),
+            redis,
+            database: database.parse().unwrap(),
+            log,
+            seed: seed.parse().unwrap(),
+            entries: entries.parse().unwrap(),
+            is_strict: is_strict.parse().unwrap(),
+            changes: changes.parse().unwrap(),
         }
     }
 }
@@ -108,10 +103,11 @@ impl Worker {
             tasks.spawn(self.clone().change_on(rng.fork()));
         }
         let pulse = spawn(pulse(self.shop.clone()));
-        let mut lines = BufReader::new(stdin()).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            self.set(if line == STORM { Pace::Storm } else { Pace::Calm });
-        }
+        serve_requests(|request| {
+            self.set(if request == STORM { Pace::Storm } else { Pace::Calm });
+            std::future::ready(request)
+        })
+        .await;
         self.set(Pace::Over);
         tasks.join_all().await;
         pulse.abort();

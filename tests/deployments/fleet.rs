@@ -46,7 +46,7 @@ impl Fleet {
 
     /// Another process.
     pub(crate) fn process(&self) -> Process {
-        Process::start(&self.url, self.database.port())
+        Process::start("worker", &self.url, self.database.port())
     }
 
     /// Whatever was written has come to Redis: a process that has just started reads it.

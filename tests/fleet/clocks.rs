@@ -11,7 +11,7 @@ use crate::waiting::{eventually, within};
 impl Shop {
     #[hybrid_cached(name = "fleeting", fresh_for = 400ms, ttl = 5s, key = "{id}", skip(self), cache = self.cache)]
     async fn fleeting(&self, id: u64) -> Result<Item, Failure> {
-        self.database.load(id).await
+        self.load(id).await
     }
 }
 

@@ -1,10 +1,13 @@
 //! What one call asks of Redis.
 
+use std::time::Duration;
+
+use hybridcache_test_support::{Direction, FaultProxy, Flow};
+
 use crate::crossing::Commands;
 use crate::database::Order;
 use crate::envelope::{EXPIRES_AT, FRESH_UNTIL, with_time};
 use crate::fleet::{Fleet, item};
-use crate::proxy::Proxy;
 use crate::waiting::{eventually, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -29,7 +32,7 @@ async fn a_hit_in_redis_is_one_get() {
     for id in 1..=3 {
         first.item(id).await.unwrap();
     }
-    let proxy = Proxy::before(fleet.redis.port());
+    let proxy = FaultProxy::start(fleet.redis.port());
     let second = fleet.shop_at(&proxy.url(), |builder| builder).await;
     proxy.take_round_trips();
     assert_eq!(second.item(1).await.unwrap(), item(1, 1, 0));
@@ -47,7 +50,7 @@ async fn a_hit_in_redis_is_one_get() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cold_miss_takes_three_round_trips() {
     let fleet = Fleet::start();
-    let proxy = Proxy::before(fleet.redis.port());
+    let proxy = FaultProxy::start(fleet.redis.port());
     let shop = fleet.shop_at(&proxy.url(), |builder| builder.redis_budget(crate::fleet::GENEROUS)).await;
     shop.item(1).await.unwrap();
     proxy.take_round_trips();
@@ -64,7 +67,7 @@ const EXPECTED_MISS: [&[&str]; 2] = [&["GET", "EVALSHA"], &["SET", "EVALSHA"]];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_miss_after_misses_takes_two_round_trips() {
     let fleet = Fleet::start();
-    let proxy = Proxy::before(fleet.redis.port());
+    let proxy = FaultProxy::start(fleet.redis.port());
     let shop = fleet.shop_at(&proxy.url(), |builder| builder.redis_budget(crate::fleet::GENEROUS)).await;
     for id in 1..=4 {
         shop.item(id).await.unwrap();
@@ -84,7 +87,7 @@ async fn a_miss_after_misses_takes_two_round_trips() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_miss_after_the_keys_invalidation_takes_two_round_trips() {
     let fleet = Fleet::start();
-    let proxy = Proxy::before(fleet.redis.port());
+    let proxy = FaultProxy::start(fleet.redis.port());
     let shop = fleet.shop_at(&proxy.url(), |builder| builder.redis_budget(crate::fleet::GENEROUS)).await;
     shop.item(1).await.unwrap();
     shop.item_entry(1).invalidate().await.unwrap();
@@ -101,7 +104,7 @@ async fn a_miss_after_the_keys_invalidation_takes_two_round_trips() {
 async fn a_hit_where_a_miss_was_expected_is_a_hit_in_one_round_trip() {
     let fleet = Fleet::start();
     let first = fleet.shop().await;
-    let proxy = Proxy::before(fleet.redis.port());
+    let proxy = FaultProxy::start(fleet.redis.port());
     let shop = fleet.shop_at(&proxy.url(), |builder| builder.redis_budget(crate::fleet::GENEROUS)).await;
     for id in 1..=4 {
         shop.item(id).await.unwrap();
@@ -142,11 +145,12 @@ async fn who_expected_a_miss_waits_for_another_process_as_everybody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cold_miss_with_a_new_tag_takes_three_round_trips() {
     let fleet = Fleet::start();
-    let proxy = Proxy::before(fleet.redis.port());
+    let proxy = FaultProxy::start(fleet.redis.port());
     let shop = fleet.shop_at(&proxy.url(), |builder| builder.redis_budget(crate::fleet::GENEROUS)).await;
     shop.offer(1, 1).await.unwrap();
     proxy.take_round_trips();
-    proxy.delay_answers();
+    // Commands that are sent without waiting for an answer are far closer together.
+    proxy.set(Direction::ToClient, Flow::Delay(Duration::from_millis(250)));
     shop.offer(2, 2).await.unwrap();
     let trips = proxy.take_round_trips();
     assert!(trips.len() <= 3, "{trips:?}");

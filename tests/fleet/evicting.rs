@@ -9,6 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
+use crate::database::OutOfStock;
 use crate::fleet::{Fleet, item};
 use crate::shop::{Failure, Shop};
 use crate::waiting::{eventually, within};
@@ -17,7 +18,7 @@ impl Shop {
     #[hybrid_evict(self.item(id), Self::brief(self, id), tags = ["shelf:{shelf}"], cache = self.cache)]
     async fn restock(&self, shelf: u64, id: u64, version: u64) -> Result<u64, Failure> {
         if version == 0 {
-            return Err(Failure::OutOfStock);
+            return Err(OutOfStock.into());
         }
         self.database.set_version(id, version).await;
         Ok(version)

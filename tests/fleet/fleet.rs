@@ -49,7 +49,12 @@ impl Fleet {
 
     /// Another process.
     pub(crate) fn process(&self) -> Process {
-        Process::start(&self.redis.url(), self.database.port())
+        self.process_as("worker")
+    }
+
+    /// One that runs another test than the usual [`worker`](crate::worker).
+    pub(crate) fn process_as(&self, worker: &str) -> Process {
+        Process::start(worker, &self.redis.url(), self.database.port())
     }
 
     pub(crate) fn processes(&self, count: usize) -> Vec<Process> {

@@ -1,11 +1,13 @@
 //! The cache over Redis, in one process and in many: what is promised of it, counted on real servers.
 //!
 //! Every test starts servers of its own. The other processes of a fleet are this binary, run for the test [`worker`]
-//! alone (`process.rs` starts them, `worker.rs` is what they do). Loads ask a second server, the database, which counts
-//! them where they happen and can hold them, so that nothing here waits for time to pass in the hope that something has
+//! alone (`process.rs` starts them, `worker.rs` answers their requests). Loads ask a second server, the database, which counts
+//! them where they happen and can hold them, so no test waits for time to pass in the hope that something has
 //! happened. "Killed by" names a change to the engine that the test was seen to catch.
 
 #![allow(clippy::unwrap_used, reason = "a test panics to fail")]
+
+use hybridcache_test_support::{database, waiting};
 
 mod bad_bytes;
 mod breaker;
@@ -14,7 +16,6 @@ mod closing;
 mod coalescing;
 mod commands;
 mod crossing;
-mod database;
 mod degraded;
 mod endings;
 mod envelope;
@@ -36,7 +37,6 @@ mod limits;
 mod names;
 mod outage;
 mod process;
-mod proxy;
 mod recovery;
 mod refusals;
 mod shop;
@@ -49,7 +49,6 @@ mod undriven;
 mod unstored;
 mod values;
 mod versions;
-mod waiting;
 mod worker;
 mod wrong_types;
 

@@ -2,10 +2,11 @@
 
 use hybridcache::{HybridCache, hybrid_cached};
 use hybridcache_test_support::log_of;
+use hybridcache_test_support::worker::{run_worker, serve_requests};
 
 use crate::crossing::Commands;
 use crate::database::Database;
-use crate::fleet::{Fleet, item};
+use crate::fleet::{Fleet, GENEROUS, NAMESPACE, item};
 use crate::waiting::eventually;
 
 /// Functions that have the same last name, and what tells them apart. Each answers with what it is.
@@ -164,8 +165,8 @@ mod kinds {
     on_one_line!(odd even);
 }
 
-/// Calls one of these, for a worker too.
-pub(crate) async fn call(cache: &HybridCache, which: &str, id: u64) -> String {
+/// Calls one of these.
+async fn call(cache: &HybridCache, which: &str, id: u64) -> String {
     use kinds::*;
     let block = |which: &str| which == "1";
     match which.split_once('-').unwrap_or((which, "")) {
@@ -232,23 +233,43 @@ const FUNCTIONS: [(&str, &str, Option<&str>); 29] = [
     ("sound-cats", "meow", Some("fleet::names::kinds::Cats::sound")),
 ];
 
+/// Does nothing unless the test below starts it as another process.
+#[test]
+fn worker() {
+    run_worker(async |[redis, _]: [String; 2]| {
+        let cache =
+            HybridCache::builder().namespace(NAMESPACE).redis(redis).redis_budget(GENEROUS).build().await.unwrap();
+        serve_requests(|request| {
+            let cache = cache.clone();
+            async move {
+                match request.as_str() {
+                    "stats" => format!("{:?}", cache.stats()),
+                    function => call(&cache, function, 1).await,
+                }
+            }
+        })
+        .await;
+    });
+}
+
 /// Each function is called by a process that calls no other of its name first.
 ///
 /// Killed by: names without what encloses the function; local functions, or types, in Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn functions_of_one_name_share_no_entry_whoever_calls_first() {
     let fleet = Fleet::start();
-    let (forwards, backwards) = (fleet.process(), fleet.process());
+    let process = || fleet.process_as("names::worker");
+    let (forwards, backwards) = (process(), process());
     for (which, says, _) in FUNCTIONS {
-        assert_eq!(forwards.ask(format!("named {which} 1")).await, format!("{says} 1"), "{which}");
+        assert_eq!(forwards.ask(which).await, format!("{says} 1"), "{which}");
     }
     for (which, says, _) in FUNCTIONS.into_iter().rev() {
-        assert_eq!(backwards.ask(format!("named {which} 1")).await, format!("{says} 1"), "{which}");
+        assert_eq!(backwards.ask(which).await, format!("{says} 1"), "{which}");
     }
     // A process for each function: nothing in it knows of another of that name.
     for (which, says, name) in FUNCTIONS {
-        let process = fleet.process();
-        assert_eq!(process.ask(format!("named {which} 1")).await, format!("{says} 1"), "{which}");
+        let process = process();
+        assert_eq!(process.ask(which).await, format!("{says} 1"), "{which}");
         let loads = u64::from(name.is_none());
         assert_eq!(process.stat("loads").await, loads, "{which}: what has a name of its own is in Redis");
     }

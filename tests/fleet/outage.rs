@@ -2,11 +2,12 @@
 //! again once it is back.
 
 use hybridcache::refresh;
+use hybridcache_test_support::FaultProxy;
 
 use crate::database::Order;
 use crate::fleet::{Fleet, item};
 use crate::invalidation::call;
-use crate::proxy::Proxy;
+use crate::recovery::cut_off;
 use crate::shop::Shop;
 use crate::waiting::{eventually, within};
 
@@ -183,11 +184,11 @@ async fn redis_that_is_killed_while_a_call_waits() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_invalidated_during_a_gap_is_not_served_after_it() {
     let fleet = Fleet::start();
-    let proxy = Proxy::before(fleet.redis.port());
+    let proxy = FaultProxy::start(fleet.redis.port());
     let (behind, other) = (fleet.shop_at(&proxy.url(), |builder| builder).await, fleet.shop().await);
     assert_eq!(behind.item(1).await.unwrap(), item(1, 1, 0));
     assert_eq!(behind.offer(1, 2).await.unwrap(), item(2, 1, 0));
-    proxy.cut();
+    cut_off(&proxy);
     for id in [1, 2] {
         fleet.database.set_version(id, 1).await;
     }
@@ -205,7 +206,7 @@ async fn what_was_invalidated_during_a_gap_is_not_served_after_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_for_memory_alone_that_was_invalidated_during_a_gap_is_not_served_after_it() {
     let fleet = Fleet::start();
-    let proxy = Proxy::before(fleet.redis.port());
+    let proxy = FaultProxy::start(fleet.redis.port());
     let behind = fleet.shop_at(&proxy.url(), |builder| builder.value_limit(1000)).await;
     let other = fleet.shop().await;
     fleet.database.set_version(1, 2000).await;
@@ -215,7 +216,7 @@ async fn a_load_for_memory_alone_that_was_invalidated_during_a_gap_is_not_served
         async move { behind.text(1).await.len() }
     });
     fleet.database.begun(1, 1).await;
-    proxy.cut();
+    cut_off(&proxy);
     fleet.database.set_version(1, 3000).await;
     other.text_entry(1).invalidate().await.unwrap();
     proxy.restore();
@@ -229,12 +230,12 @@ async fn a_load_for_memory_alone_that_was_invalidated_during_a_gap_is_not_served
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_that_was_invalidated_during_a_gap_is_not_served_after_it() {
     let fleet = Fleet::start();
-    let proxy = Proxy::before(fleet.redis.port());
+    let proxy = FaultProxy::start(fleet.redis.port());
     let (behind, other) = (fleet.shop_at(&proxy.url(), |builder| builder).await, fleet.shop().await);
     fleet.database.order(1, &[Order::Hold]).await;
     let outdated = call(&behind, 1);
     fleet.database.begun(1, 1).await;
-    proxy.cut();
+    cut_off(&proxy);
     fleet.database.set_version(1, 1).await;
     other.item_entry(1).invalidate().await.unwrap();
     fleet.database.release(1, 1).await;

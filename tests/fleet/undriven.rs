@@ -131,7 +131,7 @@ async fn what_a_suspended_process_has_in_memory_is_compared_first() {
     let fleet = Fleet::start();
     let other = connected_shop(&fleet).await;
     let network = FaultProxy::start(fleet.redis.port());
-    let process = Process::start(&network.url(), fleet.database.port());
+    let process = Process::start("worker", &network.url(), fleet.database.port());
     for id in [1, 2] {
         assert_eq!(process.item(id).await, item(id, 1, 0));
     }

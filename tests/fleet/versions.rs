@@ -1,53 +1,13 @@
 //! Versions of a function run beside each other during a deploy: touching an entry touches it in every version that is in
 //! use, however far apart their numbers are.
 
-use hybridcache::{CacheEntry, hybrid_cached};
+use hybridcache::hybrid_cached;
 
 use crate::database::{Item, Order};
 use crate::fleet::{Fleet, item};
 use crate::process::{Process, parse};
 use crate::shop::{Failure, Shop};
 use crate::waiting::{eventually, within};
-
-impl Shop {
-    #[hybrid_cached(name = "price", version = 1, ttl = 2h, key = "{id}", skip(self), cache = self.cache)]
-    async fn price_1(&self, id: u64) -> Result<Item, Failure> {
-        self.database.load(id).await
-    }
-
-    #[hybrid_cached(name = "price", version = 2, ttl = 2h, key = "{id}", skip(self), cache = self.cache)]
-    async fn price_2(&self, id: u64) -> Result<Item, Failure> {
-        self.database.load(id).await
-    }
-
-    #[hybrid_cached(name = "price", version = 9, ttl = 2h, key = "{id}", skip(self), cache = self.cache)]
-    async fn price_9(&self, id: u64) -> Result<Item, Failure> {
-        self.database.load(id).await
-    }
-
-    #[hybrid_cached(name = "price", version = 20_261_130, ttl = 2h, key = "{id}", skip(self), cache = self.cache)]
-    async fn price_date(&self, id: u64) -> Result<Item, Failure> {
-        self.database.load(id).await
-    }
-
-    pub(crate) async fn price(&self, version: u64, id: u64) -> Result<Item, Failure> {
-        match version {
-            1 => self.price_1(id).await,
-            2 => self.price_2(id).await,
-            9 => self.price_9(id).await,
-            _ => self.price_date(id).await,
-        }
-    }
-
-    pub(crate) fn price_handle(&self, version: u64, id: u64) -> CacheEntry<Result<Item, Failure>> {
-        match version {
-            1 => self.price_1_entry(id),
-            2 => self.price_2_entry(id),
-            9 => self.price_9_entry(id),
-            _ => self.price_date_entry(id),
-        }
-    }
-}
 
 /// Two neighbours, one farther off, and a date.
 const VERSIONS: [u64; 4] = [1, 2, 9, 20_261_130];
@@ -197,12 +157,12 @@ async fn a_lost_stamp_leaves_no_version_behind() {
 impl Shop {
     #[hybrid_cached(name = "tariff", version = 1, ttl = 2h, key = "{id}", skip(self), cache = self.cache)]
     async fn tariff_1(&self, id: u64) -> Result<Item, Failure> {
-        self.database.load(id).await
+        self.load(id).await
     }
 
     #[hybrid_cached(name = "tariff", version = 2, ttl = 2h, key = "{id}", skip(self), cache = self.cache)]
     async fn tariff_2(&self, id: u64) -> Result<Item, Failure> {
-        self.database.load(id).await
+        self.load(id).await
     }
 }
 

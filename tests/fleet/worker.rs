@@ -1,38 +1,30 @@
 //! What another process of the fleet does: it carries out requests, all at once, until its input ends.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use hybridcache::HybridCache;
-use tokio::io::{AsyncBufReadExt, BufReader, stdin};
+use hybridcache_test_support::worker::{run_worker, serve_requests};
 
 use crate::database::{Database, Item};
 use crate::fleet::{GENEROUS, NAMESPACE};
-use crate::process::{ANSWER, DATABASE, REDIS};
 use crate::shop::{Failure, Shop};
 
 /// Returns at once where nobody started this process as a worker.
 pub(crate) fn run() {
-    let (Ok(redis), Ok(database)) = (env::var(REDIS), env::var(DATABASE)) else { return };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
+    run_worker(async |[redis, database]: [String; 2]| {
         // Loads are counted exactly: see `GENEROUS`.
         let builder = HybridCache::builder().namespace(NAMESPACE).redis(redis).redis_budget(GENEROUS);
         let cache = builder.build().await.unwrap();
         let shop = Shop { cache, database: Database::at(database.parse().unwrap()) };
         let worker = Arc::new(Worker { shop, hammering: AtomicBool::new(true), newest: AtomicU64::new(0) });
-        let mut lines = BufReader::new(stdin()).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
+        serve_requests(|request| {
             let worker = worker.clone();
-            tokio::spawn(async move {
-                let (number, request) = line.split_once(' ').unwrap();
-                let words: Vec<&str> = request.split(' ').collect();
-                println!("{ANSWER}{number} {}", worker.answer(&words).await);
-            });
-        }
+            async move { worker.answer(&request.split(' ').collect::<Vec<_>>()).await }
+        })
+        .await;
     });
 }
 
@@ -60,7 +52,6 @@ impl Worker {
             "put-price" => done(shop.price_handle(number(1), number(2)).put(put(number(2), number(3))).await),
             "hammer" => self.hammer(words[1] == "brief", number(2), number(3)),
             "newest" => self.newest.load(SeqCst).to_string(),
-            "named" => crate::names::call(&shop.cache, words[1], number(2)).await,
             "rest" => {
                 self.hammering.store(false, SeqCst);
                 "resting".to_owned()

@@ -1,8 +1,6 @@
 //! The same over processes of their own, each a server that passes requests on to one origin in the test.
 
-use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -10,43 +8,20 @@ use axum::extract::Request;
 use axum::response::Response;
 use hybridcache::HybridCache;
 use hybridcache_test_support::RedisServer;
+use hybridcache_test_support::worker::{WorkerProcess, run_worker, serve_requests};
 
 use crate::client::{Ask, Reply};
 use crate::site::{Calls, GENEROUS, Site, configured, field, reply};
 
-/// Where a worker finds its Redis and the origin.
-const REDIS: &str = "HYBRIDCACHE_TEST_HTTP_REDIS";
-const ORIGIN: &str = "HYBRIDCACHE_TEST_HTTP_ORIGIN";
-
-/// Stands before the worker's address, to tell it from what the test harness prints.
-const ANSWER: char = '@';
-
 struct Process {
-    child: Child,
     address: SocketAddr,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Both fail only where it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    _running: WorkerProcess,
 }
 
 impl Process {
-    fn start(redis: &RedisServer, origin: SocketAddr) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "processes::worker", "--nocapture"])
-            .env(REDIS, redis.url())
-            .env(ORIGIN, origin.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let address = lines.find_map(|line| line.split_once(ANSWER)?.1.parse().ok()).expect("the worker's address");
-        Self { child, address }
+    async fn start(redis: &RedisServer, origin: SocketAddr) -> Self {
+        let running = WorkerProcess::start("processes::worker", &[&redis.url(), &origin.to_string()]);
+        Self { address: running.ask("address").await.parse().unwrap(), _running: running }
     }
 
     fn ask(&self, path: &str) -> Ask {
@@ -55,15 +30,16 @@ impl Process {
 }
 
 /// Does nothing unless a test starts it as another process: then it serves until its input ends.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn worker() {
-    let (Ok(redis), Ok(origin)) = (std::env::var(REDIS), std::env::var(ORIGIN)) else { return };
-    let cache = HybridCache::builder().namespace("site").redis(redis).redis_budget(GENEROUS).build().await.unwrap();
-    let origin: SocketAddr = origin.parse().unwrap();
-    let site = Site::with(cache, Calls::default(), configured, move |request, _| pass_on(origin, request)).await;
-    println!("{ANSWER}{}", site.address);
-    let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
-    ended.await.unwrap().unwrap();
+#[test]
+fn worker() {
+    run_worker(async |[redis, origin]: [String; 2]| {
+        let builder = HybridCache::builder().namespace("site").redis(redis).redis_budget(GENEROUS);
+        let cache = builder.build().await.unwrap();
+        let origin: SocketAddr = origin.parse().unwrap();
+        let site = Site::with(cache, Calls::default(), configured, move |request, _| pass_on(origin, request)).await;
+        // All that it is asked.
+        serve_requests(|_address| std::future::ready(site.address.to_string())).await;
+    });
 }
 
 async fn pass_on(origin: SocketAddr, request: Request) -> Response {
@@ -82,7 +58,7 @@ where
 {
     let origin = Site::new(|builder| configured(builder).accept_request(|_| false), origin).await;
     let address = origin.address;
-    (origin, [Process::start(redis, address), Process::start(redis, address)])
+    (origin, [Process::start(redis, address).await, Process::start(redis, address).await])
 }
 
 async fn fifty(processes: &[Process; 2]) -> (Vec<Reply>, Duration) {

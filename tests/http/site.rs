@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use http::Method;
 use hybridcache::HybridCache;
 use hybridcache::http::{Builder, HttpCacheLayer, Mode};
+use hybridcache_test_support::waiting::eventually;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -140,13 +141,7 @@ pub async fn serve(router: Router) -> (SocketAddr, JoinHandle<()>) {
 
 /// Waits for a condition, with a bound.
 pub async fn until(condition: impl Fn() -> bool) {
-    for _ in 0..4000 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("it does not come to that");
+    eventually("the condition holds", async || condition()).await;
 }
 
 /// An answer with these fields.

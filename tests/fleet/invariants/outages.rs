@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use crate::fleet::{Fleet, GENEROUS, item};
-use crate::proxy::Proxy;
 use crate::recovery::{cut_off, is_closed, is_connected, is_open};
 use crate::shop::Shop;
 use crate::waiting::{eventually, within};
@@ -80,16 +79,16 @@ async fn i08_no_fault_of_redis_fails_a_call_or_holds_it_up() {
 async fn i10_what_is_pending_is_told_before_redis_is_read() {
     for acknowledged in [false, true] {
         let fleet = Fleet::start();
-        let proxy = Proxy::before(fleet.redis.port());
+        let proxy = FaultProxy::start(fleet.redis.port());
         let shop = fleet.shop_at(&proxy.url(), |builder| builder.redis_budget(GENEROUS)).await;
         shop.item(1).await.unwrap();
         fleet.database.set_version(1, 1).await;
         if acknowledged {
             // A failover could undo it.
             shop.item_entry(1).invalidate().await.unwrap();
-            proxy.cut();
+            cut_off(&proxy);
         } else {
-            proxy.cut();
+            cut_off(&proxy);
             eventually("it fails", async || shop.item_entry(1).invalidate().await.is_err()).await;
         }
         proxy.take_round_trips();
@@ -107,7 +106,7 @@ async fn i10_what_is_pending_is_told_before_redis_is_read() {
 }
 
 /// Whether Redis was read on the new connection: after it was told.
-fn read_again(proxy: &Proxy) -> bool {
+fn read_again(proxy: &FaultProxy) -> bool {
     let sent: Vec<String> = proxy.round_trips().into_iter().flatten().collect();
     let first = |name: &str| sent.iter().position(|sent| sent == name);
     let Some(read) = first("GET").into_iter().chain(first("GETRANGE")).min() else { return false };

@@ -161,7 +161,7 @@ struct Market {
 impl Market {
     #[hybrid_cached(name = "offering", ttl = 3s, key = "{id}", skip(self), cache = self.cache)]
     async fn offering(&self, id: u64) -> Result<Item, Failure> {
-        self.database.load(id).await
+        Ok(self.database.load(id).await?)
     }
 }
 

@@ -11,16 +11,20 @@
 //! assert_eq!(server.command(&[b"GET", b"k"]), Reply::Nil);
 //! ```
 //!
-//! Between a client and the server a [`FaultProxy`] can delay, withhold, lose and cut.
+//! Between a client and the server a [`FaultProxy`] can delay, withhold, lose and cut. A test has other processes of itself
+//! ([`worker`]), whose loads ask a [`database`] that counts them, and it waits for conditions ([`waiting`]).
 //!
 //! Everything here panics rather than returning errors: a test cannot go on without its server.
 
 mod cluster;
+pub mod database;
 mod log;
 mod proxy;
 mod resp;
 mod sentinels;
 mod tls;
+pub mod waiting;
+pub mod worker;
 
 use std::collections::hash_map::RandomState;
 use std::fs;

@@ -74,6 +74,8 @@ struct State {
     connections: Vec<Connection>,
     count: u64,
     cuts: u64,
+    /// The names of the commands in each. `None` until a test asks for them.
+    round_trips: Option<Vec<Vec<String>>>,
 }
 
 #[derive(Debug)]
@@ -82,6 +84,8 @@ struct Connection {
     ends: [TcpStream; 2],
     has_subscribed: bool,
     has_lost_bytes: bool,
+    /// No answer has arrived since the client last began a round trip.
+    is_unanswered: bool,
     /// What the client has sent and the server has not got yet.
     to_server: VecDeque<Vec<u8>>,
 }
@@ -117,6 +121,9 @@ impl Stranded {
 /// Bytes that were sent at a time; none are the end of the connection.
 type Sent = (Instant, Vec<u8>);
 
+/// What a connection sends by itself.
+const HEARTBEAT: [&str; 2] = ["PUBLISH", "TIME"];
+
 /// How much may be under way before the sender feels it.
 const UNDER_WAY: usize = 1024;
 
@@ -137,6 +144,7 @@ impl FaultProxy {
             connections: Vec::new(),
             count: 0,
             cuts: 0,
+            round_trips: None,
         };
         let network = Arc::new(Network { target, state: Mutex::new(state), changed: Condvar::new() });
         let shared = network.clone();
@@ -188,6 +196,21 @@ impl FaultProxy {
             }
         });
         Stranded { ways }
+    }
+
+    /// The commands that clients have sent since the last call, by round trip; the first call begins the recording. A connection's
+    /// heartbeats are left out.
+    ///
+    /// Each write of a client is a round trip: a caller sends again when it was answered. While answers are delayed, what a
+    /// connection sends before the next answer is one round trip, in however many writes: set a delay that is far longer than two
+    /// commands are apart of which the first is not waited for.
+    pub fn take_round_trips(&self) -> Vec<Vec<String>> {
+        self.network.state().round_trips.replace(Vec::new()).unwrap_or_default()
+    }
+
+    /// The same, left in place.
+    pub fn round_trips(&self) -> Vec<Vec<String>> {
+        self.network.state().round_trips.clone().unwrap_or_default()
     }
 
     /// How many of the commands that are on their way to the server are wanted.
@@ -285,6 +308,28 @@ impl State {
         Some(flows[direction as usize])
     }
 
+    /// Takes a write of a client down.
+    fn record(&mut self, number: u64, bytes: &[u8]) {
+        if self.round_trips.is_none() {
+            return;
+        }
+        let name = |words: &[&[u8]]| String::from_utf8_lossy(words.first()?).to_ascii_uppercase().into();
+        let names = resp::commands(bytes).filter_map(|(_, words)| name(&words));
+        // One may be in the same write as a caller's command.
+        let names: Vec<String> = names.filter(|name| !HEARTBEAT.contains(&name.as_str())).collect();
+        if names.is_empty() {
+            return;
+        }
+        let is_delayed = matches!(self.flow(number, Direction::ToClient), Some(Flow::Delay(_)));
+        let Some(connection) = self.connection(number) else { return };
+        let goes_on = std::mem::replace(&mut connection.is_unanswered, is_delayed) && is_delayed;
+        let round_trips = self.round_trips.get_or_insert_default();
+        match round_trips.last_mut() {
+            Some(last) if goes_on => last.extend(names),
+            _ => round_trips.push(names),
+        }
+    }
+
     fn hang_up(&mut self, which: impl Fn(&Connection) -> bool) {
         for connection in self.connections.extract_if(.., |connection| which(connection)) {
             for end in connection.ends {
@@ -328,8 +373,14 @@ fn connect(network: &Arc<Network>, client: TcpStream) -> std::io::Result<()> {
     state.count += 1;
     let number = state.count;
     let ends = [client, server];
-    let (has_subscribed, has_lost_bytes, to_server) = (false, false, VecDeque::new());
-    state.connections.push(Connection { number, ends, has_subscribed, has_lost_bytes, to_server });
+    state.connections.push(Connection {
+        number,
+        ends,
+        has_subscribed: false,
+        has_lost_bytes: false,
+        is_unanswered: false,
+        to_server: VecDeque::new(),
+    });
     drop(state);
     for (direction, from, to) in ways {
         let (sender, under_way) = sync_channel(UNDER_WAY);
@@ -344,10 +395,12 @@ fn take(network: &Network, number: u64, direction: Direction, mut from: TcpStrea
     let mut buffer = vec![0; 1 << 16];
     loop {
         let length = from.read(&mut buffer).unwrap_or(0);
-        if direction == Direction::ToServer
-            && let Some(connection) = network.state().connection(number)
-        {
-            connection.to_server.push_back(buffer[..length].to_vec());
+        if direction == Direction::ToServer {
+            let mut state = network.state();
+            state.record(number, &buffer[..length]);
+            if let Some(connection) = state.connection(number) {
+                connection.to_server.push_back(buffer[..length].to_vec());
+            }
         }
         let is_over = under_way.send((Instant::now(), buffer[..length].to_vec())).is_err();
         if is_over || length == 0 {
@@ -360,11 +413,14 @@ fn deliver(network: &Network, number: u64, direction: Direction, under_way: &Rec
     let mut is_silent = false;
     for (sent, bytes) in under_way {
         let Some(arrives) = network.transit(number, direction, sent) else { return };
-        if direction == Direction::ToServer {
+        {
+            let mut state = network.state();
             // Else it has been stranded just now.
-            let Some(()) = network.state().connection(number).map(|way| drop(way.to_server.pop_front())) else {
-                return;
-            };
+            let Some(connection) = state.connection(number) else { return };
+            match direction {
+                Direction::ToServer => drop(connection.to_server.pop_front()),
+                Direction::ToClient => connection.is_unanswered = false,
+            }
         }
         is_silent |= !arrives;
         if is_silent {

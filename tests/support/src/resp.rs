@@ -42,7 +42,7 @@ pub(crate) fn call(port: u16, words: &[&[u8]], patience: Duration) -> io::Result
     read_reply(&mut BufReader::new(stream))
 }
 
-fn encode(words: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn encode(words: &[&[u8]]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
         bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());

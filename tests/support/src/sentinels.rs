@@ -1,8 +1,6 @@
 //! A master, its replica and three sentinels that watch them.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
+use crate::waiting::holds_within;
 use crate::{ATTEMPTS, PATIENCE, RedisServer, Reply};
 
 /// A master with one replica, watched by three sentinels, all `redis-server` processes of the test's own.
@@ -85,11 +83,7 @@ fn named(sentinel: &RedisServer) -> u16 {
     }
 }
 
-/// Looks again and again until the condition holds.
-pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
+/// Waits for a condition on servers.
+pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    assert!(holds_within(PATIENCE, condition), "not within {PATIENCE:?}: {what}");
 }

@@ -89,3 +89,38 @@ fn a_server_with_a_password_starts() {
     let server = RedisServer::start_with(&["--requirepass", "secret"]);
     assert!(matches!(server.command(&[b"PING"]), Reply::Error(text) if text.starts_with("NOAUTH")));
 }
+
+/// Does nothing unless a test below starts it as another process.
+#[test]
+fn a_worker() {
+    worker::run_worker(async |[first, second]: [String; 2]| {
+        worker::serve_requests(|request| {
+            let answer = format!("{first} {second} {request}");
+            async move {
+                if answer.ends_with("late") {
+                    std::future::pending::<()>().await;
+                }
+                answer
+            }
+        })
+        .await;
+    });
+}
+
+/// Killed by: answers in the order of the requests only; a worker that outlives its input.
+#[test]
+fn a_worker_answers_until_its_input_ends() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut process = worker::WorkerProcess::start("tests::a_worker", &["1", "@ 2"]);
+        let late = process.ask("late");
+        process.tell("unheard");
+        assert_eq!(process.ask("x").await, "1 @ 2 x");
+        process.pause();
+        process.resume();
+        process.close_input();
+        assert!(process.ends_within(PATIENCE));
+        assert!(tokio::spawn(late).await.is_err_and(|error| error.is_panic()), "it ended without that answer");
+        process.tell("unheard");
+    });
+}

@@ -254,3 +254,30 @@ fn what_is_stranded_arrives_late_at_a_server_that_has_seen_no_end() {
     drop(stranded);
     expect_end(&mut server);
 }
+
+/// Killed by: round trips that a delayed answer does not separate; a heartbeat that counts.
+#[test]
+fn what_is_sent_before_an_answer_is_one_round_trip() {
+    let world = World::start();
+    let (mut client, mut server) = world.pair();
+    send(&mut client, "*1\r\n$6\r\nBEFORE\r\n");
+    expect(&mut server, "*1\r\n$6\r\nBEFORE\r\n");
+    assert!(world.proxy.take_round_trips().is_empty(), "nobody has asked for them yet");
+    for command in ["*2\r\n$3\r\nget\r\n$1\r\nk\r\n*1\r\n$4\r\nMGET\r\n", "*1\r\n$4\r\nTIME\r\n", "*1\r\n$3\r\nSET\r\n"]
+    {
+        send(&mut client, command);
+        expect(&mut server, command);
+    }
+    assert_eq!(world.proxy.take_round_trips(), [vec!["GET", "MGET"], vec!["SET"]]);
+    world.proxy.set(Direction::ToClient, Flow::Delay(MOMENT));
+    for round in 0..2 {
+        for command in ["*1\r\n$1\r\nA\r\n", "*1\r\n$1\r\nB\r\n"] {
+            send(&mut client, command);
+            expect(&mut server, command);
+        }
+        send(&mut server, "+OK\r\n");
+        expect(&mut client, "+OK\r\n");
+        assert_eq!(world.proxy.round_trips().len(), round + 1);
+    }
+    assert_eq!(world.proxy.take_round_trips(), [["A", "B"], ["A", "B"]]);
+}
