@@ -49,7 +49,7 @@ const NAMESPACE: &str = "HYBRIDCACHE_NAMESPACE";
 const MEMORY_ENTRIES: &str = "HYBRIDCACHE_MEMORY_ENTRIES";
 
 impl HybridCache {
-    /// A cache is configured with this, and built with [`Builder::build`].
+    /// Configures a cache; [`Builder::build`] builds it.
     pub fn builder() -> Builder {
         Builder {
             namespace: DEFAULT_NAMESPACE.into(),
@@ -95,7 +95,7 @@ impl Builder {
         self
     }
 
-    /// The bound of memory, over all functions together. Default: 100,000 entries.
+    /// The bound of memory, over all functions together. At least 1 entry, or 1 byte. Default: 100,000 entries.
     pub fn memory(mut self, memory: Memory) -> Self {
         self.memory = memory;
         self
@@ -142,31 +142,30 @@ impl Builder {
         self
     }
 
-    /// Values whose encoding is longer stay in memory, and are counted. At least 1. Default: 1 MiB, which
-    /// a network of 1 Gbit/s brings in 9 ms: within the default [budget](Self::redis_budget).
+    /// Values whose encoding is longer stay in memory, and are counted in [`Stats::unsendable`](crate::Stats::unsendable). At least 1 byte.
+    /// Default: 1 MiB, which a network of 1 Gbit/s transfers in 9 ms: within the default [budget](Self::redis_budget).
     pub fn value_limit(mut self, bytes: usize) -> Self {
         self.limits.value_limit = bytes;
         self
     }
 
-    /// What becomes of values in memory while Redis cannot be reached. Default: [`Outage::Serve`].
+    /// How long values in memory are served while Redis cannot be reached. Default: [`Outage::Serve`].
     pub fn outage(mut self, outage: Outage) -> Self {
         self.outage = outage;
         self
     }
 
-    /// How many keys may be loaded at once without a lease, while Redis cannot give one or where loads of a key have stored
-    /// nothing: what stands between the database
-    /// and all processes of a fleet at once. Loads for other loads do not count. Whoever has to wait does so within its
-    /// `timeout`, and then fails as if its load had taken too long; without a `timeout` for thirty seconds, and then loads. At
-    /// least 1. Default: 256.
+    /// How many keys may be loaded at once without a lease in this process, while Redis cannot give one or if loads of a key have stored
+    /// nothing: it protects the database from all processes of a fleet at once. Loads that run for other loads do not count. A call
+    /// that has to wait does so within its `timeout`, and then fails as if its load had taken too long; without a `timeout` it waits for
+    /// 30 s, and then loads. At least 1. Default: 256.
     pub fn degraded_loads(mut self, keys: usize) -> Self {
         self.limits.degraded_loads = keys;
         self
     }
 
-    /// Checks the settings and builds the cache. Waits up to about a second for Redis; one that is down is reported as a
-    /// warning, and connected to once it is up.
+    /// Checks the settings and builds the cache. Waits up to about a second for Redis; a Redis that is down is logged as a
+    /// warning, and connected to once it is up. Cancel safe: a future that is dropped leaves no connection behind.
     ///
     /// # Errors
     /// A setting that cannot be used; the message names it.

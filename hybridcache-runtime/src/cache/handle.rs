@@ -49,19 +49,35 @@ impl<R> CacheEntry<R> {
 }
 
 impl<T: Clone + Send + Sync + 'static, E> CacheEntry<Result<T, E>> {
-    /// What is cached, fresh or stale; never loads. Where Redis cannot be asked, what memory has.
+    /// The cached value, fresh or stale; `None` if there is none. Never loads, waits for no load, and starts no refresh.
+    ///
+    /// Memory is asked first; if it has nothing, Redis is asked in one round trip. What Redis has is not put into memory. If Redis cannot be
+    /// asked, the answer is what memory has, under `Outage::Serve` also an entry that may have missed an invalidation.
+    ///
+    /// Waits for at most [`redis_budget`](crate::Builder::redis_budget) (50 ms), and not at all for an entry in memory or while the breaker is open.
+    /// Not counted as a hit or a miss in [`Stats`](crate::Stats); a failure of Redis is counted. Cancel safe: it changes nothing.
     pub async fn get(&self) -> Option<T> {
         self.plain.peek().await
     }
 
-    /// Stores a value as if it had just been loaded, in all tiers, and lets other processes drop theirs. A load that
+    /// Stores a value as if it had just been loaded, in all tiers; other processes drop their copies. A load that
     /// began before can no longer store its result. An invalidation or a put of the key in another process at the same time may
     /// take effect before this one, or after it and then wins; once this future has ended, or was dropped, a later invalidation
     /// always wins.
     ///
+    /// A value whose encoding is longer than [`value_limit`](crate::Builder::value_limit), or that cannot be encoded, is stored in this
+    /// process's memory only, and counted in [`Stats::unsendable`](crate::Stats::unsendable): the older value is gone everywhere, and other
+    /// processes load. That is no error.
+    ///
+    /// Waits for at most one second for each answer of Redis: two, or three if other versions of the function are in use. Without a
+    /// connection it does not wait.
+    ///
+    /// **Cancel safety:** once polled, the older value is invalidated as by [`invalidate`](PlainEntry::invalidate), also if the future is
+    /// dropped; the new value is then stored or not.
+    ///
     /// # Errors
-    /// When the shared tier could not be told. Then nothing is stored, this process has forgotten the older value, and the
-    /// others will: see [`Error::is_pending`]. Where the older value is gone everywhere and only storing this one has failed, the
+    /// When Redis did not acknowledge that the older value is gone. Then nothing is stored, this process has deleted the older value, and
+    /// the others will: see [`Error::is_pending`]. If the older value is gone everywhere and only storing this one has failed, the
     /// error is not pending, and the value may or may not be stored.
     pub async fn put(&self, value: T) -> Result<(), Error> {
         self.plain.store(value).await
@@ -69,19 +85,35 @@ impl<T: Clone + Send + Sync + 'static, E> CacheEntry<Result<T, E>> {
 }
 
 impl<R: Clone + Send + Sync + 'static> PlainEntry<R> {
-    /// What is cached, fresh or stale; never loads. Where Redis cannot be asked, what memory has.
+    /// The cached value, fresh or stale; `None` if there is none. Never loads, waits for no load, and starts no refresh.
+    ///
+    /// Memory is asked first; if it has nothing, Redis is asked in one round trip. What Redis has is not put into memory. If Redis cannot be
+    /// asked, the answer is what memory has, under `Outage::Serve` also an entry that may have missed an invalidation.
+    ///
+    /// Waits for at most [`redis_budget`](crate::Builder::redis_budget) (50 ms), and not at all for an entry in memory or while the breaker is open.
+    /// Not counted as a hit or a miss in [`Stats`](crate::Stats); a failure of Redis is counted. Cancel safe: it changes nothing.
     pub async fn get(&self) -> Option<R> {
         self.peek().await
     }
 
-    /// Stores a value as if it had just been loaded, in all tiers, and lets other processes drop theirs. A load that
+    /// Stores a value as if it had just been loaded, in all tiers; other processes drop their copies. A load that
     /// began before can no longer store its result. An invalidation or a put of the key in another process at the same time may
     /// take effect before this one, or after it and then wins; once this future has ended, or was dropped, a later invalidation
     /// always wins.
     ///
+    /// A value whose encoding is longer than [`value_limit`](crate::Builder::value_limit), or that cannot be encoded, is stored in this
+    /// process's memory only, and counted in [`Stats::unsendable`](crate::Stats::unsendable): the older value is gone everywhere, and other
+    /// processes load. That is no error.
+    ///
+    /// Waits for at most one second for each answer of Redis: two, or three if other versions of the function are in use. Without a
+    /// connection it does not wait.
+    ///
+    /// **Cancel safety:** once polled, the older value is invalidated as by [`invalidate`](PlainEntry::invalidate), also if the future is
+    /// dropped; the new value is then stored or not.
+    ///
     /// # Errors
-    /// When the shared tier could not be told. Then nothing is stored, this process has forgotten the older value, and the
-    /// others will: see [`Error::is_pending`]. Where the older value is gone everywhere and only storing this one has failed, the
+    /// When Redis did not acknowledge that the older value is gone. Then nothing is stored, this process has deleted the older value, and
+    /// the others will: see [`Error::is_pending`]. If the older value is gone everywhere and only storing this one has failed, the
     /// error is not pending, and the value may or may not be stored.
     pub async fn put(&self, value: R) -> Result<(), Error> {
         self.store(value).await
@@ -91,24 +123,31 @@ impl<R: Clone + Send + Sync + 'static> PlainEntry<R> {
 impl<R> PlainEntry<R> {
     /// Deletes the entry everywhere. A load that began before can no longer store its result, in any tier of any process.
     ///
+    /// In this process the entry is gone at the first poll. Then the future waits for at most one second for an answer of Redis: one
+    /// answer, or two if other versions of the function are in use. Without a connection it does not wait.
+    ///
+    /// **Cancel safety:** once polled it takes effect everywhere, also if the future is dropped. Never polled, it does nothing.
+    ///
     /// # Errors
-    /// When the shared tier could not be told. This process has forgotten the entry all the same, and tells the others as
-    /// soon as it can: see [`Error::is_pending`].
+    /// When Redis did not acknowledge it. In this process the entry is gone all the same; the invalidation is sent again as
+    /// soon as Redis answers: see [`Error::is_pending`]. After [`close`](HybridCache::close): it acts in this process only.
     pub async fn invalidate(&self) -> Result<(), Error> {
         self.cache.invalidate(&self.key, Invalidation::Delete).await
     }
 
-    /// Marks the entry stale everywhere: the next hit returns it and starts a refresh.
+    /// Marks the entry stale everywhere: the next hit returns it and starts a refresh. If there is no entry, nothing
+    /// happens. The result of a load that began before does not count as fresh.
+    ///
+    /// How long it waits, and its cancel safety, are those of [`invalidate`](Self::invalidate).
     ///
     /// # Errors
-    /// When the shared tier could not be told. In this process the entry is stale all the same, and the others are told as
-    /// soon as it can be: see [`Error::is_pending`].
+    /// When Redis did not acknowledge it. In this process the entry is stale all the same; the expiration is sent again as
+    /// soon as Redis answers: see [`Error::is_pending`]. After [`close`](HybridCache::close): it acts in this process only.
     pub async fn expire(&self) -> Result<(), Error> {
         self.cache.invalidate(&self.key, Invalidation::Expire).await
     }
 
-    /// The readable key, as it stands in Redis behind the function's name: `user:7`. What is longer than 64 bytes is
-    /// `#` and a hash.
+    /// The readable key, as in Redis behind the function's name: `user:7`. A key longer than 64 bytes is `#` and a hash.
     pub fn key(&self) -> &str {
         self.key.address().readable()
     }

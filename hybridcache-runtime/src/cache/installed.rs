@@ -46,7 +46,7 @@ pub fn installed() -> &'static HybridCache {
 /// ```
 ///
 /// # Errors
-/// When the shared tier could not be told: see [`Error::is_pending`].
+/// When Redis did not acknowledge it: see [`Error::is_pending`].
 pub async fn invalidate_tag(tag: &str) -> Result<(), Error> {
     installed().invalidate_tag(tag).await
 }

@@ -1,4 +1,5 @@
-//! The right to load a key in the whole fleet.
+//! The right to load a key in the whole fleet: a lease (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013). Its token fences a
+//! late result off (Kleppmann, "How to do distributed locking", 2016).
 
 use std::pin::pin;
 use std::sync::Arc;

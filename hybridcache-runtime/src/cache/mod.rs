@@ -161,8 +161,8 @@ impl HybridCache {
     }
 
     /// Takes another URL in place of the builder's, with new credentials for instance, without a restart: new connections
-    /// are made, and the older ones end. The kind of Redis stays: a cluster does not take the place of a single server, nor the other way
-    /// round. What memory has is compared with Redis before it is served again, as after any reconnection.
+    /// are made, and the older ones end. A cluster cannot take the place of a single server, nor the other way round, and the number of the
+    /// database stays. Entries in memory are compared with Redis before they are served again, as after any reconnection.
     ///
     /// Waits up to a second. Once it has been polled the new URL holds, whether or not the caller goes away.
     ///
@@ -215,7 +215,7 @@ impl HybridCache {
         self.inner.functions.all().iter().map(|function| function.name().to_owned()).collect()
     }
 
-    /// How many entries memory holds.
+    /// How many entries memory has.
     pub fn memory_entries(&self) -> u64 {
         self.inner.local.memory.entry_count()
     }

@@ -49,8 +49,10 @@ impl HybridCache {
     ///
     /// `tag` is the text as the template gives it with its values put in: `"org:9"`.
     ///
+    /// How long it waits, and its cancel safety, are those of [`PlainEntry::invalidate`](crate::PlainEntry::invalidate); one answer of Redis suffices.
+    ///
     /// # Errors
-    /// When the shared tier could not be told: see [`Error::is_pending`].
+    /// When Redis did not acknowledge it: see [`Error::is_pending`].
     pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
         let stamp = self.tag_stamp(tag);
         self.restamp(&stamp, self.counters(), &format!("invalidate tag `{tag}`")).await
@@ -58,8 +60,10 @@ impl HybridCache {
 
     /// Invalidates every entry of a function, by its name (see [`Self::function_stats`]).
     ///
+    /// How long it waits, and its cancel safety, are those of [`PlainEntry::invalidate`](crate::PlainEntry::invalidate); one answer of Redis suffices.
+    ///
     /// # Errors
-    /// When the shared tier could not be told: see [`Error::is_pending`].
+    /// When Redis did not acknowledge it: see [`Error::is_pending`].
     pub async fn invalidate_function(&self, name: &str) -> Result<(), Error> {
         let function = self.function_named(name);
         let counters = function.as_ref().map_or(self.counters(), |function| &function.counters);
@@ -69,8 +73,10 @@ impl HybridCache {
 
     /// Invalidates every entry of the namespace, in all processes.
     ///
+    /// How long it waits, and its cancel safety, are those of [`PlainEntry::invalidate`](crate::PlainEntry::invalidate); one answer of Redis suffices.
+    ///
     /// # Errors
-    /// When the shared tier could not be told: see [`Error::is_pending`].
+    /// When Redis did not acknowledge it: see [`Error::is_pending`].
     pub async fn clear(&self) -> Result<(), Error> {
         self.restamp(self.namespace_stamp(), self.counters(), "clear the namespace").await
     }

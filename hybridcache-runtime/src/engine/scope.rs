@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::function::call_key::Key;
 
-/// Runs a future in which the outermost cached calls load anew, whatever is cached, and store what they loaded.
+/// Runs a future in which the outermost cached calls load again, whatever is cached, and store the result.
 ///
 /// A failed load is returned as the error it is, even where an older value is still cached. The scope covers the same
 /// task only; cached functions called by the loads are not refreshed. A refresh never joins a load that began before it.
+/// A load that has begun goes on, and is stored, if the future is dropped.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -25,7 +26,7 @@ pub fn refresh<F: Future>(future: F) -> impl Future<Output = F::Output> {
     within(Mode::Refresh, future)
 }
 
-/// Runs a future in which the outermost cached calls neither read nor store: they only load.
+/// Runs a future in which the outermost cached calls neither read nor store: they only load. No other caller joins such a load.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;

@@ -1,4 +1,5 @@
-//! What the attribute says about time.
+//! What the attribute says about time. A value between `fresh_for` and `ttl` is served while it is refreshed, and when a refresh fails:
+//! `stale-while-revalidate` and `stale-if-error` of RFC 5861.
 
 use std::time::Duration;
 

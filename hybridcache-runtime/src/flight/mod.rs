@@ -1,4 +1,4 @@
-//! One load per key in this process.
+//! One load per key in this process: single-flight, as in Go's `golang.org/x/sync/singleflight`.
 //!
 //! Whoever misses a key either leads its flight or joins the one under way. An invalidation *detaches* the flight:
 //! those who joined before may still get its result, but it can no longer store it, and later callers start a new one.

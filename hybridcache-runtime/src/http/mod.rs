@@ -80,7 +80,7 @@
 //! with it. Task-locals of middleware outside of the layer are not seen there. What a handler puts into the extensions of its
 //! response is not stored.
 //!
-//! Within [`bypass`](crate::bypass) a request goes to the handler as it is; within [`refresh`](crate::engine::run) what is stored is not
+//! Within [`bypass`](crate::bypass) a request goes to the handler as it is; within [`refresh`](crate::refresh) what is stored is not
 //! served before the handler was asked.
 //!
 //! # When a handler fails

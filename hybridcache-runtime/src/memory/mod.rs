@@ -28,10 +28,12 @@ use crate::tests::schedules::moka::Cache;
 use index::Index;
 use reads::Reads;
 
-/// How much a cache object keeps in memory, over all functions together.
+/// The bound of a cache's memory, over all functions together.
 ///
-/// What has just been stored stands beside that until it has been weighed, and what has just been removed until it is freed:
-/// a few hundred entries most of the time.
+/// The bound can be exceeded by a few hundred entries: those that were just stored and are not weighed yet, and those that were just
+/// removed and are not freed yet. Which entries are evicted is decided by `moka`: by how often and how lately they were read (Einziger,
+/// Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", 2017). A new entry that is asked for less often than those in
+/// a full memory may be evicted at once.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -51,16 +53,18 @@ pub(crate) enum Bound {
 }
 
 impl Memory {
-    /// At most this many entries. Must be at least 1.
+    /// At most this many entries, of whatever size. At least 1: with 0, [`build`](crate::Builder::build) returns an error whose
+    /// [`is_config`](crate::Error::is_config) is true. There is no cache without memory.
     ///
-    /// Answers of the HTTP layer, whose number and size clients choose, count as one entry for each KiB, or part of one, of theirs:
-    /// under the default of 100,000 entries they take 100 MiB at most, and less where functions have entries too.
+    /// Answers of the HTTP layer, whose number and size clients choose, count as one entry for each KiB, or part of one:
+    /// under the default of 100,000 entries they take at most 100 MiB, and less if functions have entries too.
     pub const fn entries(entries: u64) -> Self {
         Self { bound: Bound::Entries(entries) }
     }
 
     /// At most this many bytes: of values (as `weigh` says, else their encoded length, else `size_of`), of keys, and
-    /// 400 bytes for the bookkeeping of each entry. Must be at least 1.
+    /// 400 bytes for the bookkeeping of each entry. At least 1: with 0, `build` returns an error, as for [`entries`](Self::entries). A value that
+    /// is larger than the bound is returned to its callers and not kept.
     pub const fn bytes(bytes: u64) -> Self {
         Self { bound: Bound::Bytes(bytes) }
     }
