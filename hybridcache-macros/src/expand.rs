@@ -48,21 +48,21 @@ impl Emitter<'_> {
     //         let __joined = {
     //             let __shape = PROBE;
     //             let __begun = { KEY begin(CACHE, INSTANCE, &__key, __shape) };
-    //             let __cold = match __begun { Begin::Hit(hit) => return hit, Begin::Cold(cold) => cold };
-    //             __cold.join(SETTINGS)
+    //             let __slow = match __begun { Begin::Hit(hit) => return hit, Begin::SlowPath(slow) => slow };
+    //             __slow.join(SETTINGS)
     //         };
     //         let __loaded = match __joined.await {
     //             Ok(value) => return value,
-    //             Err(turn) => {
+    //             Err(must_load) => {
     //                 let __owned_0 = LoadArg::<Db>::new(db);
-    //                 turn.load(async move { LOAD })
+    //                 must_load.load(async move { LOAD })
     //             }
     //         };
     //         __loaded.await
     //     }
     //
     // Nothing of the blocks lives across an `await`: the future holds the arguments and what it waits for, a few words. That this
-    // is `Send` is declared by `Cold::join` and `Turn::load`, and does not hang on the types in there (with `Box<dyn Error + ..>`
+    // is `Send` is declared by `SlowPath::join` and `MustLoad::load`, and does not hang on the types in there (with `Box<dyn Error + ..>`
     // among them the compiler could not tell).
     fn cached_function(&self) -> TokenStream {
         let CachedFn { attrs, vis, sig, form, arguments, .. } = self.function;
@@ -79,11 +79,11 @@ impl Emitter<'_> {
             let __joined = {
                 let __shape = #shape;
                 let __begun = #begin;
-                let __cold = match __begun {
+                let __slow = match __begun {
                     #private::Begin::Hit(__hit) => return __hit,
-                    #private::Begin::Cold(__cold) => __cold,
+                    #private::Begin::SlowPath(__slow) => __slow,
                 };
-                __cold.join(#settings)
+                __slow.join(#settings)
             };
             let __loaded = match __joined.await {
                 ::core::result::Result::Ok(__value) => return __value,

@@ -7,7 +7,7 @@ pub use crate::call::entry::entry;
 pub use crate::call::evict::{Eviction, Verdict, Written};
 pub use crate::call::settings::Settings;
 pub use crate::call::shape::{Probe, Unchecked, never};
-pub use crate::call::{Begin, Cold, Turn, begin};
+pub use crate::call::{Begin, MustLoad, SlowPath, begin};
 pub use crate::entry::lifetimes::{Lifetimes, constant_timeout};
 pub use crate::function::{Instance, Site, TypeTag};
 pub use crate::key::{KeyBuf, Placeholder, key_part};

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::primitives::thread_slot::{STRIPES, Stripe};
+use crate::primitives::thread_slot::{STRIPES, ThreadSlot};
 
 /// A snapshot of what happened since the cache was built, over all functions or for one.
 ///
@@ -169,12 +169,12 @@ struct Line(AtomicU64);
 
 impl Striped {
     pub(crate) fn count(&self) {
-        self.count_at(Stripe::mine());
+        self.count_at(ThreadSlot::mine());
     }
 
     /// The same where the thread's stripe is known.
     #[inline]
-    pub(crate) fn count_at(&self, stripe: Stripe) {
+    pub(crate) fn count_at(&self, stripe: ThreadSlot) {
         let Line(counter) = &self.0[stripe.index()];
         if stripe.is_shared() {
             count(counter);

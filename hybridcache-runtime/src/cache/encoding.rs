@@ -98,7 +98,7 @@ impl HybridCache {
         match why {
             Unsendable::TooLarge => function.fit.did_not_fit(function.name(), limit, now),
             Unsendable::Unencodable(error) => {
-                function.fit.complain(function.name(), &error, "a value cannot be encoded and stays in memory");
+                function.fit.log_failure(function.name(), &error, "a value cannot be encoded and stays in memory");
             }
             Unsendable::Changed(why) => function.fit.exclude(function.name(), &why),
             Unsendable::Unreadable(error) => {

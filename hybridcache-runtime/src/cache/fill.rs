@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::entry::Origin;
+use crate::entry::FilledUnder;
 use crate::entry::plan::Plan;
 use crate::function::call_key::Key;
 
@@ -11,5 +11,5 @@ use crate::function::call_key::Key;
 pub(crate) struct Fill<'a> {
     pub(crate) key: &'a Arc<Key>,
     pub(crate) plan: &'a Plan,
-    pub(crate) origin: Origin<'a>,
+    pub(crate) origin: FilledUnder<'a>,
 }

@@ -25,7 +25,7 @@ use tracing::{debug, warn};
 use crate::cache::closing::close;
 use crate::cache::recovery::Recovery;
 use crate::cache::state::Local;
-use crate::coherence::stamps::{Seen, Stamp};
+use crate::coherence::stamps::{Stamp, StampSnapshot};
 use crate::entry::plan::Plan;
 use crate::entry::{Entry, State};
 use crate::error::Error;
@@ -34,7 +34,7 @@ use crate::function::{Function, Functions, Instance};
 use crate::key::KeyBuf;
 use crate::primitives::clock::bounded;
 use crate::primitives::clock::{Clock, Millis};
-use crate::primitives::log_limit::{Complaints, MINUTE};
+use crate::primitives::log_limit::{LogLimit, MINUTE};
 use crate::primitives::timers::Standstill;
 use crate::shared::Lifespan;
 use crate::shared::budget::Budget;
@@ -74,7 +74,7 @@ struct Inner {
     attempts: AtomicU64,
     limits: Limits,
     /// Of a shared tier that refuses.
-    complaints: Complaints,
+    log_limit: LogLimit,
     /// For loads that no lease bounds.
     degraded: Semaphore,
 }
@@ -121,7 +121,7 @@ impl HybridCache {
             shared,
             process,
             attempts: AtomicU64::new(0),
-            complaints: Complaints::every(MINUTE),
+            log_limit: LogLimit::every(MINUTE),
             degraded: Semaphore::new(limits.degraded_loads.min(Semaphore::MAX_PERMITS)),
             limits,
         };
@@ -263,8 +263,8 @@ impl HybridCache {
     }
 
     /// That the shared tier refuses what a call needs is told once a minute. All else its connection tells, and the way back.
-    pub(crate) fn complain(&self, error: &RemoteError) {
-        if error.kind == RemoteErrorKind::Refused && self.inner.complaints.is_due() {
+    pub(crate) fn log_failure(&self, error: &RemoteError) {
+        if error.kind == RemoteErrorKind::Refused && self.inner.log_limit.allow() {
             warn!(%error, "Redis refuses; going on without it");
         } else {
             debug!(%error, "going on without Redis");
@@ -296,14 +296,14 @@ impl HybridCache {
 
     /// The stamps that stand now: of the namespace, of the function, of the tags, in the order in which envelopes have
     /// them.
-    pub(crate) fn seen(&self, key: &Key, plan: &Plan) -> Seen {
+    pub(crate) fn capture_stamps(&self, key: &Key, plan: &Plan) -> StampSnapshot {
         let tags: Vec<_> = plan.tags.iter().map(|tag| self.tag_stamp(&tag.unescaped())).collect();
         let function = &key.function;
         let stamps = [&self.inner.namespace_stamp, &function.stamp].into_iter().chain(&tags);
-        let seen = Seen::capture_in(function.version(), stamps);
+        let seen = StampSnapshot::capture_in(function.version(), stamps);
         // What is read under a number is trusted for as long as if the number had been read with it.
         if self.inner.local.trust.asks_for_proof() {
-            seen.doubt();
+            seen.forget_values();
         }
         seen
     }
@@ -319,7 +319,7 @@ impl HybridCache {
     pub(crate) fn state(&self, entry: &Entry, now: Millis) -> State {
         let local = &self.inner.local;
         match entry.meta.state(now, local.trust.now()) {
-            State::Suspect if local.breaker.is_open() && local.trust.serves_suspects() => {
+            State::Unverified if local.breaker.is_open() && local.trust.serves_unverified() => {
                 entry.meta.unproven_state(now)
             }
             state => state,
@@ -335,14 +335,14 @@ impl HybridCache {
     /// Whether the shared tier is likely to have nothing of a key that memory has not: this process has just deleted it, or
     /// the function's latest readings found nothing.
     pub(crate) fn expects_a_miss(&self, key: &Key) -> bool {
-        self.inner.local.deleted.take(key.id()) || key.function.forecast.is_miss()
+        self.inner.local.deleted.take(key.id()) || key.function.miss_predictor.is_miss()
     }
 
     /// What memory has of a key that may have missed its invalidation.
-    pub(crate) fn suspect(&self, key: &Arc<Key>, plan: &Plan) -> Option<Arc<Entry>> {
+    pub(crate) fn unverified(&self, key: &Arc<Key>, plan: &Plan) -> Option<Arc<Entry>> {
         let entry = self.inner.local.memory.find(key)?;
-        let is_suspect = entry.meta.state(self.clock().now(), self.inner.local.trust.now()) == State::Suspect;
-        (is_suspect && entry.value.type_id() == plan.value.value_type()).then_some(entry)
+        let is_unverified = entry.meta.state(self.clock().now(), self.inner.local.trust.now()) == State::Unverified;
+        (is_unverified && entry.value.type_id() == plan.value.value_type()).then_some(entry)
     }
 
     /// Where the shared tier has what is invalidated, whatever its value's type.

@@ -7,11 +7,11 @@ use smallvec::SmallVec;
 use crate::cache::HybridCache;
 use crate::cache::encoding::{Opened, open};
 use crate::cache::fill::Fill;
-use crate::coherence::stamps::Seen;
+use crate::coherence::stamps::StampSnapshot;
 use crate::entry::lifetimes::Lifetimes;
 use crate::entry::plan::Plan;
 use crate::entry::value_type::AnyValue;
-use crate::entry::{Entry, Fence, Meta, Origin, State, Times};
+use crate::entry::{Deadlines, Entry, Fence, FilledUnder, Meta, State};
 use crate::function::call_key::Key;
 use crate::primitives::clock::Millis;
 use crate::shared::budget::Budget;
@@ -48,8 +48,8 @@ const MARK: usize = 4;
 
 impl HybridCache {
     /// Now, before anything is read or loaded. `seen` was captured before.
-    pub(crate) fn origin<'a>(&self, seen: &'a Seen) -> Origin<'a> {
-        Origin { seen, epoch: self.local().trust.epoch(), began: self.clock().now() }
+    pub(crate) fn origin<'a>(&self, seen: &'a StampSnapshot) -> FilledUnder<'a> {
+        FilledUnder { seen, epoch: self.local().trust.epoch(), began: self.clock().now() }
     }
 
     /// Reads the key in the shared tier.
@@ -87,7 +87,7 @@ impl HybridCache {
             Err(why) => return Interpreted::Read(fill.undecodable(&why, fence)),
         };
         let stamps = &opened.header.stamps;
-        let others = seen.other_than(stamps);
+        let others = seen.mismatched(stamps);
         if others.is_empty() && stamps.len() == seen.len() {
             return Interpreted::Read(self.decode(remote, fill, opened, fence).await);
         }
@@ -102,7 +102,7 @@ impl HybridCache {
         if there >= header.expires_at {
             return Read::Absent(fence);
         }
-        let over = Times { fresh_until: here, expires_at: here };
+        let over = Deadlines { fresh_until: here, expires_at: here };
         let meta = Meta::new(fill.key, over, fill.origin, Some(header.fence));
         let payload = opened.payload();
         let mut entry = match opened.decode(fill.plan, meta).await {
@@ -116,19 +116,19 @@ impl HybridCache {
         }
         let entry = fill.weighed(entry, Some(payload));
         match times {
-            Times { expires_at, .. } if expires_at <= here => Read::Absent(fence),
-            Times { fresh_until, .. } if fresh_until <= here => Read::Stale(entry, fence),
+            Deadlines { expires_at, .. } if expires_at <= here => Read::Absent(fence),
+            Deadlines { fresh_until, .. } if fresh_until <= here => Read::Stale(entry, fence),
             _ => Read::Fresh(entry, fence),
         }
     }
 
     /// What remains of an entry, at most what a value loaded now would get, and for an entry that memory has, at most what it has there:
     /// the shared tier's clock may have been set back.
-    fn ends(&self, fill: &Fill<'_>, header: &Header, value: &AnyValue, here: Millis, there: u64) -> Times {
+    fn ends(&self, fill: &Fill<'_>, header: &Header, value: &AnyValue, here: Millis, there: u64) -> Deadlines {
         let remains = Remains::of(header, fill.plan.lifetimes_of(value), there);
-        let times = Times { fresh_until: here + remains.fresh, expires_at: here + remains.whole };
+        let times = Deadlines { fresh_until: here + remains.fresh, expires_at: here + remains.whole };
         match self.local().memory.find(fill.key) {
-            Some(held) if held.meta.fence() == Some(header.fence) => Times {
+            Some(held) if held.meta.fence() == Some(header.fence) => Deadlines {
                 fresh_until: times.fresh_until.min(held.meta.fresh_until),
                 expires_at: times.expires_at.min(held.meta.expires_at),
             },
@@ -142,10 +142,12 @@ impl HybridCache {
         &self,
         remote: &dyn Remote,
         fill: &Fill<'_>,
-        suspect: &Entry,
+        unverified: &Entry,
         budget: &mut Budget,
     ) -> Result<bool, RemoteError> {
-        let (Some(fence), Some(carried)) = (suspect.meta.fence(), suspect.meta.seen.remote()) else { return Ok(false) };
+        let (Some(fence), Some(carried)) = (unverified.meta.fence(), unverified.meta.seen.remote()) else {
+            return Ok(false);
+        };
         let seen = fill.origin.seen;
         let asked = seen.unknown();
         let fetched = budget.read(remote.fetch_head(fill.key.address(), &asked)).await?;
@@ -157,15 +159,15 @@ impl HybridCache {
             // A change came in while the stamps were read, and the reading does not count: nothing is known yet.
             return Ok(false);
         }
-        // A stamp that is not there is none that the suspect carries.
+        // The entry carries no stamp that is absent.
         if head.get(FENCE) != Some(&fence) || now != Some(carried) {
             // Should the shared tier fail now, it is not to be served for want of better.
-            suspect.meta.kill();
+            unverified.meta.kill();
             return Ok(false);
         }
         let marked = head[MARK] & 1 == 1;
-        if marked && suspect.meta.unproven_state(self.clock().now()) == State::Fresh {
-            suspect.meta.expire();
+        if marked && unverified.meta.unproven_state(self.clock().now()) == State::Fresh {
+            unverified.meta.expire();
         }
         Ok(true)
     }
@@ -176,20 +178,20 @@ impl HybridCache {
             return Some(entry);
         }
         let remote = self.remote_for(&key.function, plan)?;
-        let seen = self.seen(key, plan);
+        let seen = self.capture_stamps(key, plan);
         let fill = Fill { key, plan, origin: self.origin(&seen) };
         let mut budget = self.budget();
         let read = self.read(&**remote, &fill, &mut budget).await;
         if read.is_ok() {
-            budget.sufficed();
+            budget.succeeded();
         }
         match read {
             Ok(Read::Fresh(entry, _) | Read::Stale(entry, _)) => Some(entry),
             Ok(Read::Absent(_) | Read::Undecodable(_)) => None,
             Err(error) => {
                 count(&key.function.counters.redis_errors);
-                self.complain(&error);
-                self.suspect(key, plan).filter(|_| self.local().trust.serves_suspects())
+                self.log_failure(&error);
+                self.unverified(key, plan).filter(|_| self.local().trust.serves_unverified())
             }
         }
     }
@@ -225,7 +227,7 @@ impl Fill<'_> {
     fn undecodable(&self, why: &dyn std::fmt::Display, fence: FenceBytes) -> Read {
         let function = &self.key.function;
         count(&function.counters.undecodable);
-        function.fit.complain(function.name(), why, "an entry in Redis cannot be read: it counts as a miss");
+        function.fit.log_failure(function.name(), why, "an entry in Redis cannot be read: it counts as a miss");
         Read::Undecodable(fence)
     }
 
@@ -238,7 +240,7 @@ impl Fill<'_> {
         fence: Option<Fence>,
     ) -> Option<Arc<Entry>> {
         let lifetimes = self.plan.lifetimes_of(&*value);
-        let times = Times { fresh_until: now + lifetimes.fresh_for(), expires_at: now + lifetimes.ttl() };
+        let times = Deadlines { fresh_until: now + lifetimes.fresh_for(), expires_at: now + lifetimes.ttl() };
         let meta = Meta::new(self.key, times, self.origin, fence);
         self.plan.value.seal(value, meta).map(|entry| self.weighed(entry, encoded))
     }

@@ -10,9 +10,9 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use crate::cache::state::Local;
-use crate::primitives::log_limit::{Complaints, MINUTE};
+use crate::primitives::log_limit::{LogLimit, MINUTE};
 use crate::shared::budget::ANSWERS;
-use crate::shared::journal::{Notice, Unsent};
+use crate::shared::journal::{JournalEntry, Notice};
 use crate::shared::{Remote, RemoteError, RemoteErrorKind};
 
 /// The pause after the first attempt; it doubles with each further one. A tier that is back is noticed within the longest.
@@ -49,9 +49,9 @@ impl Drop for Recovery {
 
 /// Runs until it is aborted.
 async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) {
-    let complaints = Complaints::every(MINUTE);
+    let log_limit = LogLimit::every(MINUTE);
     loop {
-        local.breaker.news().await;
+        local.breaker.changed().await;
         let mut pause = FIRST_PAUSE;
         while let Some(reasons) = local.breaker.reasons() {
             match attempt(&local, &*remote, budget).await {
@@ -60,14 +60,14 @@ async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) {
                     info!("Redis is in use again");
                 }
                 Err(error) => {
-                    if complaints.is_due() {
+                    if log_limit.allow() {
                         warn!(%error, "Redis is not in use; trying on in the background");
                     } else {
                         debug!(%error, "Redis is not in use");
                     }
                     let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
                     // Only a sign that the tier may be back shortens the pause.
-                    let _ = timeout(jittered, local.breaker.news()).await;
+                    let _ = timeout(jittered, local.breaker.changed()).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
@@ -111,12 +111,12 @@ pub(crate) async fn send_unsent(local: &Local, remote: &dyn Remote) -> Result<Se
     }
     // What was acknowledged by a part that is down is kept until it was sent again: a replica without it may take over.
     if let (Some(gap), Sent::All) = (gap, &outcome) {
-        local.mended(gap);
+        local.replayed_through(gap);
     }
     Ok(outcome)
 }
 
-async fn send(local: &Local, remote: &dyn Remote, unsent: &Unsent) -> Result<(), RemoteError> {
+async fn send(local: &Local, remote: &dyn Remote, unsent: &JournalEntry) -> Result<(), RemoteError> {
     match &unsent.notice {
         Notice::Entry(address, mode) => local.tell_invalidated(remote, address, *mode).await?,
         Notice::Group(stamp) => {

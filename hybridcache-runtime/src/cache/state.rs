@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::coherence::epoch::Trust;
+use crate::coherence::epoch::EpochClock;
 use crate::coherence::outage::Outage;
 use crate::coherence::stamps::Stamps;
 use crate::entry::Entry;
 use crate::flight::Flights;
 use crate::function::call_key::Key;
-use crate::function::miss_predictor::Deleted;
+use crate::function::miss_predictor::RecentDeletes;
 use crate::memory::MemoryTier;
 use crate::primitives::clock::{Clock, Millis};
 use crate::primitives::sync::atomic::{AtomicU64, Ordering};
 use crate::shared::breaker::Breaker;
 use crate::shared::journal::Journal;
-use crate::shared::wakeups::Waiters;
+use crate::shared::wakeups::Wakeups;
 use crate::shared::wire::names::Address;
 use crate::shared::{Invalidation, Listener, Remote, RemoteError, StampName, Wake};
 
@@ -27,13 +27,13 @@ pub(crate) struct Local {
     pub(crate) memory: MemoryTier,
     pub(crate) flights: Arc<Flights>,
     pub(crate) stamps: Stamps,
-    pub(crate) waiters: Arc<Waiters>,
-    pub(crate) deleted: Deleted,
+    pub(crate) waiters: Arc<Wakeups>,
+    pub(crate) deleted: RecentDeletes,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) journal: Arc<Journal>,
-    pub(crate) trust: Trust,
+    pub(crate) trust: EpochClock,
     /// Up to which epoch what was acknowledged of late has been sent once more.
-    mended: AtomicU64,
+    replayed_through: AtomicU64,
 }
 
 impl Local {
@@ -45,24 +45,24 @@ impl Local {
             flights: Arc::new(Flights::new()),
             stamps: Stamps::default(),
             waiters: Arc::default(),
-            deleted: Deleted::default(),
+            deleted: RecentDeletes::default(),
             journal: Arc::new(Journal::new(StampName::of_namespace(namespace), breaker.clone())),
             breaker,
-            trust: Trust::new(outage),
-            mended: AtomicU64::new(0),
+            trust: EpochClock::new(outage),
+            replayed_through: AtomicU64::new(0),
         }
     }
 
     /// The epoch that has begun since what was acknowledged of late was last sent once more, if one has.
     pub(crate) fn gap(&self) -> Option<u64> {
         let epoch = self.trust.epoch();
-        (epoch > self.mended.load(Ordering::Acquire)).then_some(epoch)
+        (epoch > self.replayed_through.load(Ordering::Acquire)).then_some(epoch)
     }
 
     /// It has been sent once more.
-    pub(crate) fn mended(&self, gap: u64) {
-        self.mended.fetch_max(gap, Ordering::AcqRel);
-        self.journal.let_go(gap);
+    pub(crate) fn replayed_through(&self, gap: u64) {
+        self.replayed_through.fetch_max(gap, Ordering::AcqRel);
+        self.journal.release(gap);
     }
 
     /// Takes an entry into memory, or trusts it again where it is there already.
@@ -135,12 +135,12 @@ impl Listener for Local {
         // What has begun before may have missed an invalidation, too: it is not for those who call from now on.
         self.flights.detach_all();
         if kept || self.journal.is_empty() {
-            self.mended(self.trust.epoch());
-            self.breaker.nudge();
+            self.replayed_through(self.trust.epoch());
+            self.breaker.probe_soon();
         } else {
             // A failover can have undone what was acknowledged: it is sent once more before anything is read.
             self.breaker.open();
-            self.breaker.nudge();
+            self.breaker.probe_soon();
         }
     }
 
@@ -150,7 +150,7 @@ impl Listener for Local {
 
     fn disconnected(&self) {
         self.trust.disconnected();
-        self.journal.hold(self.trust.epoch() + 1);
+        self.journal.retain_until(self.trust.epoch() + 1);
         self.waiters.wake_all(Wake::Released);
     }
 }

@@ -37,7 +37,7 @@ enum Put {
     /// With its fence, and the bytes that it takes.
     Stored(Fence, usize),
     /// It stays in this process, and that was counted.
-    Unsent,
+    JournalEntry,
     /// The key was invalidated, or put once more, or the lease was lost: the value is stored nowhere.
     Overtaken,
     /// The shared tier has no room.
@@ -124,7 +124,7 @@ impl HybridCache {
             local.invalidate(key, Invalidation::Delete);
         }
         let mut once_more = Finally::new(|| local.invalidate(key, Invalidation::Delete));
-        let seen = self.seen(key, plan);
+        let seen = self.capture_stamps(key, plan);
         let fill = Fill { key, plan, origin: self.origin(&seen) };
         // Detached by whatever invalidates the key from here on.
         let place = local.flights.reserve(key, seen.clone());
@@ -137,7 +137,7 @@ impl HybridCache {
             (put, value) = self.put_remote(remote, &fill, &place, value).await?;
             match put {
                 Put::Stored(stored, bytes) => (encoded, fence) = (Some(bytes), Some(stored)),
-                Put::Unsent => {}
+                Put::JournalEntry => {}
                 Put::Overtaken => return Ok(()),
                 Put::Refused => {
                     count(&counters.redis_errors);
@@ -181,7 +181,7 @@ impl HybridCache {
         }
         let load = Load { token: lease.token(), took: Duration::ZERO };
         let (bytes, value) = self.encode(&**remote, fill, value, load).await;
-        let Some(bytes) = bytes else { return Ok((Put::Unsent, value)) };
+        let Some(bytes) = bytes else { return Ok((Put::JournalEntry, value)) };
         let encoded = bytes.len();
         let ttl = Duration::from_millis(fill.plan.lifetimes_of(&*value).ttl());
         let put = match lease.publish_at_leisure(bytes, ttl).await.map_err(|error| failed(&error))? {

@@ -17,7 +17,7 @@ use crate::cache::HybridCache;
 use crate::cache::handle::CacheEntry;
 use crate::error::Error;
 use crate::key::KeyBuf;
-use crate::primitives::log_limit::Complaints;
+use crate::primitives::log_limit::LogLimit;
 
 /// What is to be evicted, gathered before the function's body runs. Dropping it evicts.
 #[must_use = "it evicts when it is dropped"]
@@ -70,7 +70,7 @@ impl Eviction {
         self.targets.push(Box::pin(async move {
             // It was counted where it failed.
             match told.await {
-                Err(error) if COMPLAINTS.is_due() => warn!(%error, "a write is not evicted everywhere"),
+                Err(error) if COMPLAINTS.allow() => warn!(%error, "a write is not evicted everywhere"),
                 Err(error) => debug!(%error, "a write is not evicted everywhere"),
                 Ok(()) => {}
             }
@@ -83,7 +83,7 @@ impl Eviction {
 }
 
 /// Once a second: while Redis is down every write has something to say.
-static COMPLAINTS: Complaints = Complaints::every(Duration::from_secs(1));
+static COMPLAINTS: LogLimit = LogLimit::every(Duration::from_secs(1));
 
 impl Drop for Eviction {
     fn drop(&mut self) {
@@ -168,7 +168,7 @@ mod tests {
     /// Killed by: a warning for each.
     #[test]
     fn many_failures_have_few_warnings() {
-        let warned = (0..10_000).filter(|_| COMPLAINTS.is_due()).count();
+        let warned = (0..10_000).filter(|_| COMPLAINTS.allow()).count();
         assert!((1..1_000).contains(&warned), "{warned}");
     }
 }

@@ -1,9 +1,9 @@
 //! The path of one call, from the attribute's expansion to its value. Read it top to bottom:
 //!
 //! 1. [`begin`] looks in memory. A fresh value, or a stale one that is being refreshed, is returned there and then.
-//! 2. [`Cold::join`] decides what the call is: a stale hit, a bypass, a refresh, or a miss. A miss joins the key's flight
-//!    and waits, or it is this call's [`Turn`] to load. Only then are arguments cloned.
-//! 3. [`Turn::load`] sets the flight going ([`fly`]), and waits for it like everybody.
+//! 2. [`SlowPath::join`] decides what the call is: a stale hit, a bypass, a refresh, or a miss. A miss joins the key's flight
+//!    and waits, or it is this call's [`MustLoad`] to load. Only then are arguments cloned.
+//! 3. [`MustLoad::load`] sets the flight going ([`fly`]), and waits for it like everybody.
 //!
 //! The engine is compiled once: from `join` on it knows no types, and `answer` puts them on again.
 
@@ -29,7 +29,7 @@ use crate::cache::HybridCache;
 use crate::call::settings::FullSettings;
 use crate::call::shape::{Returned, Shape, typed_error};
 use crate::engine::join::{Caller, Duty, Next, Settled, fly};
-use crate::engine::run::Goal;
+use crate::engine::run::Reason;
 use crate::engine::scope::{self, Mode};
 use crate::engine::task::{Loaded, Work};
 use crate::entry::plan::Plan;
@@ -46,12 +46,12 @@ pub enum Begin<S: Shape> {
     /// The call is answered.
     Hit(S::Return),
     /// It is not, or it is and a refresh is due.
-    Cold(Cold<S>),
+    SlowPath(SlowPath<S>),
 }
 
 /// A call that memory alone does not settle.
 #[derive(Debug)]
-pub struct Cold<S: Shape> {
+pub struct SlowPath<S: Shape> {
     call: Call,
     shape: PhantomData<fn() -> S>,
 }
@@ -66,7 +66,7 @@ struct Call {
 }
 
 /// A call that has to load.
-pub struct Turn<S: Shape> {
+pub struct MustLoad<S: Shape> {
     duty: Duty,
     timed_out: Option<fn() -> S::Return>,
 }
@@ -81,7 +81,7 @@ pub fn begin<S: Shape>(cache: &HybridCache, instance: Instance<'_>, key: &KeyBuf
     {
         return Begin::Hit(S::give(value));
     }
-    begin_cold(cache, &lookup, mode)
+    begin_slow(cache, &lookup, mode)
 }
 
 /// A copy of what memory has, unless a refresh of it is due.
@@ -112,7 +112,7 @@ fn is_refreshed_by_another(cache: &HybridCache, entry: &Arc<Entry>, now: Millis)
 
 #[cold]
 #[inline(never)]
-fn begin_cold<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) -> Begin<S> {
+fn begin_slow<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) -> Begin<S> {
     let key = cache.key(lookup);
     let mut stale = None;
     if mode == Mode::Normal
@@ -131,21 +131,21 @@ fn begin_cold<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) ->
             return Begin::Hit(S::give(value.clone()));
         }
     }
-    Begin::Cold(Cold { call: Call { cache: cache.clone(), key, mode, stale }, shape: PhantomData })
+    Begin::SlowPath(SlowPath { call: Call { cache: cache.clone(), key, mode, stale }, shape: PhantomData })
 }
 
-impl<S: Shape> Cold<S> {
+impl<S: Shape> SlowPath<S> {
     /// Waits for somebody else's load, unless it is this call's turn to load.
     pub fn join<I: Into<FullSettings<S>>>(
         self,
         settings: I,
-    ) -> impl Future<Output = Result<S::Return, Turn<S>>> + Send + use<S, I> {
+    ) -> impl Future<Output = Result<S::Return, MustLoad<S>>> + Send + use<S, I> {
         let FullSettings { plan, timed_out } = settings.into();
         join(self.call, plan).settled().map(move |settled| settled.typed(timed_out))
     }
 }
 
-impl<S: Shape> Turn<S> {
+impl<S: Shape> MustLoad<S> {
     /// Loads in a task of its own, so that this caller may go away, and waits for it; in the background where there is a
     /// stale value to return at once.
     ///
@@ -181,10 +181,10 @@ impl<S: Shape, L: Future<Output = S::Return>> Future for Erased<S, L> {
 }
 
 impl Settled {
-    fn typed<S: Shape>(self, timed_out: Option<fn() -> S::Return>) -> Result<S::Return, Turn<S>> {
+    fn typed<S: Shape>(self, timed_out: Option<fn() -> S::Return>) -> Result<S::Return, MustLoad<S>> {
         match self {
             Self::Answered(outcome) => Ok(answer::<S>(outcome, timed_out, Role::Joiner)),
-            Self::Load(duty) => Err(Turn { duty, timed_out }),
+            Self::Load(duty) => Err(MustLoad { duty, timed_out }),
         }
     }
 }
@@ -198,18 +198,18 @@ fn join(call: Call, plan: Plan) -> Next {
             claim.done();
             Next::answered(Outcome::Value(entry))
         }
-        (Some((entry, claim)), _) => match caller.flights().lead(&caller.key, || caller.seen()) {
-            Some(leader) => caller.duty(leader, Goal::Refresh(claim), Some(entry)),
+        (Some((entry, claim)), _) => match caller.flights().lead(&caller.key, || caller.capture_stamps()) {
+            Some(leader) => caller.duty(leader, Reason::Refresh(claim), Some(entry)),
             None => {
                 claim.done();
                 Next::answered(Outcome::Value(entry))
             }
         },
-        (None, Mode::Bypass) => caller.duty_alone(Goal::Alone),
-        (None, Mode::Refresh) if caller.is_within_its_load() => caller.duty_alone(Goal::Alone),
+        (None, Mode::Bypass) => caller.duty_alone(Reason::Bypass),
+        (None, Mode::Refresh) if caller.is_within_its_load() => caller.duty_alone(Reason::Bypass),
         (None, Mode::Refresh) => {
-            let leader = caller.flights().supersede(&caller.key, || caller.seen());
-            caller.duty(leader, Goal::Anew, None)
+            let leader = caller.flights().supersede(&caller.key, || caller.capture_stamps());
+            caller.duty(leader, Reason::Reload, None)
         }
         (None, Mode::Normal) => caller.join_or_lead(),
     }
@@ -246,8 +246,8 @@ fn answer<S: Shape>(outcome: Outcome, timed_out: Option<fn() -> S::Return>, role
     }
 }
 
-impl<S: Shape> fmt::Debug for Turn<S> {
+impl<S: Shape> fmt::Debug for MustLoad<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").finish_non_exhaustive()
+        f.debug_struct("MustLoad").finish_non_exhaustive()
     }
 }

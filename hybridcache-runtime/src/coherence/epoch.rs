@@ -20,7 +20,7 @@ const UNATTENDED: Millis = 5_000;
 
 /// What is known of the stream of messages.
 #[derive(Debug)]
-pub(crate) struct Trust {
+pub(crate) struct EpochClock {
     outage: Outage,
     epoch: AtomicU64,
     /// Until then what belongs to the epoch is trusted.
@@ -31,12 +31,12 @@ pub(crate) struct Trust {
 
 /// The same at a moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Trusted {
+pub(crate) struct EpochSnapshot {
     epoch: u64,
     until: Millis,
 }
 
-impl Trust {
+impl EpochClock {
     pub(crate) fn new(outage: Outage) -> Self {
         let until = match outage {
             Outage::Serve => Millis::MAX,
@@ -51,8 +51,8 @@ impl Trust {
     }
 
     #[inline]
-    pub(crate) fn now(&self) -> Trusted {
-        Trusted { epoch: self.epoch(), until: self.until.load(Ordering::Acquire) }
+    pub(crate) fn now(&self) -> EpochSnapshot {
+        EpochSnapshot { epoch: self.epoch(), until: self.until.load(Ordering::Acquire) }
     }
 
     /// There is a new connection: messages may have been lost before.
@@ -91,26 +91,26 @@ impl Trust {
     }
 
     /// Whether entries that may have missed their invalidation are served as long as nobody can be asked.
-    pub(crate) fn serves_suspects(&self) -> bool {
+    pub(crate) fn serves_unverified(&self) -> bool {
         self.outage == Outage::Serve
     }
 }
 
 /// What one entry is known to have heard.
 #[derive(Debug)]
-pub(crate) struct Proof {
+pub(crate) struct VerifiedAt {
     epoch: AtomicU64,
     at: AtomicU64,
 }
 
-impl Proof {
+impl VerifiedAt {
     /// Of what began to be filled, or compared with the shared tier, at a moment of an epoch.
     pub(crate) fn new(epoch: u64, at: Millis) -> Self {
         Self { epoch: epoch.into(), at: at.into() }
     }
 
     #[inline]
-    pub(crate) fn holds(&self, now: Millis, trusted: Trusted) -> bool {
+    pub(crate) fn holds(&self, now: Millis, trusted: EpochSnapshot) -> bool {
         self.epoch.load(Ordering::Acquire) == trusted.epoch
             && (now < trusted.until || now < self.at.load(Ordering::Acquire) + WITHOUT_PROOF)
     }
@@ -129,8 +129,8 @@ mod tests {
     /// the connection was lost.
     #[test]
     fn what_is_served_in_an_outage_asks_for_proof_while_there_is_a_connection() {
-        let trust = Trust::new(Outage::Serve);
-        let filled = |at| Proof::new(trust.epoch(), at);
+        let trust = EpochClock::new(Outage::Serve);
+        let filled = |at| VerifiedAt::new(trust.epoch(), at);
         assert!(filled(0).holds(1_000_000, trust.now()), "nobody has connected yet");
         trust.begin_epoch();
         let early = filled(10_000);
@@ -150,9 +150,9 @@ mod tests {
     #[test]
     fn proof_lasts_for_an_epoch_and_under_strict_for_three_seconds_more() {
         for (outage, lasts) in [(Outage::Serve, true), (Outage::Strict, false)] {
-            let trust = Trust::new(outage);
+            let trust = EpochClock::new(outage);
             trust.proven(10_000);
-            let proof = Proof::new(trust.epoch(), 9_000);
+            let proof = VerifiedAt::new(trust.epoch(), 9_000);
             assert!(proof.holds(12_999, trust.now()));
             assert_eq!(proof.holds(13_000, trust.now()), lasts);
             proof.renew(trust.epoch(), 12_000);

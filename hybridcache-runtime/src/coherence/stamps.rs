@@ -91,20 +91,20 @@ impl Number {
 
 /// The stamps that stood when something began. Clones are the same. (Behind a thin pointer, since each entry has one.)
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen(Arc<AllSeen>);
+pub(crate) struct StampSnapshot(Arc<AllSeen>);
 
 #[derive(Debug, Default)]
 struct AllSeen {
     /// The version that uses the function's.
     version: Option<u32>,
-    stamps: Box<[SeenStamp]>,
+    stamps: Box<[CapturedStamp]>,
 }
 
 /// Which of them is the function's.
 const FUNCTION: usize = 1;
 
 #[derive(Debug)]
-struct SeenStamp {
+struct CapturedStamp {
     stamp: Arc<Stamp>,
     generation: AtomicU64,
     reading: u64,
@@ -113,7 +113,7 @@ struct SeenStamp {
     value: AtomicU64,
 }
 
-impl Seen {
+impl StampSnapshot {
     /// The stamps of an entry of this version of a function: the namespace's, the function's, its tags'.
     pub(crate) fn capture_in<'a>(version: u32, stamps: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
         Self::of(Some(version), stamps)
@@ -125,26 +125,26 @@ impl Seen {
     }
 
     fn of<'a>(version: Option<u32>, stamps: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
-        let capture = |(place, stamp)| SeenStamp::capture(stamp, version.filter(|_| place == FUNCTION));
+        let capture = |(place, stamp)| CapturedStamp::capture(stamp, version.filter(|_| place == FUNCTION));
         Self(Arc::new(AllSeen { version, stamps: stamps.enumerate().map(capture).collect() }))
     }
 
     /// The same, and tags that are captured now.
     #[cfg(feature = "http")]
     pub(crate) fn and<'a>(&self, tags: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
-        let tags = tags.map(|tag| SeenStamp::capture(tag, None));
-        let stamps = self.all().iter().map(SeenStamp::settled).chain(tags).collect();
+        let tags = tags.map(|tag| CapturedStamp::capture(tag, None));
+        let stamps = self.all().iter().map(CapturedStamp::settled).chain(tags).collect();
         Self(Arc::new(AllSeen { version: self.0.version, stamps }))
     }
 
     /// As they are known now: what is learnt from here on is not taken in.
     fn settled(&self) -> Self {
-        let stamps = self.all().iter().map(SeenStamp::settled).collect();
+        let stamps = self.all().iter().map(CapturedStamp::settled).collect();
         Self(Arc::new(AllSeen { version: self.0.version, stamps }))
     }
 
     #[inline]
-    fn all(&self) -> &[SeenStamp] {
+    fn all(&self) -> &[CapturedStamp] {
         &self.0.stamps
     }
 
@@ -160,8 +160,9 @@ impl Seen {
     /// Whether all of them still stand.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
-        let is_current =
-            |seen: &SeenStamp| seen.stamp.generation.load(Ordering::Acquire) == seen.generation.load(Ordering::Relaxed);
+        let is_current = |seen: &CapturedStamp| {
+            seen.stamp.generation.load(Ordering::Acquire) == seen.generation.load(Ordering::Relaxed)
+        };
         self.all().iter().all(is_current)
     }
 
@@ -182,11 +183,11 @@ impl Seen {
     }
 
     /// Those whose number is not the one that an entry carries at their place.
-    pub(crate) fn other_than(&self, carried: &[(u64, u64)]) -> Vec<StampName> {
+    pub(crate) fn mismatched(&self, carried: &[(u64, u64)]) -> Vec<StampName> {
         self.names_where(|seen| !carried.contains(&(seen.stamp.name.hash, seen.value.load(Ordering::Acquire))))
     }
 
-    fn names_where(&self, predicate: impl Fn(&SeenStamp) -> bool) -> Vec<StampName> {
+    fn names_where(&self, predicate: impl Fn(&CapturedStamp) -> bool) -> Vec<StampName> {
         let places = self.all().iter().enumerate().filter(|(_, seen)| predicate(seen));
         places.map(|(place, seen)| StampName { version: self.version_at(place), ..seen.stamp.name.clone() }).collect()
     }
@@ -196,7 +197,7 @@ impl Seen {
     }
 
     /// Has all of them read again, whatever is known: nothing tells whether a message about one was lost.
-    pub(crate) fn doubt(&self) {
+    pub(crate) fn forget_values(&self) {
         self.all().iter().for_each(|seen| seen.value.store(0, Ordering::Release));
     }
 
@@ -217,13 +218,13 @@ impl Seen {
     }
 
     fn note_life(&self, names: &[StampName], until: Instant) {
-        let is_named = |seen: &&SeenStamp| names.iter().any(|name| name.hash == seen.stamp.name.hash);
+        let is_named = |seen: &&CapturedStamp| names.iter().any(|name| name.hash == seen.stamp.name.hash);
         self.all().iter().filter(is_named).for_each(|seen| seen.note_life(until));
     }
 
     /// (hash, number) of each as the shared tier had it, in order; `None` while one is not known.
     pub(crate) fn remote(&self) -> Option<StampValues> {
-        let number = |seen: &SeenStamp| match seen.value.load(Ordering::Acquire) {
+        let number = |seen: &CapturedStamp| match seen.value.load(Ordering::Acquire) {
             0 => None,
             value => Some((seen.stamp.name.hash, value)),
         };
@@ -231,7 +232,7 @@ impl Seen {
     }
 }
 
-impl SeenStamp {
+impl CapturedStamp {
     fn capture(stamp: &Arc<Stamp>, version: Option<u32>) -> Self {
         let number = stamp.number();
         let generation = AtomicU64::new(stamp.generation.load(Ordering::SeqCst));
@@ -297,14 +298,14 @@ impl SeenStamp {
 /// What the entries of one function share as long as nothing is voided: all that have no tags were loaded under the same
 /// stamps.
 #[derive(Debug, Default)]
-pub(crate) struct Settled(Mutex<Seen>);
+pub(crate) struct SnapshotInterner(Mutex<StampSnapshot>);
 
 /// The namespace's stamp and the function's.
 const WITHOUT_TAGS: usize = 2;
 
-impl Settled {
+impl SnapshotInterner {
     /// The same stamps, for an entry to keep.
-    pub(crate) fn share(&self, seen: &Seen) -> Seen {
+    pub(crate) fn share(&self, seen: &StampSnapshot) -> StampSnapshot {
         if seen.len() != WITHOUT_TAGS {
             return seen.clone();
         }
@@ -442,27 +443,27 @@ mod tests {
     #[test]
     fn voiding_hides_what_began_before() {
         let (stamps, stamp, _) = stamp();
-        let before = Seen::capture([&stamp].into_iter());
+        let before = StampSnapshot::capture([&stamp].into_iter());
         assert!(before.is_current());
         stamps.void(9);
         assert!(!before.is_current());
-        assert!(Seen::capture([&stamp].into_iter()).is_current());
+        assert!(StampSnapshot::capture([&stamp].into_iter()).is_current());
     }
 
     /// Killed by: accepting every reading in `learn`.
     #[test]
     fn a_reading_begun_before_a_change_is_not_learnt() {
         let (stamps, stamp, name) = stamp();
-        let before = Seen::capture([&stamp].into_iter());
+        let before = StampSnapshot::capture([&stamp].into_iter());
         stamps.void(9);
         before.learn(std::slice::from_ref(&name), [Some(7)]);
         assert_eq!(before.remote(), None);
-        let after = Seen::capture([&stamp].into_iter());
+        let after = StampSnapshot::capture([&stamp].into_iter());
         after.learn(std::slice::from_ref(&name), [Some(8)]);
         assert_eq!(after.remote(), Some(smallvec![(9, 8)]));
         stamps.forget_all();
         assert!(after.is_current(), "what memory holds stays");
-        let later = Seen::capture([&stamp].into_iter());
+        let later = StampSnapshot::capture([&stamp].into_iter());
         assert_eq!(later.unknown(), [name], "what is in the shared tier is read anew");
     }
 
@@ -470,10 +471,10 @@ mod tests {
     #[test]
     fn a_load_is_published_under_the_number_from_its_beginning() {
         let (stamps, stamp, name) = stamp();
-        let before = Seen::capture([&stamp].into_iter());
+        let before = StampSnapshot::capture([&stamp].into_iter());
         before.learn(std::slice::from_ref(&name), [Some(7)]);
         stamps.void(9);
-        Seen::capture([&stamp].into_iter()).learn(std::slice::from_ref(&name), [Some(8)]);
+        StampSnapshot::capture([&stamp].into_iter()).learn(std::slice::from_ref(&name), [Some(8)]);
         assert_eq!(before.remote(), Some(smallvec![(9, 7)]));
     }
 
@@ -481,11 +482,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_number_is_read_again_after_a_while_and_a_missed_change_voids() {
         let (_stamps, stamp, name) = stamp();
-        let early = Seen::capture([&stamp].into_iter());
+        let early = StampSnapshot::capture([&stamp].into_iter());
         early.learn(std::slice::from_ref(&name), [Some(7)]);
-        assert!(Seen::capture([&stamp].into_iter()).unknown().is_empty());
+        assert!(StampSnapshot::capture([&stamp].into_iter()).unknown().is_empty());
         tokio::time::advance(KNOWN_FOR).await;
-        let later = Seen::capture([&stamp].into_iter());
+        let later = StampSnapshot::capture([&stamp].into_iter());
         assert_eq!(later.unknown(), std::slice::from_ref(&name));
         later.learn(std::slice::from_ref(&name), [Some(7)]);
         assert!(early.is_current());
@@ -498,10 +499,10 @@ mod tests {
     }
 
     /// Three stamps of an entry in this version, and the name of the function's.
-    fn in_version(stamps: &Stamps, version: u32) -> (Seen, StampName) {
+    fn in_version(stamps: &Stamps, version: u32) -> (StampSnapshot, StampName) {
         let name = |hash: u64| StampName { key: hash.to_string().into(), hash, version: None };
         let all: Vec<_> = (1..=3).map(|hash| stamps.named(name(hash))).collect();
-        (Seen::capture_in(version, all.iter()), name(2))
+        (StampSnapshot::capture_in(version, all.iter()), name(2))
     }
 
     /// An invalidation reaches the versions that the stamp names, and no others. Killed by: trusting a number whatever it
@@ -532,7 +533,7 @@ mod tests {
     #[test]
     fn another_number_voids_what_was_read_under_the_one_that_is_known() {
         let (stamps, stamp, name) = stamp();
-        let capture = || Seen::capture([&stamp].into_iter());
+        let capture = || StampSnapshot::capture([&stamp].into_iter());
         let before = capture();
         stamps.renumber(9, 6);
         assert!(before.is_current(), "nothing was read under any");
@@ -549,10 +550,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_loaded_after_a_stamp_has_ended_is_stored() {
         let (_stamps, stamp, name) = stamp();
-        let early = Seen::capture([&stamp].into_iter());
+        let early = StampSnapshot::capture([&stamp].into_iter());
         early.learn(std::slice::from_ref(&name), [Some(7)]);
         tokio::time::advance(KNOWN_FOR).await;
-        let (next, beside) = (Seen::capture([&stamp].into_iter()), Seen::capture([&stamp].into_iter()));
+        let (next, beside) =
+            (StampSnapshot::capture([&stamp].into_iter()), StampSnapshot::capture([&stamp].into_iter()));
         next.learn(std::slice::from_ref(&name), [None::<u64>]);
         next.learn(&[name], [Some(8)]);
         assert!(!early.is_current() && next.is_current());
@@ -565,13 +567,13 @@ mod tests {
     async fn how_long_a_stamp_lives_is_known_with_its_number() {
         let (stamps, stamp, name) = stamp();
         let short = |seconds| {
-            let seen = Seen::capture([&stamp].into_iter());
+            let seen = StampSnapshot::capture([&stamp].into_iter());
             let until = Instant::now() + Duration::from_secs(seconds);
             seen.all().iter().any(|seen| !seen.lives_until(until))
         };
         let create = |number| {
             let until = Instant::now() + Duration::from_secs(100);
-            let seen = Seen::capture([&stamp].into_iter());
+            let seen = StampSnapshot::capture([&stamp].into_iter());
             seen.learn_created(std::slice::from_ref(&name), vec![StampValue::from(number)], until);
         };
         assert!(short(1));
@@ -579,7 +581,7 @@ mod tests {
         assert!(!short(100) && short(101));
         tokio::time::advance(Duration::from_secs(50)).await;
         assert!(!short(50) && short(51));
-        let seen = Seen::capture([&stamp].into_iter());
+        let seen = StampSnapshot::capture([&stamp].into_iter());
         seen.learn(std::slice::from_ref(&name), [Some(7)]);
         assert!(!short(50), "it was read again");
         seen.learn(std::slice::from_ref(&name), [Some(8)]);

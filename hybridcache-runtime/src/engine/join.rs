@@ -1,7 +1,7 @@
 //! One who calls and has not been answered from memory: joins the key's flight, or leads one.
 //!
 //! [`Caller::join_or_lead`] is the choice, [`wait`] what joining means, [`fly`] what leading does: from there on it is the flight's
-//! own way ([`crate::engine::run::lead`]), and the caller waits for its [`Landing`].
+//! own way ([`crate::engine::run::lead`]), and the caller waits for its [`LoadOutcome`].
 
 use std::any::Any;
 use std::pin::Pin;
@@ -15,13 +15,13 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use crate::cache::HybridCache;
-use crate::coherence::stamps::Seen;
-use crate::engine::run::{Errand, Goal, lead};
+use crate::coherence::stamps::StampSnapshot;
+use crate::engine::run::{Errand, Reason, lead};
 use crate::engine::scope::{self, Frame};
 use crate::engine::task::{WAIT, Work};
 use crate::entry::Entry;
 use crate::entry::plan::Plan;
-use crate::flight::inline::Pilot;
+use crate::flight::inline::InlineDriver;
 use crate::flight::outcome::Outcome;
 use crate::flight::{Claim, Flights, Joined, Joiner, Leader};
 use crate::function::call_key::Key;
@@ -85,17 +85,17 @@ impl Caller {
         &self.cache.local().flights
     }
 
-    pub(crate) fn seen(&self) -> Seen {
-        self.cache.seen(&self.key, &self.plan)
+    pub(crate) fn capture_stamps(&self) -> StampSnapshot {
+        self.cache.capture_stamps(&self.key, &self.plan)
     }
 
-    pub(crate) fn duty(self, leader: Leader, goal: Goal, stale: Option<Arc<Entry>>) -> Next {
-        Next::Settled(Settled::Load(Duty::new(self, leader, goal, stale)))
+    pub(crate) fn duty(self, leader: Leader, reason: Reason, stale: Option<Arc<Entry>>) -> Next {
+        Next::Settled(Settled::Load(Duty::new(self, leader, reason, stale)))
     }
 
-    pub(crate) fn duty_alone(self, goal: Goal) -> Next {
+    pub(crate) fn duty_alone(self, reason: Reason) -> Next {
         let leader = self.flights().solo(&self.key);
-        self.duty(leader, goal, None)
+        self.duty(leader, reason, None)
     }
 
     /// Whether it calls from the load of its own key: waiting for oneself would never end.
@@ -106,9 +106,9 @@ impl Caller {
     /// One load per key in this process.
     pub(crate) fn join_or_lead(self) -> Next {
         if self.is_within_its_load() {
-            return self.duty_alone(Goal::Alone);
+            return self.duty_alone(Reason::Bypass);
         }
-        match self.flights().claim(&self.key, || self.seen()) {
+        match self.flights().claim(&self.key, || self.capture_stamps()) {
             Claim::Lead(leader) => self.lead(leader),
             // Between the look into memory and the claim a value may have come: this would be the wait for its refresh.
             Claim::Join(joiner) => match self.brought_meanwhile() {
@@ -133,14 +133,14 @@ impl Caller {
             return Next::answered(outcome);
         }
         self.cache.local().memory.missed(&self.key);
-        self.duty(leader, Goal::Value, None)
+        self.duty(leader, Reason::Miss, None)
     }
 
     /// Waits until the caller's own deadline. A load that is running by then and will have run into its own before the
     /// caller's would have passed once more is waited for: if it hangs, another one by each of its waiters would only hang
     /// too.
     async fn outcome_of(&self, mut joiner: Joiner) -> Option<Joined> {
-        if let Some(course) = joiner.take_over() {
+        if let Some(course) = joiner.detach() {
             tokio::spawn(course);
         }
         if let Ok(joined) = timeout_at(self.deadline, &mut joiner).await {
@@ -174,11 +174,11 @@ async fn wait(mut caller: Caller, mut joiner: Joiner) -> Settled {
             Some(Joined::Outcome(outcome)) if caller.can_have(&outcome) => Next::answered(outcome),
             Some(Joined::Retry) => caller.join_or_lead(),
             // The error is not to be had twice: load now, and not one after the other.
-            Some(Joined::Outcome(_)) => match caller.flights().lead(&caller.key, || caller.seen()) {
+            Some(Joined::Outcome(_)) => match caller.flights().lead(&caller.key, || caller.capture_stamps()) {
                 Some(leader) => caller.lead(leader),
-                None => caller.duty_alone(Goal::Alone),
+                None => caller.duty_alone(Reason::Bypass),
             },
-            None => caller.duty_alone(Goal::Overdue),
+            None => caller.duty_alone(Reason::WaitedTooLong),
         };
         match next {
             Next::Settled(settled) => return settled,
@@ -199,48 +199,48 @@ pub(crate) struct Duty {
 impl Duty {
     /// `stale`: what the caller gets meanwhile. That the key was deleted a short while ago is asked here, and so forgotten: for the
     /// one load that this is about.
-    pub(crate) fn new(caller: Caller, leader: Leader, goal: Goal, stale: Option<Arc<Entry>>) -> Self {
+    pub(crate) fn new(caller: Caller, leader: Leader, reason: Reason, stale: Option<Arc<Entry>>) -> Self {
         let Caller { cache, key, plan, deadline, frame } = caller;
-        let expects_a_miss = matches!(goal, Goal::Value) && cache.expects_a_miss(&key);
+        let expects_a_miss = matches!(reason, Reason::Miss) && cache.expects_a_miss(&key);
         let (nested, span) = (frame.is_some(), Span::current());
-        let errand = Box::new(Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span });
+        let errand = Box::new(Errand { cache, plan, leader, reason, deadline, nested, expects_a_miss, span });
         Self { errand, frame, stale }
     }
 }
 
 /// Sets a flight going: in this caller where it has to look into the shared tier first, else in a task.
-pub(crate) fn fly(duty: Duty, work: Work) -> Landing {
+pub(crate) fn fly(duty: Duty, work: Work) -> LoadOutcome {
     let Duty { errand, frame, stale } = duty;
     let (joiner, work) = (errand.leader.starter(), work.within(frame));
     if errand.looks_first() {
-        return Landing::Piloted(Pilot::new(joiner, lead(errand, work)));
+        return LoadOutcome::Inline(InlineDriver::new(joiner, lead(errand, work)));
     }
     errand.spawn(work);
     match stale {
         Some(stale) => {
             count(&stale.meta.key.function.counters.refreshes);
-            Landing::Meanwhile(stale)
+            LoadOutcome::Meanwhile(stale)
         }
-        None => Landing::Awaited(joiner),
+        None => LoadOutcome::Awaited(joiner),
     }
 }
 
 /// What a caller who has started a flight gets of it.
-pub(crate) enum Landing {
+pub(crate) enum LoadOutcome {
     /// It goes on in the background.
     Meanwhile(Arc<Entry>),
     Awaited(Joiner),
-    Piloted(Pilot),
+    Inline(InlineDriver),
 }
 
-impl Future for Landing {
+impl Future for LoadOutcome {
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         let joined = match self.get_mut() {
             Self::Meanwhile(stale) => return Poll::Ready(Outcome::Value(stale.clone())),
             Self::Awaited(joiner) => joiner.poll_unpin(context),
-            Self::Piloted(pilot) => pilot.poll_unpin(context),
+            Self::Inline(driver) => driver.poll_unpin(context),
         };
         joined.map(|joined| match joined {
             Joined::Outcome(outcome) => outcome,

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use crate::cache::fill::Fill;
 use crate::cache::lease::Lease;
 use crate::cache::read::{Interpreted, Read};
-use crate::engine::run::{Errand, Goal};
-use crate::entry::{Entry, Origin, State};
+use crate::engine::run::{Errand, Reason};
+use crate::entry::{Entry, FilledUnder, State};
 use crate::primitives::timers::timeout_at;
 use crate::shared::Lifespan;
 use crate::shared::budget::Budget;
@@ -26,9 +26,9 @@ pub(crate) enum Found {
     /// Ours to load, in the whole fleet.
     Leased(Lease),
     /// Nothing yet, and what is found or loaded under these stamps is void: a group was while another process was waited for.
-    Outdated,
+    StampsChanged,
     /// Another process loads it, and nobody here waits for that.
-    Elsewhere,
+    HeldByOther,
     /// Another process loads it, or did, and such loads store nothing: whoever needs a value loads at once, without a lease.
     InVain,
     /// To be loaded without a lease: the shared tier does not answer, or the wait was too long.
@@ -48,9 +48,9 @@ pub(crate) enum Source {
 /// What became of an entry that may have missed its invalidation.
 enum Known {
     /// It has not.
-    Still,
+    Verified,
     /// There is none, or it has.
-    Found(Found),
+    Continue(Found),
 }
 
 /// What the rounds so far came to.
@@ -76,7 +76,7 @@ enum Round {
 }
 
 /// The lease was asked for.
-struct Asked {
+struct LeaseAttempt {
     lease: Lease,
     /// Registered before: the wake-up may overtake the answer.
     waiter: Waiter,
@@ -92,26 +92,26 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 impl Errand {
     /// Reads, or gets the lease, or waits for who has it and reads again.
-    pub(crate) async fn seek(&self, remote: &Arc<dyn Remote>, origin: Origin<'_>, budget: &mut Budget) -> Found {
+    pub(crate) async fn seek(&self, remote: &Arc<dyn Remote>, origin: FilledUnder<'_>, budget: &mut Budget) -> Found {
         let key = self.leader.key();
         let fill = Fill { key, plan: &self.plan, origin };
-        let suspect = match self.goal {
-            Goal::Value => self.cache.suspect(key, &self.plan).filter(|entry| self.plan.accepts(entry)),
-            Goal::Refresh(_) | Goal::Anew | Goal::Alone | Goal::Overdue => None,
+        let unverified = match self.reason {
+            Reason::Miss => self.cache.unverified(key, &self.plan).filter(|entry| self.plan.accepts(entry)),
+            Reason::Refresh(_) | Reason::Reload | Reason::Bypass | Reason::WaitedTooLong => None,
         };
-        let sought = self.seek_proven(remote, &fill, suspect.as_deref(), budget).await;
+        let sought = self.seek_proven(remote, &fill, unverified.as_deref(), budget).await;
         // Who has the lease still needs an answer to what it will publish.
-        if !matches!(sought, Err(_) | Ok(Known::Found(Found::Leased(_)))) {
-            budget.sufficed();
+        if !matches!(sought, Err(_) | Ok(Known::Continue(Found::Leased(_)))) {
+            budget.succeeded();
         }
         match sought {
-            Ok(Known::Still) => suspect.map_or(Found::Degraded, |entry| self.held(entry, Source::Memory)),
-            Ok(Known::Found(found)) => found,
+            Ok(Known::Verified) => unverified.map_or(Found::Degraded, |entry| self.held(entry, Source::Memory)),
+            Ok(Known::Continue(found)) => found,
             Err(error) => {
                 count(&key.function.counters.redis_errors);
-                self.cache.complain(&error);
-                let serves = self.cache.local().trust.serves_suspects();
-                suspect.filter(|_| serves).map_or(Found::Degraded, |entry| self.held(entry, Source::Unproven))
+                self.cache.log_failure(&error);
+                let serves = self.cache.local().trust.serves_unverified();
+                unverified.filter(|_| serves).map_or(Found::Degraded, |entry| self.held(entry, Source::Unproven))
             }
         }
     }
@@ -119,7 +119,7 @@ impl Errand {
     /// What memory has.
     fn held(&self, entry: Arc<Entry>, source: Source) -> Found {
         match entry.meta.unproven_state(self.cache.clock().now()) {
-            State::Fresh | State::Suspect => Found::Fresh(entry, source),
+            State::Fresh | State::Unverified => Found::Fresh(entry, source),
             State::Stale => Found::Stale(entry, source),
             // It has ended while Redis was asked.
             State::Gone => Found::Degraded,
@@ -130,20 +130,20 @@ impl Errand {
         &self,
         remote: &Arc<dyn Remote>,
         fill: &Fill<'_>,
-        suspect: Option<&Entry>,
+        unverified: Option<&Entry>,
         budget: &mut Budget,
     ) -> Result<Known, RemoteError> {
-        if let Some(suspect) = suspect
-            && self.cache.verify(&**remote, fill, suspect, budget).await?
+        if let Some(unverified) = unverified
+            && self.cache.verify(&**remote, fill, unverified, budget).await?
         {
-            return Ok(Known::Still);
+            return Ok(Known::Verified);
         }
         let expects_a_miss = self.expects_a_miss;
         let mut rounds = Rounds { expects_a_miss, changes: 0, pause: FIRST_PAUSE, published: false, in_vain: false };
         loop {
             match self.seek_once(remote, fill, budget, &mut rounds).await? {
-                Round::Found(found) => return Ok(Known::Found(found)),
-                Round::Changed if rounds.changes == CHANGES => return Ok(Known::Found(Found::Degraded)),
+                Round::Found(found) => return Ok(Known::Continue(found)),
+                Round::Changed if rounds.changes == CHANGES => return Ok(Known::Continue(Found::Degraded)),
                 Round::Changed => rounds.changes += 1,
                 Round::Waited => rounds.pause = (rounds.pause * 2).min(LONGEST_PAUSE),
             }
@@ -164,14 +164,14 @@ impl Errand {
         } else {
             (self.cache.read(&**remote, fill, budget).await?, None)
         };
-        fill.key.function.forecast.learn(!matches!(read, Read::Absent(_) | Read::Undecodable(_)));
+        fill.key.function.miss_predictor.learn(!matches!(read, Read::Absent(_) | Read::Undecodable(_)));
         let published = std::mem::take(&mut rounds.published);
         rounds.in_vain |= published && matches!(read, Read::Undecodable(_));
-        let fence = match (read, &self.goal) {
-            (Read::Fresh(entry, _), Goal::Value | Goal::Refresh(_)) if self.plan.accepts(&entry) => {
+        let fence = match (read, &self.reason) {
+            (Read::Fresh(entry, _), Reason::Miss | Reason::Refresh(_)) if self.plan.accepts(&entry) => {
                 return found(Found::Fresh(entry, Source::Redis));
             }
-            (Read::Stale(entry, _), Goal::Value) if self.plan.accepts(&entry) => {
+            (Read::Stale(entry, _), Reason::Miss) if self.plan.accepts(&entry) => {
                 return found(Found::Stale(entry, Source::Redis));
             }
             (Read::Fresh(_, fence) | Read::Stale(_, fence) | Read::Absent(fence) | Read::Undecodable(fence), _) => {
@@ -190,12 +190,14 @@ impl Errand {
         budget: &mut Budget,
         rounds: &mut Rounds,
         fence: &[u8],
-        asked: Option<Asked>,
+        asked: Option<LeaseAttempt>,
     ) -> Result<Round, RemoteError> {
         let found = |found| Ok(Round::Found(found));
-        let Asked { mut lease, waiter, mut answer } = match asked {
+        let LeaseAttempt { mut lease, waiter, mut answer } = match asked {
             // It was asked for as if nothing stood there. What does is of no use.
-            None | Some(Asked { answer: Acquired::Changed, .. }) => self.ask(remote, fill, fence, budget).await?,
+            None | Some(LeaseAttempt { answer: Acquired::Changed, .. }) => {
+                self.ask(remote, fill, fence, budget).await?
+            }
             Some(asked) => asked,
         };
         loop {
@@ -209,26 +211,26 @@ impl Errand {
                 }
             };
             if Instant::now() >= self.deadline {
-                let nobody_waits = matches!(self.goal, Goal::Refresh(_));
-                return found(if nobody_waits { Found::Elsewhere } else { Found::Degraded });
+                let nobody_waits = matches!(self.reason, Reason::Refresh(_));
+                return found(if nobody_waits { Found::HeldByOther } else { Found::Degraded });
             }
-            match (&self.goal, remote.is_subscribed()) {
-                (Goal::Anew, _) => self.end_older_load(&**remote, budget).await?,
+            match (&self.reason, remote.is_subscribed()) {
+                (Reason::Reload, _) => self.end_older_load(&**remote, budget).await?,
                 (_, _) if rounds.in_vain => return found(Found::InVain),
                 // Released, or not renewed: ask again.
                 (_, true) => {
                     let woken = self.wait(&waiter, left).await;
                     budget.renew();
                     if !fill.origin.seen.is_current() {
-                        return found(Found::Outdated);
+                        return found(Found::StampsChanged);
                     }
-                    match (woken, &self.goal) {
+                    match (woken, &self.reason) {
                         (Some(Wake::Published), _) => {
                             rounds.published = true;
                             return Ok(Round::Waited);
                         }
                         // It was tried just now: this process's own attempt waits its time, too.
-                        (Some(Wake::NothingStored), Goal::Refresh(_)) => return found(Found::InVain),
+                        (Some(Wake::NothingStored), Reason::Refresh(_)) => return found(Found::InVain),
                         // Of those that were woken one gets the lease, and the others load beside it.
                         (Some(Wake::NothingStored), _) => rounds.in_vain = true,
                         (Some(Wake::Released) | None, _) => {}
@@ -238,7 +240,7 @@ impl Errand {
                     self.wait(&waiter, rounds.pause).await;
                     budget.renew();
                     let is_current = fill.origin.seen.is_current();
-                    return if is_current { Ok(Round::Waited) } else { found(Found::Outdated) };
+                    return if is_current { Ok(Round::Waited) } else { found(Found::StampsChanged) };
                 }
             }
             answer = self.acquire(&mut lease, &**remote, fill, fence, budget).await?;
@@ -251,24 +253,24 @@ impl Errand {
         remote: &Arc<dyn Remote>,
         fill: &Fill<'_>,
         budget: &mut Budget,
-    ) -> Result<(Read, Asked), RemoteError> {
+    ) -> Result<(Read, LeaseAttempt), RemoteError> {
         let (waiter, mut lease) = self.prepare(remote).await;
         let unknown = fill.origin.seen.unknown();
         let (entry, answer) = if unknown.is_empty() {
             lease.read_and_acquire(budget).await?
         } else {
-            let mut beside = budget.beside();
+            let mut beside = budget.secondary();
             let asking = lease.read_and_acquire(budget).boxed();
             let creating = Creating { stamps: &unknown, lifespan: self.cache.lifespan(&self.plan) };
-            let asked = Box::pin(creating.beside(&**remote, fill, &mut beside, asking)).await;
-            budget.spent_beside(&beside);
+            let asked = Box::pin(creating.alongside(&**remote, fill, &mut beside, asking)).await;
+            budget.spent_secondary(&beside);
             asked?
         };
         let read = match self.cache.interpret(&**remote, fill, entry, &[]).await {
             Interpreted::Read(read) => read,
             Interpreted::InDoubt(_) => self.cache.read(&**remote, fill, budget).await?,
         };
-        Ok((read, Asked { lease, waiter, answer }))
+        Ok((read, LeaseAttempt { lease, waiter, answer }))
     }
 
     async fn ask(
@@ -277,15 +279,15 @@ impl Errand {
         fill: &Fill<'_>,
         fence: &[u8],
         budget: &mut Budget,
-    ) -> Result<Asked, RemoteError> {
+    ) -> Result<LeaseAttempt, RemoteError> {
         let (waiter, mut lease) = self.prepare(remote).await;
         let answer = self.acquire(&mut lease, &**remote, fill, fence, budget).await?;
-        Ok(Asked { lease, waiter, answer })
+        Ok(LeaseAttempt { lease, waiter, answer })
     }
 
     /// A lease must not be held by a caller whom nobody polls.
     async fn prepare(&self, remote: &Arc<dyn Remote>) -> (Waiter, Lease) {
-        self.leader.in_a_task().await;
+        self.leader.ensure_spawned().await;
         let key = self.leader.key();
         let waiter = self.cache.local().waiters.register(key.id());
         (waiter, Lease::new(remote.clone(), key.clone(), self.cache.next_token()))
@@ -303,11 +305,11 @@ impl Errand {
         if unknown.is_empty() {
             return lease.acquire(fence, budget).await;
         }
-        let mut beside = budget.beside();
+        let mut beside = budget.secondary();
         let asking = lease.acquire(fence, budget).boxed();
         let creating = Creating { stamps: &unknown, lifespan: self.cache.lifespan(&self.plan) };
-        let acquired = Box::pin(creating.beside(remote, fill, &mut beside, asking)).await;
-        budget.spent_beside(&beside);
+        let acquired = Box::pin(creating.alongside(remote, fill, &mut beside, asking)).await;
+        budget.spent_secondary(&beside);
         acquired
     }
 
@@ -332,7 +334,7 @@ struct Creating<'a> {
 
 impl Creating<'_> {
     /// Creates them while the lease is being asked for: both are sent before either is answered.
-    async fn beside<T>(
+    async fn alongside<T>(
         self,
         remote: &dyn Remote,
         fill: &Fill<'_>,

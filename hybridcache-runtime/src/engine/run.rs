@@ -12,12 +12,12 @@ use crate::cache::HybridCache;
 use crate::cache::fill::Fill;
 use crate::cache::lease::Lease;
 use crate::cache::write::Load;
-use crate::coherence::stamps::Seen;
+use crate::coherence::stamps::StampSnapshot;
 use crate::engine::lookup::{Found, Source};
 use crate::engine::task::{Loaded, WAIT, Work};
 use crate::entry::plan::Plan;
 use crate::entry::value_type::AnyValue;
-use crate::entry::{Entry, Fence, Origin, RefreshClaim};
+use crate::entry::{Entry, Fence, FilledUnder, RefreshClaim};
 use crate::flight::Leader;
 use crate::flight::outcome::Outcome;
 use crate::primitives::clock::Millis;
@@ -31,7 +31,7 @@ pub(crate) struct Errand {
     pub(crate) cache: HybridCache,
     pub(crate) plan: Plan,
     pub(crate) leader: Leader,
-    pub(crate) goal: Goal,
+    pub(crate) reason: Reason,
     /// Until then it may wait for other processes.
     pub(crate) deadline: Instant,
     /// It is part of another load.
@@ -44,17 +44,17 @@ pub(crate) struct Errand {
 
 /// What a flight is for.
 #[derive(Debug)]
-pub(crate) enum Goal {
+pub(crate) enum Reason {
     /// Somebody waits; anything that is cached will do.
-    Value,
+    Miss,
     /// Nobody waits: an entry is stale.
     Refresh(RefreshClaim),
     /// Somebody waits for a value that was loaded from now on.
-    Anew,
+    Reload,
     /// Somebody waits; nothing is read or stored.
-    Alone,
+    Bypass,
     /// The same, for one who has waited for others too long.
-    Overdue,
+    WaitedTooLong,
 }
 
 /// Where a loaded value is to go, or has gone; with the bytes that it takes encoded.
@@ -73,32 +73,32 @@ enum Stored {
 /// Runs a flight to its end.
 pub(crate) fn lead(errand: Box<Errand>, work: Work) -> BoxFuture<'static, ()> {
     match errand.remote() {
-        Some(remote) => lead_under(errand.leader.seen().clone(), remote, errand, work),
+        Some(remote) => lead_under(errand.leader.capture_stamps().clone(), remote, errand, work),
         None => Box::pin(errand.load_unshared(work)),
     }
 }
 
 /// The same under these stamps. Each part has its own box: most flights need one only, and a box of a kilobyte or more is
 /// dear.
-fn lead_under(seen: Seen, remote: Arc<dyn Remote>, errand: Box<Errand>, work: Work) -> BoxFuture<'static, ()> {
+fn lead_under(seen: StampSnapshot, remote: Arc<dyn Remote>, errand: Box<Errand>, work: Work) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let origin = errand.cache.origin(&seen);
         let mut budget = errand.cache.budget();
-        let found = match errand.goal {
-            Goal::Overdue => Found::Degraded,
+        let found = match errand.reason {
+            Reason::WaitedTooLong => Found::Degraded,
             _ => Box::pin(errand.seek(&remote, origin, &mut budget)).await,
         };
         match found {
             Found::Fresh(entry, source) => errand.adopt(&entry, source, origin),
             Found::Stale(entry, source) => errand.serve_stale(entry, source, origin, work),
             Found::Leased(lease) => Box::pin(errand.load(work, Some(lease), origin, budget)).await,
-            Found::Outdated => {
-                let seen = errand.cache.seen(errand.leader.key(), &errand.plan);
+            Found::StampsChanged => {
+                let seen = errand.cache.capture_stamps(errand.leader.key(), &errand.plan);
                 lead_under(seen, remote, errand, work).await;
             }
-            Found::Elsewhere => errand.leave(),
+            Found::HeldByOther => errand.leave(),
             // The claim counts as one that has failed. Whoever has joined meanwhile looks for itself.
-            Found::InVain if matches!(errand.goal, Goal::Refresh(_)) => {}
+            Found::InVain if matches!(errand.reason, Reason::Refresh(_)) => {}
             Found::InVain | Found::Degraded => Box::pin(errand.load_degraded(work, origin, budget)).await,
         }
     })
@@ -115,35 +115,35 @@ impl Errand {
 
     /// Whether somebody waits for it who may get it from the shared tier.
     pub(crate) fn looks_first(&self) -> bool {
-        matches!(self.goal, Goal::Value) && !self.expects_a_miss && self.remote().is_some()
+        matches!(self.reason, Reason::Miss) && !self.expects_a_miss && self.remote().is_some()
     }
 
     /// Where it looks first, and stores.
     fn remote(&self) -> Option<Arc<dyn Remote>> {
-        match self.goal {
-            Goal::Alone => None,
+        match self.reason {
+            Reason::Bypass => None,
             _ => self.cache.remote_for(&self.leader.key().function, &self.plan).cloned(),
         }
     }
 
     /// Loads what is none of the shared tier's business.
     async fn load_unshared(self: Box<Self>, work: Work) {
-        let seen = self.leader.seen().clone();
+        let seen = self.leader.capture_stamps().clone();
         let (origin, budget) = (self.cache.origin(&seen), self.cache.budget());
         self.load(work, None, origin, budget).await;
     }
 
     /// There is a value already.
-    fn adopt(self: Box<Self>, entry: &Arc<Entry>, source: Source, origin: Origin<'_>) {
+    fn adopt(self: Box<Self>, entry: &Arc<Entry>, source: Source, origin: FilledUnder<'_>) {
         self.take_in(entry, source, origin);
-        if let Goal::Refresh(claim) = self.goal {
+        if let Reason::Refresh(claim) = self.reason {
             claim.done();
         }
         self.leader.finish(|_| Outcome::Value(entry.clone()));
     }
 
     /// Answers with a stale entry, and goes on to refresh it.
-    fn serve_stale(self: Box<Self>, entry: Arc<Entry>, source: Source, origin: Origin<'_>, work: Work) {
+    fn serve_stale(self: Box<Self>, entry: Arc<Entry>, source: Source, origin: FilledUnder<'_>, work: Work) {
         self.take_in(&entry, source, origin);
         let Self { cache, plan, leader, nested, span, .. } = *self;
         let key = leader.key().clone();
@@ -153,28 +153,30 @@ impl Errand {
         leader.finish(|_| Outcome::Value(entry));
         let Some(claim) = claim else { return };
         // Whoever holds the key now found the entry in memory and leaves at once: the next hit starts the refresh.
-        let Some(leader) = cache.local().flights.lead(&key, || cache.seen(&key, &plan)) else { return claim.done() };
+        let Some(leader) = cache.local().flights.lead(&key, || cache.capture_stamps(&key, &plan)) else {
+            return claim.done();
+        };
         count(&counters.refreshes);
         let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
         // A task of its own: this one may be the caller's.
-        let (goal, expects_a_miss) = (Goal::Refresh(claim), false);
-        let errand = Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span };
+        let (reason, expects_a_miss) = (Reason::Refresh(claim), false);
+        let errand = Errand { cache, plan, leader, reason, deadline, nested, expects_a_miss, span };
         tokio::spawn(lead(Box::new(errand), work));
     }
 
     /// Another process is at it. Whoever has joined meanwhile looks for itself.
     fn leave(self: Box<Self>) {
-        if let Goal::Refresh(claim) = self.goal {
+        if let Reason::Refresh(claim) = self.reason {
             claim.done();
         }
     }
 
     /// Into memory, or trusted again, unless the key was invalidated meanwhile.
-    fn take_in(&self, entry: &Arc<Entry>, source: Source, origin: Origin<'_>) {
+    fn take_in(&self, entry: &Arc<Entry>, source: Source, origin: FilledUnder<'_>) {
         let counters = &self.leader.key().function.counters;
-        match (source, &self.goal) {
+        match (source, &self.reason) {
             // It counts as one when it was begun.
-            (_, Goal::Refresh(_)) => {}
+            (_, Reason::Refresh(_)) => {}
             (Source::Redis, _) => count(&counters.hits_redis),
             (Source::Memory | Source::Unproven, _) => counters.hits_memory.count(),
         }
@@ -187,12 +189,12 @@ impl Errand {
     }
 
     /// Loads without a lease, when it is its turn.
-    async fn load_degraded(self: Box<Self>, work: Work, origin: Origin<'_>, budget: Budget) {
-        self.leader.in_a_task().await;
+    async fn load_degraded(self: Box<Self>, work: Work, origin: FilledUnder<'_>, budget: Budget) {
+        self.leader.ensure_spawned().await;
         count(&self.leader.key().function.counters.degraded_loads);
         let cache = self.cache.clone();
         // Nobody waits for a refresh, whoever has started it.
-        let is_awaited = self.nested && !matches!(self.goal, Goal::Refresh(_));
+        let is_awaited = self.nested && !matches!(self.reason, Reason::Refresh(_));
         let permit = if is_awaited { None } else { self.turn(&cache).await };
         if permit.is_none() && !is_awaited && self.plan.timeout.is_some() && Instant::now() >= self.deadline {
             let counters = &self.leader.key().function.counters;
@@ -219,12 +221,12 @@ impl Errand {
         }
     }
 
-    async fn load(mut self: Box<Self>, work: Work, mut lease: Option<Lease>, origin: Origin<'_>, budget: Budget) {
+    async fn load(mut self: Box<Self>, work: Work, mut lease: Option<Lease>, origin: FilledUnder<'_>, budget: Budget) {
         let span = std::mem::replace(&mut self.span, Span::none());
         let (key, timeout) = (self.leader.key(), self.plan.timeout);
         let counters = &key.function.counters;
         count(&counters.loads);
-        if matches!(self.goal, Goal::Value) {
+        if matches!(self.reason, Reason::Miss) {
             count(&counters.misses);
         }
         if let Some(lease) = &lease {
@@ -254,15 +256,15 @@ impl Errand {
         let (published, value) = match lease {
             Some(lease) => {
                 // Nobody waits for a refresh: the tier may take its time.
-                let budget = if matches!(self.goal, Goal::Refresh(_)) { self.cache.budget() } else { budget };
+                let budget = if matches!(self.reason, Reason::Refresh(_)) { self.cache.budget() } else { budget };
                 Box::pin(publish(&self.cache, &fill, lease, value, began.elapsed(), budget)).await
             }
             None => (Stored::InMemoryOnly { encoded: None }, value),
         };
         let stored = store(&self.cache, &fill, &self.leader, now, value, published);
-        match self.goal {
-            Goal::Refresh(claim) if stored => claim.done(),
-            Goal::Value | Goal::Refresh(_) | Goal::Anew if !stored => count(&counters.fenced_publishes),
+        match self.reason {
+            Reason::Refresh(claim) if stored => claim.done(),
+            Reason::Miss | Reason::Refresh(_) | Reason::Reload if !stored => count(&counters.fenced_publishes),
             _ => {}
         }
     }
@@ -311,7 +313,7 @@ async fn publish(
     let encoded = bytes.len();
     let stored = match lease.publish(bytes, fill.plan.shared_for(&*value), &mut budget).await {
         Ok(Published::Stored) => {
-            budget.sufficed();
+            budget.succeeded();
             Stored::InBothTiers { encoded, fence: load.token.to_bytes() }
         }
         Ok(Published::Fenced) => Stored::Nowhere,
@@ -322,7 +324,7 @@ async fn publish(
         }
         Err(error) => {
             count(&fill.key.function.counters.redis_errors);
-            cache.complain(&error);
+            cache.log_failure(&error);
             Stored::InMemoryOnly { encoded: Some(encoded) }
         }
     };

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use once_cell::race::OnceBox;
 
-use crate::coherence::epoch::{Proof, Trusted};
-use crate::coherence::stamps::Seen;
+use crate::coherence::epoch::{EpochSnapshot, VerifiedAt};
+use crate::coherence::stamps::StampSnapshot;
 use crate::function::call_key::PlainKey;
 use crate::primitives::clock::{Clock, Millis};
 use crate::primitives::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -33,17 +33,17 @@ pub(crate) struct Meta {
     pub(crate) fresh_until: Millis,
     pub(crate) expires_at: Millis,
     /// The stamps that stood when the load began.
-    pub(crate) seen: Seen,
-    pub(crate) proof: Proof,
+    pub(crate) seen: StampSnapshot,
+    pub(crate) proof: VerifiedAt,
     /// Bytes, for the budget of memory.
     pub(crate) weight: u32,
     life: Life,
-    seldom: OnceBox<Seldom>,
+    seldom: OnceBox<RareFields>,
 }
 
 /// What entries that came from nowhere and are never stale have no use for.
 #[derive(Debug, Default)]
-struct Seldom {
+struct RareFields {
     fence: Option<Fence>,
     refresh: Refresh,
 }
@@ -53,15 +53,15 @@ pub(crate) type Fence = [u8; 16];
 
 /// Until when an entry is what.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Times {
+pub(crate) struct Deadlines {
     pub(crate) fresh_until: Millis,
     pub(crate) expires_at: Millis,
 }
 
 /// Under what an entry was filled: all captured before the shared tier was read, or the load begun.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Origin<'a> {
-    pub(crate) seen: &'a Seen,
+pub(crate) struct FilledUnder<'a> {
+    pub(crate) seen: &'a StampSnapshot,
     pub(crate) epoch: u64,
     pub(crate) began: Millis,
 }
@@ -73,31 +73,31 @@ pub(crate) enum State {
     /// Usable, but to be refreshed.
     Stale,
     /// One or the other, but it may have missed its invalidation.
-    Suspect,
+    Unverified,
     /// Past its lifetime, invalidated, or replaced: as if it were not there.
     Gone,
 }
 
 impl Meta {
     /// Nothing of it is older than `origin`.
-    pub(crate) fn new(key: &PlainKey, times: Times, origin: Origin<'_>, fence: Option<Fence>) -> Self {
+    pub(crate) fn new(key: &PlainKey, times: Deadlines, origin: FilledUnder<'_>, fence: Option<Fence>) -> Self {
         Self {
             key: key.clone(),
             fresh_until: times.fresh_until.min(times.expires_at),
             expires_at: times.expires_at,
             seen: key.function.settled(origin.seen),
-            proof: Proof::new(origin.epoch, origin.began),
+            proof: VerifiedAt::new(origin.epoch, origin.began),
             weight: 0,
             life: Life::default(),
             seldom: match fence {
                 None => OnceBox::new(),
-                fence => OnceBox::with_value(Box::new(Seldom { fence, refresh: Refresh::default() })),
+                fence => OnceBox::with_value(Box::new(RareFields { fence, refresh: Refresh::default() })),
             },
         }
     }
 
     /// Its times, as they become known when its value is.
-    pub(crate) fn limit(&mut self, times: Times) {
+    pub(crate) fn limit(&mut self, times: Deadlines) {
         (self.fresh_until, self.expires_at) = (times.fresh_until.min(times.expires_at), times.expires_at);
     }
 
@@ -114,16 +114,16 @@ impl Meta {
 
     /// As [`Self::state`] says it; for hits, which nearly always find it so.
     #[inline]
-    pub(crate) fn is_fresh(&self, now: Millis, trusted: Trusted) -> bool {
+    pub(crate) fn is_fresh(&self, now: Millis, trusted: EpochSnapshot) -> bool {
         self.life.0.load(Ordering::Acquire) == ALIVE
             && now < self.fresh_until
             && self.seen.is_current()
             && self.proof.holds(now, trusted)
     }
 
-    pub(crate) fn state(&self, now: Millis, trusted: Trusted) -> State {
+    pub(crate) fn state(&self, now: Millis, trusted: EpochSnapshot) -> State {
         match self.unproven_state(now) {
-            State::Fresh | State::Stale if !self.proof.holds(now, trusted) => State::Suspect,
+            State::Fresh | State::Stale if !self.proof.holds(now, trusted) => State::Unverified,
             state => state,
         }
     }

@@ -9,37 +9,37 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
-use crate::flight::registry::Course;
+use crate::flight::registry::FlightFuture;
 use crate::flight::waiter::{Joined, Joiner};
 
 /// The caller who started a flight, waiting for its outcome. Dropping it hands the flight to a task.
-pub(crate) struct Pilot {
+pub(crate) struct InlineDriver {
     joiner: Joiner,
     /// Where it may be dropped there may be none to ask for.
     runtime: Handle,
 }
 
-impl Pilot {
-    pub(crate) fn new(joiner: Joiner, course: Course) -> Self {
-        joiner.embark(course);
+impl InlineDriver {
+    pub(crate) fn new(joiner: Joiner, course: FlightFuture) -> Self {
+        joiner.attach(course);
         Self { joiner, runtime: Handle::current() }
     }
 }
 
-impl Future for Pilot {
+impl Future for InlineDriver {
     type Output = Joined;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Joined> {
-        if let Some(course) = self.joiner.drive(context) {
+        if let Some(course) = self.joiner.poll_inline(context) {
             self.runtime.spawn(course);
         }
         Pin::new(&mut self.joiner).poll(context)
     }
 }
 
-impl Drop for Pilot {
+impl Drop for InlineDriver {
     fn drop(&mut self) {
-        if let Some(course) = self.joiner.take_over() {
+        if let Some(course) = self.joiner.detach() {
             self.runtime.spawn(course);
         }
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::registry::{Driver, Ended, Flight, Flights};
 use super::waiter::Joiner;
-use crate::coherence::stamps::Seen;
+use crate::coherence::stamps::StampSnapshot;
 use crate::flight::outcome::Outcome;
 use crate::function::call_key::Key;
 
@@ -25,7 +25,7 @@ impl Leader {
         &self.flight.key
     }
 
-    pub(crate) fn seen(&self) -> &Seen {
+    pub(crate) fn capture_stamps(&self) -> &StampSnapshot {
         &self.flight.seen
     }
 
@@ -35,14 +35,14 @@ impl Leader {
     }
 
     /// Waits until a task drives the flight: what follows must go on whatever becomes of the caller.
-    pub(crate) async fn in_a_task(&self) {
+    pub(crate) async fn ensure_spawned(&self) {
         poll_fn(|_| {
             let mut progress = self.flight.progress();
             if matches!(progress.driver, Driver::Task) {
                 return Poll::Ready(());
             }
             // The caller sees to it when this poll has ended.
-            progress.driver = Driver::Leaving;
+            progress.driver = Driver::HandOver;
             Poll::Pending
         })
         .await;

@@ -20,7 +20,7 @@ pub(crate) use self::leader::Leader;
 pub(crate) use self::registry::Flights;
 use self::registry::{Flight, current};
 pub(crate) use self::waiter::{Joined, Joiner};
-use crate::coherence::stamps::Seen;
+use crate::coherence::stamps::StampSnapshot;
 use crate::function::call_key::Key;
 use crate::primitives::sync::Mutex;
 
@@ -35,7 +35,7 @@ pub(crate) enum Claim {
 
 impl Flights {
     /// Joins the key's flight, or starts one. A flight that began before one of its stamps was voided is none to join.
-    pub(crate) fn claim(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> Seen) -> Claim {
+    pub(crate) fn claim(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> StampSnapshot) -> Claim {
         let mut stripe = self.stripe(key.id());
         match current(&mut stripe, key) {
             Some(flight) => Claim::Join(Joiner::new(flight.clone())),
@@ -45,7 +45,7 @@ impl Flights {
 
     /// Starts a flight unless there is one. The stamps are captured under the lock: a gap in the messages that is noticed before
     /// detaches the flight, or is seen by the capture.
-    pub(crate) fn lead(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> Seen) -> Option<Leader> {
+    pub(crate) fn lead(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> StampSnapshot) -> Option<Leader> {
         let mut stripe = self.stripe(key.id());
         match current(&mut stripe, key) {
             Some(_) => None,
@@ -54,14 +54,14 @@ impl Flights {
     }
 
     /// Starts a flight whether or not one is under way, which is then detached: its result is older than this one's.
-    pub(crate) fn supersede(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> Seen) -> Leader {
+    pub(crate) fn supersede(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> StampSnapshot) -> Leader {
         let mut stripe = self.stripe(key.id());
         stripe.retain(|flight| *flight.key != **key);
         self.start(key, seen(), &mut stripe)
     }
 
     /// Holds the place of a value that is stored by hand, beside whatever is under way. Nobody can join it.
-    pub(crate) fn reserve(self: &Arc<Self>, key: &Arc<Key>, seen: Seen) -> Leader {
+    pub(crate) fn reserve(self: &Arc<Self>, key: &Arc<Key>, seen: StampSnapshot) -> Leader {
         let flight = Arc::new(Flight { key: key.clone(), seen, joinable: false, progress: Mutex::default() });
         self.stripe(key.id()).push(flight.clone());
         Leader { flights: self.clone(), flight }
@@ -69,10 +69,10 @@ impl Flights {
 
     /// A flight that nobody can join and that stores nothing.
     pub(crate) fn solo(self: &Arc<Self>, key: &Arc<Key>) -> Leader {
-        self.start(key, Seen::default(), &mut Vec::new())
+        self.start(key, StampSnapshot::default(), &mut Vec::new())
     }
 
-    fn start(self: &Arc<Self>, key: &Arc<Key>, seen: Seen, stripe: &mut Vec<Arc<Flight>>) -> Leader {
+    fn start(self: &Arc<Self>, key: &Arc<Key>, seen: StampSnapshot, stripe: &mut Vec<Arc<Flight>>) -> Leader {
         let flight = Arc::new(Flight { key: key.clone(), seen, joinable: true, progress: Mutex::default() });
         stripe.push(flight.clone());
         Leader { flights: self.clone(), flight }

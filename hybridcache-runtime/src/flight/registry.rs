@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use crate::coherence::stamps::Seen;
+use crate::coherence::stamps::StampSnapshot;
 use crate::flight::outcome::Outcome;
 use crate::function::call_key::Key;
 use crate::primitives::sync::{Mutex, MutexGuard};
@@ -55,7 +55,7 @@ pub(super) fn current<'a>(stripe: &'a mut Vec<Arc<Flight>>, key: &Key) -> Option
 pub(super) struct Flight {
     pub(super) key: Arc<Key>,
     /// The stamps that stood when it began.
-    pub(super) seen: Seen,
+    pub(super) seen: StampSnapshot,
     pub(super) joinable: bool,
     pub(super) progress: Mutex<Progress>,
 }
@@ -75,7 +75,7 @@ pub(super) struct Progress {
 }
 
 /// What a flight does, as a future.
-pub(crate) type Course = BoxFuture<'static, ()>;
+pub(crate) type FlightFuture = BoxFuture<'static, ()>;
 
 /// Who polls a flight's course.
 #[derive(Default)]
@@ -84,9 +84,9 @@ pub(super) enum Driver {
     #[default]
     Task,
     /// The caller who started it; the course is here between two polls.
-    Caller(Option<Course>),
+    Caller(Option<FlightFuture>),
     /// The caller until this poll ends: the course wants a task.
-    Leaving,
+    HandOver,
 }
 
 #[derive(Clone)]

@@ -19,14 +19,14 @@ fn key(args: &str) -> Arc<Key> {
 }
 
 fn lead(flights: &Arc<Flights>, key: &Arc<Key>) -> Leader {
-    match flights.claim(key, Seen::default) {
+    match flights.claim(key, StampSnapshot::default) {
         Claim::Lead(leader) => leader,
         Claim::Join(_) => panic!("somebody leads already"),
     }
 }
 
 fn join(flights: &Arc<Flights>, key: &Arc<Key>) -> Joiner {
-    match flights.claim(key, Seen::default) {
+    match flights.claim(key, StampSnapshot::default) {
         Claim::Join(joiner) => joiner,
         Claim::Lead(_) => panic!("nobody leads"),
     }
@@ -108,7 +108,7 @@ fn all_flights_can_be_detached() {
 fn a_superseded_flight_is_detached() {
     let (flights, key) = (Arc::new(Flights::new()), key("5"));
     let old = lead(&flights, &key);
-    let new = flights.supersede(&key, Seen::default);
+    let new = flights.supersede(&key, StampSnapshot::default);
     assert!(!old.store(|| ()));
     assert!(new.store(|| ()));
     let alone = flights.solo(&key);
@@ -120,12 +120,12 @@ fn a_superseded_flight_is_detached() {
 #[test]
 fn a_reserved_place_is_not_joined_and_goes_with_an_invalidation() {
     let (flights, key) = (Arc::new(Flights::new()), key("7"));
-    let place = flights.reserve(&key, Seen::default());
+    let place = flights.reserve(&key, StampSnapshot::default());
     let other = lead(&flights, &key);
     let mut stored = false;
     assert!(place.replace(|| stored = true) && stored);
     assert!(!other.store(|| panic!("it may have read what was replaced")));
-    let place = flights.reserve(&key, Seen::default());
+    let place = flights.reserve(&key, StampSnapshot::default());
     let other = lead(&flights, &key);
     flights.detach(key.id(), || {});
     assert!(!place.replace(|| panic!("it is older than the invalidation")));

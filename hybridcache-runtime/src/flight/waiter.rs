@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
-use super::registry::{Course, Driver, Ended, Flight};
+use super::registry::{Driver, Ended, Flight, FlightFuture};
 use crate::flight::outcome::Outcome;
 
 /// What a joiner gets.
@@ -53,13 +53,13 @@ impl Joiner {
     }
 
     /// For the caller who started the flight: `course` is what it does, for [`Self::drive`].
-    pub(crate) fn embark(&self, course: Course) {
+    pub(crate) fn attach(&self, course: FlightFuture) {
         self.flight.progress().driver = Driver::Caller(Some(course));
     }
 
     /// For the same caller, before each [poll](Future::poll): drives the flight as long as nobody else waits for it. What it
     /// returns is for a task.
-    pub(crate) fn drive(&self, context: &mut Context<'_>) -> Option<Course> {
+    pub(crate) fn poll_inline(&self, context: &mut Context<'_>) -> Option<FlightFuture> {
         let mut course = self.take_course()?;
         if course.as_mut().poll(context).is_ready() {
             return None;
@@ -73,7 +73,7 @@ impl Joiner {
         Some(course)
     }
 
-    fn take_course(&self) -> Option<Course> {
+    fn take_course(&self) -> Option<FlightFuture> {
         let mut progress = self.flight.progress();
         let Driver::Caller(course) = &mut progress.driver else { return None };
         let course = course.take();
@@ -85,7 +85,7 @@ impl Joiner {
     }
 
     /// Takes the flight from a caller who may never drive it again. What it returns is for a task.
-    pub(crate) fn take_over(&self) -> Option<Course> {
+    pub(crate) fn detach(&self) -> Option<FlightFuture> {
         let mut progress = self.flight.progress();
         let Driver::Caller(course) = &mut progress.driver else { return None };
         // Where it is being polled, the caller sees in a moment that there are others.

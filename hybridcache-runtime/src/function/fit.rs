@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use tracing::{debug, warn};
 
 use crate::primitives::clock::Millis;
-use crate::primitives::log_limit::{Complaints, MINUTE};
+use crate::primitives::log_limit::{LogLimit, MINUTE};
 
 /// So many values in a row that are too large, and the function's next ones are taken to be so for a while.
 const ENOUGH: u32 = 8;
@@ -28,7 +28,7 @@ pub(crate) struct Fit {
     paused_until: AtomicU64,
     /// That some are too large was said.
     said: AtomicBool,
-    complaints: Complaints,
+    log_limit: LogLimit,
 }
 
 impl Fit {
@@ -40,7 +40,7 @@ impl Fit {
             too_large: AtomicU32::new(0),
             paused_until: AtomicU64::new(0),
             said: AtomicBool::new(false),
-            complaints: Complaints::every(MINUTE),
+            log_limit: LogLimit::every(MINUTE),
         }
     }
 
@@ -102,8 +102,8 @@ impl Fit {
     }
 
     /// A value could not be turned into bytes, or bytes into a value. Said once a minute.
-    pub(crate) fn complain(&self, function: &str, error: &dyn fmt::Display, what: &str) {
-        if self.complaints.is_due() {
+    pub(crate) fn log_failure(&self, function: &str, error: &dyn fmt::Display, what: &str) {
+        if self.log_limit.allow() {
             warn!(function, %error, "{what}");
         } else {
             debug!(function, %error, "{what}");

@@ -8,11 +8,11 @@ const CONVINCING: u32 = 4;
 
 /// Of a function, by its latest readings.
 #[derive(Debug, Default)]
-pub(crate) struct Forecast {
+pub(crate) struct MissPredictor {
     misses_in_a_row: AtomicU32,
 }
 
-impl Forecast {
+impl MissPredictor {
     pub(crate) fn is_miss(&self) -> bool {
         self.misses_in_a_row.load(Ordering::Relaxed) >= CONVINCING
     }
@@ -30,19 +30,19 @@ impl Forecast {
 
 /// Keys that this process has deleted of late, by their ids. Some are forgotten early: those whose ids share a place.
 #[derive(Debug)]
-pub(crate) struct Deleted {
+pub(crate) struct RecentDeletes {
     ids: Box<[AtomicU64]>,
 }
 
 const PLACES: usize = 1024;
 
-impl Default for Deleted {
+impl Default for RecentDeletes {
     fn default() -> Self {
         Self { ids: (0..PLACES).map(|_| AtomicU64::default()).collect() }
     }
 }
 
-impl Deleted {
+impl RecentDeletes {
     pub(crate) fn note(&self, id: u64) {
         self.place(id).store(id, Ordering::Relaxed);
     }
@@ -66,21 +66,21 @@ mod tests {
     /// Killed by: one miss that convinces; a hit that does not.
     #[test]
     fn only_misses_in_a_row_make_one_likely() {
-        let forecast = Forecast::default();
+        let miss_predictor = MissPredictor::default();
         for _ in 0..3 {
-            (1..CONVINCING).for_each(|_| forecast.learn(false));
-            assert!(!forecast.is_miss());
-            forecast.learn(false);
-            assert!(forecast.is_miss());
-            (0..100).for_each(|_| forecast.learn(false));
-            forecast.learn(true);
-            assert!(!forecast.is_miss());
+            (1..CONVINCING).for_each(|_| miss_predictor.learn(false));
+            assert!(!miss_predictor.is_miss());
+            miss_predictor.learn(false);
+            assert!(miss_predictor.is_miss());
+            (0..100).for_each(|_| miss_predictor.learn(false));
+            miss_predictor.learn(true);
+            assert!(!miss_predictor.is_miss());
         }
     }
 
     #[test]
     fn what_was_deleted_is_told_once() {
-        let deleted = Deleted::default();
+        let deleted = RecentDeletes::default();
         assert!(!deleted.take(7));
         deleted.note(7);
         assert!(!deleted.take(7 + PLACES as u64));

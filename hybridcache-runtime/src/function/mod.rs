@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tracing::warn;
 
-use crate::coherence::stamps::{Seen, Settled, Stamp};
+use crate::coherence::stamps::{SnapshotInterner, Stamp, StampSnapshot};
 use crate::function::declared::{Declared, enclosing};
 use crate::function::fit::Fit;
-use crate::function::miss_predictor::Forecast;
+use crate::function::miss_predictor::MissPredictor;
 use crate::primitives::identity_hash::{AlreadyHashed, FNV_PRIME};
 use crate::shared::wire::names::{self, Address};
 use crate::stats::Counters;
@@ -194,10 +194,10 @@ pub(crate) struct Function {
     name_is: Name,
     /// Changes when the whole function is invalidated.
     pub(crate) stamp: Arc<Stamp>,
-    settled: Settled,
+    settled: SnapshotInterner,
     pub(crate) counters: Counters,
     /// Whether the shared tier is likely to have nothing of it.
-    pub(crate) forecast: Forecast,
+    pub(crate) miss_predictor: MissPredictor,
     pub(crate) fit: Fit,
 }
 
@@ -255,7 +255,7 @@ impl Function {
     }
 
     /// Stamps that a load began under, for its entry to keep.
-    pub(crate) fn settled(&self, seen: &Seen) -> Seen {
+    pub(crate) fn settled(&self, seen: &StampSnapshot) -> StampSnapshot {
         self.settled.share(seen)
     }
 
@@ -352,9 +352,9 @@ impl Functions {
             name_is,
             stamp: stamp(&name),
             name,
-            settled: Settled::default(),
+            settled: SnapshotInterner::default(),
             counters: Counters::default(),
-            forecast: Forecast::default(),
+            miss_predictor: MissPredictor::default(),
             fit: Fit::new(),
         }
     }

@@ -9,14 +9,14 @@ use tracing::Span;
 use super::record::{Record, Trial, Variants};
 use crate::cache::HybridCache;
 use crate::cache::fill::Fill;
-use crate::coherence::stamps::{Seen, Watermark};
+use crate::coherence::stamps::{StampSnapshot, Watermark};
 use crate::engine::join::{Caller, Duty, Settled};
-use crate::engine::run::{Errand, Goal, lead};
+use crate::engine::run::{Errand, Reason, lead};
 use crate::engine::task::{Loaded, Work};
 use crate::entry::lifetimes::Lifetimes;
 use crate::entry::plan::{Judge, Plan};
 use crate::entry::value_type::Typed;
-use crate::entry::{Entry, Origin, RefreshClaim, State};
+use crate::entry::{Entry, FilledUnder, RefreshClaim, State};
 use crate::flight::{Claim, Leader};
 use crate::function::call_key::Key;
 use crate::function::{Instance, Site};
@@ -35,7 +35,7 @@ pub(super) struct Slot {
 /// What stood when a load began: what it gives is void where that has changed.
 #[derive(Debug)]
 pub(super) struct Begun {
-    pub(super) seen: Seen,
+    pub(super) seen: StampSnapshot,
     epoch: u64,
     at: Millis,
     watermark: Watermark,
@@ -122,22 +122,22 @@ impl Slot {
     pub(super) fn refresh(&self, entry: &Arc<Entry>) -> Option<Duty> {
         let clock = self.cache.clock();
         let claim = RefreshClaim::take(entry, clock, clock.now())?;
-        let Some(leader) = self.cache.local().flights.lead(&self.key, || self.seen()) else {
+        let Some(leader) = self.cache.local().flights.lead(&self.key, || self.capture_stamps()) else {
             claim.done();
             return None;
         };
-        Some(Duty::new(self.caller(None), leader, Goal::Refresh(claim), Some(entry.clone())))
+        Some(Duty::new(self.caller(None), leader, Reason::Refresh(claim), Some(entry.clone())))
     }
 
-    fn seen(&self) -> Seen {
-        self.cache.seen(&self.key, &self.plan)
+    fn capture_stamps(&self) -> StampSnapshot {
+        self.cache.capture_stamps(&self.key, &self.plan)
     }
 
     /// To be called before the handler is.
     pub(super) fn begin(&self) -> Begun {
         let local = self.cache.local();
         let watermark = local.stamps.watermark();
-        Begun { seen: self.seen(), epoch: local.trust.epoch(), at: local.clock.now(), watermark }
+        Begun { seen: self.capture_stamps(), epoch: local.trust.epoch(), at: local.clock.now(), watermark }
     }
 
     /// Holds this key's place for a value that is loaded beside whatever is under way.
@@ -148,12 +148,12 @@ impl Slot {
 
     /// Stores in memory what was loaded since, in place of what a flight may yet bring: that mark is older.
     pub(super) fn keep(&self, place: Leader, begun: &Begun, record: Record) -> bool {
-        let origin = Origin { seen: &begun.seen, epoch: begun.epoch, began: begun.at };
+        let origin = FilledUnder { seen: &begun.seen, epoch: begun.epoch, began: begun.at };
         let entry = self.entry(origin, record).filter(|_| begun.seen.is_current());
         entry.is_some_and(|entry| place.replace(|| self.cache.local().memory.insert(entry)))
     }
 
-    fn entry(&self, origin: Origin<'_>, record: Record) -> Option<Arc<Entry>> {
+    fn entry(&self, origin: FilledUnder<'_>, record: Record) -> Option<Arc<Entry>> {
         let fill = Fill { key: &self.key, plan: &self.plan, origin };
         fill.entry(self.cache.clock().now(), Box::new(record), None, None)
     }
@@ -166,8 +166,8 @@ impl Slot {
             return;
         }
         let Caller { cache, plan, deadline, .. } = self.caller(None);
-        let (goal, nested, expects_a_miss, span) = (Goal::Value, true, true, Span::current());
-        let errand = Errand { cache, plan, leader, goal, deadline, nested, expects_a_miss, span };
+        let (reason, nested, expects_a_miss, span) = (Reason::Miss, true, true, Span::current());
+        let errand = Errand { cache, plan, leader, reason, deadline, nested, expects_a_miss, span };
         lead(Box::new(errand), Work::new(async move { Loaded::Value(Box::new(record)) })).await;
     }
 
@@ -184,7 +184,7 @@ impl Slot {
         if local.stamps.any_voided_since(begun.watermark, stamps.iter().map(|stamp| stamp.name.hash)) {
             return false;
         }
-        let entry = self.entry(Origin { seen: &seen, epoch: begun.epoch, began: begun.at }, record);
+        let entry = self.entry(FilledUnder { seen: &seen, epoch: begun.epoch, began: begun.at }, record);
         entry.is_some_and(|entry| seen.is_current() && place.store(|| local.memory.insert(entry)))
     }
 }

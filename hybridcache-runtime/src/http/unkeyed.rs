@@ -8,7 +8,7 @@ use http::{Extensions, HeaderMap, HeaderName};
 use tracing::warn;
 
 use super::key::Key;
-use crate::primitives::log_limit::{self, Complaints};
+use crate::primitives::log_limit::{self, LogLimit};
 
 /// Fields that say who asks, beside `Cookie` and `Authorization`: what proxies and gateways tell an application of a caller, and
 /// keys of an API. Requests with one of them are [`Private`](super::Private), unless it is in the key.
@@ -144,7 +144,7 @@ impl Unkeyed {
     /// Noted by a server that was started with `into_make_service_with_connect_info`.
     fn has_connect_info(&self, extensions: &Extensions) -> bool {
         let is_noted = self.minds_connect_info && has::<ConnectInfo<SocketAddr>>(extensions);
-        if is_noted && CONNECT_INFO.is_due() {
+        if is_noted && CONNECT_INFO.allow() {
             warn!(
                 "requests carry axum's `ConnectInfo`, by which answers may depend on who asks, so nothing is stored; where they do \
                  not, say so with `HttpCacheLayer::builder(..).ignore_connect_info()`"
@@ -154,7 +154,7 @@ impl Unkeyed {
     }
 }
 
-static CONNECT_INFO: Complaints = Complaints::every(log_limit::MINUTE);
+static CONNECT_INFO: LogLimit = LogLimit::every(log_limit::MINUTE);
 
 pub(super) fn has<T: Send + Sync + 'static>(extensions: &Extensions) -> bool {
     extensions.get::<T>().is_some()

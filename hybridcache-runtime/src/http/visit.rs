@@ -21,7 +21,7 @@ use crate::engine::scope;
 use crate::entry::{Entry, State};
 use crate::key::KeyBuf;
 use crate::primitives::clock::Millis;
-use crate::primitives::log_limit::{self, Complaints};
+use crate::primitives::log_limit::{self, LogLimit};
 
 /// A request that the store may answer.
 #[derive(Debug)]
@@ -291,8 +291,8 @@ impl Visit {
 }
 
 fn warn_of_unknown(settings: &Settings) {
-    static UNKNOWN: Complaints = Complaints::every(log_limit::MINUTE);
-    if UNKNOWN.is_due() {
+    static UNKNOWN: LogLimit = LogLimit::every(log_limit::MINUTE);
+    if UNKNOWN.allow() {
         warn!(
             layer = settings.name,
             "a request has axum's body and not the `OriginalUri` of axum 0.8: whether a router has stripped a prefix of its path \

@@ -13,13 +13,13 @@ const SHARDS: usize = 64;
 
 /// Entries by the id that messages carry. Entries of several versions of a function share one.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct EntriesById {
     shards: Box<[Mutex<Shard>]>,
 }
 
 type Shard = HashMap<u64, SmallVec<[Arc<Entry>; 1]>, AlreadyHashed>;
 
-impl Held {
+impl EntriesById {
     pub(crate) fn new() -> Self {
         Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }

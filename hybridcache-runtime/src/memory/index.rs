@@ -5,7 +5,7 @@ use std::sync::Arc;
 use papaya::{HashMap, ResizeMode};
 use seize::Collector;
 
-use super::entries_by_id::Held;
+use super::entries_by_id::EntriesById;
 use crate::entry::Entry;
 use crate::primitives::identity_hash::AlreadyHashed;
 
@@ -22,7 +22,7 @@ const COPIED_BY_A_WRITE: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Index {
     entries: HashMap<u64, Arc<Entry>, AlreadyHashed>,
-    held: Option<Held>,
+    held: Option<EntriesById>,
 }
 
 impl Index {
@@ -31,7 +31,7 @@ impl Index {
         let resize = ResizeMode::Incremental(COPIED_BY_A_WRITE);
         let entries =
             HashMap::builder().hasher(AlreadyHashed::default()).collector(collector).resize_mode(resize).build();
-        Self { entries, held: shared.then(Held::new) }
+        Self { entries, held: shared.then(EntriesById::new) }
     }
 
     #[inline]
@@ -84,6 +84,6 @@ impl Index {
 
     #[cfg(test)]
     pub(crate) fn all_held(&self) -> Vec<Arc<Entry>> {
-        self.held.as_ref().map(Held::all).unwrap_or_default()
+        self.held.as_ref().map(EntriesById::all).unwrap_or_default()
     }
 }

@@ -21,7 +21,7 @@ use moka::sync::Cache;
 use crate::entry::Entry;
 use crate::function::call_key::{Lookup, PlainKey};
 use crate::primitives::identity_hash::AlreadyHashed;
-use crate::primitives::thread_slot::Stripe;
+use crate::primitives::thread_slot::ThreadSlot;
 use crate::stats::count;
 #[cfg(all(test, shuttle))]
 use crate::tests::schedules::moka::Cache;
@@ -113,7 +113,7 @@ impl MemoryTier {
     /// Counts a hit, and notes it for moka.
     #[inline]
     pub(crate) fn count_hit(&self, key: &PlainKey) {
-        let stripe = Stripe::mine();
+        let stripe = ThreadSlot::mine();
         key.function.counters.hits_memory.count_at(stripe);
         self.reads.hit(stripe, key.hash());
     }

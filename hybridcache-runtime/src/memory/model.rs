@@ -12,8 +12,8 @@ use super::{Bound, Memory, MemoryTier};
 use crate::cache::state::Local;
 use crate::cache::{HybridCache, Limits};
 use crate::coherence::outage::Outage;
-use crate::coherence::stamps::{Seen, Stamp};
-use crate::entry::{Entry, Meta, Origin, State, Times};
+use crate::coherence::stamps::{Stamp, StampSnapshot};
+use crate::entry::{Deadlines, Entry, FilledUnder, Meta, State};
 use crate::function::call_key::Key;
 use crate::function::{Instance, Site};
 use crate::key::KeyBuf;
@@ -114,7 +114,7 @@ impl Modelled {
 
     pub(crate) fn load(&self, nth: usize, bytes: usize) {
         let slot = &self.slots[nth];
-        let seen = Seen::capture([&self.stamp].into_iter());
+        let seen = StampSnapshot::capture([&self.stamp].into_iter());
         self.local.memory.missed(&slot.key);
         let leader = self.local.flights.supersede(&slot.key, || seen.clone());
         leader.store(|| {
@@ -191,7 +191,7 @@ impl Modelled {
         let is_hit = entry.meta.is_fresh(NOW, self.local.trust.now());
         let state = if is_hit { State::Fresh } else { entry.meta.state(NOW, self.local.trust.now()) };
         match state {
-            State::Gone | State::Suspect => return None,
+            State::Gone | State::Unverified => return None,
             State::Fresh => assert!(value.version >= fresh_from, "{} has expired before {fresh_from}", value.version),
             State::Stale => {}
         }
@@ -252,9 +252,9 @@ impl Modelled {
         &self.totals
     }
 
-    fn entry(&self, nth: usize, version: u64, seen: &Seen, bytes: usize) -> Arc<Entry> {
-        let times = Times { fresh_until: u64::MAX, expires_at: u64::MAX };
-        let mut meta = Meta::new(&self.slots[nth].key, times, Origin { seen, epoch: 0, began: NOW }, None);
+    fn entry(&self, nth: usize, version: u64, seen: &StampSnapshot, bytes: usize) -> Arc<Entry> {
+        let times = Deadlines { fresh_until: u64::MAX, expires_at: u64::MAX };
+        let mut meta = Meta::new(&self.slots[nth].key, times, FilledUnder { seen, epoch: 0, began: NOW }, None);
         meta.weigh(bytes);
         let weight = self.weight(&meta);
         self.totals.made.fetch_add(weight, SeqCst);

@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 
 use crate::primitives::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::primitives::sync::{Mutex, MutexGuard};
-use crate::primitives::thread_slot::{STRIPES, Stripe};
+use crate::primitives::thread_slot::{STRIPES, ThreadSlot};
 
 /// Hits that a ring remembers. Few in schedules, which cannot make as many.
 const REMEMBERED: u64 = if cfg!(all(test, shuttle)) { 4 } else { 256 };
@@ -47,7 +47,7 @@ struct Heard {
 
 impl Reads {
     #[inline]
-    pub(crate) fn hit(&self, stripe: Stripe, hash: u64) {
+    pub(crate) fn hit(&self, stripe: ThreadSlot, hash: u64) {
         let ring = &self.0[stripe.index()];
         let nth = ring.written.load(Relaxed);
         ring.written.store(nth + 1, Relaxed);
@@ -57,14 +57,14 @@ impl Reads {
     /// Something is to be loaded: tells of what this thread has read, or another one if this has read nothing. Says whether
     /// the miss is to be told, too.
     pub(crate) fn tell(&self, tell: impl FnMut(u64)) -> bool {
-        let mine = Stripe::mine();
+        let mine = ThreadSlot::mine();
         let told = if self.0[mine.index()].has_news() { mine } else { mine.another() };
         self.0[told.index()].tell(tell)
     }
 
     /// As if this ring had been picked.
     #[cfg(all(test, shuttle))]
-    pub(crate) fn tell_of(&self, stripe: Stripe, tell: impl FnMut(u64)) {
+    pub(crate) fn tell_of(&self, stripe: ThreadSlot, tell: impl FnMut(u64)) {
         self.0[stripe.index()].tell(tell);
     }
 }
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn what_is_still_remembered_is_told_once() {
         let (reads, mut told) = (Reads::default(), Vec::new());
-        (1..=1_000).for_each(|hash| reads.hit(Stripe::mine(), hash));
+        (1..=1_000).for_each(|hash| reads.hit(ThreadSlot::mine(), hash));
         for _ in 0..20 {
             let before = told.len();
             reads.tell(|hash| told.push(hash));

@@ -8,23 +8,23 @@ pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
 /// What was told of one kind of trouble.
 #[derive(Debug)]
-pub(crate) struct Complaints {
+pub(crate) struct LogLimit {
     pause: Duration,
     last: Mutex<Option<Instant>>,
 }
 
-impl Complaints {
+impl LogLimit {
     pub(crate) const fn every(pause: Duration) -> Self {
         Self { pause, last: Mutex::new(None) }
     }
 
     /// Whether to warn now; what is not due yet is for who debugs.
-    pub(crate) fn is_due(&self) -> bool {
+    pub(crate) fn allow(&self) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = last.is_none_or(|last| last.elapsed() >= self.pause);
-        if is_due {
+        let allow = last.is_none_or(|last| last.elapsed() >= self.pause);
+        if allow {
             *last = Some(Instant::now());
         }
-        is_due
+        allow
     }
 }

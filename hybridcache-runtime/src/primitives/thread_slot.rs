@@ -8,21 +8,21 @@ pub(crate) const STRIPES: usize = 16;
 
 /// A thread's part. All but one belong to one thread at a time; the threads for which there is none left share that one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stripe(u8);
+pub(crate) struct ThreadSlot(u8);
 
-const SHARED: Stripe = Stripe(0);
-const UNDECIDED: Stripe = Stripe(u8::MAX);
+const SHARED: ThreadSlot = ThreadSlot(0);
+const UNDECIDED: ThreadSlot = ThreadSlot(u8::MAX);
 
 /// One bit for each that has an owner; the shared one counts as taken.
 static TAKEN: AtomicU32 = AtomicU32::new(1);
 
 thread_local! {
-    static MINE: Cell<Stripe> = const { Cell::new(UNDECIDED) };
+    static MINE: Cell<ThreadSlot> = const { Cell::new(UNDECIDED) };
     /// Apart, since what has to be dropped costs each access a look whether it was.
-    static LEASE: Lease = Lease::take();
+    static LEASE: SlotOwner = SlotOwner::take();
 }
 
-impl Stripe {
+impl ThreadSlot {
     #[inline]
     pub(crate) fn mine() -> Self {
         match MINE.get() {
@@ -57,20 +57,20 @@ impl Stripe {
 }
 
 /// Held by a thread as long as it runs.
-struct Lease {
-    stripe: Stripe,
+struct SlotOwner {
+    stripe: ThreadSlot,
 }
 
-impl Lease {
+impl SlotOwner {
     fn take() -> Self {
         let take = |taken: u32| (taken.trailing_ones() < STRIPES as u32).then(|| taken | (taken + 1));
         // Who owned it before has written all that it had.
         let before = TAKEN.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
-        Self { stripe: before.map_or(SHARED, |taken| Stripe(taken.trailing_ones() as u8)) }
+        Self { stripe: before.map_or(SHARED, |taken| ThreadSlot(taken.trailing_ones() as u8)) }
     }
 }
 
-impl Drop for Lease {
+impl Drop for SlotOwner {
     fn drop(&mut self) {
         // What the thread does from here on, in other destructors, is done in the shared one.
         MINE.set(SHARED);

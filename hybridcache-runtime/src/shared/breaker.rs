@@ -19,7 +19,7 @@ pub(crate) struct Breaker {
     state: AtomicU64,
     failures: AtomicU32,
     openings: AtomicU64,
-    news: Notify,
+    changed: Notify,
 }
 
 /// All reasons to be open that were known at a moment.
@@ -38,14 +38,14 @@ impl Breaker {
 
     /// A call got all it needed, in its time. (One answer in time says little: of a tier that takes half the budget for
     /// each, no call would get a second one.) A refusal is an answer too: the tier is there, and quick.
-    pub(crate) fn passed(&self) {
+    pub(crate) fn record_success(&self) {
         self.failures.store(0, Ordering::Relaxed);
     }
 
     /// A call did not.
     pub(crate) fn failed(&self, error: &RemoteError) {
         match error.kind {
-            RemoteErrorKind::Refused => self.passed(),
+            RemoteErrorKind::Refused => self.record_success(),
             // It cost no time, and says nothing of the rest.
             RemoteErrorKind::PartDown => {}
             RemoteErrorKind::Timeout | RemoteErrorKind::Unavailable => {
@@ -58,7 +58,7 @@ impl Breaker {
     }
 
     /// Changes whenever it opens or closes.
-    pub(crate) fn turn(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.state.load(Ordering::Acquire)
     }
 
@@ -67,7 +67,7 @@ impl Breaker {
         let before = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| Some((state + 2) | 1));
         if before.is_ok_and(|state| state % 2 == 0) {
             self.openings.fetch_add(1, Ordering::Relaxed);
-            self.news.notify_one();
+            self.changed.notify_one();
         }
     }
 
@@ -85,13 +85,13 @@ impl Breaker {
     }
 
     /// The tier may be back: worth a try at once.
-    pub(crate) fn nudge(&self) {
-        self.news.notify_one();
+    pub(crate) fn probe_soon(&self) {
+        self.changed.notify_one();
     }
 
     /// Waits until it opens or is nudged. For one waiter.
-    pub(crate) async fn news(&self) {
-        self.news.notified().await;
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
     }
 }
 
@@ -110,7 +110,7 @@ mod tests {
         let breaker = Breaker::default();
         for _ in 0..10 {
             (1..FAILURES).for_each(|_| breaker.failed(&failed(RemoteErrorKind::Timeout)));
-            breaker.passed();
+            breaker.record_success();
             (1..FAILURES).for_each(|_| breaker.failed(&failed(RemoteErrorKind::Unavailable)));
             breaker.failed(&failed(RemoteErrorKind::Refused));
         }

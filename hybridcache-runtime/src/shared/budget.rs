@@ -38,9 +38,9 @@ impl Budget {
     /// The same for what reads entries. An answer counts only if the breaker has stayed closed: else it may be from before
     /// something was told that had to be told first.
     pub(crate) async fn read<T>(&mut self, operation: RemoteFuture<'_, T>) -> Result<T, RemoteError> {
-        let turn = self.breaker.turn();
+        let turn = self.breaker.generation();
         let answer = self.spend(operation).await?;
-        if self.breaker.turn() != turn {
+        if self.breaker.generation() != turn {
             return Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: "the breaker has opened".into() });
         }
         Ok(answer)
@@ -48,14 +48,14 @@ impl Budget {
 
     /// What the call needed came in its time. Where it needed one answer only, and that one so late that three would have been
     /// too much, this says nothing of the tier.
-    pub(crate) fn sufficed(&self) {
+    pub(crate) fn succeeded(&self) {
         if self.slowest <= self.whole / ANSWERS {
-            self.breaker.passed();
+            self.breaker.record_success();
         }
     }
 
     /// For what is asked at the same time.
-    pub(crate) fn beside(&self) -> Self {
+    pub(crate) fn secondary(&self) -> Self {
         Self { beside: true, ..self.clone() }
     }
 
@@ -65,7 +65,7 @@ impl Budget {
     }
 
     /// Two who waited side by side have spent what the longer wait took.
-    pub(crate) fn spent_beside(&mut self, other: &Self) {
+    pub(crate) fn spent_secondary(&mut self, other: &Self) {
         self.left = self.left.min(other.left);
     }
 
@@ -125,7 +125,7 @@ mod tests {
                 }
                 let mut budget = Budget::new(whole, breaker.clone());
                 assert!(budget.spend(answer_after(Duration::from_millis(took))).await.is_ok());
-                budget.sufficed();
+                budget.succeeded();
                 assert!(budget.spend(answer_after(whole)).await.is_err());
             }
             assert_eq!(breaker.is_open(), opens, "{took} ms");

@@ -64,7 +64,7 @@ struct Notes {
     /// in here with their older number.
     acknowledged: VecDeque<(Instant, String, u64)>,
     pending: usize,
-    /// Nothing is forgotten before this epoch is mended: the tier is away, and may come back as it was before.
+    /// Notices are retained until this epoch was replayed: the tier is away, and may come back as it was before.
     held: Option<u64>,
     /// Counts notes.
     written: u64,
@@ -79,7 +79,7 @@ struct Note {
 
 /// A notice that is to be sent.
 #[derive(Clone, Debug)]
-pub(crate) struct Unsent {
+pub(crate) struct JournalEntry {
     pub(crate) notice: Notice,
     number: u64,
 }
@@ -101,15 +101,15 @@ impl Journal {
     }
 
     /// What has to be sent before the shared tier may be read. `all`: also what was acknowledged of late.
-    pub(crate) fn unsent(&self, all: bool) -> Vec<Unsent> {
+    pub(crate) fn unsent(&self, all: bool) -> Vec<JournalEntry> {
         let mut notes = self.notes();
         notes.forget_old();
         let unsent = notes.by_subject.values().filter(|note| all || note.pending);
-        unsent.map(|note| Unsent { notice: note.notice.clone(), number: note.number }).collect()
+        unsent.map(|note| JournalEntry { notice: note.notice.clone(), number: note.number }).collect()
     }
 
     /// The shared tier has done it.
-    pub(crate) fn acknowledge(&self, sent: &Unsent) {
+    pub(crate) fn acknowledge(&self, sent: &JournalEntry) {
         let (mut notes, subject) = (self.notes(), sent.notice.subject());
         let Some(note) = notes.by_subject.get_mut(&subject).filter(|note| note.number == sent.number) else { return };
         if std::mem::take(&mut note.pending) {
@@ -120,14 +120,14 @@ impl Journal {
 
     /// Keeps what was acknowledged of late until it was sent once more in this epoch or a later one: an outage may be longer
     /// than the time for which it is kept.
-    pub(crate) fn hold(&self, epoch: u64) {
+    pub(crate) fn retain_until(&self, epoch: u64) {
         let mut notes = self.notes();
         notes.forget_old();
         notes.held = Some(epoch);
     }
 
     /// It was, in this epoch.
-    pub(crate) fn let_go(&self, epoch: u64) {
+    pub(crate) fn release(&self, epoch: u64) {
         let mut notes = self.notes();
         notes.held = notes.held.filter(|held| *held > epoch);
     }
@@ -149,7 +149,7 @@ impl Journal {
 }
 
 impl Notes {
-    fn write(&mut self, notice: Notice) -> Unsent {
+    fn write(&mut self, notice: Notice) -> JournalEntry {
         let subject = notice.subject();
         self.written += 1;
         let older = self.by_subject.remove(&subject);
@@ -162,7 +162,7 @@ impl Notes {
         }
         let number = self.written;
         self.by_subject.insert(subject, Note { notice: notice.clone(), number, pending: true });
-        Unsent { notice, number }
+        JournalEntry { notice, number }
     }
 
     fn forget_old(&mut self) {
@@ -206,7 +206,7 @@ impl Notes {
 #[must_use = "dropping it opens the breaker"]
 pub(crate) struct Pending {
     journal: Arc<Journal>,
-    unsent: Option<Unsent>,
+    unsent: Option<JournalEntry>,
 }
 
 impl Pending {
@@ -325,12 +325,12 @@ mod tests {
         let journal = journal();
         journal.note(entry("1", Invalidation::Delete)).acknowledge();
         tokio::time::advance(KEPT_FOR / 2).await;
-        journal.hold(3);
+        journal.retain_until(3);
         tokio::time::advance(KEPT_FOR * 2).await;
         assert_eq!(journal.unsent(true).len(), 1);
-        journal.let_go(2);
+        journal.release(2);
         assert_eq!(journal.unsent(true).len(), 1, "the tier has gone away again since");
-        journal.let_go(3);
+        journal.release(3);
         assert!(journal.is_empty());
     }
 

@@ -11,21 +11,21 @@ use crate::shared::Wake;
 
 /// The waits of a cache object, by key id.
 #[derive(Debug, Default)]
-pub(crate) struct Waiters {
-    waiting: Mutex<HashMap<u64, SmallVec<[Arc<Slot>; 1]>>>,
+pub(crate) struct Wakeups {
+    waiting: Mutex<HashMap<u64, SmallVec<[Arc<Mailbox>; 1]>>>,
 }
 
 /// Keeps a message that arrives before anybody looks.
 #[derive(Debug, Default)]
-struct Slot {
+struct Mailbox {
     wake: Mutex<Option<Wake>>,
     arrived: Notify,
 }
 
-impl Waiters {
+impl Wakeups {
     /// To be called *before* asking for the lease: the wake-up may come before the answer.
     pub(crate) fn register(self: &Arc<Self>, key_id: u64) -> Waiter {
-        let slot = Arc::new(Slot::default());
+        let slot = Arc::new(Mailbox::default());
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).entry(key_id).or_default().push(slot.clone());
         Waiter { waiters: self.clone(), key_id, slot }
     }
@@ -41,7 +41,7 @@ impl Waiters {
     }
 }
 
-impl Slot {
+impl Mailbox {
     fn wake(&self, wake: Wake) {
         *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
         self.arrived.notify_one();
@@ -51,9 +51,9 @@ impl Slot {
 /// One registered wait; dropping it ends the registration.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    waiters: Arc<Waiters>,
+    waiters: Arc<Wakeups>,
     key_id: u64,
-    slot: Arc<Slot>,
+    slot: Arc<Mailbox>,
 }
 
 impl Waiter {

@@ -23,8 +23,8 @@ use shuttle::{Config, Runner};
 use crate::cache::state::Local;
 use crate::cache::{HybridCache, Limits};
 use crate::coherence::outage::Outage;
-use crate::coherence::stamps::{Seen, Stamp};
-use crate::entry::{Entry, Meta, Origin, State, Times};
+use crate::coherence::stamps::{Stamp, StampSnapshot};
+use crate::entry::{Deadlines, Entry, FilledUnder, Meta, State};
 use crate::flight::outcome::Outcome;
 use crate::flight::{Claim, Joined, Leader};
 use crate::function::call_key::Key;
@@ -79,13 +79,13 @@ impl World {
         Arc::new(Self { local, key, stamp, database: AtomicU64::new(0) })
     }
 
-    fn seen(&self) -> Seen {
-        Seen::capture([&self.stamp].into_iter())
+    fn capture_stamps(&self) -> StampSnapshot {
+        StampSnapshot::capture([&self.stamp].into_iter())
     }
 
-    fn entry(&self, version: u64, seen: &Seen, epoch: u64) -> Arc<Entry> {
-        let times = Times { fresh_until: u64::MAX, expires_at: u64::MAX };
-        let meta = Meta::new(&self.key, times, Origin { seen, epoch, began: NOW }, None);
+    fn entry(&self, version: u64, seen: &StampSnapshot, epoch: u64) -> Arc<Entry> {
+        let times = Deadlines { fresh_until: u64::MAX, expires_at: u64::MAX };
+        let meta = Meta::new(&self.key, times, FilledUnder { seen, epoch, began: NOW }, None);
         Arc::new(Entry { meta, value: version })
     }
 
@@ -102,7 +102,7 @@ impl World {
             return version;
         }
         loop {
-            match self.local.flights.claim(&self.key, || self.seen()) {
+            match self.local.flights.claim(&self.key, || self.capture_stamps()) {
                 Claim::Lead(leader) => return self.lead(leader),
                 Claim::Join(joiner) => match block_on(joiner) {
                     Joined::Outcome(Outcome::Value(entry)) => return version(&entry),
@@ -114,7 +114,7 @@ impl World {
     }
 
     fn lead(&self, leader: Leader) -> u64 {
-        let seen = &leader.seen().clone();
+        let seen = &leader.capture_stamps().clone();
         if let Some(found) = self.hit() {
             leader.finish(|_| Outcome::Value(self.entry(found, seen, self.local.trust.epoch())));
             return found;
@@ -123,7 +123,7 @@ impl World {
     }
 
     /// As `refresh.rs` has it, without a shared tier.
-    fn load(&self, leader: Leader, seen: &Seen) -> u64 {
+    fn load(&self, leader: Leader, seen: &StampSnapshot) -> u64 {
         let epoch = self.local.trust.epoch();
         leader.begin_load(None);
         let loaded = self.database.load(Ordering::SeqCst);

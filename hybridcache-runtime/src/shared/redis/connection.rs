@@ -16,7 +16,7 @@ use crate::shared::{RemoteError, RemoteErrorKind};
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One connection for commands.
-pub(crate) struct Wire {
+pub(crate) struct Connection {
     pub(crate) commands: MultiplexedConnection,
     pub(crate) health: Arc<Health>,
     /// Where the connection is driven.
@@ -30,7 +30,7 @@ pub(crate) enum Reply {
     Again(Cmd),
 }
 
-impl Wire {
+impl Connection {
     pub(crate) async fn call(&self, command: &Cmd) -> Result<Value, RemoteError> {
         let answer = match self.in_time(self.commands.clone().send_packed_command(command)).await? {
             Value::ServerError(error) => Err(self.refused(&error)),

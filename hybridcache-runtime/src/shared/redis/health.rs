@@ -84,11 +84,11 @@ impl Health {
 
 /// Until when messages have arrived from *every* node.
 #[derive(Debug)]
-pub(crate) struct Proofs {
+pub(crate) struct DeliveryWatermark {
     nodes: Mutex<Vec<Instant>>,
 }
 
-impl Proofs {
+impl DeliveryWatermark {
     /// Of so many nodes. One that is never heard of leaves the whole where it began.
     pub(crate) fn new(nodes: usize, began: Instant) -> Self {
         Self { nodes: Mutex::new(vec![began; nodes]) }
@@ -155,14 +155,14 @@ mod tests {
     async fn what_is_proven_is_what_every_node_has_proven() {
         let began = Instant::now();
         let second = |n| began + Duration::from_secs(n);
-        let proofs = Proofs::new(3, began);
+        let proofs = DeliveryWatermark::new(3, began);
         assert_eq!(proofs.proven(0, second(1)), None);
         assert_eq!(proofs.proven(1, second(2)), None);
         assert_eq!(proofs.proven(2, second(3)), Some(second(1)));
         assert_eq!(proofs.proven(1, second(5)), None);
         assert_eq!(proofs.proven(0, second(4)), Some(second(3)));
         assert_eq!(proofs.proven(2, second(2)), None, "nothing is taken back");
-        assert_eq!(Proofs::new(1, began).proven(0, second(1)), Some(second(1)));
+        assert_eq!(DeliveryWatermark::new(1, began).proven(0, second(1)), Some(second(1)));
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 #[cfg(feature = "cluster")]
 use super::channels::Channels;
-use super::connection::{RESPONSE_TIMEOUT, Reply, Wire, unexpected};
+use super::connection::{Connection, RESPONSE_TIMEOUT, Reply, unexpected};
 use super::health::Health;
 use super::messages::{Inbox, Message};
 use super::permissions::Permissions;
@@ -44,7 +44,7 @@ pub(crate) struct Subscriptions {
 
 /// An open link. It closes when the last handle is dropped.
 pub(crate) struct Link {
-    wire: Arc<Wire>,
+    wire: Arc<Connection>,
     batches: Batches,
     /// Only held: its messages go to the inbox.
     _messages: MultiplexedConnection,
@@ -75,7 +75,7 @@ impl Link {
         let messages = client.get_multiplexed_async_connection_with_config(&config);
         let (commands, mut messages) = try_join(commands, messages).await.map_err(|error| explained(&error))?;
         let runtime = Handle::current();
-        let wire = Arc::new(Wire { commands, health, runtime: runtime.clone() });
+        let wire = Arc::new(Connection { commands, health, runtime: runtime.clone() });
         permissions.check(&wire).await;
         listened.subscribe(&mut messages).await.map_err(|error| format!("cannot subscribe: {error}"))?;
         let link = Self {

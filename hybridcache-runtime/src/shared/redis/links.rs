@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::channels::Channels;
 use super::connection::unexpected;
-use super::health::{Health, Proofs};
+use super::health::{DeliveryWatermark, Health};
 #[cfg(feature = "cluster")]
 use super::kinds::cluster::{self, Cluster, Topology};
 use super::link::{Link, Subscriptions};
@@ -77,7 +77,7 @@ impl Links {
             beat: purpose.channels.own(group),
             is_sharded: false,
         };
-        let proofs = Arc::new(Proofs::new(1, began));
+        let proofs = Arc::new(DeliveryWatermark::new(1, began));
         let link = Link::open(server, purpose.inbox(&proofs, 0), subscriptions, &purpose.permissions).await?;
         Ok(Self {
             nodes: vec![Ok(Arc::new(link))],
@@ -92,7 +92,7 @@ impl Links {
     async fn open_cluster(purpose: &Purpose, cluster: &Cluster) -> Result<Self, String> {
         let began = Instant::now();
         let topology = cluster.find(&purpose.groups).await?;
-        let proofs = Arc::new(Proofs::new(topology.nodes.len(), began));
+        let proofs = Arc::new(DeliveryWatermark::new(topology.nodes.len(), began));
         let opening = topology.nodes.iter().enumerate().map(|(place, node)| {
             let owned = purpose.groups.iter().filter(|group| topology.owner(group) == Some(place)).collect();
             let subscriptions = Subscriptions::sharded(&purpose.channels, owned);
@@ -269,7 +269,7 @@ impl Purpose {
         current.number
     }
 
-    fn inbox(&self, proofs: &Arc<Proofs>, place: usize) -> Inbox {
+    fn inbox(&self, proofs: &Arc<DeliveryWatermark>, place: usize) -> Inbox {
         Inbox {
             own_suffix: self.channels.own_suffix(),
             process: self.process,

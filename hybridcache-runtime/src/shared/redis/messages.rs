@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use redis::{PushInfo, PushKind, Value};
 
-use super::health::{Health, Proofs};
+use super::health::{DeliveryWatermark, Health};
 use crate::shared::{Invalidation, Listeners, Wake};
 
 /// One message.
@@ -98,7 +98,7 @@ pub(crate) struct Inbox {
     pub(crate) process: u64,
     pub(crate) listener: Listeners,
     pub(crate) health: Arc<Health>,
-    pub(crate) proofs: Arc<Proofs>,
+    pub(crate) proofs: Arc<DeliveryWatermark>,
     /// Which of the proofs is this link's.
     pub(crate) place: usize,
 }
@@ -170,7 +170,7 @@ mod tests {
                 process: 1,
                 listener: Arc::new(Deaf),
                 health: health.clone(),
-                proofs: Arc::new(Proofs::new(1, Instant::now())),
+                proofs: Arc::new(DeliveryWatermark::new(1, Instant::now())),
                 place: 0,
             };
             inbox.receive(&PushInfo { kind: PushKind::Subscribe, data: Vec::new() });

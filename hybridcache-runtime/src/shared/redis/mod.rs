@@ -40,11 +40,11 @@ use self::oversized::Oversized;
 use self::permissions::Permissions;
 use self::scripts::Step;
 use self::server_clock::ServerClock;
-use self::supervisor::{State, Uplink, supervise};
+use self::supervisor::{SharedState, State, supervise};
 use self::unreleased::Unreleased;
 use self::url::Target;
 use crate::primitives::background::Background;
-use crate::primitives::log_limit::{Complaints, MINUTE};
+use crate::primitives::log_limit::{LogLimit, MINUTE};
 use crate::primitives::timers::Standstill;
 use crate::shared::Lifespan;
 use crate::shared::leases::Leases;
@@ -66,7 +66,7 @@ const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
 /// Redis, through links that are replaced whenever they fail. They live on a thread of their own: see [`Background`]. Dropping
 /// the tier ends it.
 pub(crate) struct RedisTier {
-    uplink: Arc<Uplink>,
+    shared_state: Arc<SharedState>,
     supervisor: AbortHandle,
     background: Background,
     leases: Leases,
@@ -97,7 +97,7 @@ impl RedisTier {
             Permissions::new(target.is_sharded(), target.is_watched(), &groups[0], channels.invalidations(&groups[0]));
         let target = Mutex::new(Numbered { target: Arc::new(target), number: 1 });
         let purpose = Purpose { target, channels, groups, process, listener, permissions };
-        let uplink = Arc::new(Uplink {
+        let shared_state = Arc::new(SharedState {
             purpose,
             clock: ServerClock::default(),
             state: RwLock::new(State::Disconnected("no attempt has ended yet".to_owned())),
@@ -106,9 +106,9 @@ impl RedisTier {
             unreleased: Unreleased::default(),
             history: Mutex::default(),
         });
-        let supervisor = background.runtime().spawn(supervise(uplink.clone())).abort_handle();
+        let supervisor = background.runtime().spawn(supervise(shared_state.clone())).abort_handle();
         let tier = Arc::new(Self {
-            uplink,
+            shared_state,
             supervisor,
             background,
             leases: Leases::default(),
@@ -123,11 +123,11 @@ impl RedisTier {
     /// Why there is no link now, where there is none.
     #[cfg(test)]
     pub(crate) fn outage(&self) -> Option<String> {
-        self.uplink.links().err().map(|error| error.message)
+        self.shared_state.links().err().map(|error| error.message)
     }
 
     fn links(&self) -> Result<Arc<Links>, RemoteError> {
-        self.uplink.links()
+        self.shared_state.links()
     }
 
     /// The link to whoever has the key.
@@ -136,12 +136,12 @@ impl RedisTier {
     }
 
     fn channels(&self) -> &Channels {
-        &self.uplink.purpose.channels
+        &self.shared_state.purpose.channels
     }
 
     /// Waits for the first attempt to connect to a target, for a while.
     async fn attempt(&self, target: u64) -> Result<(), RemoteError> {
-        let mut attempts = self.uplink.attempted.subscribe();
+        let mut attempts = self.shared_state.attempted.subscribe();
         let attempt = self.background.runtime().spawn(async move {
             timeout(FIRST_ATTEMPT, async move {
                 let ended = attempts.wait_for(|attempt| attempt.target >= target).await;
@@ -157,7 +157,7 @@ impl RedisTier {
     }
 
     fn origin(&self) -> [u8; 8] {
-        self.uplink.purpose.process.to_le_bytes()
+        self.shared_state.purpose.process.to_le_bytes()
     }
 
     fn acquisition(&self, key: &Address, token: Token, lease: Duration, seen: &[u8]) -> Cmd {
@@ -207,7 +207,7 @@ impl RedisTier {
     /// knows any more. It hears that this number is void: a stamp is created for that.
     async fn announce_number(&self, links: &Links, key: &Address) -> Result<Versions, RemoteError> {
         let name = key.stamp().used_by(key.version());
-        let (lifetime, process) = (Lifespan::unused().given, self.uplink.purpose.process);
+        let (lifetime, process) = (Lifespan::unused().given, self.shared_state.purpose.process);
         match stamps::create(links, std::slice::from_ref(&name), lifetime, self.channels(), process).await {
             Ok(mut stamps) => Ok(stamps.pop().map(|stamp| stamp.versions).unwrap_or_default()),
             // A full server has no room for it, and has told everybody all the same.
@@ -252,7 +252,7 @@ impl Remote for RedisTier {
     }
 
     fn create_stamps<'a>(&'a self, stamps: &'a [StampName], lifetime: Duration) -> RemoteFuture<'a, Vec<StampValue>> {
-        let (channels, process) = (self.channels(), self.uplink.purpose.process);
+        let (channels, process) = (self.channels(), self.shared_state.purpose.process);
         Box::pin(async move { stamps::create(&*self.links()?, stamps, lifetime, channels, process).await })
     }
 
@@ -309,21 +309,22 @@ impl Remote for RedisTier {
     fn release(&self, key: &Address, token: Token, release: Release) {
         let later = {
             // The last handle of the cache may go before this is sent.
-            let (uplink, key, keep_alive) = (self.uplink.clone(), key.clone(), self.background.keep_alive());
+            let (shared_state, key, keep_alive) =
+                (self.shared_state.clone(), key.clone(), self.background.keep_alive());
             move || {
-                uplink.unreleased.push(key, token, release);
+                shared_state.unreleased.push(key, token, release);
                 drop(keep_alive);
             }
         };
         match self.link(key) {
-            Ok(link) => link.send_detached(self.uplink.purpose.release(key, token, release), later),
+            Ok(link) => link.send_detached(self.shared_state.purpose.release(key, token, release), later),
             Err(_) => later(),
         }
     }
 
     fn give_back<'a>(&'a self, key: &'a Address, token: Token) -> RemoteFuture<'a, ()> {
         Box::pin(async move {
-            self.link(key)?.ask(self.uplink.purpose.release(key, token, Release::NotLoaded)).await.map(drop)
+            self.link(key)?.ask(self.shared_state.purpose.release(key, token, Release::NotLoaded)).await.map(drop)
         })
     }
 
@@ -381,7 +382,7 @@ impl Remote for RedisTier {
     }
 
     fn restamp<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, ()> {
-        let process = self.uplink.purpose.process;
+        let process = self.shared_state.purpose.process;
         Box::pin(async move { stamps::restamp(&*self.links()?, stamps, self.channels(), process).await })
     }
 
@@ -390,11 +391,11 @@ impl Remote for RedisTier {
     }
 
     fn now(&self) -> Option<u64> {
-        self.uplink.clock.now()
+        self.shared_state.clock.now()
     }
 
     fn is_subscribed(&self) -> bool {
-        self.uplink.links().is_ok()
+        self.shared_state.links().is_ok()
     }
 
     fn runtime(&self) -> &Handle {
@@ -407,7 +408,7 @@ impl Remote for RedisTier {
 
     fn reconnect(&self, url: &str) -> Result<RemoteFuture<'_, ()>, String> {
         let target = Target::parse(url)?;
-        let purpose = &self.uplink.purpose;
+        let purpose = &self.shared_state.purpose;
         if target.is_sharded() != purpose.target().target.is_sharded() {
             return Err("a cluster cannot take the place of a single server, nor the other way round".to_owned());
         }
@@ -415,7 +416,7 @@ impl Remote for RedisTier {
             return Err("the number of the database cannot change".to_owned());
         }
         let number = purpose.set_target(target);
-        self.uplink.retargeted.notify_one();
+        self.shared_state.retargeted.notify_one();
         Ok(Box::pin(self.attempt(number)))
     }
 
@@ -490,8 +491,8 @@ fn published(reply: &Value, staged: Result<Value, RemoteError>) -> Result<Publis
 
 /// A server that is full refuses each value. What becomes of the call is the engine's to say.
 fn warn_of_refusal(reason: &str) {
-    static COMPLAINTS: Complaints = Complaints::every(MINUTE);
-    if COMPLAINTS.is_due() {
+    static COMPLAINTS: LogLimit = LogLimit::every(MINUTE);
+    if COMPLAINTS.allow() {
         tracing::warn!(reason, "Redis did not store a value");
     } else {
         tracing::debug!(reason, "Redis did not store a value");

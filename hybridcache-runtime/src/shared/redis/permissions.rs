@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use redis::{Cmd, Script, Value, cmd};
 
-use super::connection::Wire;
+use super::connection::Connection;
 use crate::shared::{RemoteError, RemoteErrorKind};
 
 /// A command, and what goes wrong without it.
@@ -97,7 +97,7 @@ impl Permissions {
     }
 
     /// Logs which commands are missing. That is all: what works without them goes on.
-    pub(crate) async fn check(&self, wire: &Wire) {
+    pub(crate) async fn check(&self, wire: &Connection) {
         let problem = match self.ask(wire).await {
             Ok(Value::Array(missing)) if missing.is_empty() => String::new(),
             Ok(Value::Array(missing)) => self.describe(&missing),
@@ -119,7 +119,7 @@ impl Permissions {
         *logged = problem;
     }
 
-    async fn ask(&self, wire: &Wire) -> Result<Value, RemoteError> {
+    async fn ask(&self, wire: &Connection) -> Result<Value, RemoteError> {
         let mut eval = cmd("EVAL");
         eval.arg(SOURCE);
         match wire.call_quietly(&self.with_words(eval)).await {

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 
-use super::connection::{Reply, Wire};
+use super::connection::{Connection, Reply};
 use crate::shared::RemoteError;
 
 /// How many callers' commands are sent together at most: the first of them is answered when the last of them is.
@@ -30,7 +30,7 @@ struct Job {
     commands: Commands,
     answer: oneshot::Sender<Result<Answers, RemoteError>>,
     /// Held until the commands are answered, or dropped unsent.
-    place: Place,
+    place: InFlight,
 }
 
 /// One command, or two of which the second runs right behind the first.
@@ -40,24 +40,24 @@ pub(crate) struct Commands(pub(crate) Cmd, pub(crate) Option<Cmd>);
 type Answers = (Option<Reply>, Option<Reply>);
 
 impl Batches {
-    pub(crate) fn start(wire: Arc<Wire>, runtime: &Handle) -> Self {
+    pub(crate) fn start(wire: Arc<Connection>, runtime: &Handle) -> Self {
         let (queue, jobs) = mpsc::unbounded_channel();
         runtime.spawn(send_all(wire, jobs, runtime.clone()));
         Self { queue, underway: Arc::default() }
     }
 
     /// Counts commands among those that are under way.
-    pub(crate) fn enter(&self) -> Place {
-        // With the decrement in `Place`: commands that find no others are sent behind all that have left.
+    pub(crate) fn enter(&self) -> InFlight {
+        // With the decrement in `InFlight`: commands that find no others are sent behind all that have left.
         let others = self.underway.fetch_add(1, Ordering::AcqRel);
-        Place { underway: self.underway.clone(), is_alone: others == 0 }
+        InFlight { underway: self.underway.clone(), is_alone: others == 0 }
     }
 
     /// Sends commands behind all that were sent before this was called.
     pub(crate) fn send(
         &self,
         commands: Commands,
-        place: Place,
+        place: InFlight,
     ) -> impl Future<Output = Result<Answers, RemoteError>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
         // Where nobody takes it, `answer` is dropped with it.
@@ -68,18 +68,18 @@ impl Batches {
 
 /// Commands that are under way. The count follows the commands and not their caller: a caller may give up commands that
 /// wait to be sent, and the next command would else find none under way, be sent at once, and overtake them.
-pub(crate) struct Place {
+pub(crate) struct InFlight {
     underway: Arc<AtomicUsize>,
     pub(crate) is_alone: bool,
 }
 
-impl Drop for Place {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.underway.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-async fn send_all(wire: Arc<Wire>, mut queue: mpsc::UnboundedReceiver<Job>, runtime: Handle) {
+async fn send_all(wire: Arc<Connection>, mut queue: mpsc::UnboundedReceiver<Job>, runtime: Handle) {
     let mut jobs = Vec::with_capacity(LARGEST);
     while queue.recv_many(&mut jobs, LARGEST).await > 0 {
         yield_now().await;
@@ -98,7 +98,7 @@ async fn send_all(wire: Arc<Wire>, mut queue: mpsc::UnboundedReceiver<Job>, runt
 }
 
 /// Sends a batch and hands out the answers.
-async fn answer(wire: Arc<Wire>, mut jobs: Vec<Job>) {
+async fn answer(wire: Arc<Connection>, mut jobs: Vec<Job>) {
     jobs.retain(|job| !job.answer.is_closed());
     let mut pipeline = Pipeline::with_capacity(2 * jobs.len());
     let mut waiting = Vec::with_capacity(jobs.len());
@@ -139,7 +139,7 @@ mod tests {
         let server = RedisServer::start();
         let client = Client::open(server.url()).unwrap();
         let commands = client.get_multiplexed_async_connection().await.unwrap();
-        let wire = Arc::new(Wire { commands, health: Arc::new(Health::new()), runtime: Handle::current() });
+        let wire = Arc::new(Connection { commands, health: Arc::new(Health::new()), runtime: Handle::current() });
         let batches = Batches::start(wire, &Handle::current());
         let first = batches.enter();
         assert!(first.is_alone);

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::links::{Links, Numbered, Purpose};
 use super::server_clock::ServerClock;
 use super::unreleased::Unreleased;
-use crate::primitives::log_limit::{Complaints, MINUTE};
+use crate::primitives::log_limit::{LogLimit, MINUTE};
 use crate::shared::RemoteError;
 
 /// How often a heartbeat is sent.
@@ -34,7 +34,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What a tier's callers and the task that keeps its links share.
-pub(crate) struct Uplink {
+pub(crate) struct SharedState {
     pub(crate) purpose: Purpose,
     pub(crate) clock: ServerClock,
     pub(crate) state: RwLock<State>,
@@ -61,7 +61,7 @@ pub(crate) enum State {
     Disconnected(String),
 }
 
-impl Uplink {
+impl SharedState {
     /// The links, where there are some now.
     pub(crate) fn links(&self) -> Result<Arc<Links>, RemoteError> {
         match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
@@ -106,7 +106,7 @@ impl Uplink {
         self.set_state(State::Connected(links.clone()));
         self.attempted.send_replace(Attempt { target, failure: None });
         self.give_back(&links);
-        let reason = match select(pin!(self.attend(&links)), pin!(self.other_target(target))).await {
+        let reason = match select(pin!(self.watch(&links)), pin!(self.other_target(target))).await {
             Either::Left((reason, _)) => reason,
             Either::Right(_) => "another URL was given".to_owned(),
         };
@@ -136,7 +136,7 @@ impl Uplink {
     }
 
     /// Returns why the links have to go.
-    async fn attend(&self, links: &Links) -> String {
+    async fn watch(&self, links: &Links) -> String {
         let silence = format!("no heartbeat came back for {:?}", BEAT * MISSED_BEATS as u32);
         let mut number = 0;
         loop {
@@ -176,30 +176,30 @@ impl Uplink {
 }
 
 /// Runs until it is aborted.
-pub(crate) async fn supervise(uplink: Arc<Uplink>) {
+pub(crate) async fn supervise(shared_state: Arc<SharedState>) {
     // When the tier ends, or is closed.
-    let _departure = Departure(&uplink);
-    let complaints = Complaints::every(MINUTE);
+    let _disconnect_on_drop = DisconnectOnDrop(&shared_state);
+    let log_limit = LogLimit::every(MINUTE);
     let mut failures = 0;
     loop {
         let began = Instant::now();
-        let target = uplink.purpose.target();
+        let target = shared_state.purpose.target();
         let number = target.number;
-        match uplink.open(&target).await {
+        match shared_state.open(&target).await {
             Ok(links) => {
                 failures = 0;
-                tell(&complaints, "lost a connection to Redis", &uplink.serve(links, number).await);
+                tell(&log_limit, "lost a connection to Redis", &shared_state.serve(links, number).await);
                 // Lost at once: a replica, or a server that takes connections only to drop them.
-                if uplink.purpose.target().number == number {
+                if shared_state.purpose.target().number == number {
                     sleep_until(began + LONGEST_PAUSE).await;
                 }
             }
             Err(reason) => {
-                tell(&complaints, "cannot connect to Redis; trying on in the background", &reason);
-                uplink.set_state(State::Disconnected(reason.clone()));
-                uplink.attempted.send_replace(Attempt { target: number, failure: Some(reason) });
+                tell(&log_limit, "cannot connect to Redis; trying on in the background", &reason);
+                shared_state.set_state(State::Disconnected(reason.clone()));
+                shared_state.attempted.send_replace(Attempt { target: number, failure: Some(reason) });
                 // Another target is tried at once.
-                let _ = timeout(pause(failures), uplink.retargeted.notified()).await;
+                let _ = timeout(pause(failures), shared_state.retargeted.notified()).await;
                 failures += 1;
             }
         }
@@ -213,17 +213,17 @@ fn pause(failures: u32) -> Duration {
 }
 
 /// An outage of hours is told every minute, not with each attempt.
-fn tell(complaints: &Complaints, what: &str, reason: &str) {
-    if complaints.is_due() {
+fn tell(log_limit: &LogLimit, what: &str, reason: &str) {
+    if log_limit.allow() {
         tracing::warn!(reason, "{what}");
     } else {
         tracing::debug!(reason, "{what}");
     }
 }
 
-struct Departure<'a>(&'a Uplink);
+struct DisconnectOnDrop<'a>(&'a SharedState);
 
-impl Drop for Departure<'_> {
+impl Drop for DisconnectOnDrop<'_> {
     fn drop(&mut self) {
         self.0.set_state(State::Disconnected("the cache was closed".to_owned()));
         // Nobody waits for messages any more, and memory asks for no proof that they arrive.

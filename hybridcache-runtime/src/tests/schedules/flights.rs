@@ -11,7 +11,7 @@ use shuttle::thread::spawn;
 
 use super::{World, explore, version};
 use crate::flight::outcome::Outcome;
-use crate::flight::registry::Course;
+use crate::flight::registry::FlightFuture;
 use crate::flight::{Claim, Joined, Joiner, Leader};
 use crate::shared::{Invalidation, Listener};
 
@@ -54,12 +54,12 @@ fn one_load_at_a_time_and_everybody_gets_its_value() {
         let callers: Vec<_> = (0..3)
             .map(|_| {
                 let (world, loads) = (world.clone(), loads.clone());
-                spawn(move || match world.local.flights.claim(&world.key, || world.seen()) {
+                spawn(move || match world.local.flights.claim(&world.key, || world.capture_stamps()) {
                     Claim::Lead(leader) => {
                         assert_eq!(loads.fetch_add(1, Ordering::SeqCst), 0, "another load runs");
                         shuttle::thread::yield_now();
                         loads.fetch_sub(1, Ordering::SeqCst);
-                        world.load(leader, &world.seen())
+                        world.load(leader, &world.capture_stamps())
                     }
                     Claim::Join(_) => world.call(),
                 })
@@ -75,7 +75,7 @@ fn one_load_at_a_time_and_everybody_gets_its_value() {
 fn whoever_joins_is_answered_also_where_the_leader_is_dropped() {
     explore(|| {
         let world = World::new();
-        let leader = world.local.flights.lead(&world.key, || world.seen()).unwrap();
+        let leader = world.local.flights.lead(&world.key, || world.capture_stamps()).unwrap();
         let callers: Vec<_> = (0..2).map(|_| world.clone()).map(|world| spawn(move || world.call())).collect();
         drop(leader);
         callers.into_iter().for_each(|caller| assert_eq!(caller.join().unwrap(), 0));
@@ -87,16 +87,18 @@ fn whoever_joins_is_answered_also_where_the_leader_is_dropped() {
 fn a_joiner_that_goes_away_takes_nobody_elses_place() {
     explore(|| {
         let world = World::new();
-        let leader = world.local.flights.lead(&world.key, || world.seen()).unwrap();
+        let leader = world.local.flights.lead(&world.key, || world.capture_stamps()).unwrap();
         let impatient = world.clone();
         let impatient = spawn(move || {
-            if let Claim::Join(mut joiner) = impatient.local.flights.claim(&impatient.key, || impatient.seen()) {
+            if let Claim::Join(mut joiner) =
+                impatient.local.flights.claim(&impatient.key, || impatient.capture_stamps())
+            {
                 let _ = futures_util::FutureExt::now_or_never(&mut joiner);
             }
         });
         let patient = world.clone();
         let patient = spawn(move || patient.call());
-        world.load(leader, &world.seen());
+        world.load(leader, &world.capture_stamps());
         impatient.join().unwrap();
         assert_eq!(patient.join().unwrap(), 0);
     });
@@ -107,7 +109,7 @@ fn a_joiner_that_goes_away_takes_nobody_elses_place() {
 fn who_joins_a_load_after_it_was_fenced_off_looks_again() {
     explore(|| {
         let world = World::new();
-        let seen = world.seen();
+        let seen = world.capture_stamps();
         let leader = world.local.flights.lead(&world.key, || seen.clone()).unwrap();
         let loading = world.clone();
         let loading = spawn(move || {
@@ -123,7 +125,7 @@ fn who_joins_a_load_after_it_was_fenced_off_looks_again() {
 }
 
 fn joins(world: &World) -> Option<u64> {
-    match world.local.flights.claim(&world.key, || world.seen()) {
+    match world.local.flights.claim(&world.key, || world.capture_stamps()) {
         Claim::Lead(_) => None,
         Claim::Join(joiner) => match block_on(joiner) {
             Joined::Outcome(Outcome::Value(entry)) => Some(version(&entry)),
@@ -137,12 +139,12 @@ fn joins(world: &World) -> Option<u64> {
 fn what_supersedes_a_flight_has_the_last_word() {
     explore(|| {
         let world = World::new();
-        let seen = world.seen();
+        let seen = world.capture_stamps();
         let older = world.local.flights.lead(&world.key, || seen.clone()).unwrap();
         let loading = world.clone();
         let loading = spawn(move || loading.load(older, &seen));
         world.write(1);
-        let seen = world.seen();
+        let seen = world.capture_stamps();
         let newer = world.local.flights.supersede(&world.key, || seen.clone());
         assert_eq!(world.load(newer, &seen), 1);
         loading.join().unwrap();
@@ -150,7 +152,7 @@ fn what_supersedes_a_flight_has_the_last_word() {
     });
 }
 
-/// The caller drives the flight, the load wants a task, and somebody may join. Killed by: `in_a_task` not saying what it wants;
+/// The caller drives the flight, the load wants a task, and somebody may join. Killed by: `ensure_spawned` not saying what it wants;
 /// a caller that is not among those who are woken.
 #[test]
 fn a_flight_that_changes_hands_ends_for_everybody() {
@@ -168,41 +170,41 @@ fn a_flight_that_changes_hands_ends_for_everybody() {
 fn who_joins_does_not_depend_on_the_caller() {
     explore(|| {
         let world = World::new();
-        let Claim::Lead(leader) = world.local.flights.claim(&world.key, || world.seen()) else {
+        let Claim::Lead(leader) = world.local.flights.claim(&world.key, || world.capture_stamps()) else {
             panic!("nobody leads")
         };
         let joiner = leader.starter();
-        joiner.embark(course(world.clone(), leader));
+        joiner.attach(course(world.clone(), leader));
         let other = world.clone();
         let other = spawn(move || drive_or_join(&other));
         block_on(poll_fn(|context| {
-            joiner.drive(context).into_iter().for_each(task);
+            joiner.poll_inline(context).into_iter().for_each(task);
             Poll::Ready(())
         }));
         assert_eq!(other.join().unwrap(), 0);
-        assert_eq!(outcome(drive(joiner)), 0);
+        assert_eq!(outcome(poll_inline(joiner)), 0);
     });
 }
 
 /// As `pilot.rs` and `caller.rs` have it.
 fn drive_or_join(world: &Arc<World>) -> u64 {
-    let joined = match world.local.flights.claim(&world.key, || world.seen()) {
+    let joined = match world.local.flights.claim(&world.key, || world.capture_stamps()) {
         Claim::Lead(leader) => {
             let joiner = leader.starter();
-            joiner.embark(course(world.clone(), leader));
-            drive(joiner)
+            joiner.attach(course(world.clone(), leader));
+            poll_inline(joiner)
         }
         Claim::Join(joiner) => {
-            joiner.take_over().into_iter().for_each(task);
+            joiner.detach().into_iter().for_each(task);
             block_on(joiner)
         }
     };
     outcome(joined)
 }
 
-fn drive(mut joiner: Joiner) -> Joined {
+fn poll_inline(mut joiner: Joiner) -> Joined {
     block_on(poll_fn(|context| {
-        joiner.drive(context).into_iter().for_each(task);
+        joiner.poll_inline(context).into_iter().for_each(task);
         joiner.poll_unpin(context)
     }))
 }
@@ -214,15 +216,15 @@ fn outcome(joined: Joined) -> u64 {
     }
 }
 
-fn course(world: Arc<World>, leader: Leader) -> Course {
+fn course(world: Arc<World>, leader: Leader) -> FlightFuture {
     Box::pin(async move {
         shuttle::future::yield_now().await;
-        leader.in_a_task().await;
-        let seen = leader.seen().clone();
+        leader.ensure_spawned().await;
+        let seen = leader.capture_stamps().clone();
         world.load(leader, &seen);
     })
 }
 
-fn task(course: Course) {
+fn task(course: FlightFuture) {
     spawn(move || block_on(course));
 }

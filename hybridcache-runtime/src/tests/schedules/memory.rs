@@ -10,7 +10,7 @@ use super::explore;
 use crate::memory::Memory;
 use crate::memory::model::Modelled;
 use crate::memory::reads::Reads;
-use crate::primitives::thread_slot::Stripe;
+use crate::primitives::thread_slot::ThreadSlot;
 use crate::shared::Invalidation::{Delete, Expire};
 
 type Step = fn(&Modelled);
@@ -156,16 +156,16 @@ fn keys_with_one_hash_are_not_mixed_up() {
 #[test]
 fn of_reads_that_share_a_ring_only_such_are_told() {
     explore(|| {
-        let (reads, stripe) = (Arc::new(Reads::default()), Stripe::mine());
+        let (reads, slot) = (Arc::new(Reads::default()), ThreadSlot::mine());
         let readers: Vec<_> = [1, 2]
             .map(|thread| (thread, reads.clone()))
             .into_iter()
-            .map(|(thread, reads)| spawn(move || (0..6).for_each(|nth| reads.hit(stripe, 10 * thread + nth))))
+            .map(|(thread, reads)| spawn(move || (0..6).for_each(|nth| reads.hit(slot, 10 * thread + nth))))
             .collect();
         for _ in 0..4 {
             // Zero: its place was counted before it was written.
             let check = |hash| assert!([0, 1, 2].contains(&(hash / 10)) && hash % 10 < 6, "{hash} was not read");
-            reads.tell_of(stripe, check);
+            reads.tell_of(slot, check);
         }
         readers.into_iter().for_each(|reader| reader.join().unwrap());
     });

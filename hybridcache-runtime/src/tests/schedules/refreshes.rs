@@ -13,7 +13,7 @@ fn take(world: &World, entry: &Arc<Entry>) -> Option<RefreshClaim> {
 }
 
 fn stale(world: &World) -> Arc<Entry> {
-    world.entry(0, &world.seen(), 0)
+    world.entry(0, &world.capture_stamps(), 0)
 }
 
 /// Killed by: `take` storing the number it has read instead of comparing.

@@ -30,14 +30,14 @@ fn a_number_from_before_a_restamp_is_never_known_after_it() {
         let (world, shared) = (World::new(), Arc::new(AtomicU64::new(7)));
         let (reading, number) = (world.clone(), shared.clone());
         let reading = spawn(move || {
-            let seen = reading.seen();
+            let seen = reading.capture_stamps();
             seen.learn(&[stamp_name()], [Some(number.load(Ordering::SeqCst))]);
         });
         // As `writing.rs` has it.
         world.stamp.void();
         shared.store(8, Ordering::SeqCst);
         world.stamp.void();
-        let known = || world.seen().remote();
+        let known = || world.capture_stamps().remote();
         assert!(known().is_none_or(|numbers| *numbers == [(9, 8)]));
         reading.join().unwrap();
         assert!(known().is_none_or(|numbers| *numbers == [(9, 8)]));
@@ -50,9 +50,9 @@ fn a_number_from_before_a_restamp_is_never_known_after_it() {
 fn no_capture_beside_a_restamp_has_the_new_generation_and_the_old_number() {
     explore(|| {
         let world = World::new();
-        world.seen().learn(&[stamp_name()], [Some(7_u64)]);
+        world.capture_stamps().learn(&[stamp_name()], [Some(7_u64)]);
         let capturing = world.clone();
-        let capturing = spawn(move || capturing.seen());
+        let capturing = spawn(move || capturing.capture_stamps());
         world.local.restamped(stamp_name().hash, 7);
         let seen = capturing.join().unwrap();
         assert!(seen.remote().is_none() || !seen.is_current(), "the old number is taken for the new one");
@@ -66,11 +66,11 @@ fn a_load_carries_the_number_from_before_it_began() {
         let (world, shared) = (World::new(), Arc::new(AtomicU64::new(7)));
         let (loading, number) = (world.clone(), shared.clone());
         let loading = spawn(move || {
-            let seen = loading.seen();
+            let seen = loading.capture_stamps();
             seen.learn(&[stamp_name()], [Some(number.load(Ordering::SeqCst))]);
             let loaded = loading.database.load(Ordering::SeqCst);
             // Somebody else reads the number anew meanwhile.
-            loading.seen().learn(&[stamp_name()], [Some(number.load(Ordering::SeqCst))]);
+            loading.capture_stamps().learn(&[stamp_name()], [Some(number.load(Ordering::SeqCst))]);
             (loaded, seen.remote())
         });
         world.write(1);

@@ -9,13 +9,13 @@ use shuttle::thread::spawn;
 
 use super::explore;
 use crate::shared::Wake;
-use crate::shared::wakeups::Waiters;
+use crate::shared::wakeups::Wakeups;
 
 const KEY: u64 = 1;
 const OTHER_KEY: u64 = 2;
 
-fn waits(wake: fn(&Waiters)) {
-    let (waiters, held) = (Arc::new(Waiters::default()), Arc::new(AtomicU64::new(1)));
+fn waits(wake: fn(&Wakeups)) {
+    let (waiters, held) = (Arc::new(Wakeups::default()), Arc::new(AtomicU64::new(1)));
     let waiting: Vec<_> = [KEY, KEY, OTHER_KEY]
         .into_iter()
         .map(|key| {
@@ -51,7 +51,7 @@ fn the_end_of_a_connection_wakes_everybody() {
 #[test]
 fn the_end_of_one_wait_leaves_the_others() {
     explore(|| {
-        let waiters = Arc::new(Waiters::default());
+        let waiters = Arc::new(Wakeups::default());
         let (stays, goes) = (waiters.register(KEY), waiters.register(KEY));
         let going = spawn(move || drop(goes));
         let telling = waiters.clone();
