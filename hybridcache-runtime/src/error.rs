@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Why the cache object or an entry handle could not do what it was asked.
+/// An error of the cache object or of an entry handle.
 ///
-/// Only [`Builder::build`](crate::Builder::build), [`HybridCache::install`](crate::HybridCache::install), the entry
-/// handles and the `invalidate_*` functions return it. A cached call never fails because the cache does.
+/// The builder, the methods of [`HybridCache`](crate::HybridCache), the entry handles and the HTTP layer return it. A cached call
+/// never fails because the cache does.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -32,19 +32,19 @@ pub(crate) enum Kind {
 }
 
 impl Error {
-    /// The shared tier could not be reached, or refused.
+    /// Redis could not be reached, or refused; or the cache was closed.
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
     }
 
-    /// The shared tier did not answer in time: whether it did what it was asked is not known.
+    /// Redis did not answer in time: whether it has run the command is not known.
     pub fn is_timeout(&self) -> bool {
         self.kind == Kind::Timeout
     }
 
-    /// What was to be invalidated is gone in this process, and other processes will hear of it as soon as Redis answers
-    /// again: this process repeats it by itself, and reads nothing before from the server it is for. Until then others may serve what
-    /// they have, and the repetition is lost if this process ends first.
+    /// The invalidation took effect in this process, and Redis has not acknowledged it. This process sends it again as soon as Redis
+    /// answers, and reads nothing from that server before. Until then other processes may serve the old value. The invalidation is lost to
+    /// them if this process ends first.
     pub fn is_pending(&self) -> bool {
         self.pending
     }
@@ -93,7 +93,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// Why a load gave nothing of its own: what a function with a `timeout` must be able to turn into its error.
+/// Why a call got neither a value nor its own error from a load. A function with a `timeout` must be able to turn it into its error.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -119,10 +119,9 @@ pub enum LoadError {
     TimedOut,
     /// The load that this caller had joined failed with an error that cannot be cloned. `Display` and `source()` are the original's.
     ///
-    /// The caller who started the load has the original of an error that is a [`std::error::Error`]; in here is what that said, and what
-    /// its sources said. Others, such as `anyhow::Error`, are in here for everybody, that caller too, as soon as somebody has
-    /// joined. Where callers match on variants, derive `Clone` for the error, or share it as [`SharedError`](crate::SharedError): then
-    /// each has the error itself.
+    /// If the error is a [`std::error::Error`], the caller that started the load gets the original, and this has its message and those of
+    /// its sources. Other errors, such as `anyhow::Error`, are in this for all callers, as soon as one has joined. If callers match on
+    /// variants, derive `Clone` for the error, or return [`SharedError`](crate::SharedError): then each caller gets the error itself.
     Failed(Arc<dyn std::error::Error + Send + Sync>),
     /// The load that this caller had joined ended without an outcome: it panicked with this message where the panic
     /// could not be resumed, or its runtime was shut down.

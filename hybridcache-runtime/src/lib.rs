@@ -1,12 +1,12 @@
 //! The engine of [hybridcache](https://docs.rs/hybridcache): what an annotated function calls. Use it through that crate.
 //!
-//! A newcomer begins at `load.rs` and `caller.rs`, which hold the path of one call. What always holds:
+//! The path of one call begins in `call/` and goes on in `engine/`: ARCHITECTURE.md describes it. What always holds:
 //!
-//! - One load per key in this process (`flight.rs`, `caller.rs`), and in the fleet while Redis keeps its data (`lease.rs`).
-//! - What was loaded before an invalidation is stored nowhere after it: flights are detached, leases fenced, stamps voided.
-//! - A cached call never fails because the cache does, and waits for Redis no longer than its budget (`budget.rs`).
-//! - Bytes that cannot be read are a miss, never a wrong value (`envelope.rs`).
-//! - Loads run in their own task: a caller that goes away takes nobody's load with it.
+//! - One load per key in this process (`flight/`), and in the fleet while Redis keeps its data (`engine/lease.rs`).
+//! - A load that began before an invalidation is stored nowhere after it: flights are detached, leases fenced, stamps voided.
+//! - A cached call never fails because the cache does, and waits for Redis no longer than its budget (`shared/budget.rs`).
+//! - Bytes that cannot be read are a miss, never a wrong value (`shared/wire/envelope.rs`).
+//! - Loads run in their own task: a caller that is dropped does not end a load.
 //! - Nothing leaks: a flight, a lease, a wait and the right to refresh are guards.
 #![cfg_attr(not(feature = "redis"), allow(dead_code, reason = "parts that only a shared tier uses"))]
 

@@ -1,4 +1,4 @@
-//! An error that everybody who joined a load has.
+//! An error that all callers of one load get.
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// An error that cannot be cloned, shared by all callers of one load: each gets the error itself, behind an `Arc`.
 ///
-/// As the error type of a cached function it takes what `?` gives, as `E` does, and derefs to `E` for those who match on its variants.
+/// As the error type of a cached function it converts by `?` what `E` converts, and derefs to `E`, whose variants can be matched.
 /// With `anyhow`, `SharedError<anyhow::Error>` can be downcast by each caller.
 ///
 /// ```
@@ -45,8 +45,8 @@ use std::sync::Arc;
 /// # }
 /// ```
 ///
-/// It is no [`std::error::Error`] itself, as `anyhow::Error` is none, so that everything that is one can become it. Where one is
-/// needed, [`into_inner`](Self::into_inner) gives an `Arc<E>`, which is.
+/// It does not implement [`std::error::Error`], as `anyhow::Error` does not, so that every such error converts to it. If one is
+/// needed, `.map_err(SharedError::into_inner)?` gives an `Arc<E>`, which implements it.
 pub struct SharedError<E>(Arc<E>);
 
 impl<E> SharedError<E> {

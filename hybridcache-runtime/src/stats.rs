@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::primitives::thread_slot::{STRIPES, ThreadSlot};
 
-/// A snapshot of what happened since the cache was built, over all functions or for one.
+/// A snapshot of the counters since the cache was built, over all functions or for one. Only calls count as hits and misses:
+/// [`CacheEntry::get`](crate::CacheEntry::get) does not.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -22,7 +23,7 @@ pub struct Stats {
     pub hits_memory: u64,
     /// Calls answered from Redis, fresh or stale.
     pub hits_redis: u64,
-    /// Those of the hits that got a stale value.
+    /// Hits that got a stale value; counted in `hits_memory` or `hits_redis` too.
     pub stale_hits: u64,
     /// Calls that found nothing cached.
     pub misses: u64,
@@ -30,15 +31,15 @@ pub struct Stats {
     pub loads: u64,
     /// Loads that ended with an error, a panic or a timeout.
     pub load_errors: u64,
-    /// Those of the failed loads that ran into their `timeout`.
+    /// Failed loads that exceeded their `timeout`; counted in `load_errors` too.
     pub timeouts: u64,
     /// Calls that joined a load which was already running in this process.
     pub joined: u64,
     /// Background refreshes that were begun.
     pub refreshes: u64,
-    /// Entries that memory gave up for want of room.
+    /// Entries that memory evicted because it was full.
     pub evictions: u64,
-    /// Invalidations, expirations and puts asked for in this process.
+    /// Invalidations, expirations and puts that were called in this process.
     pub invalidations: u64,
     /// Loads whose result was not stored because the key had been invalidated, or taken over, meanwhile.
     pub fenced_publishes: u64,
@@ -50,29 +51,29 @@ pub struct Stats {
     pub redis_errors: u64,
     /// Loads without a lease: Redis could not give one, or another process has it and such loads have stored nothing.
     pub degraded_loads: u64,
-    /// Entries in memory from before a gap in the messages that turned out to be still what Redis has.
+    /// Entries in memory from before a gap in the messages that were compared with Redis and found unchanged.
     pub revalidated: u64,
-    /// Whether Redis is asked at present. Not kept by function.
+    /// Whether calls use Redis now. Not counted by function.
     pub breaker: BreakerState,
-    /// How often the breaker has opened. Not kept by function.
+    /// How often the breaker has opened. Not counted by function.
     pub breaker_opened: u64,
-    /// Invalidations that Redis could not be told yet, and that will be repeated. Not kept by function.
+    /// Invalidations that Redis has not acknowledged, and that will be sent again. Not counted by function.
     pub pending_invalidations: u64,
 }
 
-/// Whether Redis is asked.
+/// Whether calls use Redis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BreakerState {
-    /// It is; always so where there is none.
+    /// They do. Also the state of a cache without Redis.
     #[default]
     Closed,
-    /// It is not: it failed or was too slow several times in a row, or has yet to be told of invalidations. A background
-    /// task tries on.
+    /// They do not: Redis failed or was too slow for five calls in a row, or has not acknowledged an invalidation. A background
+    /// task keeps trying and closes the breaker.
     Open,
 }
 
 impl Stats {
-    /// Hits over calls, from 0 to 1; 0 where there was no call. A call that joined a load counts as none.
+    /// Hits over calls, from 0 to 1; 0 if there was no call. A call that joined a load counts as neither a hit nor a miss.
     pub fn hit_ratio(&self) -> f64 {
         let hits = self.hits_memory + self.hits_redis;
         match hits + self.misses {

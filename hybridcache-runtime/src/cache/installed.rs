@@ -9,8 +9,8 @@ static INSTALLED: OnceCell<HybridCache> = OnceCell::new();
 static FALLBACK: OnceCell<HybridCache> = OnceCell::new();
 
 impl HybridCache {
-    /// Makes this the cache of every annotated function that names none. Once per process, best before the first call: calls
-    /// from before it have used a cache in memory, and a warning says so.
+    /// Makes this the cache of every annotated function that names none. Once per process, before the first call: earlier calls
+    /// have used another cache, in memory, and a warning says so.
     ///
     /// # Errors
     /// When a cache was installed already.

@@ -128,17 +128,17 @@ impl HybridCache {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Ends the use of Redis in good order, at the end of a program: invalidations that Redis could not be told, or whose caller
-    /// has gone away, are sent; leases of loads that still run are given back, so that other processes need not wait for them;
-    /// then the connections end. Takes at most `deadline`; a few milliseconds where Redis answers.
+    /// Ends the use of Redis at the end of a program: pending invalidations, and those whose caller has gone, are sent; leases of
+    /// loads that still run are returned, so that other processes need not wait until they expire; then the connections end. Takes at
+    /// most `deadline`, and a few milliseconds if Redis answers.
     ///
-    /// From its first poll on this cache goes on as if Redis were away for good. Calls are answered from memory (as
-    /// [`Outage`](crate::Outage) says) and from loads, at most [`degraded_loads`](crate::Builder::degraded_loads) at once; what
-    /// a load brings is stored in memory only. Invalidating acts in this process and returns an error whose
-    /// [`is_pending`](Error::is_pending) is false. Loads are not ended. Without Redis there is nothing to do, and all goes on as before. It
-    /// holds for all clones of the cache, and a later `close` returns what the first one did.
+    /// From the first poll on this cache works as if Redis were down for good. Calls are answered from memory (as
+    /// [`Outage`](crate::Outage) says) and from loads, at most [`degraded_loads`](crate::Builder::degraded_loads) at once; the result of
+    /// a load is stored in memory only. An invalidation acts in this process and returns an error whose
+    /// [`is_pending`](Error::is_pending) is false. Loads are not ended. A cache without Redis does nothing, and works as before. This
+    /// holds for all clones of the cache, and a later `close` returns what the first one returned.
     ///
-    /// Once polled it goes on though its caller goes away.
+    /// **Cancel safety:** once polled it goes on, also if the future is dropped.
     ///
     /// ```
     /// # use hybridcache_runtime as hybridcache;
@@ -153,7 +153,7 @@ impl HybridCache {
     /// ```
     ///
     /// # Errors
-    /// Where invalidations are left that could not be sent before the deadline: other processes are not told of them.
+    /// When invalidations could not be sent before the deadline: other processes do not get them.
     pub async fn close(&self, deadline: Duration) -> Result<(), Error> {
         let Some(shared) = &self.inner.shared else { return Ok(()) };
         let _standstill = Standstill::begin();
@@ -164,11 +164,11 @@ impl HybridCache {
     /// are made, and the older ones end. A cluster cannot take the place of a single server, nor the other way round, and the number of the
     /// database stays. Entries in memory are compared with Redis before they are served again, as after any reconnection.
     ///
-    /// Waits up to a second. Once it has been polled the new URL holds, whether or not the caller goes away.
+    /// Waits up to a second. **Cancel safety:** once polled, the new URL is in use, also if the future is dropped.
     ///
     /// # Errors
-    /// `is_config()`: the URL cannot be used, or this cache has no Redis; nothing has changed. `is_unavailable()`: the new URL
-    /// holds, and there is no connection yet; it is tried again in the background.
+    /// `is_config()`: the URL cannot be used, or this cache has no Redis or was closed; nothing has changed. `is_unavailable()`: the
+    /// new URL is in use, and there is no connection yet; a background task keeps trying.
     pub async fn reconnect(&self, url: impl AsRef<str>) -> Result<(), Error> {
         let Some(shared) = &self.inner.shared else {
             return Err(Error::config("reconnect", "this cache was built without Redis"));

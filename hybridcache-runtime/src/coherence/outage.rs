@@ -1,6 +1,6 @@
-//! What becomes of values in memory while Redis cannot be reached.
+//! How long values in memory are served while Redis cannot be reached.
 
-/// What becomes of values in memory while Redis cannot be reached.
+/// How long values in memory are served while Redis cannot be reached.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -14,11 +14,11 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outage {
-    /// They are served as ever: fresh until `fresh_for`, stale until `ttl`, each process refreshing for itself. What
-    /// other processes invalidate meanwhile is not seen before the connection is back, or the value no longer fresh.
+    /// They are served as before: fresh until `fresh_for`, stale until `ttl`, each process refreshes for itself. An invalidation by
+    /// another process is seen when the connection is back, or when the value is no longer fresh.
     #[default]
     Serve,
-    /// They are served for at most three seconds without proof that no invalidation was missed, and then loaded again,
-    /// each process for itself.
+    /// They are served for at most three seconds without proof (a heartbeat of Redis) that no invalidation was missed; then they are
+    /// loaded again, by each process for itself.
     Strict,
 }
