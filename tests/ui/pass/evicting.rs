@@ -261,8 +261,8 @@ fn is_send<T: Send>(value: T) -> T {
     value
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+#[tokio::test]
+async fn runs() {
     let order = || Order { user_id: 7, name: "Ada".to_owned(), lines: vec![String::new()] };
     assert_eq!(is_send(consuming(order(), "acme")).await, Ok(5));
     assert_eq!(consuming(Order { name: String::new(), ..order() }, "acme").await, Err(std::fmt::Error));

@@ -38,8 +38,8 @@ pub async fn nothing(id: u8) {
     LOADS.fetch_add(u32::from(id), Relaxed);
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+#[tokio::test]
+async fn runs() {
     static CLONES: AtomicU32 = AtomicU32::new(0);
     let db = Db(&CLONES);
     let call = || label(&db, 7, "seven", &["a", "b"], "x".to_owned());

@@ -70,8 +70,8 @@ impl<T: Default + Debug + Send + Sync + 'static, const N: usize> Table<T, N> {
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+#[tokio::test]
+async fn runs() {
     assert_eq!((made(1_u8, 7).await, made(2_u8, 7).await), (1, 1));
     assert_eq!(made("x".to_owned(), 7).await, "x");
     assert_eq!(loads(), 2);

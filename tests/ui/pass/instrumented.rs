@@ -75,8 +75,8 @@ macro_rules! loads {
     }};
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+#[tokio::test]
+async fn runs() {
     assert_eq!((loads!(below(1, "a")), loads!(below(7, "a"))), (1, 2));
     assert_eq!((loads!(above(1, "a")), loads!(above(7, "a"))), (1, 2));
     assert_eq!((loads!(above_with_err(1)), loads!(above_with_err(7))), (1, 2));

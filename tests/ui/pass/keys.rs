@@ -101,8 +101,8 @@ macro_rules! once {
     };
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+#[tokio::test]
+async fn runs() {
     let user = User { id: 7, name: "Ada L".to_owned() };
     let order = Order { user, lines: (1, "x:y".to_owned()), r#type: 3 };
 

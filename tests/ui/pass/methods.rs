@@ -1,5 +1,6 @@
 //! Every kind of `self`.
 #![deny(warnings)]
+#![allow(clippy::needless_arbitrary_self_type, reason = "each form of a receiver")]
 
 use std::fmt;
 use std::sync::Arc;
@@ -119,8 +120,8 @@ macro_rules! once {
     }};
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+#[tokio::test]
+async fn runs() {
     let (a, b) = (Shop::new("a"), Shop::new("b"));
     assert_eq!(once!(a.by_reference(7)), "shop of a {self} a a 1 7");
     assert_eq!(once!(b.by_reference(7)), "shop of b {self} b b 1 7");

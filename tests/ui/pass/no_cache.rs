@@ -100,8 +100,8 @@ macro_rules! loads {
     }};
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+#[tokio::test]
+async fn runs() {
     assert_eq!(tail("7").await.ok(), Some(7), "the caller gets `Ok`");
     assert_eq!(loads!(tail("7")), 2);
     assert!(tail("x").await.is_err());

@@ -63,7 +63,7 @@ async fn same_name(id: u64) -> u64 {
     load(id)
 }
 
-#[reexported::hybrid_cached(ttl = 1h, crate = crate::reexported)]
+#[reexported::hybrid_cached(ttl = 1h, crate = crate::pass::options::reexported)]
 async fn through_a_reexport(id: u64) -> u64 {
     load(id)
 }
@@ -105,8 +105,8 @@ impl Service {
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+#[tokio::test]
+async fn runs() {
     assert_eq!((literals(7).await.ok(), literals(7).await.ok()), (Some(7), Some(7)));
     assert_eq!((constants(7).await.ok(), constants(7).await.ok()), (Some(7), Some(7)));
     assert_eq!((computed(7, 1).await.ok(), computed(7, 1).await.ok()), (Some(8), Some(8)));

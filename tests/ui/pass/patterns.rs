@@ -38,8 +38,8 @@ async fn behind(Order { id, lines: _ }: &Order, &(x, ref lines): &(u8, u32)) -> 
     id + u64::from(x) + u64::from(*lines)
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+#[tokio::test]
+async fn runs() {
     for expected in [1, 1] {
         assert_eq!(bound(Path(7), (1, 2), 3, Path(0)).await, 13);
         assert_eq!(LOADS.load(Relaxed), expected);

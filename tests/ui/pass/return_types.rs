@@ -91,8 +91,8 @@ async fn unserializable(id: u64) -> Arc<dyn Fn() -> u64 + Send + Sync> {
     Arc::new(move || id)
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+#[tokio::test]
+async fn runs() {
     assert!(driver(7).await.is_ok() && driver(7).await.is_ok());
     assert_eq!(loads(), 1);
     assert!(driver(0).await.is_err() && driver(0).await.is_err());

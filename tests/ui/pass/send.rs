@@ -43,8 +43,8 @@ where
     tokio::spawn(generic(value)).await.ok()?.ok()
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+#[tokio::test]
+async fn runs() {
     let db = Db(std::sync::Arc::new(std::sync::Mutex::new(Cell::new(1))));
     let spawned = tokio::spawn(async move { boxed_error(&db, 7, "ab").await.ok() });
     assert_eq!(spawned.await.expect("no panic"), Some(10));

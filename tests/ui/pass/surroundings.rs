@@ -1,6 +1,7 @@
 //! Nothing the expansion names collides with what the user names, wherever the function stands.
 #![deny(warnings, missing_docs, unreachable_pub, unused_qualifications)]
-#![allow(non_snake_case, reason = "the names are chosen to collide")]
+#![allow(non_snake_case, clippy::let_and_return, reason = "the names are chosen to collide")]
+#![allow(clippy::non_minimal_cfg, reason = "an attribute that is always true")]
 
 use hybridcache::hybrid_cached;
 
@@ -115,8 +116,8 @@ async fn only_in_the_key(id: u32, name: &str, (a, b): (u8, u8)) -> u32 {
     1
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+#[tokio::test]
+async fn runs() {
     assert_eq!(shadowed::shadowing(1, 2, 3, 4, 5, 6, &7).await, 28);
     assert_eq!(shadowed::shadowing_entry(1, 2, 3, 4, 5, 6, &7).get().await, Some(28));
     assert_eq!(from_a_macro(1, "ab").await, 4);

@@ -83,8 +83,8 @@ macro_rules! loads {
     }};
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+#[tokio::test]
+async fn runs() {
     let sql = Sql { prefix: "p".to_owned() };
     assert_eq!(sql.name(7).await.as_deref().ok(), Some("p7"));
     assert_eq!(loads!(sql.name(7)), 0);
