@@ -425,16 +425,18 @@ async fn keys_that_look_alike_are_kept_apart_in_redis() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_database_is_another_cache() {
     let fleet = Fleet::start();
-    let at = |database: u8| format!("{}/{database}", fleet.redis.url());
-    let (shop, foreign) =
-        (fleet.shop_at(&at(0), |builder| builder).await, fleet.shop_at(&at(1), |builder| builder).await);
+    let at = async |database: u8| {
+        let url = format!("{}/{database}", fleet.redis.url());
+        fleet.shop_at(&url, |builder| builder.redis_budget(GENEROUS)).await
+    };
+    let (shop, foreign) = (at(0).await, at(1).await);
     for shop in [&shop, &foreign] {
         shop.item(1).await.unwrap();
         shop.item(2).await.unwrap();
     }
     assert_eq!(fleet.database.loads(1).await, 2);
     // What another process of its own database hears, this one does not.
-    let witness = fleet.shop_at(&at(1), |builder| builder).await;
+    let witness = at(1).await;
     assert_eq!(witness.item(1).await.unwrap().load, 2);
     foreign.item_entry(1).invalidate().await.unwrap();
     foreign.cache.clear().await.unwrap();
