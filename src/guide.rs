@@ -1,4 +1,8 @@
 //! The guide: one topic a page. The same pages are in the repository's folder `docs`.
+//!
+//! To begin with: [`options`], [`keys`], [`invalidation`], [`errors`], [`testing`]. With Redis: [`mod@redis`], [`outages`], [`tuning`].
+//! In front of handlers: [`mod@http`]. What holds, and what does not: [`semantics`], [`protocol`]. Beside others: [`comparison`],
+//! [`from_cached`].
 
 /// A page. A link `[keys]` leads to a file on GitHub and to a module here: `links.md` comes first, and the first definition of a
 /// link is the one that counts. Doctests are compiled without it, and so are reported with the file and line of their page.
