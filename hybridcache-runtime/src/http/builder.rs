@@ -30,7 +30,6 @@ const TRIAL: Duration = Duration::from_secs(10);
 /// Configures an [`HttpCacheLayer`].
 #[must_use = "a builder does nothing before `build()`"]
 pub struct Builder {
-    cache: HybridCache,
     name: String,
     fresh_for: Option<Duration>,
     ttl: Option<Duration>,
@@ -47,6 +46,7 @@ pub struct Builder {
 impl Builder {
     pub(super) fn new(cache: HybridCache) -> Self {
         let settings = Settings {
+            cache,
             name: "",
             site: named("http").1,
             path_seed: [0; 32],
@@ -70,7 +70,6 @@ impl Builder {
             rules: Rules::default(),
         };
         Self {
-            cache,
             name: "http".to_owned(),
             fresh_for: None,
             ttl: None,
@@ -260,7 +259,7 @@ impl Builder {
     pub fn build(mut self) -> Result<HttpCacheLayer, Error> {
         (self.settings.fresh_for, self.settings.ttl) = self.times()?;
         let unkeyed = self.unkeyed()?;
-        let Self { cache, name, hidden, targeted, stale_on, mut settings, .. } = self;
+        let Self { name, hidden, targeted, stale_on, mut settings, .. } = self;
         if name.is_empty() {
             return Err(Error::config("name", "must not be empty"));
         }
@@ -282,8 +281,8 @@ impl Builder {
         settings.stale_on = stale_on.unwrap_or(StaleOn::SERVER_ERRORS);
         settings.timeout = settings.timeout.map(bounded);
         (settings.name, settings.site) = named(&name);
-        settings.path_seed = path_seed(cache.namespace(), &name);
-        Ok(HttpCacheLayer { cache, settings: Arc::new(settings) })
+        settings.path_seed = path_seed(settings.cache.namespace(), &name);
+        Ok(HttpCacheLayer { settings: Arc::new(settings) })
     }
 
     fn unkeyed(&self) -> Result<Unkeyed, Error> {

@@ -68,10 +68,10 @@ where
     pub(super) async fn run(mut self, mut looked: Looked) -> Answered<B2, S::Error> {
         for _ in 0..ROUNDS {
             let known = match looked {
-                Looked::Hit(held) => return Ok(self.visit.hit(&held)),
+                Looked::Hit(held, aged) => return Ok(self.visit.hit(&held, aged)),
                 Looked::Refresh(held, place) => {
                     self.refresh(place, &held).await;
-                    return Ok(self.visit.hit(&held));
+                    return Ok(self.visit.hit(&held, self.visit.aged(&held)));
                 }
                 Looked::OnlyIfCached => return Ok(self.visit.gateway_timeout(None)),
                 Looked::Pass(place, stored) => return self.pass(place, stored).await,
@@ -177,7 +177,7 @@ where
         match Record::of(&entry) {
             Some(Record::Page(page)) => self.loaded(Held { page: page.clone(), entry }, place),
             Some(Record::Variants(variants)) => {
-                Slot::count_demand(&self.visit.cache, &entry);
+                Slot::count_demand(self.visit.cache(), &entry);
                 Ended::Elsewhere(Some(variants.clone()))
             }
             Some(Record::Again) => Ended::Elsewhere(None),
@@ -206,10 +206,10 @@ where
         } else if self.collapsed && !self.visit.accepts_shared(&held) {
             return Ended::Alone(place);
         } else if self.collapsed {
-            Slot::count_demand(&self.visit.cache, &held.entry);
+            Slot::count_demand(self.visit.cache(), &held.entry);
             self.visit.fresh(&held.page, self.status(true))
         } else {
-            self.visit.hit(&held)
+            self.visit.hit(&held, self.visit.aged(&held))
         };
         Ended::Answered(Ok(response))
     }

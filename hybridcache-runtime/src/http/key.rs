@@ -137,29 +137,28 @@ impl Key {
         Secrets { authorization, cookie }
     }
 
-    /// `None`: the request names no one resource (two hosts, `*`, an authority alone).
+    /// Writes the key of a request. `None`: the request names no one resource (two hosts, `*`, an authority alone).
     ///
     /// Where the public URI is another than the request's, both are in the key: the one tells mounts apart, the other is what
     /// the handler sees, and may depend on more than the public one.
-    pub(super) fn of(&self, request: &request::Parts, public: Option<&Uri>) -> Option<KeyBuf> {
-        let mut key = KeyBuf::new();
+    pub(super) fn write(&self, key: &mut KeyBuf, request: &request::Parts, public: Option<&Uri>) -> Option<()> {
         if let Some(scheme) = request.uri.scheme_str() {
             key.text(scheme);
             key.literal("://");
         }
-        write(&mut key, host(request)?);
+        write(key, host(request)?);
         key.literal("|");
-        write(&mut key, path(request)?.as_bytes());
-        self.write_query(&mut key, request.uri.query());
+        key.text(path(request)?);
+        self.write_query(key, request.uri.query());
         if let Some(public) = public {
-            self.write_public(&mut key, public);
+            self.write_public(key, public);
         }
         for name in &self.headers {
             key.literal(";");
             key.text(name);
             for value in request.headers.get_all(name) {
                 key.literal("=");
-                write(&mut key, value.as_bytes());
+                write(key, value.as_bytes());
             }
         }
         for listed in &self.cookies {
@@ -167,10 +166,10 @@ impl Key {
             key.text(listed);
             for value in values(&request.headers, listed) {
                 key.literal("=");
-                write(&mut key, value);
+                write(key, value);
             }
         }
-        Some(key)
+        Some(())
     }
 
     fn write_public(&self, key: &mut KeyBuf, public: &Uri) {
@@ -293,7 +292,9 @@ mod tests {
 
     fn key(key: &Key, uri: &str, headers: &[(&str, &str)]) -> Option<String> {
         let request = headers.iter().fold(Request::get(uri), |request, (name, value)| request.header(*name, *value));
-        Some(key.of(&request.body(()).expect("a request").into_parts().0, None)?.as_str().to_owned())
+        let mut written = KeyBuf::new();
+        key.write(&mut written, &request.body(()).expect("a request").into_parts().0, None)?;
+        Some(written.as_str().to_owned())
     }
 
     /// Killed by: a separator that is not escaped in values; lines of a field that are joined.

@@ -98,6 +98,8 @@
 mod body;
 mod builder;
 mod drive;
+mod field_kinds;
+mod future;
 mod keep;
 mod key;
 mod load;
@@ -120,6 +122,7 @@ mod wire;
 
 pub use body::CacheBody;
 pub use builder::Builder;
+pub use future::ResponseFuture;
 pub use key::{Key, Query};
 pub use outcome::{CacheOutcome, Forwarded};
 pub use policy::CachePolicy;

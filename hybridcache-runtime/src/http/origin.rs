@@ -212,13 +212,14 @@ fn confirmed<B: Body<Data = Bytes>, E>(
         Freshened::Yes(updated) | Freshened::YesButDrop(updated, _) => updated,
         // It is about something that nobody has. The handler cannot be asked twice, and has said that what we have will do; but
         // who comes next asks anew.
-        Freshened::No => return Fetched::Own(visit.untold(page, times.1)),
+        Freshened::No => return Fetched::Own(visit.untold(page, page.head.age(times.1))),
     };
     let (mut parts, ()) = Response::new(()).into_parts();
     (parts.status, parts.headers) = (updated.status, updated.headers);
-    if let Some(age) = head.headers.get(AGE) {
-        parts.headers.insert(AGE, age.clone());
-    }
+    match head.headers.get(AGE) {
+        Some(age) => parts.headers.insert(AGE, age.clone()),
+        None => parts.headers.remove(AGE),
+    };
     let policy = head.extensions.get::<CachePolicy>().cloned().unwrap_or_default();
     match keep::judge(settings, &visit.request, &parts, policy, times) {
         Verdict::Keep(kept) => {
@@ -227,7 +228,8 @@ fn confirmed<B: Body<Data = Bytes>, E>(
         }
         Verdict::Leave(_) => {
             let head = rfc::Stored { headers: parts.headers, got: times.1, ..page.head.clone() };
-            Fetched::Own(visit.untold(&Page { head, body: page.body.clone(), ..Page::clone(page) }, times.1))
+            let age = head.age(times.1);
+            Fetched::Own(visit.untold(&Page { head, body: page.body.clone(), ..Page::clone(page) }, age))
         }
     }
 }
@@ -336,6 +338,7 @@ fn new_page(head: &response::Parts, body: Bytes, kept: &Kept, got: SystemTime) -
     let took = now.duration_since(got).unwrap_or(Duration::ZERO);
     head.terms.initial_age = head.terms.initial_age.saturating_add(took);
     head.got = now;
+    head.frame(body.len() as u64);
     let (fresh, ttl) = keep::lifetimes(kept, &head);
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let (fresh, ttl) = (millis(fresh).max(1), millis(ttl).max(1));

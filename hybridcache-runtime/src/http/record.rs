@@ -168,11 +168,16 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn of(entry: &Arc<Entry>) -> Option<Self> {
-        match Record::of(entry) {
-            Some(Record::Page(page)) => Some(Self { entry: entry.clone(), page: page.clone() }),
-            _ => None,
+    /// The entry itself where it is no page.
+    pub(super) fn new(entry: Arc<Entry>) -> Result<Self, Arc<Entry>> {
+        match Record::of(&entry) {
+            Some(Record::Page(page)) => Ok(Self { page: page.clone(), entry }),
+            _ => Err(entry),
         }
+    }
+
+    pub(super) fn of(entry: &Arc<Entry>) -> Option<Self> {
+        Self::new(entry.clone()).ok()
     }
 
     /// The time, by the clock of the process that stored it: what has passed since is measured here, so that clocks need not

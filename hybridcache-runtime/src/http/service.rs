@@ -1,12 +1,10 @@
 //! The layer and its service.
 
-use std::future::ready;
 use std::mem::replace;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use http::{Request, Response, Uri, request, response};
 use http_body::Body;
 use tower_layer::Layer;
@@ -15,6 +13,7 @@ use tower_service::Service;
 use super::body::CacheBody;
 use super::builder::Builder;
 use super::drive::Drive;
+use super::future::ResponseFuture;
 use super::origin::{Exchange, forward};
 use super::outcome::CacheOutcome;
 use super::public::Public;
@@ -34,7 +33,6 @@ use crate::key::KeyBuf;
 /// A cheap handle: clones are the same layer.
 #[derive(Clone, Debug)]
 pub struct HttpCacheLayer {
-    pub(super) cache: HybridCache,
     pub(super) settings: Arc<Settings>,
 }
 
@@ -52,7 +50,7 @@ impl HttpCacheLayer {
     /// When the shared tier could not be told: see [`Error::is_pending`].
     pub async fn invalidate(&self, path: &str) -> Result<(), Error> {
         let path = path.split('?').next().unwrap_or_default();
-        self.cache.invalidate_tag(&path_tag(&self.settings, path)).await
+        self.settings.cache.invalidate_tag(&path_tag(&self.settings, path)).await
     }
 
     /// Invalidates everything that carries a tag, answers and values of cached functions alike.
@@ -60,7 +58,7 @@ impl HttpCacheLayer {
     /// # Errors
     /// When the shared tier could not be told: see [`Error::is_pending`].
     pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
-        self.cache.invalidate_tag(tag).await
+        self.settings.cache.invalidate_tag(tag).await
     }
 }
 
@@ -90,7 +88,7 @@ where
 {
     type Response = Response<CacheBody<B2>>;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
+    type Future = ResponseFuture<B2, S::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -100,16 +98,12 @@ where
         // The one that was polled ready is the one to call.
         let next = self.inner.clone();
         let service = replace(&mut self.inner, next);
-        self.layer.clone().answer(service, request)
+        self.layer.answer(service, request)
     }
 }
 
 impl HttpCacheLayer {
-    fn answer<S, B, B2>(
-        self,
-        service: S,
-        request: Request<B>,
-    ) -> BoxFuture<'static, Result<Response<CacheBody<B2>>, S::Error>>
+    fn answer<S, B, B2>(&self, service: S, request: Request<B>) -> ResponseFuture<B2, S::Error>
     where
         S: Service<Request<B>, Response = Response<B2>> + Send + 'static,
         S::Future: Send + 'static,
@@ -121,39 +115,67 @@ impl HttpCacheLayer {
         let (mut parts, body) = request.into_parts();
         hide(&self.settings.hidden, &mut parts.headers);
         let public = Public::of::<B>(&self.settings, &parts);
-        match Visit::of(&self.settings, &self.cache, parts, public, body.is_end_stream()) {
+        match Visit::of(&self.settings, parts, public, body.is_end_stream()) {
             Arrival::Visit(visit, mut extensions) => match visit.look(None) {
-                Looked::Hit(held) => Box::pin(ready(Ok(visit.hit(&held)))),
+                Looked::Hit(held, aged) => ResponseFuture::ready(visit.hit(&held, aged)),
                 looked => {
                     visit.enclose(&mut extensions);
                     let exchange = Exchange { service, extensions, body };
-                    Box::pin(Drive::new(Arc::from(visit), exchange).run(looked))
+                    ResponseFuture::new(Drive::new(Arc::from(visit), exchange).run(looked))
                 }
             },
-            Arrival::Bypass(parts, why) => Box::pin(async move {
-                let mut response = forward(service, Request::from_parts(parts, body)).await?;
-                tell(&self.settings, &mut response, forwarded(why));
-                Ok(response)
-            }),
-            Arrival::Enclosed(parts) => Box::pin(forward(service, Request::from_parts(parts, body))),
-            Arrival::Unsafe(parts, public) => Box::pin(async move {
-                let (asked, mut eviction) = (written(&parts, public), Eviction::new());
-                // From here on its path is void, unless the handler says that nothing was changed: also if it panics, or
-                // the client goes away.
-                self.void(&mut eviction, path_tag(&self.settings, asked.uri.path()));
-                let (head, body) = match forward(service, Request::from_parts(parts, body)).await {
-                    Ok(response) => response.into_parts(),
-                    Err(error) => {
-                        eviction.run().await;
-                        return Err(error);
-                    }
-                };
-                self.evict(eviction, &asked, &head).await;
-                let mut response = Response::from_parts(head, body);
-                tell(&self.settings, &mut response, forwarded(Forward::Method));
-                Ok(response)
-            }),
+            Arrival::Bypass(parts, why) => {
+                ResponseFuture::new(self.clone().bypass(service, Request::from_parts(parts, body), why))
+            }
+            Arrival::Enclosed(parts) => ResponseFuture::new(forward(service, Request::from_parts(parts, body))),
+            Arrival::Unsafe(parts, public) => {
+                let asked = written(&parts, public);
+                ResponseFuture::new(self.clone().write(service, Request::from_parts(parts, body), asked))
+            }
         }
+    }
+
+    async fn bypass<S, B, B2>(
+        self,
+        service: S,
+        request: Request<B>,
+        why: Forward,
+    ) -> Result<Response<CacheBody<B2>>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<B2>>,
+        B2: Body<Data = Bytes>,
+    {
+        let mut response = forward(service, request).await?;
+        tell(&self.settings, &mut response, forwarded(why));
+        Ok(response)
+    }
+
+    /// `asked`: method, public URI and fields of the request.
+    async fn write<S, B, B2>(
+        self,
+        service: S,
+        request: Request<B>,
+        asked: request::Parts,
+    ) -> Result<Response<CacheBody<B2>>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<B2>>,
+        B2: Body<Data = Bytes>,
+    {
+        let mut eviction = Eviction::new();
+        // From here on its path is void, unless the handler says that nothing was changed: also if it panics, or
+        // the client goes away.
+        self.void(&mut eviction, path_tag(&self.settings, asked.uri.path()));
+        let (head, body) = match forward(service, request).await {
+            Ok(response) => response.into_parts(),
+            Err(error) => {
+                eviction.run().await;
+                return Err(error);
+            }
+        };
+        self.evict(eviction, &asked, &head).await;
+        let mut response = Response::from_parts(head, body);
+        tell(&self.settings, &mut response, forwarded(Forward::Method));
+        Ok(response)
     }
 
     /// What an unsafe request makes void, before its client hears that it was done.
@@ -174,7 +196,7 @@ impl HttpCacheLayer {
     fn void(&self, eviction: &mut Eviction, tag: String) {
         let mut text = KeyBuf::new();
         text.text(&tag);
-        eviction.tag(&self.cache, &text);
+        eviction.tag(&self.settings.cache, &text);
     }
 }
 

@@ -10,6 +10,7 @@ use http::{HeaderName, StatusCode, Uri, request, response};
 use super::key::Key;
 use super::rfc::Rules;
 use super::unkeyed::Unkeyed;
+use crate::cache::HybridCache;
 use crate::function::Site;
 
 /// Where the times of an answer come from.
@@ -108,6 +109,7 @@ type AcceptResponse = Arc<dyn Fn(&response::Parts) -> bool + Send + Sync>;
 /// All of a layer that requests look at.
 #[derive(Clone)]
 pub(super) struct Settings {
+    pub(super) cache: HybridCache,
     /// As what keys, statistics and the tags of paths call the layer.
     pub(super) name: &'static str,
     pub(super) site: &'static Site,

@@ -1,6 +1,6 @@
 //! What a client gets, and what it is told about it.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AGE, TRANSFER_ENCODING};
@@ -14,6 +14,7 @@ use super::record::{Held, Page};
 use super::rfc::CacheStatus;
 use super::rfc::reply::{self, Part};
 use super::rfc::status::Forward;
+use super::rfc::stored::Aged;
 use super::settings::Settings;
 use super::slot::Slot;
 use super::visit::Visit;
@@ -22,12 +23,10 @@ const SECOND: Duration = Duration::from_secs(1);
 
 impl Visit {
     /// From the store.
-    pub(super) fn hit<B: Body<Data = Bytes>>(&self, held: &Held) -> Response<CacheBody<B>> {
-        let now = held.now(self.cache.clock());
-        let is_stale = !held.page.head.stale_for(now).is_zero();
-        Slot::count_hit(&self.cache, &held.entry, is_stale);
-        Slot::count_demand(&self.cache, &held.entry);
-        self.page(&held.page, now, CacheStatus { hit: true, ..CacheStatus::default() })
+    pub(super) fn hit<B: Body<Data = Bytes>>(&self, held: &Held, aged: Aged) -> Response<CacheBody<B>> {
+        Slot::count_hit(self.cache(), &held.entry, !aged.stale_for.is_zero());
+        Slot::count_demand(self.cache(), &held.entry);
+        self.page(&held.page, aged, CacheStatus { hit: true, ..CacheStatus::default() })
     }
 
     /// From the store, because the handler failed; with the status it said.
@@ -37,17 +36,17 @@ impl Visit {
         forward: Forward,
         forward_status: Option<StatusCode>,
     ) -> Response<CacheBody<B>> {
-        let now = held.now(self.cache.clock());
-        Slot::count_hit(&self.cache, &held.entry, true);
+        let aged = self.aged(held);
+        Slot::count_hit(self.cache(), &held.entry, true);
         let (forward, detail) = (Some(forward), Some("stale-on-error".to_owned()));
-        self.page(&held.page, now, CacheStatus { forward, forward_status, detail, ..CacheStatus::default() })
+        self.page(&held.page, aged, CacheStatus { forward, forward_status, detail, ..CacheStatus::default() })
     }
 
     /// What the handler has just said, as it is stored or could be.
     pub(super) fn fresh<B: Body<Data = Bytes>>(&self, page: &Page, status: CacheStatus) -> Response<CacheBody<B>> {
-        let now = page.head.got;
-        let mut response = self.page(page, now, status);
-        if page.head.age(now) < SECOND {
+        let aged = page.head.at(page.head.got);
+        let mut response = self.page(page, aged, status);
+        if aged.age < SECOND {
             // It would say that the answer was not made for this request (RFC 9111, 5.1).
             response.headers_mut().remove(AGE);
         }
@@ -96,22 +95,19 @@ impl Visit {
         response
     }
 
-    fn page<B: Body<Data = Bytes>>(&self, page: &Page, now: SystemTime, status: CacheStatus) -> Response<CacheBody<B>> {
-        let (mut response, head) = (self.untold(page, now), &page.head);
-        let stale = head.stale_for(now);
-        let ttl = if stale.is_zero() { Ok(head.fresh_for(now)) } else { Err(stale) };
-        let outcome = CacheOutcome {
-            age: Some(head.age(now)),
-            stale: !stale.is_zero(),
-            status: CacheStatus { ttl: Some(ttl), ..status },
-        };
+    fn page<B: Body<Data = Bytes>>(&self, page: &Page, aged: Aged, status: CacheStatus) -> Response<CacheBody<B>> {
+        let mut response = self.untold(page, aged.age);
+        let is_stale = !aged.stale_for.is_zero();
+        let ttl = if is_stale { Err(aged.stale_for) } else { Ok(aged.fresh_for) };
+        let outcome =
+            CacheOutcome { age: Some(aged.age), stale: is_stale, status: CacheStatus { ttl: Some(ttl), ..status } };
         tell(&self.settings, &mut response, outcome);
         response
     }
 
     /// A page as this request gets it, without a word about what was done.
-    pub(super) fn untold<B: Body<Data = Bytes>>(&self, page: &Page, now: SystemTime) -> Response<CacheBody<B>> {
-        let reply = reply::answer(&self.request, &page.head, page.body.len() as u64, now);
+    pub(super) fn untold<B: Body<Data = Bytes>>(&self, page: &Page, age: Duration) -> Response<CacheBody<B>> {
+        let reply = reply::answer(&self.request, &page.head, page.body.len() as u64, age, self.has_conditions());
         let body = match reply.part {
             Part::Whole => page.body.clone(),
             Part::Nothing => Bytes::new(),

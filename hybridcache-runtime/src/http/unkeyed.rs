@@ -4,9 +4,10 @@
 use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
-use http::{Extensions, HeaderMap, HeaderName};
+use http::{Extensions, HeaderName};
 use tracing::warn;
 
+use super::field_kinds::{FieldKinds, Kinds};
 use super::key::Key;
 use crate::primitives::log_limit::{self, LogLimit};
 
@@ -97,7 +98,7 @@ pub const HIDDEN_FIELDS: &[&str] = &[
 
 /// Of these, the ones that change the method or the path. Where they are shown, requests with one of them are not stored: a
 /// handler that heeds it would fill the wrong entry.
-const OVERRIDES: [&str; 6] = [
+const OVERRIDES: &[&str] = &[
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
@@ -112,33 +113,29 @@ type Says = fn(&Extensions) -> bool;
 /// What a layer does about fields and extensions that are not in its key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unkeyed {
-    pub(super) identities: Names,
+    pub(super) kinds: FieldKinds,
     pub(super) extensions: Vec<Says>,
     /// axum's address of the client is one of them.
     pub(super) minds_connect_info: bool,
-    pub(super) hidden: Names,
-    pub(super) overrides: Names,
 }
 
 impl Unkeyed {
     /// `shown`: not to be hidden.
     pub(super) fn new(key: &Key, identities: Vec<HeaderName>, shown: &[HeaderName]) -> Self {
-        let unkeyed = |name: &HeaderName| !key.has_field(name);
         let known = |names: &'static [&'static str]| names.iter().map(|name| HeaderName::from_static(name));
         let is_shown = |name: &HeaderName| shown.contains(name);
-        Self {
-            identities: identities.into_iter().filter(unkeyed).collect(),
-            hidden: known(HIDDEN_FIELDS).filter(unkeyed).filter(|name| !is_shown(name)).collect(),
-            overrides: OVERRIDES.map(HeaderName::from_static).into_iter().filter(unkeyed).filter(is_shown).collect(),
-            ..Self::default()
-        }
+        let hidden = known(HIDDEN_FIELDS).filter(|name| !is_shown(name));
+        let overrides = known(OVERRIDES).filter(is_shown);
+        let names = (identities.into_iter().map(|name| (name, Kinds::IDENTITY)))
+            .chain(hidden.map(|name| (name, Kinds::HIDDEN)))
+            .chain(overrides.map(|name| (name, Kinds::OVERRIDE)));
+        let unkeyed = names.filter(|(name, _)| !key.has_field(name));
+        Self { kinds: FieldKinds::new(unkeyed), ..Self::default() }
     }
 
-    /// Whether a request says who asks, beside cookies and `Authorization`.
-    pub(super) fn says_who(&self, headers: &HeaderMap, extensions: &Extensions) -> bool {
-        self.identities.are_in(headers)
-            || self.extensions.iter().any(|says| says(extensions))
-            || self.has_connect_info(extensions)
+    /// Whether an extension of a request says who asks.
+    pub(super) fn says_who(&self, extensions: &Extensions) -> bool {
+        self.extensions.iter().any(|says| says(extensions)) || self.has_connect_info(extensions)
     }
 
     /// Noted by a server that was started with `into_make_service_with_connect_info`.
@@ -160,71 +157,9 @@ pub(super) fn has<T: Send + Sync + 'static>(extensions: &Extensions) -> bool {
     extensions.get::<T>().is_some()
 }
 
-/// Names that most requests have none of: told by length and first letter before they are compared.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Names {
-    names: Vec<HeaderName>,
-    /// For each length, the first letters: a bit for each.
-    shapes: [u32; LONGEST],
-}
-
-/// Longer names count as this long.
-const LONGEST: usize = 32;
-
-impl FromIterator<HeaderName> for Names {
-    fn from_iter<I: IntoIterator<Item = HeaderName>>(names: I) -> Self {
-        let names: Vec<_> = names.into_iter().collect();
-        let mut shapes = [0; LONGEST];
-        for (length, letter) in names.iter().map(shape) {
-            shapes[length] |= letter;
-        }
-        Self { names, shapes }
-    }
-}
-
-fn shape(name: &HeaderName) -> (usize, u32) {
-    let name = name.as_str().as_bytes();
-    (name.len().min(LONGEST - 1), 1 << (name.first().copied().unwrap_or_default() & 31))
-}
-
-impl Names {
-    fn has(&self, name: &HeaderName) -> bool {
-        let (length, letter) = shape(name);
-        self.shapes[length] & letter != 0 && self.names.contains(name)
-    }
-
-    pub(super) fn are_in(&self, headers: &HeaderMap) -> bool {
-        headers.keys().any(|name| self.has(name))
-    }
-
-    pub(super) fn remove_from(&self, headers: &mut HeaderMap) {
-        while let Some(name) = headers.keys().find(|name| self.has(name)).cloned() {
-            headers.remove(name);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Killed by: a shape that leaves out a name.
-    #[test]
-    fn each_name_is_found() {
-        for list in [IDENTITY_FIELDS, HIDDEN_FIELDS] {
-            let names: Names = list.iter().map(|name| HeaderName::from_static(name)).collect();
-            for name in list {
-                let mut headers = HeaderMap::new();
-                headers.insert("accept", "a".parse().expect("a value"));
-                assert!(!names.are_in(&headers));
-                headers.append(*name, "1".parse().expect("a value"));
-                headers.append(*name, "2".parse().expect("a value"));
-                assert!(names.are_in(&headers), "{name}");
-                names.remove_from(&mut headers);
-                assert_eq!(headers.len(), 1, "{name}");
-            }
-        }
-    }
 
     #[test]
     fn what_is_keyed_or_shown_is_not_hidden() {
@@ -232,9 +167,10 @@ mod tests {
         let key = Key::default().header("x-forwarded-proto").header("X-Api-Key");
         let identities = vec![name("x-api-key"), name("x-user")];
         let unkeyed = Unkeyed::new(&key, identities, &[name("x-original-url"), name("x-host")]);
-        assert!(!unkeyed.hidden.has(&name("x-forwarded-proto")) && !unkeyed.hidden.has(&name("x-host")));
-        assert!(unkeyed.hidden.has(&name("x-forwarded-host")));
-        assert!(unkeyed.overrides.has(&name("x-original-url")) && !unkeyed.overrides.has(&name("x-rewrite-url")));
-        assert!(!unkeyed.identities.has(&name("x-api-key")) && unkeyed.identities.has(&name("x-user")));
+        let is = |field, kind| unkeyed.kinds.of(&name(field)).has(kind);
+        assert!(!is("x-forwarded-proto", Kinds::HIDDEN) && !is("x-host", Kinds::HIDDEN));
+        assert!(is("x-forwarded-host", Kinds::HIDDEN));
+        assert!(is("x-original-url", Kinds::OVERRIDE) && !is("x-rewrite-url", Kinds::OVERRIDE));
+        assert!(!is("x-api-key", Kinds::IDENTITY) && is("x-user", Kinds::IDENTITY));
     }
 }

@@ -7,11 +7,13 @@ use http::header::{CONTENT_TYPE, RANGE};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri, request};
 use tracing::warn;
 
+use super::field_kinds::Kinds;
 use super::key::Secrets;
 use super::public::Public;
 use super::record::{Held, Page, Record, Variants};
 use super::rfc::reuse::{self, Reason};
 use super::rfc::status::Forward;
+use super::rfc::stored::Aged;
 use super::rfc::{Asked, Reuse, Wants, conditional, range, request as requests, vary};
 use super::settings::{Mode, Private, Settings};
 use super::slot::{self, Refused, Slot, variant_key};
@@ -27,9 +29,10 @@ use crate::primitives::log_limit::{self, LogLimit};
 #[derive(Debug)]
 pub(super) struct Visit {
     pub(super) settings: Arc<Settings>,
-    pub(super) cache: HybridCache,
     /// Method, URI and fields.
     pub(super) request: request::Parts,
+    /// Of its fields, as they came.
+    kinds: Kinds,
     /// By which clients know what is asked for, where it is not the request's own.
     public: Option<Uri>,
     pub(super) wants: Wants,
@@ -52,7 +55,7 @@ pub(super) enum Arrival {
 /// What the store has for a request.
 pub(super) enum Looked {
     /// It answers.
-    Hit(Held),
+    Hit(Held, Aged),
     /// It answers, and the handler is asked in the background.
     Refresh(Held, Place),
     /// The handler has to be asked, once for all who wait. With what may be confirmed by it.
@@ -86,21 +89,15 @@ const LONGEST_KEY: usize = 8 << 10;
 
 impl Visit {
     /// Looks at a request. `is_empty`: it has no body.
-    pub(super) fn of(
-        settings: &Arc<Settings>,
-        cache: &HybridCache,
-        mut request: request::Parts,
-        public: Public,
-        is_empty: bool,
-    ) -> Arrival {
+    pub(super) fn of(settings: &Arc<Settings>, request: request::Parts, public: Public, is_empty: bool) -> Arrival {
         if request.extensions.get().is_some_and(|Enclosing(names)| names.contains(&settings.name)) {
             return Arrival::Enclosed(request);
         }
-        let scope = scope::mode();
-        if is_grpc(&request.headers) || scope == scope::Mode::Bypass {
+        let (scope, kinds) = (scope::mode(), settings.unkeyed.kinds.of_all(&request.headers));
+        if (kinds.has(Kinds::CONTENT_TYPE) && is_grpc(&request.headers)) || scope == scope::Mode::Bypass {
             return Arrival::Bypass(request, Forward::Bypass);
         }
-        let mut wants = match requests::ask(&request) {
+        let mut wants = match requests::ask(&request, kinds.has(Kinds::DIRECTIVES)) {
             Asked::Bypass(requests::Bypass::Method) => return Arrival::Bypass(request, Forward::Method),
             Asked::Bypass(_) => return Arrival::Bypass(request, Forward::Bypass),
             Asked::Unsafe => return Arrival::Unsafe(request, public),
@@ -114,20 +111,36 @@ impl Visit {
                 return Arrival::Bypass(request, Forward::Bypass);
             }
         };
-        let secrets = secrets(settings, &request);
+        let secrets = secrets(settings, &request, kinds);
         let is_private = secrets.any() && settings.mode == Mode::Configured;
-        let primary = key_of(settings, &request, public.as_ref());
-        let primary = primary.filter(|_| is_empty && !is_private && !is_refused(settings, &request));
-        let Some(primary) = primary else { return Arrival::Bypass(request, Forward::Bypass) };
+        if !is_empty || is_private || is_refused(settings, &request, kinds) {
+            return Arrival::Bypass(request, Forward::Bypass);
+        }
         if settings.mode == Mode::Configured {
             wants = Wants { head: wants.head, ..Wants::default() };
         }
         wants.no_cache |= scope == scope::Mode::Refresh;
+        // Boxed before the key is written: the key is large to move.
+        let (settings, primary) = (settings.clone(), KeyBuf::new());
+        let mut visit = Box::new(Self { settings, request, kinds, public, wants, secrets, primary });
+        if !visit.write_key() {
+            return Arrival::Bypass(visit.request, Forward::Bypass);
+        }
         // After the key was made and the fields were judged, and before the handler is asked.
-        settings.unkeyed.hidden.remove_from(&mut request.headers);
-        let extensions = take(&mut request.extensions);
-        let (settings, cache) = (settings.clone(), cache.clone());
-        Arrival::Visit(Box::new(Self { settings, cache, request, public, wants, secrets, primary }), extensions)
+        if kinds.has(Kinds::HIDDEN) {
+            visit.settings.unkeyed.kinds.remove(Kinds::HIDDEN, &mut visit.request.headers);
+        }
+        let extensions = take(&mut visit.request.extensions);
+        Arrival::Visit(visit, extensions)
+    }
+
+    /// False: it names no one resource, or says too much.
+    fn write_key(&mut self) -> bool {
+        let Self { settings, request, public, primary, .. } = self;
+        let asked = request.uri.path_and_query().map_or(0, |asked| asked.as_str().len());
+        asked <= LONGEST_KEY
+            && settings.key.write(primary, request, public.as_ref()).is_some()
+            && primary.as_bytes().len() <= LONGEST_KEY
     }
 
     /// What memory has for it. `known` is what stands at the request's own key where memory may not have it.
@@ -135,14 +148,14 @@ impl Visit {
         let site = self.settings.site;
         let variants = match known {
             Some(variants) => variants,
-            None => match slot::look(&self.cache, site, &self.primary) {
+            None => match slot::look(self.cache(), site, &self.primary) {
                 None => return self.missing(self.place(None)),
                 Some(entry) => match Record::of(&entry) {
                     Some(Record::Variants(variants)) => {
-                        Slot::count_demand(&self.cache, &entry);
+                        Slot::count_demand(self.cache(), &entry);
                         variants.clone()
                     }
-                    _ => return self.found(&entry, || self.place(None)),
+                    _ => return self.found(entry, || self.place(None)),
                 },
             },
         };
@@ -150,28 +163,32 @@ impl Visit {
             return Looked::Pass(None, None);
         }
         let place = || self.place(Some(variants.clone()));
-        match slot::look(&self.cache, site, &self.variant_key(&variants)) {
+        match slot::look(self.cache(), site, &self.variant_key(&variants)) {
             None => self.missing(place()),
-            Some(entry) => self.found(&entry, place),
+            Some(entry) => self.found(entry, place),
         }
     }
 
-    fn found(&self, entry: &Arc<Entry>, place: impl Fn() -> Place) -> Looked {
-        let Some(held) = Held::of(entry) else {
-            return match self.storing(place()) {
-                _ if self.wants.only_if_cached => Looked::OnlyIfCached,
-                Some(place) if !self.secrets.any() && self.is_stale(entry) => Looked::Mark(place, entry.clone()),
-                place => Looked::Pass(place, None),
-            };
+    fn found(&self, entry: Arc<Entry>, place: impl Fn() -> Place) -> Looked {
+        let held = match Held::new(entry) {
+            Ok(held) => held,
+            Err(entry) => {
+                return match self.storing(place()) {
+                    _ if self.wants.only_if_cached => Looked::OnlyIfCached,
+                    Some(place) if !self.secrets.any() && self.is_stale(&entry) => Looked::Mark(place, entry),
+                    place => Looked::Pass(place, None),
+                };
+            }
         };
         if !self.may_have(&held.page) {
             return Looked::Pass(None, None);
         }
-        match self.reuse(&held) {
-            Reuse::Fresh | Reuse::MaxStale => Looked::Hit(held),
+        let aged = self.aged(&held);
+        match reuse::decide(&held.page.head, &self.wants, &aged) {
+            Reuse::Fresh | Reuse::MaxStale => Looked::Hit(held, aged),
             // Whoever asks like all others will refresh it.
             Reuse::StaleWhileRevalidate if self.wants.head || self.wants.no_store || self.secrets.any() => {
-                Looked::Hit(held)
+                Looked::Hit(held, aged)
             }
             Reuse::StaleWhileRevalidate => Looked::Refresh(held, place()),
             Reuse::OnlyIfCached => Looked::OnlyIfCached,
@@ -204,7 +221,7 @@ impl Visit {
     }
 
     fn is_stale(&self, entry: &Entry) -> bool {
-        self.cache.state(entry, self.cache.clock().now()) == State::Stale
+        self.cache().state(entry, self.cache().clock().now()) == State::Stale
     }
 
     /// Where what the handler says to this request may be stored, if it may.
@@ -226,7 +243,12 @@ impl Visit {
     }
 
     pub(super) fn reuse(&self, held: &Held) -> Reuse {
-        reuse::decide(&held.page.head, &self.wants, held.now(self.cache.clock()))
+        reuse::decide(&held.page.head, &self.wants, &self.aged(held))
+    }
+
+    /// A stored page as it is now.
+    pub(super) fn aged(&self, held: &Held) -> Aged {
+        held.page.head.at(held.now(self.cache().clock()))
     }
 
     /// Whether an entry answers this request as it is.
@@ -242,13 +264,13 @@ impl Visit {
     /// The entry that was refused, where it still stands.
     pub(super) fn standing(&self, refused: &Refused) -> Option<Held> {
         let entry = refused.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let state = self.cache.state(&entry, self.cache.clock().now());
+        let state = self.cache().state(&entry, self.cache().clock().now());
         Held::of(&entry).filter(|_| matches!(state, State::Fresh | State::Stale))
     }
 
     /// Whether a page stands in for a handler that failed.
     pub(super) fn stands_in(&self, held: &Held) -> bool {
-        reuse::on_error(&held.page.head, &self.wants, held.now(self.cache.clock()))
+        reuse::on_error(&held.page.head, &self.wants, held.now(self.cache().clock()))
     }
 
     pub(super) fn place(&self, variants: Option<Arc<Variants>>) -> Place {
@@ -260,8 +282,17 @@ impl Visit {
             text.text(&tag);
             text
         });
-        let slot = Slot::new(&self.cache, self.settings.site, &key, tags.collect(), self.settings.timeout);
+        let slot = Slot::new(self.cache(), self.settings.site, &key, tags.collect(), self.settings.timeout);
         Place { slot, variants }
+    }
+
+    pub(super) fn cache(&self) -> &HybridCache {
+        &self.settings.cache
+    }
+
+    /// Whether the answer may be another than the whole page.
+    pub(super) fn has_conditions(&self) -> bool {
+        self.kinds.has(Kinds::CONDITIONS)
     }
 
     /// By which clients know what is asked for.
@@ -306,24 +337,19 @@ fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// `None`: it names no one resource, or says too much.
-fn key_of(settings: &Settings, request: &request::Parts, public: Option<&Uri>) -> Option<KeyBuf> {
-    let asked = request.uri.path_and_query().map_or(0, |asked| asked.as_str().len());
-    let is_short = |key: &KeyBuf| key.as_bytes().len() <= LONGEST_KEY;
-    (asked <= LONGEST_KEY).then(|| settings.key.of(request, public)).flatten().filter(is_short)
-}
-
 /// Whether the request means another than it names, or the configuration says so.
-fn is_refused(settings: &Settings, request: &request::Parts) -> bool {
-    settings.unkeyed.overrides.are_in(&request.headers)
-        || settings.accept_request.as_ref().is_some_and(|accept| !accept(request))
+fn is_refused(settings: &Settings, request: &request::Parts, kinds: Kinds) -> bool {
+    kinds.has(Kinds::OVERRIDE) || settings.accept_request.as_ref().is_some_and(|accept| !accept(request))
 }
 
 /// What of who asks counts.
-fn secrets(settings: &Settings, request: &request::Parts) -> Secrets {
-    let mut found = settings.key.secrets(&request.headers);
+fn secrets(settings: &Settings, request: &request::Parts, kinds: Kinds) -> Secrets {
+    let mut found = Secrets::default();
+    if kinds.has(Kinds::CREDENTIALS) {
+        found = settings.key.secrets(&request.headers);
+    }
     if settings.private == Private::Bypass {
-        found.cookie |= settings.unkeyed.says_who(&request.headers, &request.extensions);
+        found.cookie |= kinds.has(Kinds::IDENTITY) || settings.unkeyed.says_who(&request.extensions);
     }
     match (settings.private, settings.mode) {
         (Private::Bypass, _) => found,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{AGE, CONNECTION, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::de::{Error as _, Visitor};
 use serde::ser::Error as _;
@@ -81,7 +81,7 @@ impl WirePage {
         let terms = &head.terms;
         Self {
             status: head.status.as_u16(),
-            fields: head.headers.iter().map(field).collect(),
+            fields: head.headers.iter().filter(|(name, _)| *name != AGE).map(field).collect(),
             body: Blob(body.clone()),
             got: head.got.duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis),
             fresh_for: millis(terms.fresh_for),
@@ -128,7 +128,8 @@ impl WirePage {
             no_cache: self.no_cache,
             ..Terms::default()
         };
-        let head = Stored { status, headers, got, terms };
+        let mut head = Stored::from_parts(status, headers, terms, got);
+        head.frame(self.body.0.len() as u64);
         let Self { body: Blob(body), public, authorized, fresh, ttl, trial, .. } = self;
         Ok(Page { head, body, public, authorized, fresh, ttl, trial: Trial::of(trial) })
     }
@@ -188,7 +189,8 @@ mod tests {
             ..Terms::default()
         };
         let got = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
-        let head = Stored { status: StatusCode::NOT_FOUND, headers: HeaderMap::from_iter(headers), got, terms };
+        let mut head = Stored::from_parts(StatusCode::NOT_FOUND, HeaderMap::from_iter(headers), terms, got);
+        head.frame(body.len() as u64);
         Page {
             head,
             body: Bytes::from_static(body.as_bytes()),
@@ -247,7 +249,11 @@ mod tests {
             &[("transfer-encoding", "chunked")],
             &[("connection", "close")],
         ] {
-            assert!(decoded(&encoded(&Record::Page(Arc::new(page(fields, "body"))))).is_none(), "{fields:?}");
+            let mut page = page(&[], "body");
+            for (name, value) in fields {
+                page.head.headers.insert(*name, HeaderValue::from_static(value));
+            }
+            assert!(decoded(&encoded(&Record::Page(Arc::new(page)))).is_none(), "{fields:?}");
         }
         for status in [100, 199, 206, 304, 600, 999] {
             let mut page = page(&[], "body");

@@ -172,7 +172,7 @@ proptest! {
         request in request(), other in request(), response in response(), later in response(),
         asked in time(), got in time(), now in time(), length in any::<u64>(), rules in rules(),
     ) {
-        let asked_for = super::request::ask(&request);
+        let asked_for = super::request::ask(&request, true);
         for uri in invalidate::targets(&request, &response) {
             prop_assert_eq!(uri.authority(), request.uri.authority());
         }
@@ -188,8 +188,8 @@ proptest! {
         prop_assert!(stored.age(now) >= stored.terms.initial_age);
 
         if let Asked::Lookup(wants) = asked_for {
-            let found = reuse::decide(&stored, &wants, now);
-            let stale = stored.fresh_for(now).is_zero();
+            let found = reuse::decide(&stored, &wants, &stored.at(now));
+            let stale = stored.at(now).fresh_for.is_zero();
             prop_assert!(found != Reuse::Fresh || !stale);
             prop_assert!(!reuse::forbids_stale(&stored) || !matches!(found, Reuse::MaxStale | Reuse::StaleWhileRevalidate));
             reuse::on_error(&stored, &wants, now);
@@ -198,7 +198,7 @@ proptest! {
             if let Ranged::Part(range) = range::wanted(&request.headers, &stored.headers, length) {
                 prop_assert!(range.start < range.end && range.end <= length);
             }
-            reply::answer(request, &stored, length, now);
+            reply::answer(request, &stored, length, stored.age(now), true);
         }
         let mut conditional = other.headers.clone();
         prop_assert_eq!(conditional::revalidate(&stored, &mut conditional), stored.has_validator());

@@ -50,9 +50,14 @@ pub(crate) struct Wants {
 }
 
 /// Reads a request. Whether it has a body, a cookie or the like that the configuration bypasses is for the caller to see.
-pub(crate) fn ask(request: &Parts) -> Asked {
+///
+/// `has_directives`: whether it has one of `Cache-Control`, `Pragma` and `Upgrade`.
+pub(crate) fn ask(request: &Parts, has_directives: bool) -> Asked {
     if !matches!(request.method, Method::GET | Method::HEAD) {
         return if invalidate::is_safe(&request.method) { Asked::Bypass(Bypass::Method) } else { Asked::Unsafe };
+    }
+    if !has_directives {
+        return Asked::Lookup(Wants { head: request.method == Method::HEAD, ..Wants::default() });
     }
     if upgrades(request) {
         return Asked::Bypass(Bypass::Upgrade);
@@ -90,7 +95,10 @@ mod tests {
     use super::*;
 
     fn asked(method: &str, lines: Lines<'_>) -> Asked {
-        ask(&sample::request(method, "/", lines))
+        let asked = ask(&sample::request(method, "/", lines), true);
+        let has_directives = lines.iter().any(|(name, _)| ["cache-control", "pragma", "upgrade"].contains(name));
+        assert_eq!(ask(&sample::request(method, "/", lines), has_directives), asked, "{lines:?}");
+        asked
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::request::Wants;
-use super::stored::Stored;
+use super::stored::{Aged, Stored};
 
 /// What to do with a stored answer that matches the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,35 +32,30 @@ pub(crate) enum Reason {
 }
 
 /// Decides about a stored answer whose `Vary` agrees.
-pub(crate) fn decide(stored: &Stored, wants: &Wants, now: SystemTime) -> Reuse {
-    let fresh = !stored.fresh_for(now).is_zero();
-    let reason = match (stored.terms.no_cache, fresh) {
+pub(crate) fn decide(stored: &Stored, wants: &Wants, aged: &Aged) -> Reuse {
+    let reason = match (stored.terms.no_cache, !aged.fresh_for.is_zero()) {
         (true, _) => Reason::NoCache,
-        (false, true) if accepts(stored, wants, now) => return Reuse::Fresh,
+        (false, true) if accepts(aged, wants) => return Reuse::Fresh,
         (false, true) => Reason::Request,
-        (false, false) if !accepts(stored, wants, now) || forbids_stale(stored) => Reason::Stale,
-        (false, false) if stored.stale_for(now) < stored.terms.stale_while_revalidate => {
-            return Reuse::StaleWhileRevalidate;
-        }
-        (false, false) if stored.stale_for(now) <= wants.max_stale && !wants.max_stale.is_zero() => {
-            return Reuse::MaxStale;
-        }
+        (false, false) if !accepts(aged, wants) || forbids_stale(stored) => Reason::Stale,
+        (false, false) if aged.stale_for < stored.terms.stale_while_revalidate => return Reuse::StaleWhileRevalidate,
+        (false, false) if aged.stale_for <= wants.max_stale && !wants.max_stale.is_zero() => return Reuse::MaxStale,
         (false, false) => Reason::Stale,
     };
     if wants.only_if_cached { Reuse::OnlyIfCached } else { Reuse::Revalidate(reason) }
 }
 
 /// Whether the request would have it, apart from `max-stale`.
-fn accepts(stored: &Stored, wants: &Wants, now: SystemTime) -> bool {
+fn accepts(aged: &Aged, wants: &Wants) -> bool {
     // `max-age=0` means the origin, even in the instant of its arrival.
-    let young = wants.max_age.is_none_or(|most| !most.is_zero() && stored.age(now) <= most);
-    !wants.no_cache && young && stored.fresh_for(now) >= wants.min_fresh
+    let young = wants.max_age.is_none_or(|most| !most.is_zero() && aged.age <= most);
+    !wants.no_cache && young && aged.fresh_for >= wants.min_fresh
 }
 
 /// Whether a stored answer may stand in for an origin that failed (500, 502, 503, 504, no answer, too late).
 pub(crate) fn on_error(stored: &Stored, wants: &Wants, now: SystemTime) -> bool {
     let longest = stored.terms.stale_if_error.max(wants.stale_if_error);
-    !forbids_stale(stored) && !longest.is_zero() && stored.stale_for(now) <= longest
+    !forbids_stale(stored) && !longest.is_zero() && stored.at(now).stale_for <= longest
 }
 
 /// Whether it is never served stale. If the origin gives no answer at all, the client gets 504.
@@ -86,7 +81,7 @@ mod tests {
     /// What was fresh for ten seconds, `age` seconds old.
     fn check(age: u32, terms: Terms, wants: Wants, expected: Reuse) {
         let stored = stored(Terms { fresh_for: 10 * SECOND, ..terms.clone() });
-        let found = decide(&stored, &wants, SystemTime::UNIX_EPOCH + age * SECOND);
+        let found = decide(&stored, &wants, &stored.at(SystemTime::UNIX_EPOCH + age * SECOND));
         assert_eq!(found, expected, "{age} {terms:?} {wants:?}");
     }
 

@@ -2,16 +2,27 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode, header, response};
+use http::{HeaderMap, HeaderValue, StatusCode, header, response};
 
 use super::date;
 use super::store::{self, Terms};
+
+/// A stored answer at one time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Aged {
+    pub(crate) age: Duration,
+    /// For how long it is fresh yet; zero where it is stale.
+    pub(crate) fresh_for: Duration,
+    /// How long it has been stale; zero where it is fresh.
+    pub(crate) stale_for: Duration,
+}
 
 /// The head of a stored answer: what the rules look at when it is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stored {
     pub(crate) status: StatusCode,
-    /// Without what must not be stored. `Date` is always there; `Age` never is.
+    /// Without what must not be stored. `Date` and `Age` are always there, and [`frame`](Self::frame) adds `Content-Length`: an answer
+    /// replaces the value of `Age`, and its map of fields need not grow. The stored `Age` itself means nothing.
     pub(crate) headers: HeaderMap,
     /// When its head, or the last 304 for it, came.
     pub(crate) got: SystemTime,
@@ -24,30 +35,36 @@ impl Stored {
         Self::from_parts(response.status, response.headers.clone(), terms, got)
     }
 
-    pub(super) fn from_parts(status: StatusCode, mut headers: HeaderMap, terms: Terms, got: SystemTime) -> Self {
+    pub(crate) fn from_parts(status: StatusCode, mut headers: HeaderMap, terms: Terms, got: SystemTime) -> Self {
         for name in &terms.withheld {
             headers.remove(name);
         }
-        headers.remove(header::AGE);
+        headers.insert(header::AGE, HeaderValue::from_static("0"));
         if date::of(&headers, &header::DATE).is_none() {
             headers.insert(header::DATE, date::value(got));
         }
         Stored { status, headers, got, terms }
     }
 
+    /// Sets the length of the body that is stored with it.
+    pub(crate) fn frame(&mut self, length: u64) {
+        if self.status == StatusCode::NO_CONTENT {
+            self.headers.remove(header::CONTENT_LENGTH);
+        } else {
+            self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+    }
+
+    /// What its age makes of it.
+    pub(crate) fn at(&self, now: SystemTime) -> Aged {
+        let age = self.age(now);
+        let fresh_for = self.terms.fresh_for;
+        Aged { age, fresh_for: fresh_for.saturating_sub(age), stale_for: age.saturating_sub(fresh_for) }
+    }
+
     /// How old it is. Never less than it was on arrival, wherever the clock went.
     pub(crate) fn age(&self, now: SystemTime) -> Duration {
         self.terms.initial_age.saturating_add(date::between(self.got, now))
-    }
-
-    /// For how long it is fresh yet; zero where it is stale.
-    pub(crate) fn fresh_for(&self, now: SystemTime) -> Duration {
-        self.terms.fresh_for.saturating_sub(self.age(now))
-    }
-
-    /// How long it has been stale; zero where it is fresh.
-    pub(crate) fn stale_for(&self, now: SystemTime) -> Duration {
-        self.age(now).saturating_sub(self.terms.fresh_for)
     }
 
     /// Whether asking the origin can end in a 304.
@@ -74,7 +91,7 @@ mod tests {
         let stored = Stored::new(&response, terms, got());
         let mut names: Vec<_> = stored.headers.keys().map(|name| name.as_str()).collect();
         names.sort_unstable();
-        assert_eq!(names, ["b", "date"]);
+        assert_eq!(names, ["age", "b", "date"]);
         assert_eq!(stored.headers["date"], "Sun, 06 Nov 1994 08:49:37 GMT");
         assert!(!stored.has_validator());
     }
@@ -87,7 +104,8 @@ mod tests {
             [(got(), 10, 2, 0), (got() + 2 * SECOND, 12, 0, 0), (got() + 5 * SECOND, 15, 0, 3)]
         {
             assert_eq!(stored.age(now), age * SECOND);
-            assert_eq!((stored.fresh_for(now), stored.stale_for(now)), (fresh * SECOND, stale * SECOND));
+            let aged = stored.at(now);
+            assert_eq!((aged.fresh_for, aged.stale_for), (fresh * SECOND, stale * SECOND));
         }
         assert_eq!(stored.age(got() - SECOND), 10 * SECOND, "the clock was set back");
     }
