@@ -8,6 +8,7 @@ mod bodies;
 mod callers;
 mod client;
 mod conditional;
+mod fleet;
 mod floods;
 mod heads;
 mod keys;

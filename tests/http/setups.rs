@@ -3,12 +3,12 @@
 use std::fmt;
 
 use axum::extract::Request;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use hybridcache::HybridCache;
 use hybridcache::http::Builder;
 use hybridcache_test_support::RedisServer;
 
-use crate::site::{Calls, GENEROUS, Site, configured, origin_headers};
+use crate::site::{Calls, GENEROUS, Site, configured, field, origin_headers, reply};
 
 /// One of them.
 pub struct Setup {
@@ -71,5 +71,16 @@ impl Setup {
             }
             _ => false,
         })
+    }
+}
+
+/// What a request brings about that says so; else a page that is soon stale.
+pub fn bad_or_page(request: &Request, nth: usize) -> Response {
+    match field(request, "bad").parse() {
+        Ok(status) => reply(status, &[("cache-control", "max-age=60")], format!("bad {nth}")),
+        Err(_) => {
+            let control = "max-age=1, stale-while-revalidate=600";
+            reply(200, &[("cache-control", control)], format!("page {nth}")).into_response()
+        }
     }
 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use hybridcache::http::CachePolicy;
 use tokio::sync::Semaphore;
 
-use crate::setups::Setup;
+use crate::setups::{Setup, bad_or_page};
 use crate::site::{Site, configured, field, minutes, origin_headers, reply, until};
 
 fn status_of(request: &Request) -> u16 {
@@ -92,17 +92,6 @@ async fn a_status_about_the_request_leaves_nothing() {
             }
         }
         assert_eq!(setup.entries(), 0, "{setup:?}: marks");
-    }
-}
-
-/// What a request brings about that says so; else a page that is soon stale.
-fn bad_or_page(request: &Request, nth: usize) -> Response {
-    match field(request, "bad").parse() {
-        Ok(status) => reply(status, &[("cache-control", "max-age=60")], format!("bad {nth}")),
-        Err(_) => {
-            let control = "max-age=1, stale-while-revalidate=600";
-            reply(200, &[("cache-control", control)], format!("page {nth}")).into_response()
-        }
     }
 }
 
