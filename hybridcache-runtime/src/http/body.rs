@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::recording::Piece;
+use super::origin::recording::Piece;
 
 pin_project! {
     /// The body of an answer that went through the layer: what is stored, or the inner service's own.

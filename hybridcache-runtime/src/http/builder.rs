@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use http::{Extensions, HeaderName, Uri, request, response};
 
-use super::key::Key;
+use super::request::key::Key;
+use super::request::unkeyed::{IDENTITY_FIELDS, Unkeyed, has};
 use super::rfc::Rules;
 use super::service::HttpCacheLayer;
 use super::settings::{Mode, Private, Settings, StaleOn};
-use super::tags::path_seed;
-use super::unkeyed::{IDENTITY_FIELDS, Unkeyed, has};
+use super::store::tags::path_seed;
 use crate::cache::HybridCache;
 use crate::error::Error;
 use crate::function::Site;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode, Uri, request, response};
 
-use super::key::Key;
+use super::request::key::Key;
+use super::request::unkeyed::Unkeyed;
 use super::rfc::Rules;
-use super::unkeyed::Unkeyed;
 use crate::cache::HybridCache;
 use crate::function::Site;
 

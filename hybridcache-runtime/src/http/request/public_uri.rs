@@ -11,10 +11,10 @@ use http::{Request, Uri, request};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::settings::Settings;
+use crate::http::settings::Settings;
 
 /// In the extensions of a request: the URI by which clients know what they ask for. Whatever rewrites the URI of requests before
-/// they reach an [`HttpCacheLayer`](super::HttpCacheLayer) inserts it, or [`PublicUriLayer`] does.
+/// they reach an [`HttpCacheLayer`](crate::http::HttpCacheLayer) inserts it, or [`PublicUriLayer`] does.
 ///
 /// It takes precedence over axum's `OriginalUri`, which the layer reads by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for NotePublicUri<S> {
 }
 
 /// Every URI of a request that its handler can see.
-pub(super) fn each_uri(request: &mut request::Parts, mut change: impl FnMut(&mut Uri)) {
+pub(crate) fn each_uri(request: &mut request::Parts, mut change: impl FnMut(&mut Uri)) {
     change(&mut request.uri);
     if let Some(PublicUri(uri)) = request.extensions.get_mut() {
         change(uri);
@@ -90,7 +90,7 @@ pub(super) fn each_uri(request: &mut request::Parts, mut change: impl FnMut(&mut
 
 /// What is known of a request's public URI.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Public {
+pub(crate) enum Public {
     /// It is the request's own.
     Same,
     Other(Uri),
@@ -100,7 +100,7 @@ pub(super) enum Public {
 
 impl Public {
     /// `B`: the request's body.
-    pub(super) fn of<B>(settings: &Settings, request: &request::Parts) -> Self {
+    pub(crate) fn of<B>(settings: &Settings, request: &request::Parts) -> Self {
         if let Some(public_uri) = &settings.public_uri {
             return Self::known(&public_uri(request), request);
         }

@@ -31,7 +31,7 @@ pub struct Key {
 }
 
 /// Which parameters of the query are in the key, in their order and as the request spells them. Of other parameters the handler
-/// sees nothing, unless [`Builder::show_unkeyed_query`](super::Builder::show_unkeyed_query) is set.
+/// sees nothing, unless [`Builder::show_unkeyed_query`](crate::http::Builder::show_unkeyed_query) is set.
 ///
 /// Names are compared decoded: `filter[color]` also matches `filter%5Bcolor%5D`, and `a b` also `a+b`, however the list spells them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,21 +114,21 @@ impl Key {
     }
 
     /// The names of the fields; the first that is none, as an error.
-    pub(super) fn fields(&self) -> Result<Vec<HeaderName>, String> {
+    pub(crate) fn fields(&self) -> Result<Vec<HeaderName>, String> {
         let field = |name: &String| HeaderName::try_from(name).map_err(|_| format!("{name:?} is no name of a field"));
         self.headers.iter().map(field).collect()
     }
 
-    pub(super) fn has_name(&self, name: &str) -> bool {
+    pub(crate) fn has_name(&self, name: &str) -> bool {
         self.headers.iter().any(|listed| listed == name)
     }
 
-    pub(super) fn has_field(&self, name: &HeaderName) -> bool {
+    pub(crate) fn has_field(&self, name: &HeaderName) -> bool {
         self.has_name(name.as_str())
     }
 
     /// Whether the request says who asks in fields that are not in the key.
-    pub(super) fn secrets(&self, headers: &HeaderMap) -> Secrets {
+    pub(crate) fn secrets(&self, headers: &HeaderMap) -> Secrets {
         let authorization = headers.contains_key(AUTHORIZATION) && !self.has_field(&AUTHORIZATION);
         let unkeyed = |(name, value): (&[u8], Option<_>)| {
             value.is_none() || !self.cookies.iter().any(|listed| listed.as_bytes() == name)
@@ -141,7 +141,7 @@ impl Key {
     ///
     /// Where the public URI is another than the request's, both are in the key: the one tells mounts apart, the other is what
     /// the handler sees, and may depend on more than the public one.
-    pub(super) fn write(&self, key: &mut KeyBuf, request: &request::Parts, public: Option<&Uri>) -> Option<()> {
+    pub(crate) fn write(&self, key: &mut KeyBuf, request: &request::Parts, public: Option<&Uri>) -> Option<()> {
         if let Some(scheme) = request.uri.scheme_str() {
             key.text(scheme);
             key.literal("://");
@@ -194,7 +194,7 @@ impl Key {
     }
 
     /// The URI with the keyed part of its query; `None` where that is the URI itself.
-    pub(super) fn shown_uri(&self, uri: &Uri) -> Option<Uri> {
+    pub(crate) fn shown_uri(&self, uri: &Uri) -> Option<Uri> {
         let keyed = self.query.keyed(uri.query());
         if keyed.as_deref() == uri.query() {
             return None;
@@ -209,7 +209,7 @@ impl Key {
 
     /// The field `Cookie` as the key has it, where the key has all cookies of the request: in the order of the key, without what
     /// parsers disagree on.
-    pub(super) fn shown_cookies(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+    pub(crate) fn shown_cookies(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         if self.cookies.is_empty() || self.has_field(&COOKIE) || self.secrets(headers).cookie {
             return None;
         }
@@ -226,14 +226,14 @@ impl Key {
 
 /// Which fields of a request say who asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Secrets {
-    pub(super) authorization: bool,
+pub(crate) struct Secrets {
+    pub(crate) authorization: bool,
     /// A cookie, or something else that says who asks.
-    pub(super) cookie: bool,
+    pub(crate) cookie: bool,
 }
 
 impl Secrets {
-    pub(super) fn any(self) -> bool {
+    pub(crate) fn any(self) -> bool {
         self.authorization || self.cookie
     }
 }

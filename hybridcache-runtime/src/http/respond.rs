@@ -8,16 +8,16 @@ use http::{Response, StatusCode};
 use http_body::Body;
 
 use super::body::CacheBody;
-use super::keep::Why;
+use super::origin::storability::Why;
 use super::outcome::CacheOutcome;
-use super::record::{Held, Page};
+use super::request::cache_request::Visit;
 use super::rfc::CacheStatus;
 use super::rfc::reply::{self, Part};
 use super::rfc::status::Forward;
 use super::rfc::stored::Aged;
 use super::settings::Settings;
-use super::slot::Slot;
-use super::visit::Visit;
+use super::store::entry::Slot;
+use super::store::record::{Held, Page};
 
 const SECOND: Duration = Duration::from_secs(1);
 

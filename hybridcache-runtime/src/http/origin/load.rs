@@ -11,24 +11,24 @@ use http_body::Body;
 use tokio::sync::oneshot;
 use tower_service::Service;
 
-use super::body::CacheBody;
-use super::origin::{Ask, Drafted, Exchange, Fetched};
-use super::record::{ALONE, ALONE_AFTER_A_FAILURE, Held, Page, Record};
-use super::rfc::reuse;
-use super::rfc::store::concerns_its_request;
-use super::rfc::vary::{self, Vary};
-use super::settings::StaleOn;
-use super::settle::Settled;
-use super::slot::{Begun, Refused};
-use super::visit::{Place, Visit};
+use super::exchange::{Ask, Drafted, Exchange, Fetched};
+use super::placement::Settled;
 use crate::engine::task::Loaded;
+use crate::http::body::CacheBody;
+use crate::http::request::cache_request::{Place, Visit};
+use crate::http::rfc::reuse;
+use crate::http::rfc::store::concerns_its_request;
+use crate::http::rfc::vary::{self, Vary};
+use crate::http::settings::StaleOn;
+use crate::http::store::entry::{Begun, Refused};
+use crate::http::store::record::{ALONE, ALONE_AFTER_A_FAILURE, Held, Page, Record};
 use crate::stats::count;
 
 /// What the handler said, or the error of the inner service.
-pub(super) type Answered<B, E> = Result<Response<CacheBody<B>>, E>;
+pub(crate) type Answered<B, E> = Result<Response<CacheBody<B>>, E>;
 
 /// What a load tells its own requester, and nobody else.
-pub(super) enum Direct<B: Body, E> {
+pub(crate) enum Direct<B: Body, E> {
     /// The handler's own answer.
     Own(Answered<B, E>),
     /// A page that stands elsewhere, or has more to it for its requester: these fields.
@@ -40,38 +40,38 @@ pub(super) enum Direct<B: Body, E> {
 }
 
 /// A request, and what its own load has made of it.
-pub(super) struct Asking<S, B> {
+pub(crate) struct Asking<S, B> {
     exchange: Mutex<Option<Exchange<S, B>>>,
     page: OnceLock<Arc<Page>>,
 }
 
 impl<S, B> Asking<S, B> {
-    pub(super) fn new(exchange: Exchange<S, B>) -> Self {
+    pub(crate) fn new(exchange: Exchange<S, B>) -> Self {
         Self { exchange: Mutex::new(Some(exchange)), page: OnceLock::new() }
     }
 
     /// Once: the handler is asked.
-    pub(super) fn take(&self) -> Option<Exchange<S, B>> {
+    pub(crate) fn take(&self) -> Option<Exchange<S, B>> {
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The page that its own load has stored.
-    pub(super) fn made(&self) -> Option<&Arc<Page>> {
+    pub(crate) fn made(&self) -> Option<&Arc<Page>> {
         self.page.get()
     }
 
-    pub(super) fn has_made(&self, page: &Arc<Page>) -> bool {
+    pub(crate) fn has_made(&self, page: &Arc<Page>) -> bool {
         self.made().is_some_and(|made| Arc::ptr_eq(made, page))
     }
 }
 
 /// What a load works with.
-pub(super) struct Load<S, B, B2: Body, E> {
-    pub(super) visit: Arc<Visit>,
-    pub(super) place: Place,
-    pub(super) asking: Arc<Asking<S, B>>,
-    pub(super) refused: Refused,
-    pub(super) direct: oneshot::Sender<Direct<B2, E>>,
+pub(crate) struct Load<S, B, B2: Body, E> {
+    pub(crate) visit: Arc<Visit>,
+    pub(crate) place: Place,
+    pub(crate) asking: Arc<Asking<S, B>>,
+    pub(crate) refused: Refused,
+    pub(crate) direct: oneshot::Sender<Direct<B2, E>>,
 }
 
 impl<S, B, B2> Load<S, B, B2, S::Error>
@@ -79,7 +79,7 @@ where
     S: Service<Request<B>, Response = Response<B2>>,
     B2: Body<Data = Bytes>,
 {
-    pub(super) async fn run(self) -> Loaded {
+    pub(crate) async fn run(self) -> Loaded {
         let Self { visit, place, asking, refused, direct } = self;
         let Some(exchange) = asking.take() else { return not_stored(Record::Failed(None)) };
         let begun = place.slot.begin();
@@ -164,7 +164,7 @@ async fn recorded(visit: &Visit, place: &Place, begun: &Begun, drafted: Drafted,
 }
 
 /// What becomes of a failure: for its requester, and for those who wait with it.
-pub(super) fn failed<B: Body, E>(
+pub(crate) fn failed<B: Body, E>(
     visit: &Visit,
     answered: Answered<B, E>,
     stored: Option<Held>,

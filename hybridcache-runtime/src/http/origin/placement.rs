@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
-use super::keep::Kept;
-use super::record::{Page, Record, Trial, Variants};
-use super::slot::Begun;
-use super::tags::group_tag;
-use super::visit::{Place, Visit};
+use super::storability::Kept;
 use crate::engine::task::Loaded;
+use crate::http::request::cache_request::{Place, Visit};
+use crate::http::store::entry::Begun;
+use crate::http::store::record::{Page, Record, Trial, Variants};
+use crate::http::store::tags::group_tag;
 use crate::primitives::clock::Millis;
 
 /// How many tags the answers of one key may have together. Beyond, each new one counts alone.
 const MANY_TAGS: usize = 64;
 
 /// Where a page went.
-pub(super) enum Settled {
+pub(crate) enum Settled {
     /// Where it was looked for.
     Here,
     /// It is told apart by more than was known. Under which the others are to look for theirs.
@@ -25,7 +25,7 @@ pub(super) enum Settled {
 
 impl Place {
     /// Stores a page that has to be told apart by more than this place's key is, at the place that it belongs to.
-    pub(super) async fn settle(&self, visit: &Visit, begun: &Begun, page: &Arc<Page>, kept: &Kept) -> Settled {
+    pub(crate) async fn settle(&self, visit: &Visit, begun: &Begun, page: &Arc<Page>, kept: &Kept) -> Settled {
         let tags = tags(visit, kept);
         let (fields_here, tags_here) = self.known();
         let has_new_tags = tags.iter().any(|tag| !tags_here.contains(tag));
@@ -47,7 +47,7 @@ impl Place {
     }
 
     /// Leaves a mark that nobody is to wait here. Only for requests that agree in `vary`: another form of the page may well be stored.
-    pub(super) async fn mark(&self, visit: &Visit, begun: &Begun, vary: &[HeaderName], millis: Millis) -> Loaded {
+    pub(crate) async fn mark(&self, visit: &Visit, begun: &Begun, vary: &[HeaderName], millis: Millis) -> Loaded {
         let record = Record::Alone(millis);
         let (fields_here, tags_here) = self.known();
         if vary.iter().all(|field| fields_here.contains(field)) {
@@ -60,14 +60,14 @@ impl Place {
     }
 
     /// Whether a page may stand here.
-    pub(super) fn fits(&self, visit: &Visit, kept: &Kept) -> bool {
+    pub(crate) fn fits(&self, visit: &Visit, kept: &Kept) -> bool {
         let (fields, known) = self.known();
         kept.terms.vary.iter().all(|field| fields.contains(field))
             && tags(visit, kept).iter().all(|tag| known.contains(tag))
     }
 
     /// Tells everybody who looks at the request's key how its answers are told apart from now on.
-    pub(super) async fn announce(&self, visit: &Visit, variants: Arc<Variants>) -> Loaded {
+    pub(crate) async fn announce(&self, visit: &Visit, variants: Arc<Variants>) -> Loaded {
         let record = Box::new(Record::Variants(variants));
         if self.variants.is_none() {
             return Loaded::Value(record);

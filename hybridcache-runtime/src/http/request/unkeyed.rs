@@ -12,7 +12,7 @@ use super::key::Key;
 use crate::primitives::log_limit::{self, LogLimit};
 
 /// Fields that say who asks, beside `Cookie` and `Authorization`: what proxies and gateways tell an application of a caller, and
-/// keys of an API. Requests with one of them are [`Private`](super::Private), unless it is in the key.
+/// keys of an API. Requests with one of them are [`Private`](crate::http::Private), unless it is in the key.
 pub const IDENTITY_FIELDS: &[&str] = &[
     "api-key",
     "apikey",
@@ -112,16 +112,16 @@ type Says = fn(&Extensions) -> bool;
 
 /// What a layer does about fields and extensions that are not in its key.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Unkeyed {
-    pub(super) kinds: FieldKinds,
-    pub(super) extensions: Vec<Says>,
+pub(crate) struct Unkeyed {
+    pub(crate) kinds: FieldKinds,
+    pub(crate) extensions: Vec<Says>,
     /// axum's address of the client is one of them.
-    pub(super) minds_connect_info: bool,
+    pub(crate) minds_connect_info: bool,
 }
 
 impl Unkeyed {
     /// `shown`: not to be hidden.
-    pub(super) fn new(key: &Key, identities: Vec<HeaderName>, shown: &[HeaderName]) -> Self {
+    pub(crate) fn new(key: &Key, identities: Vec<HeaderName>, shown: &[HeaderName]) -> Self {
         let known = |names: &'static [&'static str]| names.iter().map(|name| HeaderName::from_static(name));
         let is_shown = |name: &HeaderName| shown.contains(name);
         let hidden = known(HIDDEN_FIELDS).filter(|name| !is_shown(name));
@@ -134,7 +134,7 @@ impl Unkeyed {
     }
 
     /// Whether an extension of a request says who asks.
-    pub(super) fn says_who(&self, extensions: &Extensions) -> bool {
+    pub(crate) fn says_who(&self, extensions: &Extensions) -> bool {
         self.extensions.iter().any(|says| says(extensions)) || self.has_connect_info(extensions)
     }
 
@@ -153,7 +153,7 @@ impl Unkeyed {
 
 static CONNECT_INFO: LogLimit = LogLimit::every(log_limit::MINUTE);
 
-pub(super) fn has<T: Send + Sync + 'static>(extensions: &Extensions) -> bool {
+pub(crate) fn has<T: Send + Sync + 'static>(extensions: &Extensions) -> bool {
     extensions.get::<T>().is_some()
 }
 

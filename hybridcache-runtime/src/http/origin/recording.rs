@@ -11,13 +11,13 @@ use http_body::{Body, Frame};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
 
-use super::origin::next;
+use super::exchange::next;
 
 /// How long a body may take. Others wait for the page meanwhile.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// What the requester gets.
-pub(super) enum Piece<B: Body> {
+pub(crate) enum Piece<B: Body> {
     Frame(Frame<Bytes>),
     /// The body failed.
     Failed(B::Error),
@@ -26,7 +26,7 @@ pub(super) enum Piece<B: Body> {
 }
 
 /// A body that is read, and handed to its requester.
-pub(super) struct Recording<B: Body> {
+pub(crate) struct Recording<B: Body> {
     tape: Tape<B>,
     limit: u64,
     until: Instant,
@@ -34,7 +34,7 @@ pub(super) struct Recording<B: Body> {
 
 /// How a recording ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Recorded {
+pub(crate) enum Recorded {
     /// The body came to its end. With all of it.
     Whole(Vec<Bytes>),
     /// It is too long, takes too long, or has trailers.
@@ -45,14 +45,14 @@ pub(super) enum Recorded {
 
 impl<B: Body<Data = Bytes>> Recording<B> {
     /// `by`: the load ends then.
-    pub(super) fn new(body: B, limit: u64, by: Option<Instant>) -> (Self, UnboundedReceiver<Piece<B>>) {
+    pub(crate) fn new(body: B, limit: u64, by: Option<Instant>) -> (Self, UnboundedReceiver<Piece<B>>) {
         let (listener, pieces) = unbounded_channel();
         let longest = Instant::now() + LONGEST;
         let until = by.map_or(longest, |by| by.min(longest));
         (Self { tape: Tape { body: Some(Box::pin(body)), listener }, limit, until }, pieces)
     }
 
-    pub(super) async fn run(mut self) -> Recorded {
+    pub(crate) async fn run(mut self) -> Recorded {
         let (mut data, mut read) = (Vec::new(), 0);
         loop {
             let Some(body) = &mut self.tape.body else { return Recorded::Unfinished };

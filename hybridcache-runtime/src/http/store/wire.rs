@@ -13,7 +13,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::record::{Page, Record, Trial, Variants};
-use super::rfc::{Stored, Terms};
+use crate::http::rfc::{Stored, Terms};
 
 #[derive(Serialize, Deserialize)]
 enum Wire {

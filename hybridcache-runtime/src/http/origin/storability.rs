@@ -5,16 +5,16 @@ use std::time::{Duration, SystemTime};
 use http::header::SET_COOKIE;
 use http::{StatusCode, request, response};
 
-use super::policy::CachePolicy;
-use super::rfc::directives::{ResponseDirectives, Scope};
-use super::rfc::targeted::Control;
-use super::rfc::vary::Vary;
-use super::rfc::{self, Refusal, Storing, Terms, groups, hop, store, vary};
-use super::settings::{Mode, Settings};
+use crate::http::policy::CachePolicy;
+use crate::http::rfc::directives::{ResponseDirectives, Scope};
+use crate::http::rfc::targeted::Control;
+use crate::http::rfc::vary::Vary;
+use crate::http::rfc::{self, Refusal, Storing, Terms, groups, hop, store, vary};
+use crate::http::settings::{Mode, Settings};
 
 /// What is to be done with an answer whose body comes whole.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// For its requester only.
     Leave(Why),
     Keep(Kept),
@@ -22,7 +22,7 @@ pub(super) enum Verdict {
 
 /// Why an answer is not stored. In the extensions of the answer until `Cache-Status` has said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub(crate) enum Why {
     /// The handler's policy or `no-store`.
     NoStore,
     Private,
@@ -49,7 +49,7 @@ pub(super) enum Why {
 
 impl Why {
     /// As `Cache-Status` says it.
-    pub(super) fn detail(self) -> &'static str {
+    pub(crate) fn detail(self) -> &'static str {
         match self {
             Self::NoStore => "no-store",
             Self::Private => "private",
@@ -84,18 +84,18 @@ impl Why {
 
 /// On which terms it is kept.
 #[derive(Debug)]
-pub(super) struct Kept {
-    pub(super) terms: Terms,
+pub(crate) struct Kept {
+    pub(crate) terms: Terms,
     /// How long at most.
-    pub(super) ttl: Duration,
+    pub(crate) ttl: Duration,
     /// Of the handler's own; the groups are in `terms`.
-    pub(super) tags: Vec<String>,
-    pub(super) public: bool,
-    pub(super) authorized: bool,
+    pub(crate) tags: Vec<String>,
+    pub(crate) public: bool,
+    pub(crate) authorized: bool,
 }
 
 /// Judges a head.
-pub(super) fn judge(
+pub(crate) fn judge(
     settings: &Settings,
     request: &request::Parts,
     response: &response::Parts,
@@ -183,7 +183,7 @@ fn can_be_kept(status: StatusCode) -> bool {
 /// Stale from `fresh_for` to `ttl`, where that is not forbidden.
 fn with_times(terms: Terms, fresh_for: Duration, ttl: Duration, settings: &Settings) -> Terms {
     let stale = if terms.must_revalidate { Duration::ZERO } else { ttl.saturating_sub(fresh_for) };
-    let stands_in = settings.stale_on != super::StaleOn::NEVER;
+    let stands_in = settings.stale_on != crate::http::StaleOn::NEVER;
     Terms {
         fresh_for: fresh_for.saturating_add(terms.initial_age),
         stale_while_revalidate: stale,
@@ -193,7 +193,7 @@ fn with_times(terms: Terms, fresh_for: Duration, ttl: Duration, settings: &Setti
 }
 
 /// How long a page is fresh for the engine, and how long it is kept: as long as it can be of any use.
-pub(super) fn lifetimes(kept: &Kept, head: &rfc::Stored) -> (Duration, Duration) {
+pub(crate) fn lifetimes(kept: &Kept, head: &rfc::Stored) -> (Duration, Duration) {
     let terms = &kept.terms;
     let fresh = terms.fresh_for.saturating_sub(terms.initial_age).min(kept.ttl);
     let stale = terms.stale_while_revalidate.max(terms.stale_if_error);

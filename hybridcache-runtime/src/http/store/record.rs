@@ -7,15 +7,15 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::HeaderName;
 
-use super::rfc;
 use crate::entry::Entry;
 use crate::entry::lifetimes::Lifetimes;
 use crate::entry::value_type::AnyValue;
+use crate::http::rfc;
 use crate::primitives::clock::{Clock, Millis};
 
 /// The value of an entry.
 #[derive(Clone, Debug)]
-pub(super) enum Record {
+pub(crate) enum Record {
     /// An answer.
     Page(Arc<Page>),
     /// Answers stand apart, by more than the request's key tells.
@@ -32,39 +32,39 @@ pub(super) enum Record {
 
 /// A stored answer.
 #[derive(Clone, Debug)]
-pub(super) struct Page {
-    pub(super) head: rfc::Stored,
-    pub(super) body: Bytes,
+pub(crate) struct Page {
+    pub(crate) head: rfc::Stored,
+    pub(crate) body: Bytes,
     /// Explicitly `public`.
-    pub(super) public: bool,
+    pub(crate) public: bool,
     /// For requests with `Authorization`, too.
-    pub(super) authorized: bool,
+    pub(crate) authorized: bool,
     /// For how long the engine calls it fresh, and keeps it.
-    pub(super) fresh: Millis,
-    pub(super) ttl: Millis,
-    pub(super) trial: Trial,
+    pub(crate) fresh: Millis,
+    pub(crate) ttl: Millis,
+    pub(crate) trial: Trial,
 }
 
 /// For how long the shared tier keeps what has been asked for once, in milliseconds; 0 where it is not on trial. Clients choose
 /// what is asked for: what nobody asks for a second time goes soon.
 #[derive(Debug, Default)]
-pub(super) struct Trial(AtomicU64);
+pub(crate) struct Trial(AtomicU64);
 
 impl Trial {
-    pub(super) fn of(millis: Millis) -> Self {
+    pub(crate) fn of(millis: Millis) -> Self {
         Self(AtomicU64::new(millis))
     }
 
-    pub(super) fn millis(&self) -> Millis {
+    pub(crate) fn millis(&self) -> Millis {
         self.0.load(Relaxed)
     }
 
-    pub(super) fn begin(&self, millis: Millis) {
+    pub(crate) fn begin(&self, millis: Millis) {
         self.0.store(millis, Relaxed);
     }
 
     /// Whether it was on trial: true once.
-    pub(super) fn end(&self) -> bool {
+    pub(crate) fn end(&self) -> bool {
         self.millis() != 0 && self.0.swap(0, Relaxed) != 0
     }
 }
@@ -86,20 +86,20 @@ impl Eq for Trial {}
 
 /// How the answers at one key are told apart further.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Variants {
+pub(crate) struct Variants {
     /// In the key of each of them: under another they are not found.
-    pub(super) id: u64,
+    pub(crate) id: u64,
     /// Fields of the request that choose one.
-    pub(super) fields: Vec<HeaderName>,
+    pub(crate) fields: Vec<HeaderName>,
     /// Tags that they carry: known before one is read or loaded.
-    pub(super) tags: Vec<String>,
-    pub(super) ttl: Millis,
-    pub(super) trial: Trial,
+    pub(crate) tags: Vec<String>,
+    pub(crate) ttl: Millis,
+    pub(crate) trial: Trial,
 }
 
 /// How soon it is looked again where an answer was not for all, and where there was none.
-pub(super) const ALONE: Millis = 5_000;
-pub(super) const ALONE_AFTER_A_FAILURE: Millis = 1_000;
+pub(crate) const ALONE: Millis = 5_000;
+pub(crate) const ALONE_AFTER_A_FAILURE: Millis = 1_000;
 
 /// For how long a mark that nobody has renewed stands: of those who ask meanwhile one looks, and nobody waits.
 const MARKED: Millis = 60_000;
@@ -109,18 +109,18 @@ const VARIANTS: Millis = 24 * 60 * 60 * 1000;
 
 impl Variants {
     /// `ttl`: that of the first of them.
-    pub(super) fn new(fields: Vec<HeaderName>, tags: Vec<String>, ttl: Millis, trial: Trial) -> Self {
+    pub(crate) fn new(fields: Vec<HeaderName>, tags: Vec<String>, ttl: Millis, trial: Trial) -> Self {
         Self { id: fastrand::u64(..), fields, tags, ttl: VARIANTS.max(ttl.saturating_mul(2)), trial }
     }
 }
 
 impl Record {
-    pub(super) fn of(entry: &Entry) -> Option<&Self> {
+    pub(crate) fn of(entry: &Entry) -> Option<&Self> {
         entry.value.downcast_ref()
     }
 
     /// For the engine.
-    pub(super) fn lifetimes(value: &AnyValue) -> Lifetimes {
+    pub(crate) fn lifetimes(value: &AnyValue) -> Lifetimes {
         let (fresh, ttl) = match value.downcast_ref() {
             Some(Self::Page(page)) => (page.fresh, page.ttl),
             Some(Self::Variants(variants)) => (variants.ttl, variants.ttl),
@@ -133,7 +133,7 @@ impl Record {
         Lifetimes::computed(duration(ttl), Some(duration(fresh)))
     }
 
-    pub(super) fn trial(&self) -> Option<&Trial> {
+    pub(crate) fn trial(&self) -> Option<&Trial> {
         match self {
             Self::Page(page) => Some(&page.trial),
             Self::Variants(variants) => Some(&variants.trial),
@@ -142,13 +142,13 @@ impl Record {
     }
 
     /// For the engine: how long the shared tier keeps it to begin with.
-    pub(super) fn shared_for(value: &AnyValue) -> Option<Duration> {
+    pub(crate) fn shared_for(value: &AnyValue) -> Option<Duration> {
         let millis = value.downcast_ref().and_then(Self::trial)?.millis();
         (millis != 0).then(|| Duration::from_millis(millis))
     }
 
     /// Bytes that it takes.
-    pub(super) fn weight(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         let fields = |page: &Page| {
             page.head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum::<usize>()
         };
@@ -162,27 +162,27 @@ impl Record {
 
 /// A page where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
-    pub(super) entry: Arc<Entry>,
-    pub(super) page: Arc<Page>,
+pub(crate) struct Held {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) page: Arc<Page>,
 }
 
 impl Held {
     /// The entry itself where it is no page.
-    pub(super) fn new(entry: Arc<Entry>) -> Result<Self, Arc<Entry>> {
+    pub(crate) fn new(entry: Arc<Entry>) -> Result<Self, Arc<Entry>> {
         match Record::of(&entry) {
             Some(Record::Page(page)) => Ok(Self { page: page.clone(), entry }),
             _ => Err(entry),
         }
     }
 
-    pub(super) fn of(entry: &Arc<Entry>) -> Option<Self> {
+    pub(crate) fn of(entry: &Arc<Entry>) -> Option<Self> {
         Self::new(entry.clone()).ok()
     }
 
     /// The time, by the clock of the process that stored it: what has passed since is measured here, so that clocks need not
     /// agree.
-    pub(super) fn now(&self, clock: Clock) -> SystemTime {
+    pub(crate) fn now(&self, clock: Clock) -> SystemTime {
         let stored_at = self.entry.meta.expires_at.saturating_sub(self.page.ttl);
         self.page.head.got + Duration::from_millis(clock.now().saturating_sub(stored_at))
     }

@@ -6,12 +6,12 @@
 use http::header::HOST;
 use http::{HeaderMap, Uri};
 
-use super::rfc::spelling;
-use super::settings::Settings;
+use crate::http::rfc::spelling;
+use crate::http::settings::Settings;
 
 /// The key of the hash that spreads the paths of one layer over their tags. Which paths share a tag then depends on the
 /// namespace: a client who does not know it cannot write to one path to void another.
-pub(super) fn path_seed(namespace: &str, layer: &str) -> [u8; 32] {
+pub(crate) fn path_seed(namespace: &str, layer: &str) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("hybridcache 2026 http tags of paths");
     // No name has a zero byte that counts.
     hasher.update(namespace.as_bytes()).update(b"\0").update(layer.as_bytes());
@@ -21,14 +21,14 @@ pub(super) fn path_seed(namespace: &str, layer: &str) -> [u8; 32] {
 /// What all entries of a path carry, whatever host, query and variant they are of.
 ///
 /// Paths share 65,536 tags: a tag costs the shared tier some bytes, and clients choose paths.
-pub(super) fn path_tag(settings: &Settings, path: &str) -> String {
+pub(crate) fn path_tag(settings: &Settings, path: &str) -> String {
     let hash = blake3::keyed_hash(&settings.path_seed, &spelling::path(path));
     let [high, low, ..] = *hash.as_bytes();
     format!("http:{}:{high:02x}{low:02x}", settings.name)
 }
 
 /// Of RFC 9875: within one origin. `uri` is the public one of a request with these fields.
-pub(super) fn group_tag(settings: &Settings, uri: &Uri, headers: &HeaderMap, group: &str) -> String {
+pub(crate) fn group_tag(settings: &Settings, uri: &Uri, headers: &HeaderMap, group: &str) -> String {
     // No host has a line feed in it.
     format!("http-group:{}:{}\n{group}", settings.name, origin(uri, headers))
 }

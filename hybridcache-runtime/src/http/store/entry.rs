@@ -26,37 +26,37 @@ use crate::stats::count;
 
 /// A key and what its entries are.
 #[derive(Clone, Debug)]
-pub(super) struct Slot {
-    pub(super) cache: HybridCache,
-    pub(super) key: Arc<Key>,
-    pub(super) plan: Plan,
+pub(crate) struct Slot {
+    pub(crate) cache: HybridCache,
+    pub(crate) key: Arc<Key>,
+    pub(crate) plan: Plan,
 }
 
 /// What stood when a load began: what it gives is void where that has changed.
 #[derive(Debug)]
-pub(super) struct Begun {
-    pub(super) seen: StampSnapshot,
+pub(crate) struct Begun {
+    pub(crate) seen: StampSnapshot,
     epoch: u64,
     at: Millis,
     watermark: Watermark,
 }
 
 /// An entry that was refused, for who may find a use for it yet.
-pub(super) type Refused = Arc<Mutex<Option<Arc<Entry>>>>;
+pub(crate) type Refused = Arc<Mutex<Option<Arc<Entry>>>>;
 
-pub(super) fn instance(site: &'static Site) -> Instance<'static> {
+pub(crate) fn instance(site: &'static Site) -> Instance<'static> {
     Instance { site, receiver: None, generics: &[] }
 }
 
 /// What memory has of a key.
-pub(super) fn look(cache: &HybridCache, site: &'static Site, key: &KeyBuf) -> Option<Arc<Entry>> {
+pub(crate) fn look(cache: &HybridCache, site: &'static Site, key: &KeyBuf) -> Option<Arc<Entry>> {
     let (instance, local) = (instance(site), cache.local());
     let entry = local.memory.look(&cache.lookup(&instance, key), Arc::clone)?;
     matches!(cache.state(&entry, local.clock.now()), State::Fresh | State::Stale).then_some(entry)
 }
 
 impl Slot {
-    pub(super) fn new(
+    pub(crate) fn new(
         cache: &HybridCache,
         site: &'static Site,
         key: &KeyBuf,
@@ -80,7 +80,7 @@ impl Slot {
     }
 
     /// An entry is asked for a second time: where it was on trial, the shared tier keeps it for as long as it lives.
-    pub(super) fn count_demand(cache: &HybridCache, entry: &Entry) {
+    pub(crate) fn count_demand(cache: &HybridCache, entry: &Entry) {
         let is_on_trial = Record::of(entry).and_then(Record::trial).is_some_and(Trial::end);
         let (Some(remote), true) = (cache.remote(), is_on_trial && entry.meta.fence().is_some()) else { return };
         let left = Duration::from_millis(entry.meta.expires_at.saturating_sub(cache.clock().now()));
@@ -88,7 +88,7 @@ impl Slot {
     }
 
     /// Counts an answer from memory.
-    pub(super) fn count_hit(cache: &HybridCache, entry: &Entry, stale: bool) {
+    pub(crate) fn count_hit(cache: &HybridCache, entry: &Entry, stale: bool) {
         cache.local().memory.count_hit(&entry.meta.key);
         if stale {
             entry.meta.key.function.counters.stale_hits.count();
@@ -97,7 +97,7 @@ impl Slot {
 
     /// Waits for somebody else's load, unless it is this one's turn. `accepts` says which entries will do; the latest that
     /// does not is left in `refused`.
-    pub(super) async fn join(
+    pub(crate) async fn join(
         &self,
         accepts: impl Fn(&Arc<Entry>) -> bool + Send + Sync + 'static,
         refused: &Refused,
@@ -119,7 +119,7 @@ impl Slot {
     }
 
     /// The right to refresh a stale entry, if nobody has it and none failed a short while ago.
-    pub(super) fn refresh(&self, entry: &Arc<Entry>) -> Option<Duty> {
+    pub(crate) fn refresh(&self, entry: &Arc<Entry>) -> Option<Duty> {
         let clock = self.cache.clock();
         let claim = RefreshClaim::take(entry, clock, clock.now())?;
         let Some(leader) = self.cache.local().flights.lead(&self.key, || self.capture_stamps()) else {
@@ -134,20 +134,20 @@ impl Slot {
     }
 
     /// To be called before the handler is.
-    pub(super) fn begin(&self) -> Begun {
+    pub(crate) fn begin(&self) -> Begun {
         let local = self.cache.local();
         let watermark = local.stamps.watermark();
         Begun { seen: self.capture_stamps(), epoch: local.trust.epoch(), at: local.clock.now(), watermark }
     }
 
     /// Holds this key's place for a value that is loaded beside whatever is under way.
-    pub(super) fn reserve(&self, begun: &Begun) -> Leader {
+    pub(crate) fn reserve(&self, begun: &Begun) -> Leader {
         count(&self.key.function.counters.loads);
         self.cache.local().flights.reserve(&self.key, begun.seen.clone())
     }
 
     /// Stores in memory what was loaded since, in place of what a flight may yet bring: that mark is older.
-    pub(super) fn keep(&self, place: Leader, begun: &Begun, record: Record) -> bool {
+    pub(crate) fn keep(&self, place: Leader, begun: &Begun, record: Record) -> bool {
         let origin = FilledUnder { seen: &begun.seen, epoch: begun.epoch, began: begun.at };
         let entry = self.entry(origin, record).filter(|_| begun.seen.is_current());
         entry.is_some_and(|entry| place.replace(|| self.cache.local().memory.insert(entry)))
@@ -159,7 +159,7 @@ impl Slot {
     }
 
     /// Stores what was loaded for another key and belongs here, where nobody looks for it before that other key says so.
-    pub(super) async fn publish(&self, begun: &Begun, record: Record) {
+    pub(crate) async fn publish(&self, begun: &Begun, record: Record) {
         let Claim::Lead(leader) = self.cache.local().flights.claim(&self.key, || begun.seen.clone()) else { return };
         // After the claim: a gap that begins now detaches it.
         if self.cache.local().trust.epoch() != begun.epoch {
@@ -176,7 +176,7 @@ impl Slot {
     /// That one of them was voided while it was loaded may be known (the watermark), or become known (its generation,
     /// captured before the watermark is asked). What is not known is its number in the shared tier at that time: so nothing
     /// goes there. The next load knows the tags beforehand.
-    pub(super) fn keep_tagged(&self, begun: &Begun, tags: &[String], record: Record) -> bool {
+    pub(crate) fn keep_tagged(&self, begun: &Begun, tags: &[String], record: Record) -> bool {
         let local = self.cache.local();
         let stamps: Vec<_> = tags.iter().map(|tag| self.cache.tag_stamp(tag)).collect();
         let seen = begun.seen.and(stamps.iter());
@@ -191,7 +191,7 @@ impl Slot {
 
 /// The key of one of the variants, by a hash (BLAKE3, 192 bits) of what the request says in the fields that choose it: clients choose
 /// how long that is.
-pub(super) fn variant_key(primary: &KeyBuf, variants: &Variants, chosen: &[u8]) -> KeyBuf {
+pub(crate) fn variant_key(primary: &KeyBuf, variants: &Variants, chosen: &[u8]) -> KeyBuf {
     let mut key = primary.clone();
     key.literal("#");
     key.display(&format_args!("{:x}", variants.id));

@@ -11,30 +11,30 @@ use http::{HeaderMap, HeaderName};
 
 /// A set of kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Kinds(u8);
+pub(crate) struct Kinds(u8);
 
 impl Kinds {
     /// `Cookie`, `Authorization`.
-    pub(super) const CREDENTIALS: Self = Self(1);
-    /// Other fields that identify the caller: [`IDENTITY_FIELDS`](super::IDENTITY_FIELDS), or what replaces them.
-    pub(super) const IDENTITY: Self = Self(2);
+    pub(crate) const CREDENTIALS: Self = Self(1);
+    /// Other fields that identify the caller: [`IDENTITY_FIELDS`](crate::http::IDENTITY_FIELDS), or what replaces them.
+    pub(crate) const IDENTITY: Self = Self(2);
     /// The handler must not see them, unless its answer is not stored.
-    pub(super) const HIDDEN: Self = Self(4);
+    pub(crate) const HIDDEN: Self = Self(4);
     /// They change the method or the path, and the handler sees them.
-    pub(super) const OVERRIDE: Self = Self(8);
+    pub(crate) const OVERRIDE: Self = Self(8);
     /// `Cache-Control`, `Pragma`, `Upgrade`: what the client asks of the cache.
-    pub(super) const DIRECTIVES: Self = Self(16);
+    pub(crate) const DIRECTIVES: Self = Self(16);
     /// `If-None-Match`, `If-Modified-Since`, `Range`: the answer may be less than the stored page.
-    pub(super) const CONDITIONS: Self = Self(32);
+    pub(crate) const CONDITIONS: Self = Self(32);
     /// `Content-Type`, by which gRPC is known.
-    pub(super) const CONTENT_TYPE: Self = Self(64);
+    pub(crate) const CONTENT_TYPE: Self = Self(64);
 
-    pub(super) const fn and(self, other: Self) -> Self {
+    pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Whether any of `other` is in this set.
-    pub(super) fn has(self, other: Self) -> bool {
+    pub(crate) fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 }
@@ -57,14 +57,14 @@ const LENGTHS: usize = 32;
 
 /// The kind of each name that has one. Names are told apart by length and first letter before they are compared.
 #[derive(Clone, Debug)]
-pub(super) struct FieldKinds {
+pub(crate) struct FieldKinds {
     by_length: [Vec<(HeaderName, Kinds)>; LENGTHS],
     /// For each length, a bit for each first letter.
     letters: [u32; LENGTHS],
 }
 
 impl FieldKinds {
-    pub(super) fn new(names: impl IntoIterator<Item = (HeaderName, Kinds)>) -> Self {
+    pub(crate) fn new(names: impl IntoIterator<Item = (HeaderName, Kinds)>) -> Self {
         let mut kinds = Self { by_length: Default::default(), letters: [0; LENGTHS] };
         for (name, kind) in COMMON.into_iter().chain(names) {
             let (length, letter) = shape(&name);
@@ -78,7 +78,7 @@ impl FieldKinds {
         kinds
     }
 
-    pub(super) fn of(&self, name: &HeaderName) -> Kinds {
+    pub(crate) fn of(&self, name: &HeaderName) -> Kinds {
         let (length, letter) = shape(name);
         if self.letters[length] & letter == 0 {
             return Kinds::default();
@@ -88,12 +88,12 @@ impl FieldKinds {
     }
 
     /// The kinds of all fields together.
-    pub(super) fn of_all(&self, headers: &HeaderMap) -> Kinds {
+    pub(crate) fn of_all(&self, headers: &HeaderMap) -> Kinds {
         headers.keys().fold(Kinds::default(), |found, name| found.and(self.of(name)))
     }
 
     /// Removes the fields of a kind.
-    pub(super) fn remove(&self, kind: Kinds, headers: &mut HeaderMap) {
+    pub(crate) fn remove(&self, kind: Kinds, headers: &mut HeaderMap) {
         while let Some(name) = headers.keys().find(|name| self.of(name).has(kind)).cloned() {
             headers.remove(name);
         }
@@ -113,8 +113,8 @@ fn shape(name: &HeaderName) -> (usize, u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{HIDDEN_FIELDS, IDENTITY_FIELDS};
     use super::*;
+    use crate::http::{HIDDEN_FIELDS, IDENTITY_FIELDS};
 
     /// Killed by: a shape that leaves out a name; a name of two kinds that keeps one of them.
     #[test]

@@ -9,39 +9,39 @@ use tracing::warn;
 
 use super::field_kinds::Kinds;
 use super::key::Secrets;
-use super::public::Public;
-use super::record::{Held, Page, Record, Variants};
-use super::rfc::reuse::{self, Reason};
-use super::rfc::status::Forward;
-use super::rfc::stored::Aged;
-use super::rfc::{Asked, Reuse, Wants, conditional, range, request as requests, vary};
-use super::settings::{Mode, Private, Settings};
-use super::slot::{self, Refused, Slot, variant_key};
-use super::tags::path_tag;
+use super::public_uri::Public;
 use crate::cache::HybridCache;
 use crate::engine::scope;
 use crate::entry::{Entry, State};
+use crate::http::rfc::reuse::{self, Reason};
+use crate::http::rfc::status::Forward;
+use crate::http::rfc::stored::Aged;
+use crate::http::rfc::{Asked, Reuse, Wants, conditional, range, request as requests, vary};
+use crate::http::settings::{Mode, Private, Settings};
+use crate::http::store::entry::{self, Refused, Slot, variant_key};
+use crate::http::store::record::{Held, Page, Record, Variants};
+use crate::http::store::tags::path_tag;
 use crate::key::KeyBuf;
 use crate::primitives::clock::Millis;
 use crate::primitives::log_limit::{self, LogLimit};
 
 /// A request that the store may answer.
 #[derive(Debug)]
-pub(super) struct Visit {
-    pub(super) settings: Arc<Settings>,
+pub(crate) struct Visit {
+    pub(crate) settings: Arc<Settings>,
     /// Method, URI and fields.
-    pub(super) request: request::Parts,
+    pub(crate) request: request::Parts,
     /// Of its fields, as they came.
     kinds: Kinds,
     /// By which clients know what is asked for, where it is not the request's own.
     public: Option<Uri>,
-    pub(super) wants: Wants,
-    pub(super) secrets: Secrets,
-    pub(super) primary: KeyBuf,
+    pub(crate) wants: Wants,
+    pub(crate) secrets: Secrets,
+    pub(crate) primary: KeyBuf,
 }
 
 /// What a request is to the layer.
-pub(super) enum Arrival {
+pub(crate) enum Arrival {
     /// The store is looked into; with what only the handler has a use for.
     Visit(Box<Visit>, Extensions),
     /// To the handler as it is.
@@ -53,7 +53,7 @@ pub(super) enum Arrival {
 }
 
 /// What the store has for a request.
-pub(super) enum Looked {
+pub(crate) enum Looked {
     /// It answers.
     Hit(Held, Aged),
     /// It answers, and the handler is asked in the background.
@@ -72,10 +72,10 @@ pub(super) enum Looked {
 
 /// Where an answer belongs.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) slot: Slot,
+pub(crate) struct Place {
+    pub(crate) slot: Slot,
     /// Of which it is one; `None` where it stands at the request's own key.
-    pub(super) variants: Option<Arc<Variants>>,
+    pub(crate) variants: Option<Arc<Variants>>,
 }
 
 /// In the extensions of a request that a layer asks the handler with: the names of the layers that do. A layer of the same name
@@ -89,7 +89,7 @@ const LONGEST_KEY: usize = 8 << 10;
 
 impl Visit {
     /// Looks at a request. `is_empty`: it has no body.
-    pub(super) fn of(settings: &Arc<Settings>, request: request::Parts, public: Public, is_empty: bool) -> Arrival {
+    pub(crate) fn of(settings: &Arc<Settings>, request: request::Parts, public: Public, is_empty: bool) -> Arrival {
         if request.extensions.get().is_some_and(|Enclosing(names)| names.contains(&settings.name)) {
             return Arrival::Enclosed(request);
         }
@@ -144,11 +144,11 @@ impl Visit {
     }
 
     /// What memory has for it. `known` is what stands at the request's own key where memory may not have it.
-    pub(super) fn look(&self, known: Option<Arc<Variants>>) -> Looked {
+    pub(crate) fn look(&self, known: Option<Arc<Variants>>) -> Looked {
         let site = self.settings.site;
         let variants = match known {
             Some(variants) => variants,
-            None => match slot::look(self.cache(), site, &self.primary) {
+            None => match entry::look(self.cache(), site, &self.primary) {
                 None => return self.missing(self.place(None)),
                 Some(entry) => match Record::of(&entry) {
                     Some(Record::Variants(variants)) => {
@@ -163,7 +163,7 @@ impl Visit {
             return Looked::Pass(None, None);
         }
         let place = || self.place(Some(variants.clone()));
-        match slot::look(self.cache(), site, &self.variant_key(&variants)) {
+        match entry::look(self.cache(), site, &self.variant_key(&variants)) {
             None => self.missing(place()),
             Some(entry) => self.found(entry, place),
         }
@@ -225,7 +225,7 @@ impl Visit {
     }
 
     /// Where what the handler says to this request may be stored, if it may.
-    pub(super) fn storing(&self, place: Place) -> Option<Place> {
+    pub(crate) fn storing(&self, place: Place) -> Option<Place> {
         let is_whole = !self.wants.head
             && !self.wants.no_store
             && !self.request.headers.contains_key(RANGE)
@@ -234,46 +234,46 @@ impl Visit {
     }
 
     /// Whether a page is for who asks.
-    pub(super) fn may_have(&self, page: &Page) -> bool {
+    pub(crate) fn may_have(&self, page: &Page) -> bool {
         self.may_share(page.public, page.authorized)
     }
 
-    pub(super) fn may_share(&self, public: bool, authorized: bool) -> bool {
+    pub(crate) fn may_share(&self, public: bool, authorized: bool) -> bool {
         (!self.secrets.cookie || public) && (!self.secrets.authorization || authorized)
     }
 
-    pub(super) fn reuse(&self, held: &Held) -> Reuse {
+    pub(crate) fn reuse(&self, held: &Held) -> Reuse {
         reuse::decide(&held.page.head, &self.wants, &self.aged(held))
     }
 
     /// A stored page as it is now.
-    pub(super) fn aged(&self, held: &Held) -> Aged {
+    pub(crate) fn aged(&self, held: &Held) -> Aged {
         held.page.head.at(held.now(self.cache().clock()))
     }
 
     /// Whether an entry answers this request as it is.
-    pub(super) fn accepts(&self, entry: &Arc<Entry>) -> bool {
+    pub(crate) fn accepts(&self, entry: &Arc<Entry>) -> bool {
         Held::of(entry).is_none_or(|held| !matches!(self.reuse(&held), Reuse::Revalidate(_)))
     }
 
     /// Whether an entry that others have just loaded answers this request, although it would not if it had stood there.
-    pub(super) fn accepts_shared(&self, held: &Held) -> bool {
+    pub(crate) fn accepts_shared(&self, held: &Held) -> bool {
         !matches!(self.reuse(held), Reuse::Revalidate(Reason::Stale | Reason::NoCache) | Reuse::OnlyIfCached)
     }
 
     /// The entry that was refused, where it still stands.
-    pub(super) fn standing(&self, refused: &Refused) -> Option<Held> {
+    pub(crate) fn standing(&self, refused: &Refused) -> Option<Held> {
         let entry = refused.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let state = self.cache().state(&entry, self.cache().clock().now());
         Held::of(&entry).filter(|_| matches!(state, State::Fresh | State::Stale))
     }
 
     /// Whether a page stands in for a handler that failed.
-    pub(super) fn stands_in(&self, held: &Held) -> bool {
+    pub(crate) fn stands_in(&self, held: &Held) -> bool {
         reuse::on_error(&held.page.head, &self.wants, held.now(self.cache().clock()))
     }
 
-    pub(super) fn place(&self, variants: Option<Arc<Variants>>) -> Place {
+    pub(crate) fn place(&self, variants: Option<Arc<Variants>>) -> Place {
         let key = variants.as_ref().map_or_else(|| self.primary.clone(), |variants| self.variant_key(variants));
         let tags = variants.iter().flat_map(|variants| variants.tags.iter().cloned());
         let tags = [path_tag(&self.settings, self.uri().path())].into_iter().chain(tags);
@@ -286,22 +286,22 @@ impl Visit {
         Place { slot, variants }
     }
 
-    pub(super) fn cache(&self) -> &HybridCache {
+    pub(crate) fn cache(&self) -> &HybridCache {
         &self.settings.cache
     }
 
     /// Whether the answer may be another than the whole page.
-    pub(super) fn has_conditions(&self) -> bool {
+    pub(crate) fn has_conditions(&self) -> bool {
         self.kinds.has(Kinds::CONDITIONS)
     }
 
     /// By which clients know what is asked for.
-    pub(super) fn uri(&self) -> &Uri {
+    pub(crate) fn uri(&self) -> &Uri {
         self.public.as_ref().unwrap_or(&self.request.uri)
     }
 
     /// Tells layers within that this one asks.
-    pub(super) fn enclose(&self, extensions: &mut Extensions) {
+    pub(crate) fn enclose(&self, extensions: &mut Extensions) {
         extensions.get_or_insert_default::<Enclosing>().0.push(self.settings.name);
     }
 
@@ -312,7 +312,7 @@ impl Visit {
     }
 
     /// For how long the shared tier keeps what only this request has asked for.
-    pub(super) fn trial(&self) -> Millis {
+    pub(crate) fn trial(&self) -> Millis {
         u64::try_from(self.settings.trial.as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -360,7 +360,7 @@ fn secrets(settings: &Settings, request: &request::Parts, kinds: Kinds) -> Secre
 }
 
 /// Method, public URI and fields: what the rules look at after a write.
-pub(super) fn written(request: &request::Parts, public: Public) -> request::Parts {
+pub(crate) fn written(request: &request::Parts, public: Public) -> request::Parts {
     let mut parts = for_rules(request);
     if let Public::Other(uri) = public {
         parts.uri = uri;
@@ -369,7 +369,7 @@ pub(super) fn written(request: &request::Parts, public: Public) -> request::Part
 }
 
 /// Method, URI and fields: what the rules look at.
-pub(super) fn for_rules(request: &request::Parts) -> request::Parts {
+pub(crate) fn for_rules(request: &request::Parts) -> request::Parts {
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.method = request.method.clone();
     parts.uri = request.uri.clone();
@@ -379,7 +379,7 @@ pub(super) fn for_rules(request: &request::Parts) -> request::Parts {
 }
 
 /// Takes out what the handler must not see.
-pub(super) fn hide(hidden: &[HeaderName], headers: &mut HeaderMap) {
+pub(crate) fn hide(hidden: &[HeaderName], headers: &mut HeaderMap) {
     for name in hidden {
         headers.remove(name);
     }

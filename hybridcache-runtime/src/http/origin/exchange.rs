@@ -14,27 +14,27 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::body::CacheBody;
-use super::keep::{self, Kept, Verdict, Why};
-use super::policy::CachePolicy;
-use super::public::each_uri;
-use super::record::{Held, Page, Trial};
 use super::recording::{Piece, Recorded, Recording};
-use super::rfc::freshen::{self, Freshened};
-use super::rfc::{self, conditional};
-use super::settings::Settings;
-use super::visit::{Visit, for_rules};
+use super::storability::{self, Kept, Verdict, Why};
+use crate::http::body::CacheBody;
+use crate::http::policy::CachePolicy;
+use crate::http::request::cache_request::{Visit, for_rules};
+use crate::http::request::public_uri::each_uri;
+use crate::http::rfc::freshen::{self, Freshened};
+use crate::http::rfc::{self, conditional};
+use crate::http::settings::Settings;
+use crate::http::store::record::{Held, Page, Trial};
 
 /// Who is to answer a request, and what of it only he has a use for. Used once.
 #[derive(Debug)]
-pub(super) struct Exchange<S, B> {
-    pub(super) service: S,
-    pub(super) extensions: Extensions,
-    pub(super) body: B,
+pub(crate) struct Exchange<S, B> {
+    pub(crate) service: S,
+    pub(crate) extensions: Extensions,
+    pub(crate) body: B,
 }
 
 /// The answer.
-pub(super) enum Fetched<B: Body, E> {
+pub(crate) enum Fetched<B: Body, E> {
     /// It may be kept; with its body, which came whole, and the fields that its requester alone gets.
     Whole(Arc<Page>, Kept, HeaderMap),
     /// For its requester, as the handler makes it; to be recorded meanwhile.
@@ -49,7 +49,7 @@ pub(super) enum Fetched<B: Body, E> {
 
 /// What the handler is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(crate) enum Ask {
     /// For the whole, which others may wait for.
     Whole,
     /// For what its requester asks, whose conditions the handler evaluates; the whole may come of it.
@@ -57,15 +57,15 @@ pub(super) enum Ask {
 }
 
 /// A page whose body is yet to be recorded.
-pub(super) struct Draft<B: Body> {
+pub(crate) struct Draft<B: Body> {
     head: response::Parts,
-    pub(super) kept: Kept,
+    pub(crate) kept: Kept,
     got: SystemTime,
     recording: Recording<B>,
 }
 
 /// How that ended.
-pub(super) enum Drafted {
+pub(crate) enum Drafted {
     Page(Arc<Page>, Kept),
     /// Too long, or for too long.
     Unfinished(Kept),
@@ -73,7 +73,7 @@ pub(super) enum Drafted {
 }
 
 impl<B: Body<Data = Bytes>> Draft<B> {
-    pub(super) async fn record(self) -> Drafted {
+    pub(crate) async fn record(self) -> Drafted {
         let Self { head, kept, got, recording } = self;
         match recording.run().await {
             Recorded::Whole(data) => Drafted::Page(Arc::new(new_page(&head, join(&data), &kept, got)), kept),
@@ -106,7 +106,7 @@ impl<S, B> Exchange<S, B> {
     }
 
     /// Asks as the client does.
-    pub(super) async fn forward<B2>(self, visit: &Visit) -> Result<Response<CacheBody<B2>>, S::Error>
+    pub(crate) async fn forward<B2>(self, visit: &Visit) -> Result<Response<CacheBody<B2>>, S::Error>
     where
         S: Service<Request<B>, Response = Response<B2>>,
         B2: Body<Data = Bytes>,
@@ -116,7 +116,7 @@ impl<S, B> Exchange<S, B> {
     }
 
     /// Asks for the whole answer, or whether `stored` is still what it would be. What comes of it is what the requester asked for.
-    pub(super) async fn fetch<B2>(self, visit: &Visit, stored: Option<&Held>, ask: Ask) -> Fetched<B2, S::Error>
+    pub(crate) async fn fetch<B2>(self, visit: &Visit, stored: Option<&Held>, ask: Ask) -> Fetched<B2, S::Error>
     where
         S: Service<Request<B>, Response = Response<B2>>,
         B2: Body<Data = Bytes>,
@@ -137,7 +137,7 @@ impl<S, B> Exchange<S, B> {
             return Fetched::Failed(Ok(Response::from_parts(head, CacheBody::origin(body))));
         }
         let policy = head.extensions.remove::<CachePolicy>().unwrap_or_default();
-        let kept = match keep::judge(&visit.settings, &visit.request, &head, policy, times) {
+        let kept = match storability::judge(&visit.settings, &visit.request, &head, policy, times) {
             Verdict::Keep(kept) if visit.may_share(kept.public, kept.authorized) => kept,
             Verdict::Keep(_) => return own(visit, head, body, Why::Identified),
             Verdict::Leave(why) => return own(visit, head, body, why),
@@ -179,7 +179,7 @@ fn streamed<B: Body<Data = Bytes>, E>(
 }
 
 /// Asks as the client does.
-pub(super) async fn forward<S, B, B2>(mut service: S, request: Request<B>) -> Result<Response<CacheBody<B2>>, S::Error>
+pub(crate) async fn forward<S, B, B2>(mut service: S, request: Request<B>) -> Result<Response<CacheBody<B2>>, S::Error>
 where
     S: Service<Request<B>, Response = Response<B2>>,
     B2: Body<Data = Bytes>,
@@ -221,7 +221,7 @@ fn confirmed<B: Body<Data = Bytes>, E>(
         None => parts.headers.remove(AGE),
     };
     let policy = head.extensions.get::<CachePolicy>().cloned().unwrap_or_default();
-    match keep::judge(settings, &visit.request, &parts, policy, times) {
+    match storability::judge(settings, &visit.request, &parts, policy, times) {
         Verdict::Keep(kept) => {
             let page = new_page(&parts, page.body.clone(), &kept, times.1);
             Fetched::Whole(Arc::new(page), kept, HeaderMap::new())
@@ -322,7 +322,7 @@ fn withheld(headers: &HeaderMap, kept: &Kept) -> HeaderMap {
     personal
 }
 
-pub(super) async fn next<B: Body>(mut body: Pin<&mut B>) -> Option<Result<Frame<B::Data>, B::Error>> {
+pub(crate) async fn next<B: Body>(mut body: Pin<&mut B>) -> Option<Result<Frame<B::Data>, B::Error>> {
     poll_fn(|context| body.as_mut().poll_frame(context)).await
 }
 
@@ -339,7 +339,7 @@ fn new_page(head: &response::Parts, body: Bytes, kept: &Kept, got: SystemTime) -
     head.terms.initial_age = head.terms.initial_age.saturating_add(took);
     head.got = now;
     head.frame(body.len() as u64);
-    let (fresh, ttl) = keep::lifetimes(kept, &head);
+    let (fresh, ttl) = storability::lifetimes(kept, &head);
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let (fresh, ttl) = (millis(fresh).max(1), millis(ttl).max(1));
     Page { head, body, public: kept.public, authorized: kept.authorized, fresh, ttl, trial: Trial::default() }
