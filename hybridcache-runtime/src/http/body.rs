@@ -11,8 +11,6 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::origin::recording::Piece;
-
 pin_project! {
     /// The body of an answer that went through the layer: what is stored, or the inner service's own.
     pub struct CacheBody<B: Body> {
@@ -64,6 +62,15 @@ impl<B: Body> fmt::Debug for CacheBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CacheBody").finish_non_exhaustive()
     }
+}
+
+/// What a recording hands to the requester of the body.
+pub(crate) enum Piece<B: Body> {
+    Frame(Frame<Bytes>),
+    /// The body failed.
+    Failed(B::Error),
+    /// The recording ended before the body did.
+    Rest(Pin<Box<B>>),
 }
 
 type Polled<B> = Poll<Option<Result<Frame<Bytes>, <B as Body>::Error>>>;

@@ -43,8 +43,15 @@ pub struct Builder {
     settings: Settings,
 }
 
+impl HttpCacheLayer {
+    /// A layer over a cache, to be configured.
+    pub fn builder(cache: HybridCache) -> Builder {
+        Builder::new(cache)
+    }
+}
+
 impl Builder {
-    pub(super) fn new(cache: HybridCache) -> Self {
+    fn new(cache: HybridCache) -> Self {
         let settings = Settings {
             cache,
             name: "",

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::rfc::CacheStatus;
 use super::rfc::status::Forward;
+use super::rfc::{CacheStatus, Refusal};
 
 /// In the extensions of each response: what the cache did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,5 +67,67 @@ impl CacheOutcome {
     /// What the handler said is stored.
     pub fn is_stored(&self) -> bool {
         self.status.stored
+    }
+}
+
+/// Why an answer is not stored. In the extensions of the answer until `Cache-Status` has said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The handler's policy or `no-store`.
+    NoStore,
+    Private,
+    NoCache,
+    SetCookie,
+    VaryAny,
+    Status,
+    /// The status is about this request.
+    Request,
+    NotAccepted,
+    /// Neither fresh nor to be confirmed.
+    NoFreshness,
+    /// The request said who asks.
+    Identified,
+    /// Longer than the limit.
+    Long,
+    /// It has no end that is waited for.
+    Live,
+    /// What was read is not what its length says.
+    Torn,
+    /// It is being recorded: whether it is stored is seen later.
+    Streamed,
+}
+
+impl Why {
+    /// As `Cache-Status` says it.
+    pub(super) fn detail(self) -> &'static str {
+        match self {
+            Self::NoStore => "no-store",
+            Self::Private => "private",
+            Self::NoCache => "no-cache",
+            Self::SetCookie => "set-cookie",
+            Self::VaryAny => "vary",
+            Self::Status => "status",
+            Self::Request => "request-status",
+            Self::NotAccepted => "not-accepted",
+            Self::NoFreshness => "no-freshness",
+            Self::Identified => "identified",
+            Self::Long => "body-limit",
+            Self::Live => "live",
+            Self::Torn => "truncated",
+            Self::Streamed => "streamed",
+        }
+    }
+
+    fn of(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Method | Refusal::Status => Self::Status,
+            Refusal::Request => Self::Request,
+            Refusal::RequestNoStore | Refusal::NoStore => Self::NoStore,
+            Refusal::Private => Self::Private,
+            Refusal::Authorization => Self::Identified,
+            Refusal::SetCookie => Self::SetCookie,
+            Refusal::VaryAny => Self::VaryAny,
+            Refusal::Useless => Self::NoFreshness,
+        }
     }
 }

@@ -8,8 +8,7 @@ use http::{Response, StatusCode};
 use http_body::Body;
 
 use super::body::CacheBody;
-use super::origin::storability::Why;
-use super::outcome::CacheOutcome;
+use super::outcome::{CacheOutcome, Why};
 use super::request::cache_request::Visit;
 use super::rfc::CacheStatus;
 use super::rfc::reply::{self, Part};

@@ -11,7 +11,6 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::CacheBody;
-use super::builder::Builder;
 use super::flow::Drive;
 use super::future::ResponseFuture;
 use super::origin::exchange::{Exchange, forward};
@@ -23,7 +22,6 @@ use super::rfc::status::Forward;
 use super::rfc::{CacheStatus, groups, invalidate};
 use super::settings::Settings;
 use super::store::tags::{group_tag, path_tag};
-use crate::cache::HybridCache;
 use crate::call::evict::Eviction;
 use crate::error::Error;
 use crate::key::KeyBuf;
@@ -37,11 +35,6 @@ pub struct HttpCacheLayer {
 }
 
 impl HttpCacheLayer {
-    /// A layer over a cache, to be configured.
-    pub fn builder(cache: HybridCache) -> Builder {
-        Builder::new(cache)
-    }
-
     /// Invalidates all answers of a path, in all processes: of every host, query and variant. The path is the public one, which
     /// clients ask for, whatever prefix a router strips of it; in any spelling (`/a%7Eb` and `/a~b`, `/a/` and `/a` go together). A
     /// query is not looked at. Paths share 65,536 tags, so that an answer of another path may go with them.

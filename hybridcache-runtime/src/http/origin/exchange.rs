@@ -1,8 +1,6 @@
 //! Asking the handler, and what its answer is good for.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,9 +12,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::recording::{Piece, Recorded, Recording};
-use super::storability::{self, Kept, Verdict, Why};
-use crate::http::body::CacheBody;
+use super::recording::{Recorded, Recording, next};
+use super::storability::{self, Kept, Verdict};
+use crate::http::body::{CacheBody, Piece};
+use crate::http::outcome::Why;
 use crate::http::policy::CachePolicy;
 use crate::http::request::cache_request::{Visit, for_rules};
 use crate::http::request::public_uri::each_uri;
@@ -320,10 +319,6 @@ fn withheld(headers: &HeaderMap, kept: &Kept) -> HeaderMap {
         }
     }
     personal
-}
-
-pub(crate) async fn next<B: Body>(mut body: Pin<&mut B>) -> Option<Result<Frame<B::Data>, B::Error>> {
-    poll_fn(|context| body.as_mut().poll_frame(context)).await
 }
 
 /// A copy: what is kept for hours must not hold on to the buffer that it was read into.

@@ -3,6 +3,7 @@
 //! The load reads the body, not the requester: a slow client does not hold up those who wait for the page. Whatever ends the
 //! recording (the limit, the time, a load that is dropped), the requester gets the rest from the body itself.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -11,19 +12,10 @@ use http_body::{Body, Frame};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
 
-use super::exchange::next;
+use crate::http::body::Piece;
 
 /// How long a body may take. Others wait for the page meanwhile.
 const LONGEST: Duration = Duration::from_secs(10);
-
-/// What the requester gets.
-pub(crate) enum Piece<B: Body> {
-    Frame(Frame<Bytes>),
-    /// The body failed.
-    Failed(B::Error),
-    /// The recording ended before the body did.
-    Rest(Pin<Box<B>>),
-}
 
 /// A body that is read, and handed to its requester.
 pub(crate) struct Recording<B: Body> {
@@ -101,4 +93,8 @@ impl<B: Body> Drop for Tape<B> {
             self.send(Piece::Rest(body));
         }
     }
+}
+
+pub(crate) async fn next<B: Body>(mut body: Pin<&mut B>) -> Option<Result<Frame<B::Data>, B::Error>> {
+    poll_fn(|context| body.as_mut().poll_frame(context)).await
 }

@@ -5,12 +5,13 @@ use std::time::{Duration, SystemTime};
 use http::header::SET_COOKIE;
 use http::{StatusCode, request, response};
 
+use crate::http::outcome::Why;
 use crate::http::policy::CachePolicy;
 use crate::http::rfc::directives::{ResponseDirectives, Scope};
 use crate::http::rfc::targeted::Control;
 use crate::http::rfc::vary::Vary;
 use crate::http::rfc::{self, Refusal, Storing, Terms, groups, hop, store, vary};
-use crate::http::settings::{Mode, Settings};
+use crate::http::settings::{Mode, Settings, StaleOn};
 
 /// What is to be done with an answer whose body comes whole.
 #[derive(Debug)]
@@ -18,68 +19,6 @@ pub(crate) enum Verdict {
     /// For its requester only.
     Leave(Why),
     Keep(Kept),
-}
-
-/// Why an answer is not stored. In the extensions of the answer until `Cache-Status` has said it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// The handler's policy or `no-store`.
-    NoStore,
-    Private,
-    NoCache,
-    SetCookie,
-    VaryAny,
-    Status,
-    /// The status is about this request.
-    Request,
-    NotAccepted,
-    /// Neither fresh nor to be confirmed.
-    NoFreshness,
-    /// The request said who asks.
-    Identified,
-    /// Longer than the limit.
-    Long,
-    /// It has no end that is waited for.
-    Live,
-    /// What was read is not what its length says.
-    Torn,
-    /// It is being recorded: whether it is stored is seen later.
-    Streamed,
-}
-
-impl Why {
-    /// As `Cache-Status` says it.
-    pub(crate) fn detail(self) -> &'static str {
-        match self {
-            Self::NoStore => "no-store",
-            Self::Private => "private",
-            Self::NoCache => "no-cache",
-            Self::SetCookie => "set-cookie",
-            Self::VaryAny => "vary",
-            Self::Status => "status",
-            Self::Request => "request-status",
-            Self::NotAccepted => "not-accepted",
-            Self::NoFreshness => "no-freshness",
-            Self::Identified => "identified",
-            Self::Long => "body-limit",
-            Self::Live => "live",
-            Self::Torn => "truncated",
-            Self::Streamed => "streamed",
-        }
-    }
-
-    fn of(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Method | Refusal::Status => Self::Status,
-            Refusal::Request => Self::Request,
-            Refusal::RequestNoStore | Refusal::NoStore => Self::NoStore,
-            Refusal::Private => Self::Private,
-            Refusal::Authorization => Self::Identified,
-            Refusal::SetCookie => Self::SetCookie,
-            Refusal::VaryAny => Self::VaryAny,
-            Refusal::Useless => Self::NoFreshness,
-        }
-    }
 }
 
 /// On which terms it is kept.
@@ -183,7 +122,7 @@ fn can_be_kept(status: StatusCode) -> bool {
 /// Stale from `fresh_for` to `ttl`, where that is not forbidden.
 fn with_times(terms: Terms, fresh_for: Duration, ttl: Duration, settings: &Settings) -> Terms {
     let stale = if terms.must_revalidate { Duration::ZERO } else { ttl.saturating_sub(fresh_for) };
-    let stands_in = settings.stale_on != crate::http::StaleOn::NEVER;
+    let stands_in = settings.stale_on != StaleOn::NEVER;
     Terms {
         fresh_for: fresh_for.saturating_add(terms.initial_age),
         stale_while_revalidate: stale,
