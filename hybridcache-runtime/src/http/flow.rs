@@ -14,15 +14,15 @@ use tower_service::Service;
 
 use super::body::CacheBody;
 use super::origin::exchange::{Ask, Draft, Drafted, Exchange, Fetched};
-use super::origin::load::{Answered, Asking, Direct, Load, failed};
-use super::request::cache_request::{Looked, Place, Visit};
+use super::origin::load::{Answered, LeaderReply, Load, SharedExchange, failed};
+use super::request::cache_request::{CacheRequest, StoreLookup, VariantSlot};
 use super::rfc::freshen::contradicted_by_head;
 use super::rfc::reuse::{self, Reason};
 use super::rfc::status::Forward;
 use super::rfc::{CacheStatus, Reuse};
 use super::settings::StaleOn;
-use super::store::entry::{Begun, Refused, Slot};
-use super::store::record::{Held, Record, Variants};
+use super::store::entry::{HttpEntry, LoadStart, RejectedEntry};
+use super::store::record::{Record, StoredPage, Variants};
 use crate::engine::join::{Duty, Settled, fly};
 use crate::engine::task::Work;
 use crate::flight::Leader;
@@ -34,25 +34,25 @@ use crate::shared::Invalidation;
 const ROUNDS: usize = 4;
 
 /// What came of waiting for a load.
-enum Ended<B: Body, E> {
+enum WaitOutcome<B: Body, E> {
     Answered(Answered<B, E>),
     /// The answers stand apart: there, or where memory says.
-    Elsewhere(Option<Arc<Variants>>),
+    LookAgain(Option<Arc<Variants>>),
     /// This request has to ask the handler for itself, and may store what it says.
-    Alone(Place),
+    PassThrough(VariantSlot),
 }
 
 /// One request and its handler.
-pub(super) struct Drive<S, B> {
-    visit: Arc<Visit>,
-    asking: Arc<Asking<S, B>>,
-    /// Why the handler is asked, if it is.
+pub(super) struct RequestFlow<S, B> {
+    request: Arc<CacheRequest>,
+    asking: Arc<SharedExchange<S, B>>,
+    /// NotStored the handler is asked, if it is.
     forward: Forward,
     /// Somebody else has asked it.
     collapsed: bool,
 }
 
-impl<S, B, B2> Drive<S, B>
+impl<S, B, B2> RequestFlow<S, B>
 where
     S: Service<Request<B>, Response = Response<B2>> + Send + 'static,
     S::Future: Send + 'static,
@@ -61,75 +61,75 @@ where
     B2: Body<Data = Bytes> + Send + 'static,
     B2::Error: Send + 'static,
 {
-    pub(super) fn new(visit: Arc<Visit>, exchange: Exchange<S, B>) -> Self {
-        Self { visit, asking: Arc::new(Asking::new(exchange)), forward: Forward::UriMiss, collapsed: false }
+    pub(super) fn new(request: Arc<CacheRequest>, exchange: Exchange<S, B>) -> Self {
+        Self { request, asking: Arc::new(SharedExchange::new(exchange)), forward: Forward::UriMiss, collapsed: false }
     }
 
-    pub(super) async fn run(mut self, mut looked: Looked) -> Answered<B2, S::Error> {
+    pub(super) async fn run(mut self, mut looked: StoreLookup) -> Answered<B2, S::Error> {
         for _ in 0..ROUNDS {
             let known = match looked {
-                Looked::Hit(held, aged) => return Ok(self.visit.hit(&held, aged)),
-                Looked::Refresh(held, place) => {
-                    self.refresh(place, &held).await;
-                    return Ok(self.visit.hit(&held, self.visit.aged(&held)));
+                StoreLookup::Hit(held, aged) => return Ok(self.request.hit(&held, aged)),
+                StoreLookup::Refresh(held, slot) => {
+                    self.refresh(slot, &held).await;
+                    return Ok(self.request.hit(&held, self.request.aged(&held)));
                 }
-                Looked::OnlyIfCached => return Ok(self.visit.gateway_timeout(None)),
-                Looked::Pass(place, stored) => return self.pass(place, stored).await,
-                Looked::Mark(place, mark) => match place.slot.refresh(&mark) {
-                    Some(duty) => return self.look_after(duty, place).await,
-                    None => return self.pass(Some(place), None).await,
+                StoreLookup::OnlyIfCached => return Ok(self.request.gateway_timeout(None)),
+                StoreLookup::Pass(slot, stored) => return self.pass(slot, stored).await,
+                StoreLookup::HitForPass(slot, mark) => match slot.entry.refresh(&mark) {
+                    Some(duty) => return self.probe_hit_for_pass(duty, slot).await,
+                    None => return self.pass(Some(slot), None).await,
                 },
-                Looked::Head(place, held) => return self.head(place, held).await,
-                Looked::Load(place, stored) => match self.load(place, stored).await {
-                    Ended::Answered(answered) => return answered,
-                    Ended::Elsewhere(variants) => variants,
-                    Ended::Alone(place) => {
-                        let place = self.visit.storing(place);
-                        return self.pass(place, None).await;
+                StoreLookup::Head(slot, held) => return self.head(slot, held).await,
+                StoreLookup::Load(slot, stored) => match self.load(slot, stored).await {
+                    WaitOutcome::Answered(answered) => return answered,
+                    WaitOutcome::LookAgain(variants) => variants,
+                    WaitOutcome::PassThrough(slot) => {
+                        let slot = self.request.storing(slot);
+                        return self.pass(slot, None).await;
                     }
                 },
             };
-            looked = self.visit.look(known);
+            looked = self.request.look(known);
         }
         self.pass(None, None).await
     }
 
     /// Asks the handler in the background, where nobody does already.
-    async fn refresh(&self, place: Place, held: &Held) {
-        if let Some(duty) = place.slot.refresh(&held.entry) {
-            let (work, _) = self.work(place, Arc::new(Mutex::new(Some(held.entry.clone()))));
+    async fn refresh(&self, slot: VariantSlot, held: &StoredPage) {
+        if let Some(duty) = slot.entry.refresh(&held.entry) {
+            let (work, _) = self.work(slot, Arc::new(Mutex::new(Some(held.entry.clone()))));
             fly(duty, work).await;
         }
     }
 
     /// Asks the handler for all who wait, or waits for who has asked.
-    async fn load(&mut self, place: Place, stored: Option<Held>) -> Ended<B2, S::Error> {
-        self.forward = self.why(&place, stored.as_ref());
-        let visit = self.visit.clone();
-        let refused: Refused = Arc::new(Mutex::new(stored.map(|held| held.entry)));
-        match place.slot.join(move |entry| visit.accepts(entry), &refused).await {
-            Settled::Load(duty) => self.lead(duty, place, refused).await,
+    async fn load(&mut self, slot: VariantSlot, stored: Option<StoredPage>) -> WaitOutcome<B2, S::Error> {
+        self.forward = self.why(&slot, stored.as_ref());
+        let request = self.request.clone();
+        let refused: RejectedEntry = Arc::new(Mutex::new(stored.map(|held| held.entry)));
+        match slot.entry.join(move |entry| request.accepts(entry), &refused).await {
+            Settled::Load(duty) => self.lead(duty, slot, refused).await,
             Settled::Answered(outcome) => {
                 self.collapsed = true;
-                self.end(outcome, place, &refused)
+                self.end(outcome, slot, &refused)
             }
         }
     }
 
     /// Asks the handler where nobody waits for another: its answer is this request's, and may end that.
-    async fn look_after(self, duty: Duty, place: Place) -> Answered<B2, S::Error> {
-        let (work, direct) = self.work(place.clone(), Refused::default());
+    async fn probe_hit_for_pass(self, duty: Duty, slot: VariantSlot) -> Answered<B2, S::Error> {
+        let (work, direct) = self.work(slot.clone(), RejectedEntry::default());
         drop(fly(duty, work));
         match (direct.await, self.asking.made()) {
             (Ok(told), _) => self.told(told),
-            (Err(_), Some(page)) => Ok(self.visit.fresh(page, self.status(true))),
+            (Err(_), Some(page)) => Ok(self.request.fresh(page, self.status(true))),
             // Somebody else has looked.
-            (Err(_), None) => self.pass(Some(place), None).await,
+            (Err(_), None) => self.pass(Some(slot), None).await,
         }
     }
 
-    async fn lead(&mut self, duty: Duty, place: Place, refused: Refused) -> Ended<B2, S::Error> {
-        let (work, direct) = self.work(place.clone(), refused.clone());
+    async fn lead(&mut self, duty: Duty, slot: VariantSlot, refused: RejectedEntry) -> WaitOutcome<B2, S::Error> {
+        let (work, direct) = self.work(slot.clone(), refused.clone());
         let flying = fly(duty, work);
         let (told, outcome) = match select(direct, flying).await {
             Either::Left((Ok(told), _)) => (Some(told), None),
@@ -138,126 +138,130 @@ where
             Either::Right((outcome, mut direct)) => (direct.try_recv().ok(), Some(outcome)),
         };
         match (told, outcome) {
-            (Some(told), _) => Ended::Answered(self.told(told)),
-            (None, Some(outcome)) => self.end(outcome, place, &refused),
-            (None, None) => Ended::Alone(place),
+            (Some(told), _) => WaitOutcome::Answered(self.told(told)),
+            (None, Some(outcome)) => self.end(outcome, slot, &refused),
+            (None, None) => WaitOutcome::PassThrough(slot),
         }
     }
 
-    fn work(&self, place: Place, refused: Refused) -> (Work, oneshot::Receiver<Direct<B2, S::Error>>) {
+    fn work(&self, slot: VariantSlot, refused: RejectedEntry) -> (Work, oneshot::Receiver<LeaderReply<B2, S::Error>>) {
         let (direct, told) = oneshot::channel();
-        let load = Load { visit: self.visit.clone(), place, asking: self.asking.clone(), refused, direct };
+        let load = Load { request: self.request.clone(), slot, asking: self.asking.clone(), refused, direct };
         (Work::new(load.run()), told)
     }
 
     /// What this request's own load told it.
-    fn told(&self, told: Direct<B2, S::Error>) -> Answered<B2, S::Error> {
-        let (visit, forward) = (&self.visit, self.forward);
+    fn told(&self, told: LeaderReply<B2, S::Error>) -> Answered<B2, S::Error> {
+        let (request, forward) = (&self.request, self.forward);
         Ok(match told {
-            Direct::Own(answered) => visit.own(answered?, forward),
-            Direct::Page(page, personal) => with(visit.fresh(&page, self.status(true)), personal),
-            Direct::Stale(held, status) => visit.stale(&held, forward, status),
-            Direct::GatewayTimeout => visit.gateway_timeout(Some(forward)),
+            LeaderReply::PassThrough(answered) => request.own(answered?, forward),
+            LeaderReply::Page(page, personal) => with(request.fresh(&page, self.status(true)), personal),
+            LeaderReply::Stale(held, status) => request.stale(&held, forward, status),
+            LeaderReply::GatewayTimeout => request.gateway_timeout(Some(forward)),
         })
     }
 
     /// What the end of a load is to one who waited for it.
-    fn end(&self, outcome: Outcome, place: Place, refused: &Refused) -> Ended<B2, S::Error> {
+    fn end(&self, outcome: Outcome, slot: VariantSlot, refused: &RejectedEntry) -> WaitOutcome<B2, S::Error> {
         let entry = match outcome {
             Outcome::Value(entry) => entry,
             Outcome::TimedOut => {
-                return Ended::Answered(Ok(self.failed(refused, StaleOn::TIMEOUT).unwrap_or_else(|| self.late())));
+                return WaitOutcome::Answered(Ok(self
+                    .failed(refused, StaleOn::TIMEOUT)
+                    .unwrap_or_else(|| self.late())));
             }
             Outcome::Panicked(message) => match self.failed(refused, StaleOn::PANIC) {
-                Some(response) => return Ended::Answered(Ok(response)),
+                Some(response) => return WaitOutcome::Answered(Ok(response)),
                 None => resume_unwind(Box::new(message.to_string())),
             },
-            Outcome::Failed(_) | Outcome::Abandoned => return Ended::Alone(place),
+            Outcome::Failed(_) | Outcome::Abandoned => return WaitOutcome::PassThrough(slot),
         };
         match Record::of(&entry) {
-            Some(Record::Page(page)) => self.loaded(Held { page: page.clone(), entry }, place),
+            Some(Record::Page(page)) => self.loaded(StoredPage { page: page.clone(), entry }, slot),
             Some(Record::Variants(variants)) => {
-                Slot::count_demand(self.visit.cache(), &entry);
-                Ended::Elsewhere(Some(variants.clone()))
+                HttpEntry::count_demand(self.request.cache(), &entry);
+                WaitOutcome::LookAgain(Some(variants.clone()))
             }
-            Some(Record::Again) => Ended::Elsewhere(None),
-            Some(Record::Failed(Some(held))) => Ended::Answered(Ok(self.visit.stale(held, self.forward, None))),
-            Some(Record::Failed(None) | Record::Alone(_)) | None => Ended::Alone(place),
+            Some(Record::Again) => WaitOutcome::LookAgain(None),
+            Some(Record::Failed(Some(held))) => WaitOutcome::Answered(Ok(self.request.stale(held, self.forward, None))),
+            Some(Record::Failed(None) | Record::HitForPass(_)) | None => WaitOutcome::PassThrough(slot),
         }
     }
 
     /// What is to be had where the load gave nothing at all; `None`: nothing.
-    fn failed(&self, refused: &Refused, failure: StaleOn) -> Option<Response<CacheBody<B2>>> {
-        let held = self.visit.standing(refused)?;
-        if self.visit.settings.stale_on.has(failure) && self.visit.stands_in(&held) {
-            return Some(self.visit.stale(&held, self.forward, None));
+    fn failed(&self, refused: &RejectedEntry, failure: StaleOn) -> Option<Response<CacheBody<B2>>> {
+        let held = self.request.standing(refused)?;
+        if self.request.settings.stale_on.has(failure) && self.request.stands_in(&held) {
+            return Some(self.request.stale(&held, self.forward, None));
         }
         reuse::forbids_stale(&held.page.head).then(|| self.late())
     }
 
     fn late(&self) -> Response<CacheBody<B2>> {
-        self.visit.gateway_timeout(Some(self.forward))
+        self.request.gateway_timeout(Some(self.forward))
     }
 
     /// A page that somebody has loaded: this request, another one, or another process.
-    fn loaded(&self, held: Held, place: Place) -> Ended<B2, S::Error> {
+    fn loaded(&self, held: StoredPage, slot: VariantSlot) -> WaitOutcome<B2, S::Error> {
         let response = if self.asking.has_made(&held.page) {
-            self.visit.fresh(&held.page, self.status(true))
-        } else if self.collapsed && !self.visit.accepts_shared(&held) {
-            return Ended::Alone(place);
+            self.request.fresh(&held.page, self.status(true))
+        } else if self.collapsed && !self.request.accepts_shared(&held) {
+            return WaitOutcome::PassThrough(slot);
         } else if self.collapsed {
-            Slot::count_demand(self.visit.cache(), &held.entry);
-            self.visit.fresh(&held.page, self.status(true))
+            HttpEntry::count_demand(self.request.cache(), &held.entry);
+            self.request.fresh(&held.page, self.status(true))
         } else {
-            self.visit.hit(&held, self.visit.aged(&held))
+            self.request.hit(&held, self.request.aged(&held))
         };
-        Ended::Answered(Ok(response))
+        WaitOutcome::Answered(Ok(response))
     }
 
     /// Asks the handler for this request alone. Where there is a place for it, its answer is stored in this process.
-    async fn pass(mut self, place: Option<Place>, stored: Option<Held>) -> Answered<B2, S::Error> {
+    async fn pass(mut self, slot: Option<VariantSlot>, stored: Option<StoredPage>) -> Answered<B2, S::Error> {
         let Some(exchange) = self.asking.take() else { return Ok(self.late()) };
-        let timeout = self.visit.settings.timeout;
-        let Some(place) = place else {
-            let forward = if self.visit.secrets.any() { Forward::Bypass } else { Forward::Miss };
+        let timeout = self.request.settings.timeout;
+        let Some(slot) = slot else {
+            let forward = if self.request.secrets.any() { Forward::Bypass } else { Forward::Miss };
             return self.forward(exchange, forward).await;
         };
-        self.forward = self.why(&place, stored.as_ref());
-        let begun = place.slot.begin();
-        let reserved = place.slot.reserve(&begun);
-        let fetching = AssertUnwindSafe(exchange.fetch(&self.visit, stored.as_ref(), Ask::AsAsked)).catch_unwind();
-        let refused: Refused = Arc::new(Mutex::new(stored.as_ref().map(|held| held.entry.clone())));
+        self.forward = self.why(&slot, stored.as_ref());
+        let begun = slot.entry.begin();
+        let reserved = slot.entry.reserve(&begun);
+        let fetching = AssertUnwindSafe(exchange.fetch(&self.request, stored.as_ref(), Ask::AsAsked)).catch_unwind();
+        let refused: RejectedEntry = Arc::new(Mutex::new(stored.as_ref().map(|held| held.entry.clone())));
         match within(timeout, fetching).await {
             None => Ok(self.failed(&refused, StaleOn::TIMEOUT).unwrap_or_else(|| self.late())),
             Some(Err(panic)) => Ok(self.failed(&refused, StaleOn::PANIC).unwrap_or_else(|| resume_unwind(panic))),
-            Some(Ok(Fetched::Own(response) | Fetched::Torn(response))) => Ok(self.visit.own(response, self.forward)),
-            Some(Ok(Fetched::Streamed(response, draft))) => {
-                tokio::spawn(keep(self.visit.clone(), place, begun, reserved, draft));
-                Ok(self.visit.own(response, self.forward))
+            Some(Ok(Fetched::PassThrough(response) | Fetched::Incomplete(response))) => {
+                Ok(self.request.own(response, self.forward))
             }
-            Some(Ok(Fetched::Failed(answered))) => self.told(failed(&self.visit, answered, stored).0),
-            Some(Ok(Fetched::Whole(page, kept, personal))) => {
+            Some(Ok(Fetched::Streamed(response, draft))) => {
+                tokio::spawn(keep(self.request.clone(), slot, begun, reserved, draft));
+                Ok(self.request.own(response, self.forward))
+            }
+            Some(Ok(Fetched::Failed(answered))) => self.told(failed(&self.request, answered, stored).0),
+            Some(Ok(Fetched::Storable(page, kept, personal))) => {
                 let record = Record::Page(page.clone());
-                let is_kept = place.fits(&self.visit, &kept) && place.slot.keep(reserved, &begun, record);
-                Ok(with(self.visit.fresh(&page, self.status(is_kept)), personal))
+                let is_kept = slot.fits(&self.request, &kept) && slot.entry.keep(reserved, &begun, record);
+                Ok(with(self.request.fresh(&page, self.status(is_kept)), personal))
             }
         }
     }
 
     /// Asks the handler as the client does, and stores nothing.
     async fn forward(self, exchange: Exchange<S, B>, forward: Forward) -> Answered<B2, S::Error> {
-        match within(self.visit.settings.timeout, exchange.forward(&self.visit)).await {
-            Some(answered) => Ok(self.visit.own(answered?, forward)),
-            None => Ok(self.visit.gateway_timeout(Some(forward))),
+        match within(self.request.settings.timeout, exchange.forward(&self.request)).await {
+            Some(answered) => Ok(self.request.own(answered?, forward)),
+            None => Ok(self.request.gateway_timeout(Some(forward))),
         }
     }
 
-    async fn head(self, place: Place, held: Held) -> Answered<B2, S::Error> {
+    async fn head(self, slot: VariantSlot, held: StoredPage) -> Answered<B2, S::Error> {
         let Some(exchange) = self.asking.take() else { return Ok(self.late()) };
         let (head, body) = self.forward(exchange, Forward::Stale).await?.into_parts();
         if contradicted_by_head(&held.page.head, &head) {
             // Pending where others cannot be told: they will be.
-            let _ = place.slot.cache.invalidate(&place.slot.key, Invalidation::Delete).await;
+            let _ = slot.entry.cache.invalidate(&slot.entry.key, Invalidation::Delete).await;
         }
         Ok(Response::from_parts(head, body))
     }
@@ -266,12 +270,12 @@ where
         CacheStatus { forward: Some(self.forward), stored, collapsed: self.collapsed, ..CacheStatus::default() }
     }
 
-    /// Why the handler is asked.
-    fn why(&self, place: &Place, stored: Option<&Held>) -> Forward {
-        match stored.map(|held| self.visit.reuse(held)) {
+    /// NotStored the handler is asked.
+    fn why(&self, slot: &VariantSlot, stored: Option<&StoredPage>) -> Forward {
+        match stored.map(|held| self.request.reuse(held)) {
             Some(Reuse::Revalidate(Reason::Request)) => Forward::Request,
             Some(_) => Forward::Stale,
-            None if place.variants.is_some() => Forward::VaryMiss,
+            None if slot.variants.is_some() => Forward::VaryMiss,
             None => Forward::UriMiss,
         }
     }
@@ -279,16 +283,16 @@ where
 
 /// Stores in this process what is recorded on its way to its requester.
 async fn keep<B: Body<Data = Bytes>>(
-    visit: Arc<Visit>,
-    place: Place,
-    begun: Begun,
+    request: Arc<CacheRequest>,
+    slot: VariantSlot,
+    begun: LoadStart,
     reserved: Leader,
     draft: Box<Draft<B>>,
 ) {
     if let Drafted::Page(page, kept) = draft.record().await
-        && place.fits(&visit, &kept)
+        && slot.fits(&request, &kept)
     {
-        place.slot.keep(reserved, &begun, Record::Page(page));
+        slot.entry.keep(reserved, &begun, Record::Page(page));
     }
 }
 

@@ -13,7 +13,7 @@ pub struct CacheOutcome {
     pub(super) stale: bool,
 }
 
-/// Why a request went to the handler.
+/// NotStored a request went to the handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Forwarded {
@@ -47,7 +47,7 @@ impl CacheOutcome {
         self.age
     }
 
-    /// Why the handler was asked.
+    /// NotStored the handler was asked.
     pub fn forwarded(&self) -> Option<Forwarded> {
         Some(match self.status.forward? {
             Forward::Bypass => Forwarded::Bypass,
@@ -70,9 +70,9 @@ impl CacheOutcome {
     }
 }
 
-/// Why an answer is not stored. In the extensions of the answer until `Cache-Status` has said it.
+/// NotStored an answer is not stored. In the extensions of the answer until `Cache-Status` has said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum NotStored {
     /// The handler's policy or `no-store`.
     NoStore,
     Private,
@@ -92,12 +92,12 @@ pub(super) enum Why {
     /// It has no end that is waited for.
     Live,
     /// What was read is not what its length says.
-    Torn,
+    Incomplete,
     /// It is being recorded: whether it is stored is seen later.
     Streamed,
 }
 
-impl Why {
+impl NotStored {
     /// As `Cache-Status` says it.
     pub(super) fn detail(self) -> &'static str {
         match self {
@@ -113,12 +113,12 @@ impl Why {
             Self::Identified => "identified",
             Self::Long => "body-limit",
             Self::Live => "live",
-            Self::Torn => "truncated",
+            Self::Incomplete => "truncated",
             Self::Streamed => "streamed",
         }
     }
 
-    fn of(refusal: Refusal) -> Self {
+    pub(super) fn of(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Method | Refusal::Status => Self::Status,
             Refusal::Request => Self::Request,

@@ -8,35 +8,35 @@ use http::{Response, StatusCode};
 use http_body::Body;
 
 use super::body::CacheBody;
-use super::outcome::{CacheOutcome, Why};
-use super::request::cache_request::Visit;
+use super::outcome::{CacheOutcome, NotStored};
+use super::request::cache_request::CacheRequest;
 use super::rfc::CacheStatus;
 use super::rfc::reply::{self, Part};
 use super::rfc::status::Forward;
 use super::rfc::stored::Aged;
 use super::settings::Settings;
-use super::store::entry::Slot;
-use super::store::record::{Held, Page};
+use super::store::entry::HttpEntry;
+use super::store::record::{Page, StoredPage};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-impl Visit {
+impl CacheRequest {
     /// From the store.
-    pub(super) fn hit<B: Body<Data = Bytes>>(&self, held: &Held, aged: Aged) -> Response<CacheBody<B>> {
-        Slot::count_hit(self.cache(), &held.entry, !aged.stale_for.is_zero());
-        Slot::count_demand(self.cache(), &held.entry);
+    pub(super) fn hit<B: Body<Data = Bytes>>(&self, held: &StoredPage, aged: Aged) -> Response<CacheBody<B>> {
+        HttpEntry::count_hit(self.cache(), &held.entry, !aged.stale_for.is_zero());
+        HttpEntry::count_demand(self.cache(), &held.entry);
         self.page(&held.page, aged, CacheStatus { hit: true, ..CacheStatus::default() })
     }
 
     /// From the store, because the handler failed; with the status it said.
     pub(super) fn stale<B: Body<Data = Bytes>>(
         &self,
-        held: &Held,
+        held: &StoredPage,
         forward: Forward,
         forward_status: Option<StatusCode>,
     ) -> Response<CacheBody<B>> {
         let aged = self.aged(held);
-        Slot::count_hit(self.cache(), &held.entry, true);
+        HttpEntry::count_hit(self.cache(), &held.entry, true);
         let (forward, detail) = (Some(forward), Some("stale-on-error".to_owned()));
         self.page(&held.page, aged, CacheStatus { forward, forward_status, detail, ..CacheStatus::default() })
     }
@@ -58,7 +58,7 @@ impl Visit {
         mut response: Response<CacheBody<B>>,
         forward: Forward,
     ) -> Response<CacheBody<B>> {
-        let detail = response.extensions_mut().remove::<Why>().map(|why| why.detail().to_owned());
+        let detail = response.extensions_mut().remove::<NotStored>().map(|why| why.detail().to_owned());
         let status = CacheStatus { forward: Some(forward), detail, ..CacheStatus::default() };
         tell(&self.settings, &mut response, CacheOutcome { status, age: None, stale: false });
         response
@@ -72,7 +72,7 @@ impl Visit {
         length: Option<u64>,
     ) -> Response<CacheBody<B>> {
         let (mut head, body) = response.into_parts();
-        let reply = reply::own(&self.request, head.status, head.headers.clone(), length);
+        let reply = reply::own(&self.parts, head.status, head.headers.clone(), length);
         if reply.part == Part::Whole {
             return Response::from_parts(head, body);
         }
@@ -106,7 +106,7 @@ impl Visit {
 
     /// A page as this request gets it, without a word about what was done.
     pub(super) fn untold<B: Body<Data = Bytes>>(&self, page: &Page, age: Duration) -> Response<CacheBody<B>> {
-        let reply = reply::answer(&self.request, &page.head, page.body.len() as u64, age, self.has_conditions());
+        let reply = reply::answer(&self.parts, &page.head, page.body.len() as u64, age, self.has_conditions());
         let body = match reply.part {
             Part::Whole => page.body.clone(),
             Part::Nothing => Bytes::new(),

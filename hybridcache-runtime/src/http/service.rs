@@ -11,11 +11,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::CacheBody;
-use super::flow::Drive;
+use super::flow::RequestFlow;
 use super::future::ResponseFuture;
 use super::origin::exchange::{Exchange, forward};
 use super::outcome::CacheOutcome;
-use super::request::cache_request::{Arrival, Looked, Visit, hide, written};
+use super::request::cache_request::{CacheRequest, Route, StoreLookup, hide, written};
 use super::request::public_uri::Public;
 use super::respond::tell;
 use super::rfc::status::Forward;
@@ -108,20 +108,20 @@ impl HttpCacheLayer {
         let (mut parts, body) = request.into_parts();
         hide(&self.settings.hidden, &mut parts.headers);
         let public = Public::of::<B>(&self.settings, &parts);
-        match Visit::of(&self.settings, parts, public, body.is_end_stream()) {
-            Arrival::Visit(visit, mut extensions) => match visit.look(None) {
-                Looked::Hit(held, aged) => ResponseFuture::ready(visit.hit(&held, aged)),
+        match CacheRequest::of(&self.settings, parts, public, body.is_end_stream()) {
+            Route::Lookup(request, mut extensions) => match request.look(None) {
+                StoreLookup::Hit(held, aged) => ResponseFuture::ready(request.hit(&held, aged)),
                 looked => {
-                    visit.enclose(&mut extensions);
+                    request.enclose(&mut extensions);
                     let exchange = Exchange { service, extensions, body };
-                    ResponseFuture::new(Drive::new(Arc::from(visit), exchange).run(looked))
+                    ResponseFuture::new(RequestFlow::new(Arc::from(request), exchange).run(looked))
                 }
             },
-            Arrival::Bypass(parts, why) => {
+            Route::Bypass(parts, why) => {
                 ResponseFuture::new(self.clone().bypass(service, Request::from_parts(parts, body), why))
             }
-            Arrival::Enclosed(parts) => ResponseFuture::new(forward(service, Request::from_parts(parts, body))),
-            Arrival::Unsafe(parts, public) => {
+            Route::Enclosed(parts) => ResponseFuture::new(forward(service, Request::from_parts(parts, body))),
+            Route::Unsafe(parts, public) => {
                 let asked = written(&parts, public);
                 ResponseFuture::new(self.clone().write(service, Request::from_parts(parts, body), asked))
             }

@@ -1,4 +1,4 @@
-//! Asking the handler, and what its answer is good for.
+//! SharedExchange the handler, and what its answer is good for.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use tower_service::Service;
 use super::recording::{Recorded, Recording, next};
 use super::storability::{self, Kept, Verdict};
 use crate::http::body::{CacheBody, Piece};
-use crate::http::outcome::Why;
+use crate::http::outcome::NotStored;
 use crate::http::policy::CachePolicy;
-use crate::http::request::cache_request::{Visit, for_rules};
+use crate::http::request::cache_request::{CacheRequest, for_rules};
 use crate::http::request::public_uri::each_uri;
 use crate::http::rfc::freshen::{self, Freshened};
 use crate::http::rfc::{self, conditional};
 use crate::http::settings::Settings;
-use crate::http::store::record::{Held, Page, Trial};
+use crate::http::store::record::{Page, StoredPage, Trial};
 
 /// Who is to answer a request, and what of it only he has a use for. Used once.
 #[derive(Debug)]
@@ -35,13 +35,13 @@ pub(crate) struct Exchange<S, B> {
 /// The answer.
 pub(crate) enum Fetched<B: Body, E> {
     /// It may be kept; with its body, which came whole, and the fields that its requester alone gets.
-    Whole(Arc<Page>, Kept, HeaderMap),
+    Storable(Arc<Page>, Kept, HeaderMap),
     /// For its requester, as the handler makes it; to be recorded meanwhile.
     Streamed(Response<CacheBody<B>>, Box<Draft<B>>),
     /// For its requester only; it comes as the handler makes it.
-    Own(Response<CacheBody<B>>),
+    PassThrough(Response<CacheBody<B>>),
     /// Its body did not come whole. For its requester only.
-    Torn(Response<CacheBody<B>>),
+    Incomplete(Response<CacheBody<B>>),
     /// A failure for which something stale may stand in.
     Failed(Result<Response<CacheBody<B>>, E>),
 }
@@ -68,7 +68,7 @@ pub(crate) enum Drafted {
     Page(Arc<Page>, Kept),
     /// Too long, or for too long.
     Unfinished(Kept),
-    Torn,
+    Incomplete,
 }
 
 impl<B: Body<Data = Bytes>> Draft<B> {
@@ -77,7 +77,7 @@ impl<B: Body<Data = Bytes>> Draft<B> {
         match recording.run().await {
             Recorded::Whole(data) => Drafted::Page(Arc::new(new_page(&head, join(&data), &kept, got)), kept),
             Recorded::Unfinished => Drafted::Unfinished(kept),
-            Recorded::Torn => Drafted::Torn,
+            Recorded::Incomplete => Drafted::Incomplete,
         }
     }
 }
@@ -87,10 +87,10 @@ type Times = (SystemTime, SystemTime);
 
 impl<S, B> Exchange<S, B> {
     /// The request as it came, but for what the key leaves out.
-    fn request(self, visit: &Visit) -> (S, Request<B>) {
-        let mut parts = for_rules(&visit.request);
+    fn outgoing(self, request: &CacheRequest) -> (S, Request<B>) {
+        let mut parts = for_rules(&request.parts);
         parts.extensions = self.extensions;
-        let Settings { key, shows_query, .. } = &*visit.settings;
+        let Settings { key, shows_query, .. } = &*request.settings;
         if !shows_query {
             each_uri(&mut parts, |uri| {
                 if let Some(shown) = key.shown_uri(uri) {
@@ -105,66 +105,76 @@ impl<S, B> Exchange<S, B> {
     }
 
     /// Asks as the client does.
-    pub(crate) async fn forward<B2>(self, visit: &Visit) -> Result<Response<CacheBody<B2>>, S::Error>
+    pub(crate) async fn forward<B2>(self, request: &CacheRequest) -> Result<Response<CacheBody<B2>>, S::Error>
     where
         S: Service<Request<B>, Response = Response<B2>>,
         B2: Body<Data = Bytes>,
     {
-        let (service, request) = self.request(visit);
-        forward(service, request).await
+        let (service, outgoing) = self.outgoing(request);
+        forward(service, outgoing).await
     }
 
     /// Asks for the whole answer, or whether `stored` is still what it would be. What comes of it is what the requester asked for.
-    pub(crate) async fn fetch<B2>(self, visit: &Visit, stored: Option<&Held>, ask: Ask) -> Fetched<B2, S::Error>
+    pub(crate) async fn fetch<B2>(
+        self,
+        request: &CacheRequest,
+        stored: Option<&StoredPage>,
+        ask: Ask,
+    ) -> Fetched<B2, S::Error>
     where
         S: Service<Request<B>, Response = Response<B2>>,
         B2: Body<Data = Bytes>,
     {
-        let by = visit.settings.timeout.map(|timeout| Instant::now() + timeout - timeout / 8);
-        let (mut service, mut request) = self.request(visit);
-        let confirms = prepare(&mut request, stored, ask);
+        let by = request.settings.timeout.map(|timeout| Instant::now() + timeout - timeout / 8);
+        let (mut service, mut outgoing) = self.outgoing(request);
+        let confirms = prepare(&mut outgoing, stored, ask);
         let asked = SystemTime::now();
-        let (mut head, body) = match service.call(request).await {
+        let (mut head, body) = match service.call(outgoing).await {
             Ok(response) => response.into_parts(),
             Err(error) => return Fetched::Failed(Err(error)),
         };
         let times = (asked, SystemTime::now());
         if let Some(stored) = stored.filter(|_| confirms && head.status == StatusCode::NOT_MODIFIED) {
-            return confirmed(visit, stored, &head, times);
+            return confirmed(request, stored, &head, times);
         }
-        if visit.settings.stale_on.has_status(head.status) && stored.is_some() {
+        if request.settings.stale_on.has_status(head.status) && stored.is_some() {
             return Fetched::Failed(Ok(Response::from_parts(head, CacheBody::origin(body))));
         }
         let policy = head.extensions.remove::<CachePolicy>().unwrap_or_default();
-        let kept = match storability::judge(&visit.settings, &visit.request, &head, policy, times) {
-            Verdict::Keep(kept) if visit.may_share(kept.public, kept.authorized) => kept,
-            Verdict::Keep(_) => return own(visit, head, body, Why::Identified),
-            Verdict::Leave(why) => return own(visit, head, body, why),
+        let kept = match storability::judge(&request.settings, &request.parts, &head, policy, times) {
+            Verdict::Keep(kept) if request.may_share(kept.public, kept.authorized) => kept,
+            Verdict::Keep(_) => return own(request, head, body, NotStored::Identified),
+            Verdict::Leave(why) => return own(request, head, body, why),
         };
-        let limit = visit.settings.body_limit;
+        let limit = request.settings.body_limit;
         match Length::of(&head, &body) {
-            Length::Known(length) if length <= limit => whole(visit, head, body, length, kept, times.1).await,
-            Length::Unknown if is_live(&head) => own(visit, head, body, Why::Live),
+            Length::Known(length) if length <= limit => whole(request, head, body, length, kept, times.1).await,
+            Length::Unknown if is_live(&head) => own(request, head, body, NotStored::Live),
             Length::Unknown if body.size_hint().lower() <= limit => {
-                streamed(visit, head, Recording::new(body, limit, by), kept, times.1)
+                streamed(request, head, Recording::new(body, limit, by), kept, times.1)
             }
-            Length::Known(_) | Length::Unknown => own(visit, head, body, Why::Long),
-            Length::Contradicted => own(visit, head, body, Why::Torn),
+            Length::Known(_) | Length::Unknown => own(request, head, body, NotStored::Long),
+            Length::Contradicted => own(request, head, body, NotStored::Incomplete),
         }
     }
 }
 
 /// What is not stored, as its requester asked for it.
-fn own<B: Body<Data = Bytes>, E>(visit: &Visit, head: response::Parts, body: B, why: Why) -> Fetched<B, E> {
+fn own<B: Body<Data = Bytes>, E>(
+    request: &CacheRequest,
+    head: response::Parts,
+    body: B,
+    why: NotStored,
+) -> Fetched<B, E> {
     let length = Length::of(&head, &body).known();
-    let mut response = visit.tailored(Response::from_parts(head, CacheBody::origin(body)), length);
+    let mut response = request.tailored(Response::from_parts(head, CacheBody::origin(body)), length);
     response.extensions_mut().insert(why);
-    Fetched::Own(response)
+    Fetched::PassThrough(response)
 }
 
 /// What is handed through, and recorded.
 fn streamed<B: Body<Data = Bytes>, E>(
-    visit: &Visit,
+    request: &CacheRequest,
     head: response::Parts,
     (recording, pieces): (Recording<B>, UnboundedReceiver<Piece<B>>),
     kept: Kept,
@@ -172,8 +182,8 @@ fn streamed<B: Body<Data = Bytes>, E>(
 ) -> Fetched<B, E> {
     let (mut recorded, ()) = Response::new(()).into_parts();
     (recorded.status, recorded.headers) = (head.status, head.headers.clone());
-    let mut response = visit.tailored(Response::from_parts(head, CacheBody::followed(pieces)), None);
-    response.extensions_mut().insert(Why::Streamed);
+    let mut response = request.tailored(Response::from_parts(head, CacheBody::followed(pieces)), None);
+    response.extensions_mut().insert(NotStored::Streamed);
     Fetched::Streamed(response, Box::new(Draft { head: recorded, kept, got, recording }))
 }
 
@@ -187,7 +197,7 @@ where
 }
 
 /// Whether the request asks for a confirmation.
-fn prepare<B>(request: &mut Request<B>, stored: Option<&Held>, ask: Ask) -> bool {
+fn prepare<B>(request: &mut Request<B>, stored: Option<&StoredPage>, ask: Ask) -> bool {
     // A HEAD asks for the head of what a GET would bring.
     *request.method_mut() = Method::GET;
     let headers = request.headers_mut();
@@ -201,17 +211,17 @@ fn prepare<B>(request: &mut Request<B>, stored: Option<&Held>, ask: Ask) -> bool
 
 /// The stored page under the head that a 304 gives it.
 fn confirmed<B: Body<Data = Bytes>, E>(
-    visit: &Visit,
-    stored: &Held,
+    request: &CacheRequest,
+    stored: &StoredPage,
     head: &response::Parts,
     times: Times,
 ) -> Fetched<B, E> {
-    let (settings, page) = (&visit.settings, &stored.page);
-    let updated = match freshen::by_304(&page.head, &visit.request, head, &settings.rules, times.0, times.1) {
+    let (settings, page) = (&request.settings, &stored.page);
+    let updated = match freshen::by_304(&page.head, &request.parts, head, &settings.rules, times.0, times.1) {
         Freshened::Yes(updated) | Freshened::YesButDrop(updated, _) => updated,
         // It is about something that nobody has. The handler cannot be asked twice, and has said that what we have will do; but
         // who comes next asks anew.
-        Freshened::No => return Fetched::Own(visit.untold(page, page.head.age(times.1))),
+        Freshened::No => return Fetched::PassThrough(request.untold(page, page.head.age(times.1))),
     };
     let (mut parts, ()) = Response::new(()).into_parts();
     (parts.status, parts.headers) = (updated.status, updated.headers);
@@ -220,15 +230,15 @@ fn confirmed<B: Body<Data = Bytes>, E>(
         None => parts.headers.remove(AGE),
     };
     let policy = head.extensions.get::<CachePolicy>().cloned().unwrap_or_default();
-    match storability::judge(settings, &visit.request, &parts, policy, times) {
+    match storability::judge(settings, &request.parts, &parts, policy, times) {
         Verdict::Keep(kept) => {
             let page = new_page(&parts, page.body.clone(), &kept, times.1);
-            Fetched::Whole(Arc::new(page), kept, HeaderMap::new())
+            Fetched::Storable(Arc::new(page), kept, HeaderMap::new())
         }
         Verdict::Leave(_) => {
             let head = rfc::Stored { headers: parts.headers, got: times.1, ..page.head.clone() };
             let age = head.age(times.1);
-            Fetched::Own(visit.untold(&Page { head, body: page.body.clone(), ..Page::clone(page) }, age))
+            Fetched::PassThrough(request.untold(&Page { head, body: page.body.clone(), ..Page::clone(page) }, age))
         }
     }
 }
@@ -270,7 +280,7 @@ fn is_live(head: &response::Parts) -> bool {
 
 /// Reads a body of known length.
 async fn whole<B: Body<Data = Bytes>, E>(
-    visit: &Visit,
+    request: &CacheRequest,
     head: response::Parts,
     body: B,
     length: u64,
@@ -284,7 +294,7 @@ async fn whole<B: Body<Data = Bytes>, E>(
                 let data: Vec<_> = frames.into_iter().filter_map(|frame| frame.into_data().ok()).collect();
                 let page = new_page(&head, join(&data), &kept, got);
                 let personal = withheld(&head.headers, &kept);
-                return Fetched::Whole(Arc::new(page), kept, personal);
+                return Fetched::Storable(Arc::new(page), kept, personal);
             }
             None => break (None, None),
             Some(Err(error)) => break (Some(error), None),
@@ -300,11 +310,11 @@ async fn whole<B: Body<Data = Bytes>, E>(
         }
     };
     let mut response = Response::from_parts(head, CacheBody::replayed(frames, error, rest));
-    if visit.wants.head {
+    if request.wants.head {
         *response.body_mut() = CacheBody::stored(Bytes::new());
     }
-    response.extensions_mut().insert(Why::Torn);
-    Fetched::Torn(response)
+    response.extensions_mut().insert(NotStored::Incomplete);
+    Fetched::Incomplete(response)
 }
 
 /// What is not stored, because it concerns one connection or is not for others (`private="field"`).

@@ -12,40 +12,40 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 
 use super::exchange::{Ask, Drafted, Exchange, Fetched};
-use super::placement::Settled;
+use super::placement::Placement;
 use crate::engine::task::Loaded;
 use crate::http::body::CacheBody;
-use crate::http::request::cache_request::{Place, Visit};
+use crate::http::request::cache_request::{CacheRequest, VariantSlot};
 use crate::http::rfc::reuse;
 use crate::http::rfc::store::concerns_its_request;
 use crate::http::rfc::vary::{self, Vary};
 use crate::http::settings::StaleOn;
-use crate::http::store::entry::{Begun, Refused};
-use crate::http::store::record::{ALONE, ALONE_AFTER_A_FAILURE, Held, Page, Record};
+use crate::http::store::entry::{LoadStart, RejectedEntry};
+use crate::http::store::record::{HIT_FOR_PASS, HIT_FOR_PASS_AFTER_FAILURE, Page, Record, StoredPage};
 use crate::stats::count;
 
 /// What the handler said, or the error of the inner service.
 pub(crate) type Answered<B, E> = Result<Response<CacheBody<B>>, E>;
 
 /// What a load tells its own requester, and nobody else.
-pub(crate) enum Direct<B: Body, E> {
+pub(crate) enum LeaderReply<B: Body, E> {
     /// The handler's own answer.
-    Own(Answered<B, E>),
+    PassThrough(Answered<B, E>),
     /// A page that stands elsewhere, or has more to it for its requester: these fields.
     Page(Arc<Page>, HeaderMap),
     /// What stands in for a handler that failed, and the status it said.
-    Stale(Held, Option<StatusCode>),
+    Stale(StoredPage, Option<StatusCode>),
     /// Nothing may stand in.
     GatewayTimeout,
 }
 
 /// A request, and what its own load has made of it.
-pub(crate) struct Asking<S, B> {
+pub(crate) struct SharedExchange<S, B> {
     exchange: Mutex<Option<Exchange<S, B>>>,
     page: OnceLock<Arc<Page>>,
 }
 
-impl<S, B> Asking<S, B> {
+impl<S, B> SharedExchange<S, B> {
     pub(crate) fn new(exchange: Exchange<S, B>) -> Self {
         Self { exchange: Mutex::new(Some(exchange)), page: OnceLock::new() }
     }
@@ -67,11 +67,11 @@ impl<S, B> Asking<S, B> {
 
 /// What a load works with.
 pub(crate) struct Load<S, B, B2: Body, E> {
-    pub(crate) visit: Arc<Visit>,
-    pub(crate) place: Place,
-    pub(crate) asking: Arc<Asking<S, B>>,
-    pub(crate) refused: Refused,
-    pub(crate) direct: oneshot::Sender<Direct<B2, E>>,
+    pub(crate) request: Arc<CacheRequest>,
+    pub(crate) slot: VariantSlot,
+    pub(crate) asking: Arc<SharedExchange<S, B>>,
+    pub(crate) refused: RejectedEntry,
+    pub(crate) direct: oneshot::Sender<LeaderReply<B2, E>>,
 }
 
 impl<S, B, B2> Load<S, B, B2, S::Error>
@@ -80,62 +80,62 @@ where
     B2: Body<Data = Bytes>,
 {
     pub(crate) async fn run(self) -> Loaded {
-        let Self { visit, place, asking, refused, direct } = self;
+        let Self { request, slot, asking, refused, direct } = self;
         let Some(exchange) = asking.take() else { return not_stored(Record::Failed(None)) };
-        let begun = place.slot.begin();
-        let stored = visit.standing(&refused);
+        let begun = slot.entry.begin();
+        let stored = request.standing(&refused);
         // Nobody may be there to be told: the requester has gone, or has an answer already.
-        match exchange.fetch(&visit, stored.as_ref(), Ask::Whole).await {
-            Fetched::Whole(page, kept, personal) => {
+        match exchange.fetch(&request, stored.as_ref(), Ask::Whole).await {
+            Fetched::Storable(page, kept, personal) => {
                 if stored.is_none() {
-                    page.trial.begin(visit.trial());
+                    page.trial.begin(request.trial());
                 }
-                match place.settle(&visit, &begun, &page, &kept).await {
-                    Settled::Here => {
+                match slot.settle(&request, &begun, &page, &kept).await {
+                    Placement::Here => {
                         // There is one load of it.
                         let _ = asking.page.set(page.clone());
                         if !personal.is_empty() {
-                            let _ = direct.send(Direct::Page(page.clone(), personal));
+                            let _ = direct.send(LeaderReply::Page(page.clone(), personal));
                         }
                         Loaded::Value(Box::new(Record::Page(page)))
                     }
-                    Settled::Apart(variants) => {
-                        let _ = direct.send(Direct::Page(page, personal));
-                        place.announce(&visit, variants).await
+                    Placement::Elsewhere(variants) => {
+                        let _ = direct.send(LeaderReply::Page(page, personal));
+                        slot.announce(&request, variants).await
                     }
                 }
             }
             Fetched::Streamed(response, draft) => {
-                let _ = direct.send(Direct::Own(Ok(response)));
-                recorded(&visit, &place, &begun, draft.record().await, stored.is_none()).await
+                let _ = direct.send(LeaderReply::PassThrough(Ok(response)));
+                recorded(&request, &slot, &begun, draft.record().await, stored.is_none()).await
             }
-            Fetched::Own(response) if concerns_its_request(response.status()) => {
-                let _ = direct.send(Direct::Own(Ok(response)));
+            Fetched::PassThrough(response) if concerns_its_request(response.status()) => {
+                let _ = direct.send(LeaderReply::PassThrough(Ok(response)));
                 not_stored(Record::Again)
             }
-            Fetched::Own(response) => {
+            Fetched::PassThrough(response) => {
                 let is_failure = response.status().is_server_error();
-                let millis = if is_failure { ALONE_AFTER_A_FAILURE } else { ALONE };
+                let millis = if is_failure { HIT_FOR_PASS_AFTER_FAILURE } else { HIT_FOR_PASS };
                 // A failure often varies on something else: told apart by that, the pages of all other forms would be lost.
                 let vary = match vary::of(response.headers()) {
                     Vary::On(fields) if !is_failure => fields,
                     Vary::On(_) | Vary::Any => Vec::new(),
                 };
-                let _ = direct.send(Direct::Own(Ok(response)));
-                place.mark(&visit, &begun, &vary, millis).await
+                let _ = direct.send(LeaderReply::PassThrough(Ok(response)));
+                slot.mark(&request, &begun, &vary, millis).await
             }
-            Fetched::Torn(response) => {
-                count(&place.slot.key.function.counters.load_errors);
-                let _ = direct.send(Direct::Own(Ok(response)));
+            Fetched::Incomplete(response) => {
+                count(&slot.entry.key.function.counters.load_errors);
+                let _ = direct.send(LeaderReply::PassThrough(Ok(response)));
                 not_stored(Record::Failed(None))
             }
             Fetched::Failed(answered) => {
-                count(&place.slot.key.function.counters.load_errors);
+                count(&slot.entry.key.function.counters.load_errors);
                 let is_first = stored.is_none();
-                let (direct_now, stands_in) = failed(&visit, answered, stored);
+                let (direct_now, stands_in) = failed(&request, answered, stored);
                 let _ = direct.send(direct_now);
                 if is_first {
-                    return Loaded::Value(Box::new(Record::Alone(ALONE_AFTER_A_FAILURE)));
+                    return Loaded::Value(Box::new(Record::HitForPass(HIT_FOR_PASS_AFTER_FAILURE)));
                 }
                 not_stored(Record::Failed(stands_in))
             }
@@ -144,20 +144,26 @@ where
 }
 
 /// What a body leaves that was recorded on its way to its requester.
-async fn recorded(visit: &Visit, place: &Place, begun: &Begun, drafted: Drafted, is_first: bool) -> Loaded {
+async fn recorded(
+    request: &CacheRequest,
+    slot: &VariantSlot,
+    begun: &LoadStart,
+    drafted: Drafted,
+    is_first: bool,
+) -> Loaded {
     match drafted {
         Drafted::Page(page, kept) => {
             if is_first {
-                page.trial.begin(visit.trial());
+                page.trial.begin(request.trial());
             }
-            match place.settle(visit, begun, &page, &kept).await {
-                Settled::Here => Loaded::Value(Box::new(Record::Page(page))),
-                Settled::Apart(variants) => place.announce(visit, variants).await,
+            match slot.settle(request, begun, &page, &kept).await {
+                Placement::Here => Loaded::Value(Box::new(Record::Page(page))),
+                Placement::Elsewhere(variants) => slot.announce(request, variants).await,
             }
         }
-        Drafted::Unfinished(kept) => place.mark(visit, begun, &kept.terms.vary, ALONE).await,
-        Drafted::Torn => {
-            count(&place.slot.key.function.counters.load_errors);
+        Drafted::Unfinished(kept) => slot.mark(request, begun, &kept.terms.vary, HIT_FOR_PASS).await,
+        Drafted::Incomplete => {
+            count(&slot.entry.key.function.counters.load_errors);
             not_stored(Record::Failed(None))
         }
     }
@@ -165,18 +171,18 @@ async fn recorded(visit: &Visit, place: &Place, begun: &Begun, drafted: Drafted,
 
 /// What becomes of a failure: for its requester, and for those who wait with it.
 pub(crate) fn failed<B: Body, E>(
-    visit: &Visit,
+    request: &CacheRequest,
     answered: Answered<B, E>,
-    stored: Option<Held>,
-) -> (Direct<B, E>, Option<Held>) {
+    stored: Option<StoredPage>,
+) -> (LeaderReply<B, E>, Option<StoredPage>) {
     let status = answered.as_ref().ok().map(Response::status);
-    let counts = status.is_some() || visit.settings.stale_on.has(StaleOn::ERROR);
+    let counts = status.is_some() || request.settings.stale_on.has(StaleOn::ERROR);
     match stored {
-        Some(held) if counts && visit.stands_in(&held) => (Direct::Stale(held.clone(), status), Some(held)),
+        Some(held) if counts && request.stands_in(&held) => (LeaderReply::Stale(held.clone(), status), Some(held)),
         Some(held) if reuse::forbids_stale(&held.page.head) && status.is_some_and(is_of_a_gateway) => {
-            (Direct::GatewayTimeout, None)
+            (LeaderReply::GatewayTimeout, None)
         }
-        _ => (Direct::Own(answered), None),
+        _ => (LeaderReply::PassThrough(answered), None),
     }
 }
 

@@ -6,8 +6,8 @@ use http::HeaderName;
 
 use super::storability::Kept;
 use crate::engine::task::Loaded;
-use crate::http::request::cache_request::{Place, Visit};
-use crate::http::store::entry::Begun;
+use crate::http::request::cache_request::{CacheRequest, VariantSlot};
+use crate::http::store::entry::LoadStart;
 use crate::http::store::record::{Page, Record, Trial, Variants};
 use crate::http::store::tags::group_tag;
 use crate::primitives::clock::Millis;
@@ -16,63 +16,75 @@ use crate::primitives::clock::Millis;
 const MANY_TAGS: usize = 64;
 
 /// Where a page went.
-pub(crate) enum Settled {
+pub(crate) enum Placement {
     /// Where it was looked for.
     Here,
     /// It is told apart by more than was known. Under which the others are to look for theirs.
-    Apart(Arc<Variants>),
+    Elsewhere(Arc<Variants>),
 }
 
-impl Place {
+impl VariantSlot {
     /// Stores a page that has to be told apart by more than this place's key is, at the place that it belongs to.
-    pub(crate) async fn settle(&self, visit: &Visit, begun: &Begun, page: &Arc<Page>, kept: &Kept) -> Settled {
-        let tags = tags(visit, kept);
+    pub(crate) async fn settle(
+        &self,
+        request: &CacheRequest,
+        begun: &LoadStart,
+        page: &Arc<Page>,
+        kept: &Kept,
+    ) -> Placement {
+        let tags = tags(request, kept);
         let (fields_here, tags_here) = self.known();
         let has_new_tags = tags.iter().any(|tag| !tags_here.contains(tag));
         if !has_new_tags && kept.terms.vary.iter().all(|field| fields_here.contains(field)) {
-            return Settled::Here;
+            return Placement::Here;
         }
         let fields = sorted(fields_here.iter().chain(&kept.terms.vary).cloned());
         let new: Vec<_> = tags.iter().filter(|tag| !tags_here.contains(tag)).cloned().collect();
         let tags = if tags_here.len() + new.len() > MANY_TAGS { tags } else { [tags_here, &new].concat() };
         let variants = Arc::new(Variants::new(fields, tags, page.ttl, page.trial.clone()));
-        let place = visit.place(Some(variants.clone()));
+        let slot = request.slot(Some(variants.clone()));
         let record = Record::Page(page.clone());
         if has_new_tags {
-            place.slot.keep_tagged(begun, &variants.tags, record);
+            slot.entry.keep_tagged(begun, &variants.tags, record);
         } else {
-            place.slot.publish(begun, record).await;
+            slot.entry.publish(begun, record).await;
         }
-        Settled::Apart(variants)
+        Placement::Elsewhere(variants)
     }
 
     /// Leaves a mark that nobody is to wait here. Only for requests that agree in `vary`: another form of the page may well be stored.
-    pub(crate) async fn mark(&self, visit: &Visit, begun: &Begun, vary: &[HeaderName], millis: Millis) -> Loaded {
-        let record = Record::Alone(millis);
+    pub(crate) async fn mark(
+        &self,
+        request: &CacheRequest,
+        begun: &LoadStart,
+        vary: &[HeaderName],
+        millis: Millis,
+    ) -> Loaded {
+        let record = Record::HitForPass(millis);
         let (fields_here, tags_here) = self.known();
         if vary.iter().all(|field| fields_here.contains(field)) {
             return Loaded::Value(Box::new(record));
         }
         let fields = sorted(fields_here.iter().chain(vary).cloned());
-        let variants = Arc::new(Variants::new(fields, tags_here.to_vec(), 0, Trial::of(visit.trial())));
-        visit.place(Some(variants.clone())).slot.publish(begun, record).await;
-        self.announce(visit, variants).await
+        let variants = Arc::new(Variants::new(fields, tags_here.to_vec(), 0, Trial::of(request.trial())));
+        request.slot(Some(variants.clone())).entry.publish(begun, record).await;
+        self.announce(request, variants).await
     }
 
     /// Whether a page may stand here.
-    pub(crate) fn fits(&self, visit: &Visit, kept: &Kept) -> bool {
+    pub(crate) fn fits(&self, request: &CacheRequest, kept: &Kept) -> bool {
         let (fields, known) = self.known();
         kept.terms.vary.iter().all(|field| fields.contains(field))
-            && tags(visit, kept).iter().all(|tag| known.contains(tag))
+            && tags(request, kept).iter().all(|tag| known.contains(tag))
     }
 
     /// Tells everybody who looks at the request's key how its answers are told apart from now on.
-    pub(crate) async fn announce(&self, visit: &Visit, variants: Arc<Variants>) -> Loaded {
+    pub(crate) async fn announce(&self, request: &CacheRequest, variants: Arc<Variants>) -> Loaded {
         let record = Box::new(Record::Variants(variants));
         if self.variants.is_none() {
             return Loaded::Value(record);
         }
-        let primary = visit.place(None).slot;
+        let primary = request.slot(None).entry;
         // Should it be lost, others load under the older one, and find out for themselves.
         let _ = primary.cache.put(&primary.key, &primary.plan, record).await;
         Loaded::NotStored(Box::new(Record::Again))
@@ -84,9 +96,12 @@ impl Place {
 }
 
 /// The handler's own, and its groups.
-fn tags(visit: &Visit, kept: &Kept) -> Vec<String> {
-    let groups =
-        kept.terms.groups.iter().map(|group| group_tag(&visit.settings, visit.uri(), &visit.request.headers, group));
+fn tags(request: &CacheRequest, kept: &Kept) -> Vec<String> {
+    let groups = kept
+        .terms
+        .groups
+        .iter()
+        .map(|group| group_tag(&request.settings, request.uri(), &request.parts.headers, group));
     sorted(kept.tags.iter().cloned().chain(groups))
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum Recorded {
     /// It is too long, takes too long, or has trailers.
     Unfinished,
     /// It ended with an error.
-    Torn,
+    Incomplete,
 }
 
 impl<B: Body<Data = Bytes>> Recording<B> {
@@ -57,7 +57,7 @@ impl<B: Body<Data = Bytes>> Recording<B> {
                 Ok(Some(Err(error))) => {
                     self.tape.body = None;
                     self.tape.send(Piece::Failed(error));
-                    return Recorded::Torn;
+                    return Recorded::Incomplete;
                 }
                 Ok(Some(Ok(frame))) => frame,
             };

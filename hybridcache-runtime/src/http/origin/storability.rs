@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::header::SET_COOKIE;
 use http::{StatusCode, request, response};
 
-use crate::http::outcome::Why;
+use crate::http::outcome::NotStored;
 use crate::http::policy::CachePolicy;
 use crate::http::rfc::directives::{ResponseDirectives, Scope};
 use crate::http::rfc::targeted::Control;
@@ -17,7 +17,7 @@ use crate::http::settings::{Mode, Settings, StaleOn};
 #[derive(Debug)]
 pub(crate) enum Verdict {
     /// For its requester only.
-    Leave(Why),
+    Leave(NotStored),
     Keep(Kept),
 }
 
@@ -43,20 +43,20 @@ pub(crate) fn judge(
 ) -> Verdict {
     let is_accepted = settings.accept_response.as_ref().is_none_or(|accept| accept(response));
     if policy.no_store {
-        return Verdict::Leave(Why::NoStore);
+        return Verdict::Leave(NotStored::NoStore);
     }
     if store::concerns_its_request(response.status) {
-        return Verdict::Leave(Why::Request);
+        return Verdict::Leave(NotStored::Request);
     }
     if !is_accepted && policy.ttl.is_none() {
-        return Verdict::Leave(Why::NotAccepted);
+        return Verdict::Leave(NotStored::NotAccepted);
     }
     let found = match settings.mode {
         Mode::Configured => configured(settings, response, &policy),
         Mode::OriginHeaders => match store::terms(request, response, &settings.rules, times.0, times.1) {
             Storing::Yes(terms) => Ok((terms, settings.ttl)),
             Storing::No(Refusal::Useless) if policy.ttl.is_some() => configured(settings, response, &policy),
-            Storing::No(refusal) => Err(Why::of(refusal)),
+            Storing::No(refusal) => Err(NotStored::of(refusal)),
         },
     };
     let (mut terms, ttl) = match found {
@@ -74,7 +74,11 @@ pub(crate) fn judge(
 }
 
 /// The three times, unless the answer says that it is not for others.
-fn configured(settings: &Settings, response: &response::Parts, policy: &CachePolicy) -> Result<(Terms, Duration), Why> {
+fn configured(
+    settings: &Settings,
+    response: &response::Parts,
+    policy: &CachePolicy,
+) -> Result<(Terms, Duration), NotStored> {
     let headers = &response.headers;
     // What is said to this cache does not make public what is said to all.
     let said = [ResponseDirectives::of(headers), Control::of(headers, &settings.rules).directives];
@@ -82,9 +86,9 @@ fn configured(settings: &Settings, response: &response::Parts, policy: &CachePol
         return Err(why);
     }
     if headers.contains_key(SET_COOKIE) {
-        return Err(Why::SetCookie);
+        return Err(NotStored::SetCookie);
     }
-    let Vary::On(fields) = vary::of(headers) else { return Err(Why::VaryAny) };
+    let Vary::On(fields) = vary::of(headers) else { return Err(NotStored::VaryAny) };
     let (fresh_for, ttl) = match settings.negative {
         _ if policy.ttl.is_some() && can_be_kept(response.status) => (settings.fresh_for, settings.ttl),
         _ if response.status == StatusCode::OK => (settings.fresh_for, settings.ttl),
@@ -92,7 +96,7 @@ fn configured(settings: &Settings, response: &response::Parts, policy: &CachePol
             (settings.fresh_for, settings.ttl)
         }
         Some(negative) if response.status.as_u16() >= 400 => (negative, negative),
-        _ => return Err(Why::Status),
+        _ => return Err(NotStored::Status),
     };
     let forbids_stale = said.iter().any(|said| said.must_revalidate || said.proxy_revalidate);
     let terms = Terms {
@@ -105,11 +109,11 @@ fn configured(settings: &Settings, response: &response::Parts, policy: &CachePol
     Ok((with_times(terms, fresh_for, ttl, settings), ttl))
 }
 
-fn restriction(said: &ResponseDirectives) -> Option<Why> {
+fn restriction(said: &ResponseDirectives) -> Option<NotStored> {
     match said {
-        _ if said.no_store => Some(Why::NoStore),
-        _ if said.private != Scope::Nothing => Some(Why::Private),
-        _ if said.no_cache != Scope::Nothing => Some(Why::NoCache),
+        _ if said.no_store => Some(NotStored::NoStore),
+        _ if said.private != Scope::Nothing => Some(NotStored::Private),
+        _ if said.no_cache != Scope::Nothing => Some(NotStored::NoCache),
         _ => None,
     }
 }

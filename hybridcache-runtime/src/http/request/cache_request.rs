@@ -8,7 +8,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri, request
 use tracing::warn;
 
 use super::field_kinds::Kinds;
-use super::key::Secrets;
+use super::key::Credentials;
 use super::public_uri::Public;
 use crate::cache::HybridCache;
 use crate::engine::scope;
@@ -18,8 +18,8 @@ use crate::http::rfc::status::Forward;
 use crate::http::rfc::stored::Aged;
 use crate::http::rfc::{Asked, Reuse, Wants, conditional, range, request as requests, vary};
 use crate::http::settings::{Mode, Private, Settings};
-use crate::http::store::entry::{self, Refused, Slot, variant_key};
-use crate::http::store::record::{Held, Page, Record, Variants};
+use crate::http::store::entry::{self, HttpEntry, RejectedEntry, variant_key};
+use crate::http::store::record::{Page, Record, StoredPage, Variants};
 use crate::http::store::tags::path_tag;
 use crate::key::KeyBuf;
 use crate::primitives::clock::Millis;
@@ -27,23 +27,23 @@ use crate::primitives::log_limit::{self, LogLimit};
 
 /// A request that the store may answer.
 #[derive(Debug)]
-pub(crate) struct Visit {
+pub(crate) struct CacheRequest {
     pub(crate) settings: Arc<Settings>,
     /// Method, URI and fields.
-    pub(crate) request: request::Parts,
+    pub(crate) parts: request::Parts,
     /// Of its fields, as they came.
     kinds: Kinds,
     /// By which clients know what is asked for, where it is not the request's own.
     public: Option<Uri>,
     pub(crate) wants: Wants,
-    pub(crate) secrets: Secrets,
+    pub(crate) secrets: Credentials,
     pub(crate) primary: KeyBuf,
 }
 
 /// What a request is to the layer.
-pub(crate) enum Arrival {
+pub(crate) enum Route {
     /// The store is looked into; with what only the handler has a use for.
-    Visit(Box<Visit>, Extensions),
+    Lookup(Box<CacheRequest>, Extensions),
     /// To the handler as it is.
     Bypass(request::Parts, Forward),
     /// The same, without a word about it: a layer farther out answers it.
@@ -53,27 +53,27 @@ pub(crate) enum Arrival {
 }
 
 /// What the store has for a request.
-pub(crate) enum Looked {
+pub(crate) enum StoreLookup {
     /// It answers.
-    Hit(Held, Aged),
+    Hit(StoredPage, Aged),
     /// It answers, and the handler is asked in the background.
-    Refresh(Held, Place),
+    Refresh(StoredPage, VariantSlot),
     /// The handler has to be asked, once for all who wait. With what may be confirmed by it.
-    Load(Place, Option<Held>),
+    Load(VariantSlot, Option<StoredPage>),
     /// The handler has to be asked, by each for himself.
-    Pass(Option<Place>, Option<Held>),
+    Pass(Option<VariantSlot>, Option<StoredPage>),
     /// The same, unless this one is to see whether that has changed.
-    Mark(Place, Arc<Entry>),
+    HitForPass(VariantSlot, Arc<Entry>),
     /// The handler has to be asked, by a HEAD, which may tell that what is stored is out of date.
-    Head(Place, Held),
+    Head(VariantSlot, StoredPage),
     /// The client would rather have nothing.
     OnlyIfCached,
 }
 
 /// Where an answer belongs.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) slot: Slot,
+pub(crate) struct VariantSlot {
+    pub(crate) entry: HttpEntry,
     /// Of which it is one; `None` where it stands at the request's own key.
     pub(crate) variants: Option<Arc<Variants>>,
 }
@@ -81,26 +81,26 @@ pub(crate) struct Place {
 /// In the extensions of a request that a layer asks the handler with: the names of the layers that do. A layer of the same name
 /// within would wait for the one around it, or store under one key what that one has not seen.
 #[derive(Clone, Debug, Default)]
-struct Enclosing(Vec<&'static str>);
+struct OuterLayers(Vec<&'static str>);
 
 /// The longest key that is stored, in bytes: clients choose them. The same for what a request says in the fields that choose among
 /// variants.
 const LONGEST_KEY: usize = 8 << 10;
 
-impl Visit {
+impl CacheRequest {
     /// Looks at a request. `is_empty`: it has no body.
-    pub(crate) fn of(settings: &Arc<Settings>, request: request::Parts, public: Public, is_empty: bool) -> Arrival {
-        if request.extensions.get().is_some_and(|Enclosing(names)| names.contains(&settings.name)) {
-            return Arrival::Enclosed(request);
+    pub(crate) fn of(settings: &Arc<Settings>, request: request::Parts, public: Public, is_empty: bool) -> Route {
+        if request.extensions.get().is_some_and(|OuterLayers(names)| names.contains(&settings.name)) {
+            return Route::Enclosed(request);
         }
         let (scope, kinds) = (scope::mode(), settings.unkeyed.kinds.of_all(&request.headers));
         if (kinds.has(Kinds::CONTENT_TYPE) && is_grpc(&request.headers)) || scope == scope::Mode::Bypass {
-            return Arrival::Bypass(request, Forward::Bypass);
+            return Route::Bypass(request, Forward::Bypass);
         }
         let mut wants = match requests::ask(&request, kinds.has(Kinds::DIRECTIVES)) {
-            Asked::Bypass(requests::Bypass::Method) => return Arrival::Bypass(request, Forward::Method),
-            Asked::Bypass(_) => return Arrival::Bypass(request, Forward::Bypass),
-            Asked::Unsafe => return Arrival::Unsafe(request, public),
+            Asked::Bypass(requests::Bypass::Method) => return Route::Bypass(request, Forward::Method),
+            Asked::Bypass(_) => return Route::Bypass(request, Forward::Bypass),
+            Asked::Unsafe => return Route::Unsafe(request, public),
             Asked::Lookup(wants) => wants,
         };
         let public = match public {
@@ -108,13 +108,13 @@ impl Visit {
             Public::Other(uri) => Some(uri),
             Public::Unknown => {
                 warn_of_unknown(settings);
-                return Arrival::Bypass(request, Forward::Bypass);
+                return Route::Bypass(request, Forward::Bypass);
             }
         };
         let secrets = secrets(settings, &request, kinds);
         let is_private = secrets.any() && settings.mode == Mode::Configured;
         if !is_empty || is_private || is_refused(settings, &request, kinds) {
-            return Arrival::Bypass(request, Forward::Bypass);
+            return Route::Bypass(request, Forward::Bypass);
         }
         if settings.mode == Mode::Configured {
             wants = Wants { head: wants.head, ..Wants::default() };
@@ -122,101 +122,101 @@ impl Visit {
         wants.no_cache |= scope == scope::Mode::Refresh;
         // Boxed before the key is written: the key is large to move.
         let (settings, primary) = (settings.clone(), KeyBuf::new());
-        let mut visit = Box::new(Self { settings, request, kinds, public, wants, secrets, primary });
-        if !visit.write_key() {
-            return Arrival::Bypass(visit.request, Forward::Bypass);
+        let mut request = Box::new(Self { settings, parts: request, kinds, public, wants, secrets, primary });
+        if !request.write_key() {
+            return Route::Bypass(request.parts, Forward::Bypass);
         }
         // After the key was made and the fields were judged, and before the handler is asked.
         if kinds.has(Kinds::HIDDEN) {
-            visit.settings.unkeyed.kinds.remove(Kinds::HIDDEN, &mut visit.request.headers);
+            request.settings.unkeyed.kinds.remove(Kinds::HIDDEN, &mut request.parts.headers);
         }
-        let extensions = take(&mut visit.request.extensions);
-        Arrival::Visit(visit, extensions)
+        let extensions = take(&mut request.parts.extensions);
+        Route::Lookup(request, extensions)
     }
 
     /// False: it names no one resource, or says too much.
     fn write_key(&mut self) -> bool {
-        let Self { settings, request, public, primary, .. } = self;
-        let asked = request.uri.path_and_query().map_or(0, |asked| asked.as_str().len());
+        let Self { settings, parts, public, primary, .. } = self;
+        let asked = parts.uri.path_and_query().map_or(0, |asked| asked.as_str().len());
         asked <= LONGEST_KEY
-            && settings.key.write(primary, request, public.as_ref()).is_some()
+            && settings.key.write(primary, parts, public.as_ref()).is_some()
             && primary.as_bytes().len() <= LONGEST_KEY
     }
 
     /// What memory has for it. `known` is what stands at the request's own key where memory may not have it.
-    pub(crate) fn look(&self, known: Option<Arc<Variants>>) -> Looked {
+    pub(crate) fn look(&self, known: Option<Arc<Variants>>) -> StoreLookup {
         let site = self.settings.site;
         let variants = match known {
             Some(variants) => variants,
             None => match entry::look(self.cache(), site, &self.primary) {
-                None => return self.missing(self.place(None)),
+                None => return self.missing(self.slot(None)),
                 Some(entry) => match Record::of(&entry) {
                     Some(Record::Variants(variants)) => {
-                        Slot::count_demand(self.cache(), &entry);
+                        HttpEntry::count_demand(self.cache(), &entry);
                         variants.clone()
                     }
-                    _ => return self.found(entry, || self.place(None)),
+                    _ => return self.found(entry, || self.slot(None)),
                 },
             },
         };
         if !self.wants.only_if_cached && self.says_too_much(&variants) {
-            return Looked::Pass(None, None);
+            return StoreLookup::Pass(None, None);
         }
-        let place = || self.place(Some(variants.clone()));
+        let slot = || self.slot(Some(variants.clone()));
         match entry::look(self.cache(), site, &self.variant_key(&variants)) {
-            None => self.missing(place()),
-            Some(entry) => self.found(entry, place),
+            None => self.missing(slot()),
+            Some(entry) => self.found(entry, slot),
         }
     }
 
-    fn found(&self, entry: Arc<Entry>, place: impl Fn() -> Place) -> Looked {
-        let held = match Held::new(entry) {
+    fn found(&self, entry: Arc<Entry>, slot: impl Fn() -> VariantSlot) -> StoreLookup {
+        let held = match StoredPage::new(entry) {
             Ok(held) => held,
             Err(entry) => {
-                return match self.storing(place()) {
-                    _ if self.wants.only_if_cached => Looked::OnlyIfCached,
-                    Some(place) if !self.secrets.any() && self.is_stale(&entry) => Looked::Mark(place, entry),
-                    place => Looked::Pass(place, None),
+                return match self.storing(slot()) {
+                    _ if self.wants.only_if_cached => StoreLookup::OnlyIfCached,
+                    Some(slot) if !self.secrets.any() && self.is_stale(&entry) => StoreLookup::HitForPass(slot, entry),
+                    slot => StoreLookup::Pass(slot, None),
                 };
             }
         };
         if !self.may_have(&held.page) {
-            return Looked::Pass(None, None);
+            return StoreLookup::Pass(None, None);
         }
         let aged = self.aged(&held);
         match reuse::decide(&held.page.head, &self.wants, &aged) {
-            Reuse::Fresh | Reuse::MaxStale => Looked::Hit(held, aged),
+            Reuse::Fresh | Reuse::MaxStale => StoreLookup::Hit(held, aged),
             // Whoever asks like all others will refresh it.
             Reuse::StaleWhileRevalidate if self.wants.head || self.wants.no_store || self.secrets.any() => {
-                Looked::Hit(held, aged)
+                StoreLookup::Hit(held, aged)
             }
-            Reuse::StaleWhileRevalidate => Looked::Refresh(held, place()),
-            Reuse::OnlyIfCached => Looked::OnlyIfCached,
-            Reuse::Revalidate(_) if self.is_to_go_as_it_is() => Looked::Pass(None, None),
+            Reuse::StaleWhileRevalidate => StoreLookup::Refresh(held, slot()),
+            Reuse::OnlyIfCached => StoreLookup::OnlyIfCached,
+            Reuse::Revalidate(_) if self.is_to_go_as_it_is() => StoreLookup::Pass(None, None),
             // It may have been changed: that is all that a HEAD is to tell.
-            Reuse::Revalidate(_) if self.wants.head => Looked::Head(place(), held),
-            Reuse::Revalidate(_) if self.wants.no_store => Looked::Pass(None, None),
-            Reuse::Revalidate(_) if self.secrets.any() => Looked::Pass(self.storing(place()), Some(held)),
-            Reuse::Revalidate(_) => Looked::Load(place(), Some(held)),
+            Reuse::Revalidate(_) if self.wants.head => StoreLookup::Head(slot(), held),
+            Reuse::Revalidate(_) if self.wants.no_store => StoreLookup::Pass(None, None),
+            Reuse::Revalidate(_) if self.secrets.any() => StoreLookup::Pass(self.storing(slot()), Some(held)),
+            Reuse::Revalidate(_) => StoreLookup::Load(slot(), Some(held)),
         }
     }
 
-    fn missing(&self, place: Place) -> Looked {
+    fn missing(&self, slot: VariantSlot) -> StoreLookup {
         if self.wants.only_if_cached {
-            Looked::OnlyIfCached
+            StoreLookup::OnlyIfCached
         } else if self.wants.no_store || self.is_to_go_as_it_is() {
-            Looked::Pass(None, None)
+            StoreLookup::Pass(None, None)
         } else if self.secrets.any() {
-            Looked::Pass(self.storing(place), None)
+            StoreLookup::Pass(self.storing(slot), None)
         } else {
-            Looked::Load(place, None)
+            StoreLookup::Load(slot, None)
         }
     }
 
     /// Whether it asks for what the layer cannot make of the whole: a range far behind, or a precondition that only the handler
     /// can evaluate.
     fn is_to_go_as_it_is(&self) -> bool {
-        let headers = &self.request.headers;
+        let headers = &self.parts.headers;
         !range::is_near(headers, self.settings.body_limit) || conditional::is_for_the_origin(headers)
     }
 
@@ -225,12 +225,12 @@ impl Visit {
     }
 
     /// Where what the handler says to this request may be stored, if it may.
-    pub(crate) fn storing(&self, place: Place) -> Option<Place> {
+    pub(crate) fn storing(&self, slot: VariantSlot) -> Option<VariantSlot> {
         let is_whole = !self.wants.head
             && !self.wants.no_store
-            && !self.request.headers.contains_key(RANGE)
-            && !conditional::is_for_the_origin(&self.request.headers);
-        is_whole.then_some(place)
+            && !self.parts.headers.contains_key(RANGE)
+            && !conditional::is_for_the_origin(&self.parts.headers);
+        is_whole.then_some(slot)
     }
 
     /// Whether a page is for who asks.
@@ -242,38 +242,38 @@ impl Visit {
         (!self.secrets.cookie || public) && (!self.secrets.authorization || authorized)
     }
 
-    pub(crate) fn reuse(&self, held: &Held) -> Reuse {
+    pub(crate) fn reuse(&self, held: &StoredPage) -> Reuse {
         reuse::decide(&held.page.head, &self.wants, &self.aged(held))
     }
 
     /// A stored page as it is now.
-    pub(crate) fn aged(&self, held: &Held) -> Aged {
+    pub(crate) fn aged(&self, held: &StoredPage) -> Aged {
         held.page.head.at(held.now(self.cache().clock()))
     }
 
     /// Whether an entry answers this request as it is.
     pub(crate) fn accepts(&self, entry: &Arc<Entry>) -> bool {
-        Held::of(entry).is_none_or(|held| !matches!(self.reuse(&held), Reuse::Revalidate(_)))
+        StoredPage::of(entry).is_none_or(|held| !matches!(self.reuse(&held), Reuse::Revalidate(_)))
     }
 
     /// Whether an entry that others have just loaded answers this request, although it would not if it had stood there.
-    pub(crate) fn accepts_shared(&self, held: &Held) -> bool {
+    pub(crate) fn accepts_shared(&self, held: &StoredPage) -> bool {
         !matches!(self.reuse(held), Reuse::Revalidate(Reason::Stale | Reason::NoCache) | Reuse::OnlyIfCached)
     }
 
     /// The entry that was refused, where it still stands.
-    pub(crate) fn standing(&self, refused: &Refused) -> Option<Held> {
+    pub(crate) fn standing(&self, refused: &RejectedEntry) -> Option<StoredPage> {
         let entry = refused.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let state = self.cache().state(&entry, self.cache().clock().now());
-        Held::of(&entry).filter(|_| matches!(state, State::Fresh | State::Stale))
+        StoredPage::of(&entry).filter(|_| matches!(state, State::Fresh | State::Stale))
     }
 
     /// Whether a page stands in for a handler that failed.
-    pub(crate) fn stands_in(&self, held: &Held) -> bool {
+    pub(crate) fn stands_in(&self, held: &StoredPage) -> bool {
         reuse::on_error(&held.page.head, &self.wants, held.now(self.cache().clock()))
     }
 
-    pub(crate) fn place(&self, variants: Option<Arc<Variants>>) -> Place {
+    pub(crate) fn slot(&self, variants: Option<Arc<Variants>>) -> VariantSlot {
         let key = variants.as_ref().map_or_else(|| self.primary.clone(), |variants| self.variant_key(variants));
         let tags = variants.iter().flat_map(|variants| variants.tags.iter().cloned());
         let tags = [path_tag(&self.settings, self.uri().path())].into_iter().chain(tags);
@@ -282,8 +282,8 @@ impl Visit {
             text.text(&tag);
             text
         });
-        let slot = Slot::new(self.cache(), self.settings.site, &key, tags.collect(), self.settings.timeout);
-        Place { slot, variants }
+        let entry = HttpEntry::new(self.cache(), self.settings.site, &key, tags.collect(), self.settings.timeout);
+        VariantSlot { entry, variants }
     }
 
     pub(crate) fn cache(&self) -> &HybridCache {
@@ -297,17 +297,17 @@ impl Visit {
 
     /// By which clients know what is asked for.
     pub(crate) fn uri(&self) -> &Uri {
-        self.public.as_ref().unwrap_or(&self.request.uri)
+        self.public.as_ref().unwrap_or(&self.parts.uri)
     }
 
     /// Tells layers within that this one asks.
     pub(crate) fn enclose(&self, extensions: &mut Extensions) {
-        extensions.get_or_insert_default::<Enclosing>().0.push(self.settings.name);
+        extensions.get_or_insert_default::<OuterLayers>().0.push(self.settings.name);
     }
 
     /// In the fields that choose among variants.
     fn says_too_much(&self, variants: &Variants) -> bool {
-        let values = variants.fields.iter().flat_map(|name| self.request.headers.get_all(name));
+        let values = variants.fields.iter().flat_map(|name| self.parts.headers.get_all(name));
         values.map(HeaderValue::len).sum::<usize>() > LONGEST_KEY
     }
 
@@ -317,7 +317,7 @@ impl Visit {
     }
 
     fn variant_key(&self, variants: &Variants) -> KeyBuf {
-        variant_key(&self.primary, variants, &vary::key(&variants.fields, &self.request.headers))
+        variant_key(&self.primary, variants, &vary::key(&variants.fields, &self.parts.headers))
     }
 }
 
@@ -343,8 +343,8 @@ fn is_refused(settings: &Settings, request: &request::Parts, kinds: Kinds) -> bo
 }
 
 /// What of who asks counts.
-fn secrets(settings: &Settings, request: &request::Parts, kinds: Kinds) -> Secrets {
-    let mut found = Secrets::default();
+fn secrets(settings: &Settings, request: &request::Parts, kinds: Kinds) -> Credentials {
+    let mut found = Credentials::default();
     if kinds.has(Kinds::CREDENTIALS) {
         found = settings.key.secrets(&request.headers);
     }
@@ -353,9 +353,9 @@ fn secrets(settings: &Settings, request: &request::Parts, kinds: Kinds) -> Secre
     }
     match (settings.private, settings.mode) {
         (Private::Bypass, _) => found,
-        (Private::Share, Mode::Configured) => Secrets::default(),
+        (Private::Share, Mode::Configured) => Credentials::default(),
         // The standard has rules of its own for `Authorization`.
-        (Private::Share, Mode::OriginHeaders) => Secrets { cookie: false, ..found },
+        (Private::Share, Mode::OriginHeaders) => Credentials { cookie: false, ..found },
     }
 }
 

@@ -128,13 +128,13 @@ impl Key {
     }
 
     /// Whether the request says who asks in fields that are not in the key.
-    pub(crate) fn secrets(&self, headers: &HeaderMap) -> Secrets {
+    pub(crate) fn secrets(&self, headers: &HeaderMap) -> Credentials {
         let authorization = headers.contains_key(AUTHORIZATION) && !self.has_field(&AUTHORIZATION);
         let unkeyed = |(name, value): (&[u8], Option<_>)| {
             value.is_none() || !self.cookies.iter().any(|listed| listed.as_bytes() == name)
         };
         let cookie = !self.has_field(&COOKIE) && cookies(headers).any(unkeyed);
-        Secrets { authorization, cookie }
+        Credentials { authorization, cookie }
     }
 
     /// Writes the key of a request. `None`: the request names no one resource (two hosts, `*`, an authority alone).
@@ -226,13 +226,13 @@ impl Key {
 
 /// Which fields of a request say who asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Secrets {
+pub(crate) struct Credentials {
     pub(crate) authorization: bool,
     /// A cookie, or something else that says who asks.
     pub(crate) cookie: bool,
 }
 
-impl Secrets {
+impl Credentials {
     pub(crate) fn any(self) -> bool {
         self.authorization || self.cookie
     }

@@ -26,7 +26,7 @@ use crate::stats::count;
 
 /// A key and what its entries are.
 #[derive(Clone, Debug)]
-pub(crate) struct Slot {
+pub(crate) struct HttpEntry {
     pub(crate) cache: HybridCache,
     pub(crate) key: Arc<Key>,
     pub(crate) plan: Plan,
@@ -34,7 +34,7 @@ pub(crate) struct Slot {
 
 /// What stood when a load began: what it gives is void where that has changed.
 #[derive(Debug)]
-pub(crate) struct Begun {
+pub(crate) struct LoadStart {
     pub(crate) seen: StampSnapshot,
     epoch: u64,
     at: Millis,
@@ -42,7 +42,7 @@ pub(crate) struct Begun {
 }
 
 /// An entry that was refused, for who may find a use for it yet.
-pub(crate) type Refused = Arc<Mutex<Option<Arc<Entry>>>>;
+pub(crate) type RejectedEntry = Arc<Mutex<Option<Arc<Entry>>>>;
 
 pub(crate) fn instance(site: &'static Site) -> Instance<'static> {
     Instance { site, receiver: None, generics: &[] }
@@ -55,7 +55,7 @@ pub(crate) fn look(cache: &HybridCache, site: &'static Site, key: &KeyBuf) -> Op
     matches!(cache.state(&entry, local.clock.now()), State::Fresh | State::Stale).then_some(entry)
 }
 
-impl Slot {
+impl HttpEntry {
     pub(crate) fn new(
         cache: &HybridCache,
         site: &'static Site,
@@ -100,7 +100,7 @@ impl Slot {
     pub(crate) async fn join(
         &self,
         accepts: impl Fn(&Arc<Entry>) -> bool + Send + Sync + 'static,
-        refused: &Refused,
+        refused: &RejectedEntry,
     ) -> Settled {
         let refused = refused.clone();
         let judge: Judge = Arc::new(move |entry| {
@@ -134,20 +134,20 @@ impl Slot {
     }
 
     /// To be called before the handler is.
-    pub(crate) fn begin(&self) -> Begun {
+    pub(crate) fn begin(&self) -> LoadStart {
         let local = self.cache.local();
         let watermark = local.stamps.watermark();
-        Begun { seen: self.capture_stamps(), epoch: local.trust.epoch(), at: local.clock.now(), watermark }
+        LoadStart { seen: self.capture_stamps(), epoch: local.trust.epoch(), at: local.clock.now(), watermark }
     }
 
     /// Holds this key's place for a value that is loaded beside whatever is under way.
-    pub(crate) fn reserve(&self, begun: &Begun) -> Leader {
+    pub(crate) fn reserve(&self, begun: &LoadStart) -> Leader {
         count(&self.key.function.counters.loads);
         self.cache.local().flights.reserve(&self.key, begun.seen.clone())
     }
 
     /// Stores in memory what was loaded since, in place of what a flight may yet bring: that mark is older.
-    pub(crate) fn keep(&self, place: Leader, begun: &Begun, record: Record) -> bool {
+    pub(crate) fn keep(&self, place: Leader, begun: &LoadStart, record: Record) -> bool {
         let origin = FilledUnder { seen: &begun.seen, epoch: begun.epoch, began: begun.at };
         let entry = self.entry(origin, record).filter(|_| begun.seen.is_current());
         entry.is_some_and(|entry| place.replace(|| self.cache.local().memory.insert(entry)))
@@ -159,7 +159,7 @@ impl Slot {
     }
 
     /// Stores what was loaded for another key and belongs here, where nobody looks for it before that other key says so.
-    pub(crate) async fn publish(&self, begun: &Begun, record: Record) {
+    pub(crate) async fn publish(&self, begun: &LoadStart, record: Record) {
         let Claim::Lead(leader) = self.cache.local().flights.claim(&self.key, || begun.seen.clone()) else { return };
         // After the claim: a gap that begins now detaches it.
         if self.cache.local().trust.epoch() != begun.epoch {
@@ -176,7 +176,7 @@ impl Slot {
     /// That one of them was voided while it was loaded may be known (the watermark), or become known (its generation,
     /// captured before the watermark is asked). What is not known is its number in the shared tier at that time: so nothing
     /// goes there. The next load knows the tags beforehand.
-    pub(crate) fn keep_tagged(&self, begun: &Begun, tags: &[String], record: Record) -> bool {
+    pub(crate) fn keep_tagged(&self, begun: &LoadStart, tags: &[String], record: Record) -> bool {
         let local = self.cache.local();
         let stamps: Vec<_> = tags.iter().map(|tag| self.cache.tag_stamp(tag)).collect();
         let seen = begun.seen.and(stamps.iter());
@@ -206,13 +206,13 @@ mod tests {
 
     static SITE: Site = Site::named("slot", 0).by_size();
 
-    fn slot(cache: &HybridCache) -> Slot {
+    fn slot(cache: &HybridCache) -> HttpEntry {
         let mut key = KeyBuf::new();
         key.text("/p");
-        Slot::new(cache, &SITE, &key, vec![key.clone()], None)
+        HttpEntry::new(cache, &SITE, &key, vec![key.clone()], None)
     }
 
-    fn stands(slot: &Slot) -> bool {
+    fn stands(slot: &HttpEntry) -> bool {
         slot.cache.in_memory(&slot.key).is_some()
     }
 
@@ -225,7 +225,7 @@ mod tests {
         let Claim::Lead(leader) = cache.local().flights.claim(&slot.key, || begun.seen.clone()) else {
             panic!("nobody else is there")
         };
-        assert!(slot.keep(slot.reserve(&begun), &begun, Record::Alone(9)));
+        assert!(slot.keep(slot.reserve(&begun), &begun, Record::HitForPass(9)));
         assert!(stands(&slot));
         assert!(!leader.store(|| panic!("it was overtaken")));
     }
@@ -238,11 +238,11 @@ mod tests {
         let begun = slot.begin();
         let place = slot.reserve(&begun);
         cache.tag_stamp("/p").void();
-        assert!(!slot.keep(place, &begun, Record::Alone(9)));
+        assert!(!slot.keep(place, &begun, Record::HitForPass(9)));
         let begun = slot.begin();
         let place = slot.reserve(&begun);
         cache.local().invalidate(&slot.key, crate::shared::Invalidation::Delete);
-        assert!(!slot.keep(place, &begun, Record::Alone(9)));
+        assert!(!slot.keep(place, &begun, Record::HitForPass(9)));
         assert!(!stands(&slot));
     }
 
@@ -253,9 +253,9 @@ mod tests {
         let (slot, tags) = (slot(&cache), ["new".to_owned()]);
         let begun = slot.begin();
         cache.local().stamps.void(cache.tag_stamp("new").name.hash);
-        assert!(!slot.keep_tagged(&begun, &tags, Record::Alone(9)));
+        assert!(!slot.keep_tagged(&begun, &tags, Record::HitForPass(9)));
         let begun = slot.begin();
-        assert!(slot.keep_tagged(&begun, &tags, Record::Alone(9)));
+        assert!(slot.keep_tagged(&begun, &tags, Record::HitForPass(9)));
         assert!(stands(&slot));
         cache.local().stamps.void(cache.tag_stamp("new").name.hash);
         assert!(!stands(&slot));

@@ -22,9 +22,9 @@ pub(crate) enum Record {
     Variants(Arc<Variants>),
     /// What the handler says here is for each requester alone: nobody waits for another. For so many milliseconds nobody
     /// looks whether that has changed.
-    Alone(Millis),
+    HitForPass(Millis),
     /// Never stored. The load failed: who waited for it takes what stands in, or asks for himself.
-    Failed(Option<Held>),
+    Failed(Option<StoredPage>),
     /// Never stored. The load has nothing for its waiters, and says nothing about the resource: they look again, and one of them
     /// leads. Either the page is stored under another key, or the answer was about the leader's own request.
     Again,
@@ -98,11 +98,11 @@ pub(crate) struct Variants {
 }
 
 /// How soon it is looked again where an answer was not for all, and where there was none.
-pub(crate) const ALONE: Millis = 5_000;
-pub(crate) const ALONE_AFTER_A_FAILURE: Millis = 1_000;
+pub(crate) const HIT_FOR_PASS: Millis = 5_000;
+pub(crate) const HIT_FOR_PASS_AFTER_FAILURE: Millis = 1_000;
 
 /// For how long a mark that nobody has renewed stands: of those who ask meanwhile one looks, and nobody waits.
-const MARKED: Millis = 60_000;
+const HIT_FOR_PASS_TTL: Millis = 60_000;
 
 /// What variants outlive: pages are loaded again with them.
 const VARIANTS: Millis = 24 * 60 * 60 * 1000;
@@ -125,8 +125,10 @@ impl Record {
             Some(Self::Page(page)) => (page.fresh, page.ttl),
             Some(Self::Variants(variants)) => (variants.ttl, variants.ttl),
             // Behind a handler that fails one is enough again, soon.
-            Some(Self::Alone(ALONE_AFTER_A_FAILURE)) => (ALONE_AFTER_A_FAILURE, ALONE_AFTER_A_FAILURE),
-            Some(Self::Alone(millis)) => (*millis, (*millis).max(MARKED)),
+            Some(Self::HitForPass(HIT_FOR_PASS_AFTER_FAILURE)) => {
+                (HIT_FOR_PASS_AFTER_FAILURE, HIT_FOR_PASS_AFTER_FAILURE)
+            }
+            Some(Self::HitForPass(millis)) => (*millis, (*millis).max(HIT_FOR_PASS_TTL)),
             Some(Self::Failed(_) | Self::Again) | None => (1, 1),
         };
         let duration = Duration::from_millis;
@@ -137,7 +139,7 @@ impl Record {
         match self {
             Self::Page(page) => Some(&page.trial),
             Self::Variants(variants) => Some(&variants.trial),
-            Self::Alone(_) | Self::Failed(_) | Self::Again => None,
+            Self::HitForPass(_) | Self::Failed(_) | Self::Again => None,
         }
     }
 
@@ -155,19 +157,19 @@ impl Record {
         match self {
             Self::Page(page) => size_of::<Page>() + page.body.len() + fields(page),
             Self::Variants(variants) => size_of::<Variants>() + 64 * (variants.fields.len() + variants.tags.len()),
-            Self::Alone(_) | Self::Failed(_) | Self::Again => size_of::<Self>(),
+            Self::HitForPass(_) | Self::Failed(_) | Self::Again => size_of::<Self>(),
         }
     }
 }
 
 /// A page where it stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Held {
+pub(crate) struct StoredPage {
     pub(crate) entry: Arc<Entry>,
     pub(crate) page: Arc<Page>,
 }
 
-impl Held {
+impl StoredPage {
     /// The entry itself where it is no page.
     pub(crate) fn new(entry: Arc<Entry>) -> Result<Self, Arc<Entry>> {
         match Record::of(&entry) {

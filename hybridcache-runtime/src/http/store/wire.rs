@@ -19,7 +19,7 @@ use crate::http::rfc::{Stored, Terms};
 enum Wire {
     Page(WirePage),
     Variants { id: u64, fields: Vec<String>, tags: Vec<String>, ttl: u64, trial: u64 },
-    Alone(u64),
+    HitForPass(u64),
 }
 
 /// Times in milliseconds; `got` since 1970.
@@ -51,7 +51,7 @@ impl Serialize for Record {
                 let fields = fields.iter().map(|name| name.as_str().to_owned()).collect();
                 Wire::Variants { id: *id, fields, tags: tags.clone(), ttl: *ttl, trial: trial.millis() }
             }
-            Self::Alone(millis) => Wire::Alone(*millis),
+            Self::HitForPass(millis) => Wire::HitForPass(*millis),
             Self::Failed(_) | Self::Again => return Err(S::Error::custom("not to be stored")),
         };
         wire.serialize(serializer)
@@ -67,7 +67,7 @@ impl<'de> Deserialize<'de> for Record {
                 let fields = fields.map_err(|_| D::Error::custom("no name of a field"))?;
                 Self::Variants(Arc::new(Variants { id, fields, tags, ttl, trial: Trial::of(trial) }))
             }
-            Wire::Alone(millis) => Self::Alone(millis),
+            Wire::HitForPass(millis) => Self::HitForPass(millis),
         })
     }
 }
@@ -230,7 +230,7 @@ mod tests {
             Variants { id: 9, fields: vec![CONTENT_LENGTH], tags: vec!["a b".into()], ttl: 5, trial: Trial::of(6) };
         let again = decoded(&encoded(&Record::Variants(Arc::new(variants.clone()))));
         assert!(matches!(again, Some(Record::Variants(again)) if *again == variants));
-        assert!(matches!(decoded(&encoded(&Record::Alone(7))), Some(Record::Alone(7))));
+        assert!(matches!(decoded(&encoded(&Record::HitForPass(7))), Some(Record::HitForPass(7))));
     }
 
     /// What only those who wait are to know.
