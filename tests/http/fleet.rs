@@ -7,10 +7,10 @@ use axum::Router;
 use axum::extract::{Path, Request};
 use axum::response::Response;
 use axum::routing::{get, post};
+use http::{StatusCode, Uri};
 use hybridcache::HybridCache;
 use hybridcache::http::HttpCacheLayer;
 use hybridcache_test_support::RedisServer;
-use http::{StatusCode, Uri};
 use tokio::sync::Semaphore;
 
 use crate::setups::bad_or_page;

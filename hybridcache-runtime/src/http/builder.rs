@@ -18,13 +18,13 @@ use crate::error::Error;
 use crate::function::Site;
 use crate::primitives::clock::bounded;
 
-/// How long answers are kept where nothing says.
+/// How long answers are kept unless a setting or the answer says otherwise.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The largest body that is stored unless [`Builder::body_limit`] says otherwise.
 const BODY_LIMIT: u64 = 1 << 20;
 
-/// How long Redis keeps what was asked for once, unless [`Builder::trial`] says otherwise.
+/// How long Redis keeps a page after its first request, unless [`Builder::trial`] says otherwise.
 const TRIAL: Duration = Duration::from_secs(10);
 
 /// Configures an [`HttpCacheLayer`].
@@ -91,93 +91,94 @@ impl Builder {
         }
     }
 
-    /// What the layer is called in keys and in [`HybridCache::function_stats`]; `http` by default. Layers of one name share
-    /// their entries, so layers that answer the same paths differently need names of their own.
+    /// The layer's name in keys and in [`HybridCache::function_stats`]; `http` by default. Layers of one name share
+    /// their entries, so layers that answer the same paths differently need different names. Must not be empty. The name is never freed.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Where the times come from.
+    /// Where the times come from; [`Mode::Configured`] by default.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.settings.mode = mode;
         self
     }
 
-    /// How long the handler may take, and a request may wait for somebody else's call of it. None by default; waiting 30 s.
-    /// Where nothing stale stands in, the client gets 504.
+    /// How long the handler may take, and how long a request waits for another request's call of it. By default the handler has no
+    /// limit, and waiting ends after 30 s. After it, the client gets a stale page if there is one that may be used, else 504. Zero is an error.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = Some(timeout);
         self
     }
 
-    /// Under [`Mode::Configured`]: until then a hit asks nobody; from then to `ttl` an answer is stale, and refreshed in the
-    /// background. As long as `ttl` by default.
+    /// Under [`Mode::Configured`]: the time in which hits do not call the handler. From then to `ttl` an answer is stale: it is served
+    /// and refreshed in the background. Equal to `ttl` by default; zero and more than `ttl` are errors.
     pub fn fresh_for(mut self, fresh_for: Duration) -> Self {
         self.fresh_for = Some(fresh_for);
         self
     }
 
-    /// After it an answer is gone. Needed under [`Mode::Configured`]. Under [`Mode::OriginHeaders`] it bounds what answers
-    /// say, and is how long one that can be confirmed by the handler is kept for that; a day by default.
+    /// After it an answer is removed. Required under [`Mode::Configured`]. Under [`Mode::OriginHeaders`] it bounds the times that answers
+    /// state, and is how long an answer with a validator is kept for revalidation; a day by default. Zero is an error.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// Under [`Mode::Configured`]: keeps errors, 400 to 599, for this long; they are not stored by default.
+    /// Under [`Mode::Configured`]: stores errors, 400 to 599, for this time; they are not stored by default. Zero is an error.
     ///
     /// A status about its own request or client is never stored, in both modes: 400, 406 to 408, 411 to 413, 415 to 417, 421, 422, 425, 426,
-    /// 428, 429, 431, 451, 511. It does not replace a stored page either, and requests that waited for it ask the handler again,
-    /// one for all.
+    /// 428, 429, 431, 451, 511. It does not replace a stored page either. Of the requests that waited for it, one asks the handler
+    /// again for all.
     pub fn negative(mut self, ttl: Duration) -> Self {
         self.settings.negative = Some(ttl);
         self
     }
 
-    /// What of a request is in its key, beside host and path; by default the query.
+    /// The parts of a request in its key, beside host and path; by default the query.
     pub fn key(mut self, key: Key) -> Self {
         self.settings.key = key;
         self
     }
 
-    /// The URI by which clients know what a request asks for, in place of what [`PublicUri`](super::PublicUri) or axum's
-    /// `OriginalUri` says in its extensions.
+    /// The URI that clients request, in place of [`PublicUri`](super::PublicUri) or axum's `OriginalUri` in the request's
+    /// extensions.
     ///
-    /// Keys, tags of paths and the targets of writes are made of it. A prefix that axum's `nest` strips is known by itself;
-    /// this is for routers of others, and for other versions of axum: there nothing is stored without it.
+    /// Keys, tags of paths and the targets of writes are made of it. The layer knows the prefixes that axum's `nest` strips without
+    /// this setting. It is needed for other routers, and for other versions of axum, where nothing is stored without it.
     pub fn public_uri(mut self, public_uri: impl Fn(&request::Parts) -> Uri + Send + Sync + 'static) -> Self {
         self.settings.public_uri = Some(Arc::new(public_uri));
         self
     }
 
     /// Shows the handler the whole query also where [`Query`](super::Query) leaves parameters out of the key. Its answer must not
-    /// depend on them, or one client chooses what others get.
+    /// depend on them, or one client could choose the answers of others.
     pub fn show_unkeyed_query(mut self) -> Self {
         self.settings.shows_query = true;
         self
     }
 
-    /// Which requests may be answered from the cache. It can only narrow: what is bypassed by itself stays so.
+    /// Which requests may be answered from the cache; all by default. It can only narrow: requests that the layer bypasses by its own rules
+    /// stay bypassed.
     pub fn accept_request(mut self, accept: impl Fn(&request::Parts) -> bool + Send + Sync + 'static) -> Self {
         self.settings.accept_request = Some(Arc::new(accept));
         self
     }
 
-    /// Which answers are stored, in place of "status 200" under [`Mode::Configured`], and beside what the standard asks under
-    /// [`Mode::OriginHeaders`]. What says that it is not for others is never stored.
+    /// Which answers are stored, in place of "status 200" under [`Mode::Configured`], and in addition to the standard's rules under
+    /// [`Mode::OriginHeaders`]. An answer that forbids sharing is never stored.
     pub fn accept_response(mut self, accept: impl Fn(&response::Parts) -> bool + Send + Sync + 'static) -> Self {
         self.settings.accept_response = Some(Arc::new(accept));
         self
     }
 
-    /// What becomes of requests that say who asks.
+    /// How requests that identify their caller are handled; [`Private::Bypass`] by default.
     pub fn private(mut self, private: Private) -> Self {
         self.settings.private = private;
         self
     }
 
-    /// The fields that say who asks, beside `Cookie` and `Authorization`, in place of [`IDENTITY_FIELDS`]. Those that are in the key do
+    /// The fields that identify the caller, beside `Cookie` and `Authorization`, in place of [`IDENTITY_FIELDS`]. Fields in the key do
     /// not count.
     ///
     /// ```
@@ -192,7 +193,7 @@ impl Builder {
         self
     }
 
-    /// A type in the extensions of a request that says who asks: what a layer farther out found out about its caller. axum's
+    /// A type in the extensions of a request that identifies the caller: an outer layer inserts it. axum's
     /// `ConnectInfo<SocketAddr>` is one by default.
     pub fn identity_extension<T: Send + Sync + 'static>(mut self) -> Self {
         self.identity_extensions.push(has::<T>);
@@ -200,59 +201,59 @@ impl Builder {
     }
 
     /// The answers do not depend on the address of the client: requests with axum's `ConnectInfo<SocketAddr>` are like others.
-    /// Without this a server that was started with `into_make_service_with_connect_info` has nothing stored, and a warning says so.
+    /// Without this, nothing is stored for a server that was started with `into_make_service_with_connect_info`, and a warning is logged.
     pub fn ignore_connect_info(mut self) -> Self {
         self.minds_connect_info = false;
         self
     }
 
-    /// Fields of [`HIDDEN_FIELDS`](super::HIDDEN_FIELDS) that handlers see all the same, although they are not in the key: the
-    /// answers do not depend on them. Requests with one that changes the method or the path (`X-HTTP-Method-Override`,
-    /// `X-Original-URL`) are then not stored. [`Key::header`] puts one into the key instead, which shows it too.
+    /// Fields of [`HIDDEN_FIELDS`](super::HIDDEN_FIELDS) that handlers see although they are not in the key, because the
+    /// answers do not depend on them. The answers to requests with a field that changes the method or the path (`X-HTTP-Method-Override`,
+    /// `X-Original-URL`) are then not stored. [`Key::header`] adds a field to the key instead, which also shows it.
     pub fn show_unkeyed<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.shown.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Fields that are taken out of every request before a handler sees it, since they are not in the key and a handler might
-    /// heed them; beside [`HIDDEN_FIELDS`](super::HIDDEN_FIELDS), which are taken out of requests whose answers may be stored.
+    /// Fields that are removed from every request before a handler sees it, because they are not in the key and a handler might
+    /// use them; in addition to [`HIDDEN_FIELDS`](super::HIDDEN_FIELDS), which are removed from requests whose answers may be stored.
     pub fn hide_unkeyed<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.hidden.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// The largest body that is stored, in bytes; 1 MiB by default. Longer ones go through as they come. One whose length is not
-    /// known beforehand goes through as well, and is recorded up to this limit: it is stored if it ends within it, and within ten
-    /// seconds and the layer's `timeout`.
+    /// The largest body that is stored, in bytes; 1 MiB by default. With 0, only empty bodies are stored. Longer bodies pass through as they
+    /// come. A body of unknown length passes through as well, and is recorded up to this limit: it is stored if it ends within the limit,
+    /// within 10 s and within the layer's `timeout`.
     pub fn body_limit(mut self, bytes: u64) -> Self {
         self.settings.body_limit = bytes;
         self
     }
 
-    /// How long Redis keeps an answer that nobody asks for a second time; 10 s by default. When it is asked for again within that
-    /// time, by whichever process, Redis keeps it for its lifetime, and so it does with what is loaded again later. Clients choose what they ask
-    /// for once, and would fill Redis. As long as `ttl`: everything is kept for its lifetime.
+    /// How long Redis keeps an answer without a second request for it; 10 s by default. After a second request within that
+    /// time, in any process, Redis keeps the answer for its lifetime, and stores later loads of it for their lifetime. Otherwise clients could fill
+    /// Redis with pages that are requested once. With a `trial` of `ttl`, Redis keeps every answer for its lifetime. Zero is an error.
     pub fn trial(mut self, time: Duration) -> Self {
         self.settings.trial = time;
         self
     }
 
-    /// When a stale answer stands in for the handler. [`StaleOn::SERVER_ERRORS`] by default under [`Mode::Configured`]; under
-    /// [`Mode::OriginHeaders`] an answer's `stale-if-error` decides, unless this is called: then stale answers stand in for
+    /// For which failures of the handler a stale answer is served. [`StaleOn::SERVER_ERRORS`] by default under [`Mode::Configured`]. Under
+    /// [`Mode::OriginHeaders`] an answer's `stale-if-error` decides, unless this is called: then stale answers are served for
     /// as long as they are kept.
     pub fn stale_on(mut self, stale_on: StaleOn) -> Self {
         self.stale_on = Some(stale_on);
         self
     }
 
-    /// Adds the field `Cache-Status` (RFC 9211) to every response, under this name of the cache. Its `detail` says why an answer is
-    /// not stored: `private`, `set-cookie`, `body-limit`, ..
+    /// Adds the field `Cache-Status` (RFC 9211) to every response, under this name of the cache; not added by default. Its `detail` says why
+    /// an answer is not stored: `private`, `set-cookie`, `body-limit`, .. The name consists of letters, digits and `-._`, a letter first.
     pub fn cache_status(mut self, name: impl Into<String>) -> Self {
         self.settings.cache_status = Some(name.into());
         self
     }
 
-    /// Under [`Mode::OriginHeaders`]: the response fields that speak to this cache alone (RFC 9213), the most specific first;
+    /// Under [`Mode::OriginHeaders`]: the response fields with directives for this cache alone (RFC 9213), the most specific first;
     /// `CDN-Cache-Control` by default.
     pub fn targeted<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.targeted = Some(names.into_iter().map(Into::into).collect());
@@ -262,7 +263,7 @@ impl Builder {
     /// Checks the settings.
     ///
     /// # Errors
-    /// Where a setting is wrong, or two contradict each other: [`Error::is_config`], and the message names them.
+    /// If a setting is invalid, or two contradict each other: [`Error::is_config`], and the message names them.
     pub fn build(mut self) -> Result<HttpCacheLayer, Error> {
         (self.settings.fresh_for, self.settings.ttl) = self.times()?;
         let unkeyed = self.unkeyed()?;
@@ -337,7 +338,7 @@ fn is_token(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(is_part)
 }
 
-/// The name for ever, and the site of the layers that are called so: one for each name, however many layers there are.
+/// The name, leaked, and the site of all layers of that name: one for each name, not for each layer.
 fn named(name: &str) -> (&'static str, &'static Site) {
     static NAMED: Mutex<Option<HashMap<&'static str, &'static Site>>> = Mutex::new(None);
     let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,11 +1,11 @@
-//! What the layer did with a request.
+//! What the layer did with a request, and why it did not store an answer.
 
 use std::time::Duration;
 
 use super::rfc::status::Forward;
 use super::rfc::{CacheStatus, Refusal};
 
-/// In the extensions of each response: what the cache did.
+/// In the extensions of each response: what the cache did. A response without it came from a layer inside another of the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheOutcome {
     pub(super) status: CacheStatus,
@@ -17,22 +17,22 @@ pub struct CacheOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Forwarded {
-    /// The cache does not handle such requests: a body, a cookie, an upgrade.
+    /// The cache does not handle such requests: with a body, a cookie, an upgrade.
     Bypass,
-    /// It does not handle the method.
+    /// The cache does not handle the method.
     Method,
     /// Nothing was stored.
     Miss,
-    /// Something was, for other requests to the same URI.
+    /// An answer was stored, for other requests to the same URI.
     VaryMiss,
-    /// What was stored was fresh, and the client would not have it.
+    /// The stored answer was fresh, and the request did not accept it (`no-cache`, `max-age`, ..).
     Request,
-    /// What was stored was stale.
+    /// The stored answer was stale.
     Stale,
 }
 
 impl CacheOutcome {
-    /// Answered from the store, without asking the handler.
+    /// The answer is a stored one, and the handler was not called for it.
     pub fn is_hit(&self) -> bool {
         self.status.hit
     }
@@ -42,7 +42,7 @@ impl CacheOutcome {
         self.stale
     }
 
-    /// How old the answer is, where it is a stored one.
+    /// The age of a stored answer; `None` for others.
     pub fn age(&self) -> Option<Duration> {
         self.age
     }
@@ -59,12 +59,12 @@ impl CacheOutcome {
         })
     }
 
-    /// It waited for a call of the handler that another request had made.
+    /// The request waited for a call of the handler that another request had started.
     pub fn is_collapsed(&self) -> bool {
         self.status.collapsed
     }
 
-    /// What the handler said is stored.
+    /// The handler's answer is stored.
     pub fn is_stored(&self) -> bool {
         self.status.stored
     }
@@ -83,22 +83,22 @@ pub(super) enum NotStored {
     /// The status is about this request.
     Request,
     NotAccepted,
-    /// Neither fresh nor to be confirmed.
+    /// Neither fresh nor with a validator.
     NoFreshness,
-    /// The request said who asks.
+    /// The request identifies its caller.
     Identified,
     /// Longer than the limit.
     Long,
-    /// It has no end that is waited for.
+    /// A stream of events, without an end to wait for.
     Live,
-    /// What was read is not what its length says.
+    /// The body is shorter or longer than its length.
     Incomplete,
-    /// It is being recorded: whether it is stored is seen later.
+    /// The body is being recorded: its end decides.
     Streamed,
 }
 
 impl NotStored {
-    /// As `Cache-Status` says it.
+    /// The value of `detail` in `Cache-Status`.
     pub(super) fn detail(self) -> &'static str {
         match self {
             Self::NoStore => "no-store",

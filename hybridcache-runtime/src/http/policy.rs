@@ -1,12 +1,11 @@
-//! What a handler says about its own answer.
+//! A handler's policy for its own answer.
 
 use std::time::Duration;
 
-/// In the extensions of a response: what a handler wants done with it, whatever the layer was configured to do.
+/// In the extensions of a response: the handler's policy for it, which takes precedence over the layer's settings.
 ///
-/// It decides about status, times and tags. It does not make an answer public that says otherwise: `no-store`, `private`,
-/// `no-cache`, `Set-Cookie` and `Vary: *` still win, and so does a status about one request, such as 400 or 429
-/// ([`Builder::negative`](super::Builder::negative)).
+/// It decides about status, times and tags. It cannot permit sharing: an answer with `no-store`, `private`, `no-cache`, `Set-Cookie` or
+/// `Vary: *` is not stored, nor is a status about one request, such as 400 or 429 ([`Builder::negative`](super::Builder::negative)).
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -26,28 +25,28 @@ pub struct CachePolicy {
 }
 
 impl CachePolicy {
-    /// To be stored for this long, whatever its status; fresh for as long unless [`Self::fresh_for`] says less.
+    /// Stores the answer for this time, with any status; fresh for the whole time unless [`Self::fresh_for`] is less. Zero counts as 1 ms.
     pub fn store(ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..Self::default() }
     }
 
-    /// Stored or not as the layer was configured, with these tags.
+    /// Stores the answer, or not, as the layer is configured, with these tags.
     pub fn tagged<T: Into<String>>(tags: impl IntoIterator<Item = T>) -> Self {
         Self::default().tags(tags)
     }
 
-    /// For its requester only.
+    /// The answer is for its requester only.
     pub fn no_store() -> Self {
         Self { no_store: true, ..Self::default() }
     }
 
-    /// Stale after this time.
+    /// The answer is stale after this time; more than the time to live counts as that.
     pub fn fresh_for(mut self, fresh_for: Duration) -> Self {
         self.fresh_for = Some(fresh_for);
         self
     }
 
-    /// Groups that are invalidated together: with [`HttpCacheLayer::invalidate_tag`](super::HttpCacheLayer::invalidate_tag),
+    /// Adds tags, by which answers are invalidated together: with [`HttpCacheLayer::invalidate_tag`](super::HttpCacheLayer::invalidate_tag),
     /// or [`HybridCache::invalidate_tag`](crate::HybridCache::invalidate_tag), which is the same.
     pub fn tags<T: Into<String>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
         self.tags.extend(tags.into_iter().map(Into::into));

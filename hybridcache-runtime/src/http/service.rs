@@ -28,7 +28,7 @@ use crate::key::KeyBuf;
 
 /// A `tower` layer that answers from the cache what the handlers behind it have answered before.
 ///
-/// A cheap handle: clones are the same layer.
+/// A cheap handle (one `Arc`): clones are the same layer.
 #[derive(Clone, Debug)]
 pub struct HttpCacheLayer {
     pub(super) settings: Arc<Settings>,
@@ -36,20 +36,24 @@ pub struct HttpCacheLayer {
 
 impl HttpCacheLayer {
     /// Invalidates all answers of a path, in all processes: of every host, query and variant. The path is the public one, which
-    /// clients ask for, whatever prefix a router strips of it; in any spelling (`/a%7Eb` and `/a~b`, `/a/` and `/a` go together). A
-    /// query is not looked at. Paths share 65,536 tags, so that an answer of another path may go with them.
+    /// clients request, including prefixes that a router strips; in any spelling (`/a%7Eb` and `/a~b` are one path, also `/a/` and `/a`). A
+    /// query is ignored. Paths share 65,536 tags, so an answer of another path may be invalidated too.
+    ///
+    /// Waits for Redis as [`HybridCache::invalidate_tag`] does. If the future is dropped, this process has forgotten the answers, and
+    /// other processes may keep them.
     ///
     /// # Errors
-    /// When the shared tier could not be told: see [`Error::is_pending`].
+    /// If Redis did not confirm the invalidation: see [`Error::is_pending`].
     pub async fn invalidate(&self, path: &str) -> Result<(), Error> {
         let path = path.split('?').next().unwrap_or_default();
         self.settings.cache.invalidate_tag(&path_tag(&self.settings, path)).await
     }
 
-    /// Invalidates everything that carries a tag, answers and values of cached functions alike.
+    /// Invalidates all answers and values of cached functions that carry a tag, in all processes: the same as
+    /// [`HybridCache::invalidate_tag`].
     ///
     /// # Errors
-    /// When the shared tier could not be told: see [`Error::is_pending`].
+    /// If Redis did not confirm the invalidation: see [`Error::is_pending`].
     pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
         self.settings.cache.invalidate_tag(tag).await
     }
@@ -88,7 +92,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The one that was polled ready is the one to call.
+        // The service that was polled ready is the one to call; its clone may not be ready.
         let next = self.inner.clone();
         let service = replace(&mut self.inner, next);
         self.layer.answer(service, request)
@@ -155,8 +159,8 @@ impl HttpCacheLayer {
         B2: Body<Data = Bytes>,
     {
         let mut eviction = Eviction::new();
-        // From here on its path is void, unless the handler says that nothing was changed: also if it panics, or
-        // the client goes away.
+        // From here on the path will be invalidated, unless the handler answers with an error: also if it panics, or if the client
+        // disconnects.
         self.void(&mut eviction, path_tag(&self.settings, asked.uri.path()));
         let (head, body) = match forward(service, request).await {
             Ok(response) => response.into_parts(),
@@ -171,7 +175,7 @@ impl HttpCacheLayer {
         Ok(response)
     }
 
-    /// What an unsafe request makes void, before its client hears that it was done.
+    /// Invalidates the targets of a write before its client gets the response.
     async fn evict(&self, mut eviction: Eviction, request: &request::Parts, response: &response::Parts) {
         let targets = invalidate::targets(request, response);
         if targets.is_empty() {

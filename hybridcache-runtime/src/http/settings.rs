@@ -17,30 +17,30 @@ use crate::function::Site;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mode {
-    /// From [`fresh_for`](super::Builder::fresh_for) and [`ttl`](super::Builder::ttl), for all answers of status 200. An explicit
-    /// `no-store`, `private`, `no-cache` or `Set-Cookie` still wins, `must-revalidate` forbids stale answers, and what clients
-    /// say in `Cache-Control` changes nothing.
+    /// From [`fresh_for`](super::Builder::fresh_for) and [`ttl`](super::Builder::ttl), for all answers of status 200. An answer with
+    /// `no-store`, `private`, `no-cache` or `Set-Cookie` is not stored, `must-revalidate` forbids stale answers, and `Cache-Control` in
+    /// requests is ignored.
     #[default]
     Configured,
-    /// From what answers and requests say, as a shared cache of RFC 9111 reads it.
+    /// From the fields of answers and requests, as RFC 9111 defines for a shared cache.
     OriginHeaders,
 }
 
-/// What becomes of requests that say who asks: `Cookie`, `Authorization`, [`IDENTITY_FIELDS`](super::IDENTITY_FIELDS), and axum's
-/// `ConnectInfo` in their extensions.
+/// How requests that identify their caller are handled: those with `Cookie`, `Authorization`, [`IDENTITY_FIELDS`](super::IDENTITY_FIELDS),
+/// or axum's `ConnectInfo` in their extensions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Private {
-    /// They go to the handler, and their answers are not stored, unless all that they say is in the key. Under
-    /// [`Mode::OriginHeaders`] an answer that is explicitly `public` is everybody's.
+    /// They go to the handler, and their answers are not stored, unless all these fields are in the key. Under
+    /// [`Mode::OriginHeaders`] an answer that is explicitly `public` is stored for all.
     #[default]
     Bypass,
-    /// They are like all others: the handler's answers do not depend on who asks. Where one does, somebody gets what is not
-    /// for them. Under [`Mode::OriginHeaders`] that goes for all but `Authorization`, for which the standard has its own rules.
+    /// They are like all others, because the handler's answers do not depend on the caller. An answer that does is shown to other
+    /// callers. Under [`Mode::OriginHeaders`] `Authorization` is excepted: the standard has rules for it.
     Share,
 }
 
-/// Which failures of the handler a stale answer stands in for. Sets are joined with `|`.
+/// The failures of the handler for which a stale answer is served. Sets are joined with `|`.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -51,7 +51,7 @@ pub enum Private {
 pub struct StaleOn(u8);
 
 impl StaleOn {
-    /// None: what the handler says is what clients get.
+    /// None: clients get the handler's failures.
     pub const NEVER: Self = Self(0);
     /// Status 500.
     pub const INTERNAL: Self = Self(1);

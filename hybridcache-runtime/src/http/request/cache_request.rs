@@ -349,7 +349,7 @@ fn secrets(settings: &Settings, request: &request::Parts, kinds: Kinds) -> Crede
         found = settings.key.secrets(&request.headers);
     }
     if settings.private == Private::Bypass {
-        found.cookie |= kinds.has(Kinds::IDENTITY) || settings.unkeyed.says_who(&request.extensions);
+        found.cookie |= kinds.has(Kinds::IDENTITY) || settings.unkeyed.has_identity(&request.extensions);
     }
     match (settings.private, settings.mode) {
         (Private::Bypass, _) => found,

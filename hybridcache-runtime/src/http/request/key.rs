@@ -1,11 +1,11 @@
-//! What tells two requests apart.
+//! The key of a request.
 //!
-//! The host and the path are always in the key, and the public path where it is another, as they came: not decoded, not normalised, so that nothing is merged that
-//! a handler tells apart. Each part is escaped, and what separates parts never is: `("a:b", "c")` and `("a", "b:c")` are
+//! The host and the path are always in the key, and the public path where it differs. They are neither decoded nor normalised: a handler
+//! may answer each spelling differently. Each part is escaped, and separators never are: `("a:b", "c")` and `("a", "b:c")` are
 //! two keys.
 //!
-//! The query and the cookies that a handler sees are exactly those in the key: a part that it sees and the key leaves out would
-//! let one client choose what others get.
+//! The query and the cookies that a handler sees are exactly those in the key: with a part that it sees and the key leaves out, one
+//! client could choose the answers of others.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode, percent_encode};
 
 use crate::key::KeyBuf;
 
-/// What of a request is in the key, beside host and path.
+/// The parts of a request in its key, beside host and path. A request with a key of more than 8 KiB is not stored.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -30,17 +30,17 @@ pub struct Key {
     cookies: Vec<String>,
 }
 
-/// Which parameters of the query are in the key, in their order and as the request spells them. Of other parameters the handler
-/// sees nothing, unless [`Builder::show_unkeyed_query`](crate::http::Builder::show_unkeyed_query) is set.
+/// Which parameters of the query are in the key, in the order and the spelling of the request. The handler does not see other
+/// parameters, unless [`Builder::show_unkeyed_query`](crate::http::Builder::show_unkeyed_query) is set.
 ///
-/// Names are compared decoded: `filter[color]` also matches `filter%5Bcolor%5D`, and `a b` also `a+b`, however the list spells them.
+/// Names are compared decoded, on both sides: `filter[color]` also matches `filter%5Bcolor%5D`, and `a b` also `a+b`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Query {
     /// The whole query.
     #[default]
     All,
-    /// Nothing of it.
+    /// No parameter.
     None,
     /// The parameters of these names.
     Only(Vec<String>),
@@ -95,25 +95,25 @@ fn form_decoded(text: &str) -> Vec<u8> {
 }
 
 impl Key {
-    /// Which parameters of the query; all of them unless this says otherwise.
+    /// Which parameters of the query; all by default.
     pub fn query(mut self, query: Query) -> Self {
         self.query = query;
         self
     }
 
-    /// All lines of a header field. That it is not there is told from one that is empty.
+    /// Adds all lines of a header field. An absent field and an empty one make two keys.
     pub fn header(mut self, name: impl Into<String>) -> Self {
         self.headers.push(name.into().to_ascii_lowercase());
         self
     }
 
-    /// A cookie. A request all of whose cookies are in the key is cached like any other.
+    /// Adds a cookie. A request with no other cookies is cached like one without cookies.
     pub fn cookie(mut self, name: impl Into<String>) -> Self {
         self.cookies.push(name.into());
         self
     }
 
-    /// The names of the fields; the first that is none, as an error.
+    /// The names of the fields; an error names the first that is invalid.
     pub(crate) fn fields(&self) -> Result<Vec<HeaderName>, String> {
         let field = |name: &String| HeaderName::try_from(name).map_err(|_| format!("{name:?} is no name of a field"));
         self.headers.iter().map(field).collect()
@@ -127,7 +127,7 @@ impl Key {
         self.has_name(name.as_str())
     }
 
-    /// Whether the request says who asks in fields that are not in the key.
+    /// The credentials of a request that are not in the key.
     pub(crate) fn secrets(&self, headers: &HeaderMap) -> Credentials {
         let authorization = headers.contains_key(AUTHORIZATION) && !self.has_field(&AUTHORIZATION);
         let unkeyed = |(name, value): (&[u8], Option<_>)| {
@@ -139,8 +139,8 @@ impl Key {
 
     /// Writes the key of a request. `None`: the request names no one resource (two hosts, `*`, an authority alone).
     ///
-    /// Where the public URI is another than the request's, both are in the key: the one tells mounts apart, the other is what
-    /// the handler sees, and may depend on more than the public one.
+    /// Where the public URI differs from the request's, both are in the key: the public one distinguishes mounts, and the handler sees
+    /// the other one, which may depend on more than the public one.
     pub(crate) fn write(&self, key: &mut KeyBuf, request: &request::Parts, public: Option<&Uri>) -> Option<()> {
         if let Some(scheme) = request.uri.scheme_str() {
             key.text(scheme);
@@ -224,11 +224,11 @@ impl Key {
     }
 }
 
-/// Which fields of a request say who asks.
+/// Which credentials of a request count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Credentials {
     pub(crate) authorization: bool,
-    /// A cookie, or something else that says who asks.
+    /// A cookie, or another field or extension that identifies the caller.
     pub(crate) cookie: bool,
 }
 
@@ -244,13 +244,13 @@ fn path(request: &request::Parts) -> Option<&str> {
     (path.starts_with('/') && request.method != Method::CONNECT).then_some(path)
 }
 
-/// Who is asked: the URI says, or `Host`. Empty where nobody is named.
+/// The host: of the URI, or of `Host`. Empty if neither has one; `None` if they differ, or if there are several.
 fn host(request: &request::Parts) -> Option<&[u8]> {
     let named = request.uri.authority().map(|authority| authority.as_str().as_bytes());
     let mut hosts = request.headers.get_all(HOST).iter().map(|host| host.as_bytes());
     match (named, hosts.next(), hosts.next()) {
         (_, Some(_), Some(_)) => None,
-        // Nobody knows which of them a handler looks at.
+        // A handler may read either of them.
         (Some(named), Some(host), None) => (named == host).then_some(named),
         (named, host, None) => named.or(host).or(Some(&[])),
         (_, None, Some(_)) => None,
@@ -261,7 +261,7 @@ fn host(request: &request::Parts) -> Option<&[u8]> {
 fn write(key: &mut KeyBuf, bytes: &[u8]) {
     match str::from_utf8(bytes) {
         Ok(text) => key.text(text),
-        // The mark is never in what is escaped: a text that came as these bytes are written here is another.
+        // `!` is always escaped in a text: so no text gives the same key as these bytes.
         Err(_) => {
             key.literal("!");
             key.text(&percent_encode(bytes, NON_ALPHANUMERIC).to_string())

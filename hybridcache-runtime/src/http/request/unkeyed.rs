@@ -1,5 +1,5 @@
-//! Fields that a handler may heed although they are not in the key: those that say who asks, and those by which a request means
-//! another one than it names.
+//! Fields that a handler may use although they are not in the key: those that identify the caller, and those that name another
+//! host, scheme, path or method than the request itself.
 
 use std::net::SocketAddr;
 
@@ -11,8 +11,8 @@ use super::field_kinds::{FieldKinds, Kinds};
 use super::key::Key;
 use crate::primitives::log_limit::{self, LogLimit};
 
-/// Fields that say who asks, beside `Cookie` and `Authorization`: what proxies and gateways tell an application of a caller, and
-/// keys of an API. Requests with one of them are [`Private`](crate::http::Private), unless it is in the key.
+/// Fields that identify the caller, beside `Cookie` and `Authorization`: proxies and gateways add them, and clients send keys of an
+/// API. Requests with one of them are [`Private`](crate::http::Private), unless it is in the key.
 pub const IDENTITY_FIELDS: &[&str] = &[
     "api-key",
     "apikey",
@@ -62,7 +62,7 @@ pub const IDENTITY_FIELDS: &[&str] = &[
     "x-webauth-user",
 ];
 
-/// Fields by which a request means another host, scheme, path or method than it names, or that say from where it came. A handler
+/// Fields that name another host, scheme, path or method than the request itself, or its origin. A handler
 /// whose answer may be stored does not see them, unless they are in the key.
 pub const HIDDEN_FIELDS: &[&str] = &[
     "cf-connecting-ip",
@@ -96,8 +96,8 @@ pub const HIDDEN_FIELDS: &[&str] = &[
     "x-url-scheme",
 ];
 
-/// Of these, the ones that change the method or the path. Where they are shown, requests with one of them are not stored: a
-/// handler that heeds it would fill the wrong entry.
+/// Those of them that change the method or the path. Where they are shown, answers to requests with one of them are not stored: a
+/// handler that uses it would fill the wrong entry.
 const OVERRIDES: &[&str] = &[
     "x-http-method-override",
     "x-http-method",
@@ -107,20 +107,20 @@ const OVERRIDES: &[&str] = &[
     "x-rewrite-url",
 ];
 
-/// Whether an extension of a request says who asks.
-type Says = fn(&Extensions) -> bool;
+/// Whether the extensions of a request identify the caller.
+type Identifies = fn(&Extensions) -> bool;
 
-/// What a layer does about fields and extensions that are not in its key.
+/// How a layer handles fields and extensions that are not in its key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unkeyed {
     pub(crate) kinds: FieldKinds,
-    pub(crate) extensions: Vec<Says>,
+    pub(crate) extensions: Vec<Identifies>,
     /// axum's address of the client is one of them.
     pub(crate) minds_connect_info: bool,
 }
 
 impl Unkeyed {
-    /// `shown`: not to be hidden.
+    /// `shown`: fields that are not hidden.
     pub(crate) fn new(key: &Key, identities: Vec<HeaderName>, shown: &[HeaderName]) -> Self {
         let known = |names: &'static [&'static str]| names.iter().map(|name| HeaderName::from_static(name));
         let is_shown = |name: &HeaderName| shown.contains(name);
@@ -133,9 +133,9 @@ impl Unkeyed {
         Self { kinds: FieldKinds::new(unkeyed), ..Self::default() }
     }
 
-    /// Whether an extension of a request says who asks.
-    pub(crate) fn says_who(&self, extensions: &Extensions) -> bool {
-        self.extensions.iter().any(|says| says(extensions)) || self.has_connect_info(extensions)
+    /// Whether an extension of a request identifies the caller.
+    pub(crate) fn has_identity(&self, extensions: &Extensions) -> bool {
+        self.extensions.iter().any(|identifies| identifies(extensions)) || self.has_connect_info(extensions)
     }
 
     /// Noted by a server that was started with `into_make_service_with_connect_info`.
@@ -143,8 +143,8 @@ impl Unkeyed {
         let is_noted = self.minds_connect_info && has::<ConnectInfo<SocketAddr>>(extensions);
         if is_noted && CONNECT_INFO.allow() {
             warn!(
-                "requests carry axum's `ConnectInfo`, by which answers may depend on who asks, so nothing is stored; where they do \
-                 not, say so with `HttpCacheLayer::builder(..).ignore_connect_info()`"
+                "requests carry axum's `ConnectInfo`: answers may depend on the caller's address, so nothing is stored; if they do \
+                 not, configure `HttpCacheLayer::builder(..).ignore_connect_info()`"
             );
         }
         is_noted
