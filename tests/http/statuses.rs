@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
+
 use hybridcache::http::CachePolicy;
 use tokio::sync::Semaphore;
 
 use crate::setups::{Setup, bad_or_page};
-use crate::site::{Site, configured, field, minutes, origin_headers, reply, until};
+use crate::site::{Site, configured, minutes, origin_headers, reply, until};
 
 fn status_of(request: &Request) -> u16 {
     request.uri().path()[1..].parse().unwrap()

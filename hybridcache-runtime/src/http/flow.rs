@@ -46,7 +46,7 @@ enum WaitOutcome<B: Body, E> {
 pub(super) struct RequestFlow<S, B> {
     request: Arc<CacheRequest>,
     asking: Arc<SharedExchange<S, B>>,
-    /// NotStored the handler is asked, if it is.
+    /// Why the handler is called, if it is.
     forward: Forward,
     /// Somebody else has asked it.
     collapsed: bool,
@@ -270,7 +270,7 @@ where
         CacheStatus { forward: Some(self.forward), stored, collapsed: self.collapsed, ..CacheStatus::default() }
     }
 
-    /// NotStored the handler is asked.
+    /// Why the handler is called.
     fn why(&self, slot: &VariantSlot, stored: Option<&StoredPage>) -> Forward {
         match stored.map(|held| self.request.reuse(held)) {
             Some(Reuse::Revalidate(Reason::Request)) => Forward::Request,

@@ -13,7 +13,7 @@ pub struct CacheOutcome {
     pub(super) stale: bool,
 }
 
-/// NotStored a request went to the handler.
+/// Why a request went to the handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Forwarded {
@@ -47,7 +47,7 @@ impl CacheOutcome {
         self.age
     }
 
-    /// NotStored the handler was asked.
+    /// Why the handler was called; `None` for a hit.
     pub fn forwarded(&self) -> Option<Forwarded> {
         Some(match self.status.forward? {
             Forward::Bypass => Forwarded::Bypass,
@@ -70,7 +70,7 @@ impl CacheOutcome {
     }
 }
 
-/// NotStored an answer is not stored. In the extensions of the answer until `Cache-Status` has said it.
+/// Why an answer is not stored. In the extensions of the answer until it is written to `Cache-Status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotStored {
     /// The handler's policy or `no-store`.

@@ -1,4 +1,4 @@
-//! SharedExchange the handler, and what its answer is good for.
+//! Asks the handler, and reads its answer.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

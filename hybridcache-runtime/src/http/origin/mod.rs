@@ -1,4 +1,4 @@
-//! SharedExchange the handler: one load for all requests that wait, and where its answer goes.
+//! Asking the handler: one load for all requests that wait, and where its answer goes.
 
 pub(crate) mod exchange;
 pub(crate) mod load;
