@@ -22,6 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+const FRESH_FOR: Duration = Duration::from_millis(500);
+
 /// In place of a database and a template: a page takes 40 ms.
 #[derive(Default)]
 struct Shop {
@@ -55,7 +57,7 @@ async fn main() -> Result<()> {
     let cache = HybridCache::from_env().await?;
     let layer = HttpCacheLayer::builder(cache.clone())
         .timeout(Duration::from_secs(5))
-        .fresh_for(Duration::from_millis(500))
+        .fresh_for(FRESH_FOR)
         .ttl(Duration::from_secs(12 * 3600))
         .stale_on(StaleOn::SERVER_ERRORS)
         .cache_status("shop")
@@ -85,13 +87,14 @@ async fn main() -> Result<()> {
     for visitor in visitors {
         assert_eq!(visitor.await??.status, 200);
     }
-    let rendered = shop.rendered.load(Relaxed) - before;
-    println!("{:>40}  {:?}, rendered {rendered} times", "200 visitors of one cold page", began.elapsed());
-    assert_eq!(rendered, 1);
+    let (rendered, took) = (shop.rendered.load(Relaxed) - before, began.elapsed());
+    println!("{:>40}  {took:?}, rendered {rendered} times", "200 visitors of one cold page");
+    // On a machine that is too busy to serve them in time, later visitors find it stale, and it is refreshed.
+    assert!(rendered == 1 || took > FRESH_FOR, "{rendered}");
 
     println!("\n... the handler dies, and 0.6 s pass: what is stored is stale now (fresh_for = 0.5 s) ...");
     shop.is_down.store(true, Relaxed);
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    tokio::time::sleep(FRESH_FOR + Duration::from_millis(100)).await;
     for _ in 0..3 {
         let stale = visit(server, "the page is online", "GET", "/p/8").await?;
         assert!((stale.status, stale.body.contains("Product 8")) == (200, true));
