@@ -1,22 +1,11 @@
 //! `Box<dyn Error + Send + Sync>` as the error of a cached function whose calls are spawned.
 
 use std::error::Error;
-use std::fmt;
 
 use hybridcache::{LoadError, hybrid_cached};
 
+use crate::errors::Original;
 use crate::world::{World, settle};
-
-#[derive(Debug, PartialEq)]
-struct Original(u64);
-
-impl fmt::Display for Original {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "load {} failed", self.0)
-    }
-}
-
-impl Error for Original {}
 
 #[hybrid_cached(ttl = 60s, key = "{id}", cache = world.cache)]
 async fn boxed(world: &World, id: u64) -> Result<u64, Box<dyn Error + Send + Sync>> {

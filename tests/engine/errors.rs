@@ -28,7 +28,7 @@ async fn shared(world: &World, id: u64) -> anyhow::Result<u64> {
 
 /// Can neither be cloned nor made of a `LoadError`.
 #[derive(Debug, PartialEq)]
-struct Original(u64);
+pub(crate) struct Original(pub(crate) u64);
 
 impl fmt::Display for Original {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

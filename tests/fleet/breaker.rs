@@ -5,36 +5,12 @@ use std::time::Duration;
 use hybridcache_test_support::{Direction, FaultProxy, Flow};
 
 use crate::crossing::Commands;
+use crate::faults::Fault;
 use crate::fleet::{Fleet, item};
 use crate::invalidation::call;
 use crate::recovery::{connected_shop, is_closed, is_connected, is_open};
 use crate::shop::Shop;
 use crate::waiting::{eventually, within};
-
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Killed,
-    Stopped,
-    Slow,
-}
-
-impl Fault {
-    fn begin(self, fleet: &Fleet, network: &FaultProxy) {
-        match self {
-            Self::Killed => fleet.redis.kill(),
-            Self::Stopped => fleet.redis.stop(),
-            Self::Slow => network.set(Direction::ToClient, Flow::Delay(Duration::from_millis(200))),
-        }
-    }
-
-    fn end(self, fleet: &Fleet, network: &FaultProxy) {
-        match self {
-            Self::Killed => fleet.redis.restart(),
-            Self::Stopped => fleet.redis.resume(),
-            Self::Slow => network.restore(),
-        }
-    }
-}
 
 /// A shop with the usual budget behind a network.
 async fn shop(fleet: &Fleet) -> (FaultProxy, Shop) {

@@ -9,7 +9,7 @@ use hybridcache_test_support::{FaultProxy, RedisServer, Reply};
 use crate::database::Order;
 use crate::endings::poll_once;
 use crate::fleet::{Fleet, GENEROUS, item};
-use crate::invalidation::call;
+use crate::invalidation::{call, hold_load};
 use crate::recovery::{connected_shop, cut_off, is_connected, is_open, shop_behind};
 use crate::waiting::{eventually, within};
 
@@ -38,9 +38,7 @@ async fn an_invalidation_that_nobody_waits_for_has_reached_redis_when_the_cache_
 async fn closing_during_a_load_lets_others_load() {
     let fleet = Fleet::start();
     let (shop, other) = (connected_shop(&fleet).await, fleet.process());
-    fleet.database.order(1, &[Order::Hold]).await;
-    let loading = call(&shop, 1);
-    fleet.database.begun(1, 1).await;
+    let loading = hold_load(&fleet, &shop, 1).await;
     let waiting = other.item(1);
     fleet.waiting(1).await;
     fleet.prolong_lease();
@@ -123,9 +121,7 @@ async fn closing_goes_on_though_its_caller_goes_away() {
 async fn a_lease_that_could_not_be_given_back_is_given_back_on_the_new_link() {
     let fleet = Fleet::start();
     let ((network, shop), other) = (shop_behind(&fleet).await, fleet.process());
-    fleet.database.order(1, &[Order::Hold]).await;
-    let loading = call(&shop, 1);
-    fleet.database.begun(1, 1).await;
+    let loading = hold_load(&fleet, &shop, 1).await;
     let waiting = other.item(1);
     fleet.waiting(1).await;
     fleet.prolong_lease();

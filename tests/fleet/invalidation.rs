@@ -16,11 +16,17 @@ pub(crate) fn call(shop: &Shop, id: u64) -> JoinHandle<Item> {
     tokio::spawn(async move { shop.item(id).await.unwrap() })
 }
 
-/// Begins load 1 of item 1, which sees version 0, and holds it. From then on the version is 1.
+/// A call whose load, the first of its id, has begun: it waits until the test releases it.
+pub(crate) async fn hold_load(fleet: &Fleet, shop: &Shop, id: u64) -> JoinHandle<Item> {
+    fleet.database.order(id, &[Order::Hold]).await;
+    let call = call(shop, id);
+    fleet.database.begun(id, 1).await;
+    call
+}
+
+/// The same of item 1: the load sees version 0. From then on the version is 1.
 pub(crate) async fn hold_outdated_load(fleet: &Fleet, shop: &Shop) -> JoinHandle<Item> {
-    fleet.database.order(1, &[Order::Hold]).await;
-    let outdated = call(shop, 1);
-    fleet.database.begun(1, 1).await;
+    let outdated = hold_load(fleet, shop, 1).await;
     fleet.database.set_version(1, 1).await;
     outdated
 }

@@ -22,6 +22,7 @@ mod envelope;
 mod errors;
 mod evicting;
 mod expiring;
+mod faults;
 mod fleet;
 mod gaps;
 mod given_up;

@@ -6,7 +6,7 @@ use hybridcache_test_support::FaultProxy;
 
 use crate::database::Order;
 use crate::fleet::{Fleet, item};
-use crate::invalidation::call;
+use crate::invalidation::{call, hold_load};
 use crate::recovery::cut_off;
 use crate::shop::Shop;
 use crate::waiting::{eventually, within};
@@ -128,9 +128,7 @@ async fn redis_that_is_killed_during_a_load() {
     for stopped in [false, true] {
         let fleet = Fleet::start();
         let shop = fleet.hasty_shop().await;
-        fleet.database.order(1, &[Order::Hold]).await;
-        let loading = call(&shop, 1);
-        fleet.database.begun(1, 1).await;
+        let loading = hold_load(&fleet, &shop, 1).await;
         if stopped {
             fleet.redis.stop()
         } else {
@@ -155,9 +153,7 @@ async fn redis_that_is_killed_while_a_call_waits() {
     for stopped in [false, true] {
         let fleet = Fleet::start();
         let (holder, waiter) = (fleet.shop().await, fleet.shop().await);
-        fleet.database.order(1, &[Order::Hold]).await;
-        let held = call(&holder, 1);
-        fleet.database.begun(1, 1).await;
+        let held = hold_load(&fleet, &holder, 1).await;
         fleet.prolong_lease();
         let waiting = call(&waiter, 1);
         fleet.waiting(1).await;
@@ -232,9 +228,7 @@ async fn a_load_that_was_invalidated_during_a_gap_is_not_served_after_it() {
     let fleet = Fleet::start();
     let proxy = FaultProxy::start(fleet.redis.port());
     let (behind, other) = (fleet.shop_at(&proxy.url(), |builder| builder).await, fleet.shop().await);
-    fleet.database.order(1, &[Order::Hold]).await;
-    let outdated = call(&behind, 1);
-    fleet.database.begun(1, 1).await;
+    let outdated = hold_load(&fleet, &behind, 1).await;
     cut_off(&proxy);
     fleet.database.set_version(1, 1).await;
     other.item_entry(1).invalidate().await.unwrap();

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use hybridcache_test_support::Reply;
 
-use crate::database::Order;
 use crate::fleet::{Fleet, item};
-use crate::invalidation::call;
+use crate::invalidation::{call, hold_load};
 use crate::shop::Shop;
 use crate::waiting::{eventually, within};
 
@@ -52,9 +51,7 @@ async fn a_lease_that_was_granted_too_late_is_given_back() {
 async fn a_value_that_is_published_too_late_is_stored_all_the_same() {
     let fleet = Fleet::start();
     let shop = shop(&fleet).await;
-    fleet.database.order(1, &[Order::Hold]).await;
-    let loading = call(&shop, 1);
-    fleet.database.begun(1, 1).await;
+    let loading = hold_load(&fleet, &shop, 1).await;
     eventually("it holds the lease", async || !fleet.redis.keys("*:l").is_empty()).await;
     pause(&fleet);
     fleet.database.release(1, 1).await;
@@ -72,9 +69,7 @@ async fn a_value_that_is_published_too_late_is_stored_all_the_same() {
 async fn a_value_that_is_published_too_late_does_not_undo_an_invalidation() {
     let fleet = Fleet::start();
     let (shop, other) = (shop(&fleet).await, fleet.shop().await);
-    fleet.database.order(1, &[Order::Hold]).await;
-    let loading = call(&shop, 1);
-    fleet.database.begun(1, 1).await;
+    let loading = hold_load(&fleet, &shop, 1).await;
     fleet.database.set_version(1, 1).await;
     pause(&fleet);
     // Sent before the publish, so it runs before it.
@@ -113,9 +108,7 @@ async fn a_handle_that_is_not_answered_in_time_says_so() {
 async fn who_waits_while_nothing_is_answered_loads_for_itself() {
     let fleet = Fleet::start();
     let (holder, waiter) = (shop(&fleet).await, shop(&fleet).await);
-    fleet.database.order(1, &[Order::Hold]).await;
-    let held = call(&holder, 1);
-    fleet.database.begun(1, 1).await;
+    let held = hold_load(&fleet, &holder, 1).await;
     let waiting = call(&waiter, 1);
     pause(&fleet);
     assert_eq!(within("the waiter", waiting).await.unwrap(), item(1, 2, 0));

@@ -2,9 +2,8 @@
 
 use hybridcache_test_support::Reply;
 
-use crate::database::Order;
 use crate::fleet::{Fleet, item};
-use crate::invalidation::call;
+use crate::invalidation::hold_load;
 use crate::waiting::within;
 
 /// What another program may have put at a key.
@@ -125,9 +124,7 @@ async fn a_lease_that_is_replaced_during_the_load_is_lost() {
     let fleet = Fleet::start();
     let shop = fleet.shop().await;
     for (id, kind) in (0..).zip(KINDS) {
-        fleet.database.order(id, &[Order::Hold]).await;
-        let loading = call(&shop, id);
-        fleet.database.begun(id, 1).await;
+        let loading = hold_load(&fleet, &shop, id).await;
         plant(&fleet, kind, &fleet.redis.keys("*:l")[0]);
         fleet.database.release(id, 1).await;
         assert_eq!(within("the call", loading).await.unwrap(), item(id, 1, 0), "{kind}");
@@ -143,9 +140,7 @@ async fn what_takes_the_place_of_an_entry_during_the_load_is_overwritten() {
     let fleet = Fleet::start();
     let shop = fleet.shop().await;
     for (id, kind) in (0..).zip(KINDS) {
-        fleet.database.order(id, &[Order::Hold]).await;
-        let loading = call(&shop, id);
-        fleet.database.begun(id, 1).await;
+        let loading = hold_load(&fleet, &shop, id).await;
         let lease = fleet.redis.keys("*:l").remove(0);
         plant(&fleet, kind, &format!("{}e", lease.strip_suffix('l').unwrap()));
         fleet.database.release(id, 1).await;

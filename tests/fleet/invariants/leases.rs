@@ -8,7 +8,7 @@ use hybridcache_test_support::{Direction, FaultProxy, Flow, Reply};
 use crate::crossing::Commands;
 use crate::database::Order;
 use crate::fleet::{Fleet, GENEROUS, item};
-use crate::invalidation::{call, hold_outdated_load};
+use crate::invalidation::{call, hold_load, hold_outdated_load};
 use crate::recovery::{connected_shop, is_connected, shop_behind};
 use crate::waiting::{eventually, within};
 
@@ -105,9 +105,7 @@ async fn i04_no_wake_up_is_lost() {
     network.set(Direction::ToClient, Flow::Delay(Duration::from_millis(500)));
     network.set_for_subscribers(Direction::ToClient, Flow::Pass);
     for id in 1..=3 {
-        fleet.database.order(id, &[Order::Hold]).await;
-        let held = call(&holder, id);
-        fleet.database.begun(id, 1).await;
+        let held = hold_load(&fleet, &holder, id).await;
         let waiting = call(&waiter, id);
         eventually("it is told to wait, for long", async || {
             fleet.prolong_lease();

@@ -4,55 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use crate::faults::Fault;
 use crate::fleet::{Fleet, GENEROUS, item};
 use crate::recovery::{cut_off, is_closed, is_connected, is_open};
 use crate::shop::Shop;
 use crate::waiting::{eventually, within};
-use hybridcache_test_support::{Direction, FaultProxy, Flow};
-
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Killed,
-    Stopped,
-    Slow,
-    Silent,
-    Unreachable,
-    Full,
-    Forbidden,
-    WithoutScripts,
-}
-
-const FAULTS: [Fault; 8] = [
-    Fault::Killed,
-    Fault::Stopped,
-    Fault::Slow,
-    Fault::Silent,
-    Fault::Unreachable,
-    Fault::Full,
-    Fault::Forbidden,
-    Fault::WithoutScripts,
-];
-
-impl Fault {
-    fn begin(self, fleet: &Fleet, network: &FaultProxy) {
-        match self {
-            Self::Killed => fleet.redis.kill(),
-            Self::Stopped => fleet.redis.stop(),
-            Self::Slow => network.set(Direction::ToClient, Flow::Delay(Duration::from_millis(200))),
-            Self::Silent => network.set(Direction::ToClient, Flow::Hold),
-            Self::Unreachable => cut_off(network),
-            Self::Full => fleet.redis.config_set("maxmemory", "1"),
-            Self::Forbidden => drop(fleet.redis.command(&[b"ACL", b"SETUSER", b"default", b"-@all", b"+acl"])),
-            Self::WithoutScripts => drop(fleet.redis.command(&[b"SCRIPT", b"FLUSH"])),
-        }
-    }
-}
+use hybridcache_test_support::FaultProxy;
 
 /// The budget is 50 ms, and five calls that spend it open the breaker. Without it the connection itself would give up
 /// after a second, each time. Killed by: commands without a budget; an error of Redis that is handed to the caller.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i08_no_fault_of_redis_fails_a_call_or_holds_it_up() {
-    for fault in FAULTS {
+    for fault in Fault::ALL {
         let fleet = Fleet::start();
         let network = FaultProxy::start(fleet.redis.port());
         let shop = fleet.shop_at(&network.url(), |builder| builder).await;
@@ -67,9 +30,7 @@ async fn i08_no_fault_of_redis_fails_a_call_or_holds_it_up() {
             assert_eq!(within("a hit", shop.item(100)).await.unwrap(), item(100, 1, 0), "{fault:?}");
         }
         assert!(waited < Duration::from_secs(5), "{fault:?}: {waited:?} is more than the budget");
-        if matches!(fault, Fault::Stopped) {
-            fleet.redis.resume();
-        }
+        fault.end(&fleet, &network);
     }
 }
 
