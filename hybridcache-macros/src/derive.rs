@@ -5,10 +5,10 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Attribute, Data, DeriveInput, Error, Field, Fields, Generics, Member, Path, Result, parse_quote};
 
-use crate::argument::is_float;
-use crate::site::{Facade, ends, hidden};
-use crate::suggest::instead;
-use crate::template::escape;
+use crate::input::argument::is_float;
+use crate::key::template::escape;
+use crate::parse::suggest::instead;
+use crate::span::{Facade, ends, hidden};
 
 // Input:
 //     #[derive(CacheKey)]

@@ -1,36 +1,24 @@
 //! The attribute and the derive of [hybridcache](https://docs.rs/hybridcache). Use them through that crate.
 
-mod argument;
-mod body;
-mod consumed;
+mod cached;
 mod derive;
-mod duration;
 mod errors;
 mod evict;
-mod expand;
-mod form;
+mod input;
 mod key;
-mod list;
-mod mentions;
-mod no_cache;
-mod options;
-mod place;
-mod receiver;
-mod signature;
-mod site;
-mod suggest;
-mod template;
-mod time;
+mod parse;
+mod span;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use cached::options::Options;
+use cached::signature::CachedFn;
+use cached::{expand, no_cache};
 use errors::Errors;
-use options::Options;
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::quote;
-use signature::CachedFn;
-use site::Facade;
+use span::Facade;
 use syn::{DeriveInput, Item, ItemFn, TraitItemFn, parse_macro_input};
 
 /// Makes an `async fn` cached.
@@ -282,7 +270,7 @@ fn evicting(options: Tokens, item: Tokens) -> Tokens {
     let options = evict::options::Options::parse(options, &mut errors);
     let function: Option<ItemFn> = errors
         .keep(syn::parse2(item.clone()).map_err(|error| not_a_function(&item, error, "hybrid_evict", "an evicting")));
-    let expanded = function.and_then(|function| evict::expand(function, &options, &mut errors));
+    let expanded = function.and_then(|function| evict::expand::expand(function, &options, &mut errors));
     match expanded {
         Some(expanded) if errors.is_empty() => expanded,
         _ => {

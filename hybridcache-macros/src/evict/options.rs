@@ -9,8 +9,8 @@ use syn::{Error, Expr, Ident, LitStr, Path, Result, Token, parse_quote};
 
 use super::target::Target;
 use crate::errors::Errors;
-use crate::list::{each, ends_here, tags};
-use crate::suggest::instead;
+use crate::parse::comma_list::{each, ends_here, tags};
+use crate::parse::suggest::instead;
 
 const NAMES: [&str; 4] = ["tags", "when", "cache", "crate"];
 

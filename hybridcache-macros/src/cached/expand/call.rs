@@ -7,11 +7,11 @@ use syn::visit::{self, Visit};
 use syn::{ConstParam, GenericParam, Item, Path, Type};
 
 use super::{Emitter, seen};
-use crate::argument::Argument;
+use crate::cached::signature::CachedFn;
+use crate::input::argument::Argument;
 use crate::key::Part;
-use crate::place;
-use crate::signature::CachedFn;
-use crate::site::hidden;
+use crate::key::tokens;
+use crate::span::hidden;
 
 impl Emitter<'_> {
     /// The kind of return type, found by the type and not by its spelling. Only the type is of use: the calls that find it are never
@@ -59,11 +59,11 @@ impl Emitter<'_> {
     }
 
     pub(super) fn key_buffer(&self, parts: &[Part]) -> TokenStream {
-        place::key_buffer(parts, self.return_span(), self.facade)
+        tokens::key_buffer(parts, self.return_span(), self.facade)
     }
 
     pub(super) fn cache(&self) -> TokenStream {
-        place::cache(self.function.options.cache.as_ref(), self.return_span(), self.facade)
+        tokens::cache(self.function.options.cache.as_ref(), self.return_span(), self.facade)
     }
 
     // Output:

@@ -10,9 +10,9 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{AttrStyle, Attribute, Ident, ItemFn, Meta};
 
-use crate::form::Form;
-use crate::signature::CachedFn;
-use crate::site::{Facade, ends, hidden};
+use crate::cached::signature::CachedFn;
+use crate::input::async_form::Form;
+use crate::span::{Facade, ends, hidden};
 
 /// The function and its entry handle. `nth` tells them from functions with the same path, such as methods of two types.
 pub(crate) fn expand(function: &CachedFn, facade: &Facade, nth: u32) -> TokenStream {

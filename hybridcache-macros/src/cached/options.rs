@@ -9,9 +9,9 @@ use syn::parse::ParseStream;
 use syn::{Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, parse_quote, token};
 
 use crate::errors::Errors;
-use crate::list::{each, ends_here, tags};
-use crate::suggest::{instead, listed};
-use crate::time::Time;
+use crate::parse::comma_list::{each, ends_here, tags};
+use crate::parse::suggest::{instead, listed};
+use crate::parse::time::Time;
 
 /// In the order people look for them.
 const NAMES: [&str; 13] = [

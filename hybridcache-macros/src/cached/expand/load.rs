@@ -6,11 +6,11 @@ use syn::Ident;
 use syn::ext::IdentExt;
 
 use super::{Emitter, seen};
-use crate::argument::{Argument, LOCAL_SELF, Passing};
-use crate::body;
-use crate::mentions::may_mention;
-use crate::signature::CachedFn;
-use crate::site::{ends, hidden};
+use crate::cached::signature::CachedFn;
+use crate::input::argument::{Argument, LOCAL_SELF, Passing};
+use crate::input::free_names::may_mention;
+use crate::input::wrap_body;
+use crate::span::{ends, hidden};
 
 impl Emitter<'_> {
     /// What happens to an argument before a load takes it: a borrowed one is cloned, for an owned one its type is
@@ -55,7 +55,7 @@ impl Emitter<'_> {
         let CachedFn { sig, body, returns, arguments, .. } = self.function;
         let bindings = arguments.iter().enumerate().map(|(nth, argument)| self.binding(nth, argument));
         let at = hidden(sig.ident.span());
-        let body = body::typed(body, returns, sig.ident.span(), self.facade);
+        let body = wrap_body::typed(body, returns, sig.ident.span(), self.facade);
         quote_spanned!(at=> async move { #(#bindings)* #body })
     }
 

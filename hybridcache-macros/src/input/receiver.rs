@@ -5,7 +5,7 @@ use quote::quote;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Block, Item, Macro, Path};
 
-use crate::argument::{LOCAL_SELF, spelled};
+use crate::input::argument::{LOCAL_SELF, spelled};
 
 /// Makes every `self` of the function itself the local one. `Self` means the same there and stays.
 pub(crate) fn rename_self(body: &mut Block) {

@@ -4,8 +4,8 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Expr;
 
-use crate::key::{Part, Value, ValueKind};
-use crate::site::{Facade, ends, hidden};
+use super::{Part, Value, ValueKind};
+use crate::span::{Facade, ends, hidden};
 
 // Output:
 //     let mut __key = KeyBuf::new();

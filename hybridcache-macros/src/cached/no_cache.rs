@@ -13,8 +13,8 @@ use syn::{
     Lifetime, Local, Macro, Pat, PathArguments, Result, ReturnType, Stmt, Type,
 };
 
-use crate::mentions::find_call;
-use crate::site::{Facade, hidden};
+use crate::input::free_names::find_call;
+use crate::span::{Facade, hidden};
 
 const NAME: &str = "NoCache";
 

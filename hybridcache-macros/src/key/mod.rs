@@ -1,5 +1,8 @@
 //! What tells two calls apart: from templates, expressions and names to the parts that are written one after the other.
 
+pub(crate) mod template;
+pub(crate) mod tokens;
+
 use std::collections::HashSet;
 
 use proc_macro2::{Span, TokenStream};
@@ -7,12 +10,12 @@ use quote::quote_spanned;
 use syn::ext::IdentExt;
 use syn::{Attribute, Error, Expr, ExprPath, Ident, LitStr, Member, Result};
 
-use crate::argument::{Argument, Passing};
-use crate::consumed::clone_consumed;
+use self::template::{Piece, Placeholder};
 use crate::errors::Errors;
-use crate::site::{ends, hidden};
-use crate::suggest::instead;
-use crate::template::{self, Piece, Placeholder};
+use crate::input::argument::{Argument, Passing};
+use crate::input::consumed::clone_consumed;
+use crate::parse::suggest::instead;
+use crate::span::{ends, hidden};
 
 /// What is written to a key or tag.
 pub(crate) enum Part {

@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::{Block, Stmt, Type};
 
-use crate::site::{Facade, hidden};
+use crate::span::{Facade, hidden};
 
 // Output:
 //     if false { return never::<Result<User, AppError>>(); }

@@ -1,22 +1,20 @@
 //! `#[hybrid_evict(..)]`: a function that invalidates after it has written.
 
-pub(crate) mod options;
-mod target;
-
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::visit_mut::{self, VisitMut};
 use syn::{AttrStyle, Attribute, Error, Ident, ItemFn, Result, Type, parse_quote_spanned};
 
-use self::options::{Options, When};
-use self::target::Target;
-use crate::argument::Argument;
+use super::options::{Options, When};
+use super::target::Target;
+use crate::cached::no_cache::EVICTING;
 use crate::errors::Errors;
-use crate::form::Form;
+use crate::input::argument::Argument;
+use crate::input::async_form::Form;
+use crate::input::wrap_body;
+use crate::key::tokens;
 use crate::key::{self, Names, Part};
-use crate::no_cache::EVICTING;
-use crate::site::{Facade, ends, hidden};
-use crate::{body, place};
+use crate::span::{Facade, ends, hidden};
 
 // Input:
 //     #[hybrid_evict(user(order.user_id), tags = ["org:{org}"])]
@@ -48,7 +46,7 @@ pub(crate) fn expand(item: ItemFn, options: &Options, errors: &mut Errors) -> Op
     let at = hidden(location);
     let facade = Facade(options.facade.clone());
     let eviction = eviction(options, &tags, location, &facade);
-    let written = body::typed(&written, &returns, location, &facade);
+    let written = wrap_body::typed(&written, &returns, location, &facade);
     let evict = evict(options.when, location, &facade);
     let returned = Ident::new(EVICTING, at);
     let evicting = quote_spanned! {at=>
@@ -82,9 +80,9 @@ fn eviction(options: &Options, tags: &[Vec<Part>], location: Span, facade: &Faca
         let (at, private) = (hidden(blamed), facade.private_at(blamed));
         quote_spanned!(at=> #private::Eviction::entry(&mut __eviction, #handle);)
     });
-    let cache = (!tags.is_empty()).then(|| place::cache(options.cache.as_ref(), location, facade));
+    let cache = (!tags.is_empty()).then(|| tokens::cache(options.cache.as_ref(), location, facade));
     let tags = tags.iter().map(|tag| {
-        let key = place::key_buffer(tag, location, facade);
+        let key = tokens::key_buffer(tag, location, facade);
         quote_spanned!(at=> #private::Eviction::tag(&mut __eviction, __cache, &{ #key __key });)
     });
     quote_spanned! {at=> {

@@ -11,7 +11,7 @@ use syn::{
     parse_quote_spanned,
 };
 
-use crate::site::hidden;
+use crate::span::hidden;
 
 /// What a borrowed `self` is called in a load. Not hidden: format strings, which capture by name, must find it too.
 pub(crate) const LOCAL_SELF: &str = "__hc_self";

@@ -7,7 +7,7 @@ use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
 use syn::{BinOp, Expr, ExprPath, FieldValue, parse_quote_spanned};
 
-use crate::site::hidden;
+use crate::span::hidden;
 
 /// Clones what the expression takes by value, `Some(id)` or `id.into_bytes()`. The expression as a whole is only
 /// borrowed.

@@ -4,9 +4,9 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 
 use super::Emitter;
-use crate::options::Tier;
-use crate::site::{ends, hidden};
-use crate::time::Time;
+use crate::cached::options::Tier;
+use crate::parse::time::Time;
+use crate::span::{ends, hidden};
 
 impl Emitter<'_> {
     // Output:

@@ -7,14 +7,14 @@ use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 use syn::{Attribute, Block, Error, FnArg, Ident, ItemFn, Result, Safety, Signature, Type, Visibility};
 
-use crate::argument::{Argument, Passing, first_borrow, first_impl_trait, first_reference};
+use crate::cached::options::{Key, Options, Tier};
 use crate::errors::Errors;
-use crate::form::Form;
+use crate::input::argument::{Argument, Passing, first_borrow, first_impl_trait, first_reference};
+use crate::input::async_form::Form;
+use crate::input::free_names::mentions;
+use crate::input::receiver::rename_self;
 use crate::key::{self, Names, Part};
-use crate::mentions::mentions;
-use crate::options::{Key, Options, Tier};
-use crate::receiver::rename_self;
-use crate::time::Time;
+use crate::parse::time::Time;
 
 /// A function that can be cached.
 pub(crate) struct CachedFn {

@@ -5,8 +5,8 @@ use quote::ToTokens;
 use syn::parse::ParseStream;
 use syn::{Error, Expr, ExprCall, ExprPath, LitStr, Path, Result, Token};
 
-use crate::duration::milliseconds;
-use crate::mentions::{may_mention, mentions};
+use crate::input::free_names::{may_mention, mentions};
+use crate::parse::duration::milliseconds;
 
 /// A duration, told apart by when it can be checked.
 pub(crate) enum Time {
