@@ -1,6 +1,7 @@
 //! Several mistakes at once: each is reported, and what is right is still looked at.
 
 use proc_macro2::TokenStream;
+use syn::{Item, TraitItemFn};
 
 /// The mistakes found so far.
 #[derive(Default)]
@@ -29,6 +30,20 @@ impl Errors {
 
     pub(crate) fn into_compile_errors(self) -> TokenStream {
         self.0.map(syn::Error::into_compile_error).unwrap_or_default()
+    }
+}
+
+/// The mistake of an attribute on something that is no function with a body.
+pub(crate) fn not_a_function(item: &TokenStream, error: syn::Error, attribute: &str, kind: &str) -> syn::Error {
+    if let Ok(function) = syn::parse2::<TraitItemFn>(item.clone()) {
+        return syn::Error::new(
+            function.sig.ident.span(),
+            format!("{kind} function has a body: put the attribute on the implementations"),
+        );
+    }
+    match syn::parse2::<Item>(item.clone()) {
+        Ok(_) => syn::Error::new(error.span(), format!("`#[{attribute}]` goes on an `async fn`")),
+        Err(_) => error,
     }
 }
 

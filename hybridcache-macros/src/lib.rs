@@ -11,15 +11,8 @@ mod span;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use cached::options::Options;
-use cached::signature::CachedFn;
-use cached::{expand, no_cache};
-use errors::Errors;
 use proc_macro::TokenStream;
-use proc_macro2::TokenStream as Tokens;
-use quote::quote;
-use span::Facade;
-use syn::{DeriveInput, Item, ItemFn, TraitItemFn, parse_macro_input};
+use syn::{DeriveInput, parse_macro_input};
 
 /// Makes an `async fn` cached.
 ///
@@ -107,7 +100,7 @@ use syn::{DeriveInput, Item, ItemFn, TraitItemFn, parse_macro_input};
 #[proc_macro_attribute]
 pub fn hybrid_cached(options: TokenStream, item: TokenStream) -> TokenStream {
     static EXPANSIONS: AtomicU32 = AtomicU32::new(0);
-    cached(options.into(), item.into(), EXPANSIONS.fetch_add(1, Ordering::Relaxed)).into()
+    cached::attribute(options.into(), item.into(), EXPANSIONS.fetch_add(1, Ordering::Relaxed)).into()
 }
 
 /// Makes an `async fn` that writes invalidate what is cached of what it wrote.
@@ -193,7 +186,7 @@ pub fn hybrid_cached(options: TokenStream, item: TokenStream) -> TokenStream {
 /// As the body does, and as the evaluation of the arguments does.
 #[proc_macro_attribute]
 pub fn hybrid_evict(options: TokenStream, item: TokenStream) -> TokenStream {
-    evicting(options.into(), item.into()).into()
+    evict::attribute(options.into(), item.into()).into()
 }
 
 /// Lets the values of a struct or an enum be parts of keys.
@@ -232,63 +225,4 @@ pub fn hybrid_evict(options: TokenStream, item: TokenStream) -> TokenStream {
 pub fn derive_cache_key(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     derive::cache_key(&input).unwrap_or_else(syn::Error::into_compile_error).into()
-}
-
-/// Parse, check, expand. What is wrong is reported next to a function that other code can use, so that one mistake
-/// gives one message.
-fn cached(options: Tokens, item: Tokens, nth: u32) -> Tokens {
-    let mut errors = Errors::default();
-    let options = Options::parse(options, &mut errors);
-    let facade = Facade(options.facade.clone());
-    let parsed: ItemFn = match syn::parse2(item.clone()) {
-        Ok(parsed) => parsed,
-        Err(error) => {
-            errors.push(not_a_function(&item, error, "hybrid_cached", "a cached"));
-            let errors = errors.into_compile_errors();
-            return quote!(#errors #item);
-        }
-    };
-    let mut function = CachedFn::check(parsed.clone(), options, &mut errors);
-    if let Some(function) = &mut function {
-        errors.keep(no_cache::rewrite(&mut function.body, &function.returns, &facade));
-    }
-    match function {
-        Some(function) if errors.is_empty() => expand::expand(&function, &facade, nth),
-        function => {
-            let mut original = parsed;
-            no_cache::rewrite_everywhere(&mut original);
-            let item = expand::rejected(&original, function.as_ref(), &facade);
-            let errors = errors.into_compile_errors();
-            quote!(#errors #item)
-        }
-    }
-}
-
-/// The same for functions that write. With a mistake they stay as they are.
-fn evicting(options: Tokens, item: Tokens) -> Tokens {
-    let mut errors = Errors::default();
-    let options = evict::options::Options::parse(options, &mut errors);
-    let function: Option<ItemFn> = errors
-        .keep(syn::parse2(item.clone()).map_err(|error| not_a_function(&item, error, "hybrid_evict", "an evicting")));
-    let expanded = function.and_then(|function| evict::expand::expand(function, &options, &mut errors));
-    match expanded {
-        Some(expanded) if errors.is_empty() => expanded,
-        _ => {
-            let errors = errors.into_compile_errors();
-            quote!(#errors #item)
-        }
-    }
-}
-
-fn not_a_function(item: &Tokens, error: syn::Error, attribute: &str, kind: &str) -> syn::Error {
-    if let Ok(function) = syn::parse2::<TraitItemFn>(item.clone()) {
-        return syn::Error::new(
-            function.sig.ident.span(),
-            format!("{kind} function has a body: put the attribute on the implementations"),
-        );
-    }
-    match syn::parse2::<Item>(item.clone()) {
-        Ok(_) => syn::Error::new(error.span(), format!("`#[{attribute}]` goes on an `async fn`")),
-        Err(_) => error,
-    }
 }

@@ -14,12 +14,10 @@ use syn::{
 };
 
 use crate::input::free_names::find_call;
+use crate::input::wrap_body::EVICTING;
 use crate::span::{Facade, hidden};
 
 const NAME: &str = "NoCache";
-
-/// What `#[hybrid_evict]` calls that which the body returned.
-pub(crate) const EVICTING: &str = "__hybrid_evict_returned";
 
 /// Rewrites what the function returns. A [`NAME`] that stays is a mistake, unless the function declares it as its
 /// error.

@@ -1,4 +1,4 @@
-//! `#[hybrid_evict(..)]`: a function that invalidates after it has written.
+//! Tokens only: what an evicting function becomes.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -7,11 +7,10 @@ use syn::{AttrStyle, Attribute, Error, Ident, ItemFn, Result, Type, parse_quote_
 
 use super::options::{Options, When};
 use super::target::Target;
-use crate::cached::no_cache::EVICTING;
 use crate::errors::Errors;
 use crate::input::argument::Argument;
 use crate::input::async_form::Form;
-use crate::input::wrap_body;
+use crate::input::wrap_body::{self, EVICTING};
 use crate::key::tokens;
 use crate::key::{self, Names, Part};
 use crate::span::{Facade, ends, hidden};

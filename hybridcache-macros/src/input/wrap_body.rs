@@ -6,6 +6,9 @@ use syn::{Block, Stmt, Type};
 
 use crate::span::{Facade, hidden};
 
+/// The name under which `#[hybrid_evict]` keeps what the body returned. `NoCache` looks for the body by it.
+pub(crate) const EVICTING: &str = "__hybrid_evict_returned";
+
 // Output:
 //     if false { return never::<Result<User, AppError>>(); }
 //     { BODY }

@@ -5,7 +5,6 @@ use quote::ToTokens;
 use syn::parse::ParseStream;
 use syn::{Error, Expr, ExprCall, ExprPath, LitStr, Path, Result, Token};
 
-use crate::input::free_names::{may_mention, mentions};
 use crate::parse::duration::milliseconds;
 
 /// A duration, told apart by when it can be checked.
@@ -42,19 +41,6 @@ impl Time {
         }
         let expression: Expr = input.parse()?;
         Ok(if is_constant_duration(&expression) { Self::Constant(expression) } else { Self::Computed(expression) })
-    }
-
-    /// Whether it surely names no generic parameter. Those of the type around a method are not known here.
-    pub(crate) fn is_closed(&self) -> bool {
-        match self {
-            Self::Literal(_) => true,
-            // A parameter can be a number, not a duration.
-            Self::Constant(Expr::Path(ExprPath { path, .. })) => {
-                !path.segments.iter().any(|segment| segment.ident == "Self")
-            }
-            Self::Constant(expression) => !may_be_generic(expression.to_token_stream()),
-            Self::Computed(_) => false,
-        }
     }
 
     /// The same bound the runtime puts on constants and computed values.
@@ -173,11 +159,6 @@ fn is_constant_path(path: &Path) -> bool {
     })
 }
 
-/// Whether a name stands alone in capitals, as a parameter does. `limits::SECONDS` is a constant.
-fn may_be_generic(tokens: TokenStream) -> bool {
-    may_mention(tokens.clone(), "Self") || mentions(tokens).iter().any(|name| !name.chars().any(char::is_lowercase))
-}
-
 #[cfg(test)]
 mod tests {
     use syn::parse::Parser;
@@ -224,23 +205,6 @@ mod tests {
             "lifetime(5)",
         ] {
             assert!(matches!(time(text), Ok(Time::Computed(_))), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_may_name_a_generic_parameter_is_not_closed() {
-        for (text, expected) in [
-            ("1h", true),
-            ("TTL", true),
-            ("limits::TTL", true),
-            ("Duration::from_secs(60 * 5)", true),
-            ("Duration::from_secs(limits::SECONDS)", true),
-            ("Duration::from_secs(SECONDS)", false),
-            ("Duration::from_secs(60 * N as u64)", false),
-            ("Self::TTL", false),
-            ("Duration::from_secs(Self::SECONDS)", false),
-        ] {
-            assert!(time(text).is_ok_and(|time| time.is_closed() == expected), "{text}");
         }
     }
 

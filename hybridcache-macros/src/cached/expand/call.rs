@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::visit::{self, Visit};
 use syn::{ConstParam, GenericParam, Item, Path, Type};
 
-use super::{Emitter, seen};
+use super::emitter::{Emitter, seen};
 use crate::cached::signature::CachedFn;
 use crate::input::argument::Argument;
 use crate::key::Part;

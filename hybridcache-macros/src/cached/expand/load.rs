@@ -5,7 +5,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Ident;
 use syn::ext::IdentExt;
 
-use super::{Emitter, seen};
+use super::emitter::{Emitter, seen};
 use crate::cached::signature::CachedFn;
 use crate::input::argument::{Argument, LOCAL_SELF, Passing};
 use crate::input::free_names::may_mention;

@@ -2,17 +2,19 @@
 //! not hold.
 
 mod call;
+mod emitter;
 mod load;
 mod settings;
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{AttrStyle, Attribute, Ident, ItemFn, Meta};
+use syn::{AttrStyle, Attribute, ItemFn, Meta};
 
+use self::emitter::{Emitter, seen};
 use crate::cached::signature::CachedFn;
 use crate::input::async_form::Form;
-use crate::span::{Facade, ends, hidden};
+use crate::span::{Facade, hidden};
 
 /// The function and its entry handle. `nth` tells them from functions with the same path, such as methods of two types.
 pub(crate) fn expand(function: &CachedFn, facade: &Facade, nth: u32) -> TokenStream {
@@ -30,12 +32,6 @@ pub(crate) fn rejected(item: &ItemFn, function: Option<&CachedFn>, facade: &Faca
         Some(quote!(#header { #taken ::core::unreachable!() }))
     });
     quote!(#item #entry)
-}
-
-struct Emitter<'a> {
-    function: &'a CachedFn,
-    facade: &'a Facade,
-    nth: u32,
 }
 
 impl Emitter<'_> {
@@ -171,18 +167,4 @@ impl Emitter<'_> {
         });
         taken.collect()
     }
-
-    fn return_span(&self) -> Span {
-        ends(&self.function.returns).0
-    }
-}
-
-/// Uses names, so that nobody is told that they are unused (of which `_name` says so itself). An attribute that allows it would be an error under
-/// `forbid`.
-fn seen(names: &[Ident], cfgs: &[&Attribute]) -> TokenStream {
-    let names = names.iter().filter(|name| !name.to_string().starts_with('_')).map(|name| {
-        let at = hidden(name.span());
-        quote_spanned!(at=> #(#cfgs)* let _ = &#name;)
-    });
-    names.collect()
 }

@@ -2,9 +2,11 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
+use syn::{Expr, ExprPath};
 
-use super::Emitter;
+use super::emitter::Emitter;
 use crate::cached::options::Tier;
+use crate::input::free_names::{may_mention, mentions};
 use crate::parse::time::Time;
 use crate::span::{ends, hidden};
 
@@ -84,11 +86,11 @@ impl Emitter<'_> {
                 &quote!(#ttl_value, #fresh_for_value),
                 fresh_for.unwrap_or(ttl),
             );
-            checks.extend(evaluated(&check, times().all(Time::is_closed)));
+            checks.extend(evaluated(&check, times().all(is_closed)));
         }
         if let Some(timeout @ Time::Constant(_)) = &options.timeout {
             let check = self.check(quote!(constant_timeout), &duration(timeout), timeout);
-            checks.extend(evaluated(&check, timeout.is_closed()));
+            checks.extend(evaluated(&check, is_closed(timeout)));
         }
         checks
     }
@@ -120,6 +122,24 @@ fn evaluated(check: &TokenStream, is_closed: bool) -> TokenStream {
     }
 }
 
+/// Whether it surely names no generic parameter. Those of the type around a method are not known here.
+fn is_closed(time: &Time) -> bool {
+    match time {
+        Time::Literal(_) => true,
+        // A parameter can be a number, not a duration.
+        Time::Constant(Expr::Path(ExprPath { path, .. })) => {
+            !path.segments.iter().any(|segment| segment.ident == "Self")
+        }
+        Time::Constant(expression) => !may_be_generic(expression.to_token_stream()),
+        Time::Computed(_) => false,
+    }
+}
+
+/// Whether a name is written alone and in capitals, as a parameter is. `limits::SECONDS` is a constant.
+fn may_be_generic(tokens: TokenStream) -> bool {
+    may_mention(tokens.clone(), "Self") || mentions(tokens).iter().any(|name| !name.chars().any(char::is_lowercase))
+}
+
 fn optional(time: Option<&Time>) -> TokenStream {
     match time {
         None => quote!(::core::option::Option::None),
@@ -137,5 +157,30 @@ fn duration(time: &Time) -> TokenStream {
             quote_spanned!(hidden(ends(time).0)=> const { ::core::time::Duration::from_millis(#milliseconds) })
         }
         Time::Constant(expression) | Time::Computed(expression) => expression.to_token_stream(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse::{ParseStream, Parser};
+
+    use super::*;
+
+    #[test]
+    fn what_may_name_a_generic_parameter_is_not_closed() {
+        let time = |text: &str| (|input: ParseStream| Time::parse("ttl", input)).parse_str(text).expect(text);
+        for (text, expected) in [
+            ("1h", true),
+            ("TTL", true),
+            ("limits::TTL", true),
+            ("Duration::from_secs(60 * 5)", true),
+            ("Duration::from_secs(limits::SECONDS)", true),
+            ("Duration::from_secs(SECONDS)", false),
+            ("Duration::from_secs(60 * N as u64)", false),
+            ("Self::TTL", false),
+            ("Duration::from_secs(Self::SECONDS)", false),
+        ] {
+            assert_eq!(is_closed(&time(text)), expected, "{text}");
+        }
     }
 }

@@ -1,0 +1,30 @@
+//! What all generators need: the function, and where their tokens stand.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::{Attribute, Ident};
+
+use crate::cached::signature::CachedFn;
+use crate::span::{Facade, ends, hidden};
+
+pub(super) struct Emitter<'a> {
+    pub(super) function: &'a CachedFn,
+    pub(super) facade: &'a Facade,
+    pub(super) nth: u32,
+}
+
+impl Emitter<'_> {
+    pub(super) fn return_span(&self) -> Span {
+        ends(&self.function.returns).0
+    }
+}
+
+/// Uses names, so that nobody is told that they are unused (of which `_name` says so itself). An attribute that allows it would be an error under
+/// `forbid`.
+pub(super) fn seen(names: &[Ident], cfgs: &[&Attribute]) -> TokenStream {
+    let names = names.iter().filter(|name| !name.to_string().starts_with('_')).map(|name| {
+        let at = hidden(name.span());
+        quote_spanned!(at=> #(#cfgs)* let _ = &#name;)
+    });
+    names.collect()
+}
