@@ -5,9 +5,9 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Attribute, Data, DeriveInput, Error, Field, Fields, Generics, Member, Path, Result, parse_quote};
 
-use crate::input::argument::is_float;
+use crate::input::types::is_float;
 use crate::key::template::escape;
-use crate::parse::suggest::instead;
+use crate::parse::suggest::did_you_mean;
 use crate::span::{Facade, ends, hidden};
 
 // Input:
@@ -36,11 +36,11 @@ pub(crate) fn cache_key(input: &DeriveInput) -> Result<TokenStream> {
             };
             data.variants.iter().map(arm).collect()
         }
-        // Refused by `check_fields`.
+        // `check_fields` has returned an error.
         Data::Union(_) => Vec::new(),
     };
     let at = hidden(name.span());
-    // An enum without variants has no value to match a reference to.
+    // A reference to an enum without variants cannot be matched with no arms; the enum itself can.
     let matched = if arms.is_empty() { quote_spanned!(at=> *self) } else { quote_spanned!(at=> self) };
     let generics = with_bounds(input.generics.clone(), &facade);
     let (parameters, arguments, where_clause) = generics.split_for_impl();
@@ -62,7 +62,7 @@ fn check_fields(data: &Data) -> Result<()> {
         Data::Union(data) => {
             return Err(Error::new(
                 data.union_token.span,
-                "a union cannot be part of a key: nobody knows which field counts",
+                "a union cannot be part of a key: it is not known which field is set",
             ));
         }
     };
@@ -86,7 +86,7 @@ fn facade(attrs: &[Attribute]) -> Result<Facade> {
                 return Ok(());
             }
             let name = option.path.get_ident().map(ToString::to_string).unwrap_or_default();
-            Err(option.error(format!("unknown option `{name}`{}", instead(&name, ["crate"]))))
+            Err(option.error(format!("unknown option `{name}`{}", did_you_mean(&name, ["crate"]))))
         })?;
     }
     Ok(Facade(facade))

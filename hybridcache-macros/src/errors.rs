@@ -1,9 +1,9 @@
-//! Several mistakes at once: each is reported, and what is right is still looked at.
+//! Collects several mistakes, so that all of them are reported and the rest is still checked.
 
 use proc_macro2::TokenStream;
 use syn::{Item, TraitItemFn};
 
-/// The mistakes found so far.
+/// The mistakes that were found so far.
 #[derive(Default)]
 pub(crate) struct Errors(Option<syn::Error>);
 
@@ -15,7 +15,7 @@ impl Errors {
         }
     }
 
-    /// The value, or one more mistake.
+    /// The value; an error is added to the mistakes.
     pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
@@ -33,7 +33,7 @@ impl Errors {
     }
 }
 
-/// The mistake of an attribute on something that is no function with a body.
+/// The message for an attribute on something that is not a function with a body.
 pub(crate) fn not_a_function(item: &TokenStream, error: syn::Error, attribute: &str, kind: &str) -> syn::Error {
     if let Ok(function) = syn::parse2::<TraitItemFn>(item.clone()) {
         return syn::Error::new(
@@ -49,7 +49,7 @@ pub(crate) fn not_a_function(item: &TokenStream, error: syn::Error, attribute: &
 
 #[cfg(test)]
 impl Errors {
-    /// The messages, in the order they were found.
+    /// The messages, in the order in which they were found.
     pub(crate) fn messages(self) -> Vec<String> {
         self.0.into_iter().flatten().map(|error| error.to_string()).collect()
     }

@@ -16,9 +16,9 @@ use syn::{DeriveInput, parse_macro_input};
 
 /// Makes an `async fn` cached.
 ///
-/// The function is called as before. What it returned is kept in memory, and in Redis where the cache has one, under a
-/// key made of its arguments; until it expires, calls with the same key get it without running the body. Beside the
-/// function the attribute emits `<function>_entry(..)`, which gives the handle of one entry: to invalidate, expire,
+/// The function is called as before. Its result is stored in memory, and in Redis if the cache has one, under a key made
+/// of its arguments. Until the entry expires, calls with the same key return it without running the body. Beside the
+/// function the attribute emits `<function>_entry(..)`, which returns the handle of one entry: to invalidate, expire,
 /// read or overwrite it.
 ///
 /// ```
@@ -51,64 +51,68 @@ use syn::{DeriveInput, parse_macro_input};
 /// | option | form | meaning | default |
 /// |---|---|---|---|
 /// | `ttl` | duration | after it, the value is gone from every tier | required |
-/// | `fresh_for` | duration | until then a hit asks nobody; then it returns the stale value and starts a refresh | `ttl` |
-/// | `timeout` | duration | deadline of one load, and of waiting for somebody else's | none |
-/// | `key` | `"user:{id}"` or an expression | what tells two calls apart | all arguments not in `skip` |
-/// | `skip` | `skip(db, self)` | arguments that are no part of the default key | none |
-/// | `name` | string literal | the function's name in keys and metrics | its path, in an `impl` with the type and the trait; what is local to a body needs one for Redis |
+/// | `fresh_for` | duration | until then a hit is fresh; after it, a hit returns the stale value and starts a refresh | `ttl` |
+/// | `timeout` | duration | deadline of one load, and of waiting for another caller's load | none |
+/// | `key` | `"user:{id}"` or an expression | the text that identifies a call | all arguments not in `skip` |
+/// | `skip` | `skip(db, self)` | arguments that are not part of the default key | none |
+/// | `name` | string literal | the function's name in keys and metrics | its path, in an `impl` with the type and the trait; a function declared inside another body needs a `name` for Redis |
 /// | `version` | integer, 32 bits | bump it when the value's type or meaning changes | `0` |
-/// | `tags` | `["org:{org}", ..]` | groups that are invalidated together | none |
+/// | `tags` | `["org:{org}", ..]` | groups of entries that are invalidated together | none |
 /// | `tier` | `memory` | memory only: the value needs no serde | memory and the shared tier |
 /// | `cache` | expression | which `HybridCache`: an argument, a field of `self`, a static | the installed one |
-/// | `weigh` | closure <code>\|value: &T\| usize</code> | bytes of a value under `Memory::bytes` | its length encoded, else its size |
-/// | `crate` | path | where the facade crate is | `::hybridcache` |
-/// | `entry` | `false` | no entry handle: for implementations of traits, which have no place for one | `true` |
+/// | `weigh` | closure <code>\|value: &T\| usize</code> | size of a value in bytes, for `Memory::bytes` | its encoded length, else its size in memory |
+/// | `crate` | path | path of the facade crate | `::hybridcache` |
+/// | `entry` | `false` | no entry handle: for trait implementations, where it would not be a member of the trait | `true` |
 ///
-/// **Durations** are written as people write them, in the units `ms`, `s`, `m`, `h`, `d`: `250ms`, `20s`, `1.5s`,
-/// `1h30m`, up to 100 years; or as an expression of type [`Duration`](std::time::Duration). Zero, and a `fresh_for`
+/// **Durations** are literals with the units `ms`, `s`, `m`, `h`, `d`: `250ms`, `20s`, `1.5s`, `1h30m`, up to 100
+/// years; or an expression of type [`Duration`](std::time::Duration). Zero, and a `fresh_for`
 /// longer than `ttl`, are compile errors for literals and constants; for computed values `fresh_for` is clamped to
 /// `ttl`.
 ///
-/// **Keys.** A placeholder of a template names an argument, or fields of one, `{order.user_id}`, and takes what
-/// implements [`Display`](std::fmt::Display). Expressions, their tuples, and the default key take what implements
-/// `CacheKey`. Values are escaped, so two lists of values never give the same key. An argument by value that a key
-/// expression consumes, as `id.into_bytes()` does, is cloned on every call. A `self` must be in the key or in
+/// **Keys.** A placeholder of a template names an argument or a field of one, `{order.user_id}`, whose type implements
+/// [`Display`](std::fmt::Display). Expressions, tuples of them, and the default key need types that implement `CacheKey`.
+/// Values are escaped, so two different lists of values never give the same key. If a key expression consumes an
+/// argument, as `id.into_bytes()` does, the argument is cloned on every call. `self` must be in the key or in
 /// `skip(self)`.
 ///
 /// # Functions
 ///
-/// `async fn` of any kind: free functions, methods, whatever their `self` is, associated functions; generic ones, with
-/// `impl Trait` arguments, with patterns for arguments; in implementations of traits, natively or under
-/// `#[async_trait]`, with `entry = false`. Put it above `#[instrument]` to trace every call, and below to trace the
-/// loads.
+/// Any `async fn`: free functions, associated functions, methods with any kind of `self`, generic functions, functions
+/// with `impl Trait` arguments or patterns as arguments, and trait implementations, native or under `#[async_trait]`,
+/// with `entry = false`. Put the attribute above `#[instrument]` to trace every call, and below it to trace the loads.
 ///
-/// A load runs in a task of its own, so it owns its arguments: those behind a `&` are cloned when a load starts and
-/// never on a hit, and those by value are moved. They must be `Send + 'static`. What a load cannot own (`&mut T`, `&dyn
-/// Trait`, a borrow inside another type) is a compile error that names the way out.
+/// A load runs in a task of its own, so it owns its arguments: arguments behind a `&` are cloned when a load starts, and
+/// never on a hit; arguments by value are moved. They must be `Send + 'static`. An argument that a load cannot own (`&mut
+/// T`, `&dyn Trait`, a borrow inside another type) is a compile error that says what to write.
 ///
-/// It returns `Result<T, E>` under any alias, of which `Ok` is stored and `Err` never is; `Option<T>`, of which `None`
-/// is stored too; or any other `T`. `T` is `Clone + Send + Sync + 'static`, and has serde's traits unless `tier =
-/// memory`. With `timeout` it returns a `Result` whose `E: From<hybridcache::LoadError>`.
+/// **Task-locals** of the caller (`tokio::task_local!`) do not exist in a load, since it runs in its own task and serves
+/// other callers too: `NAME.with(..)` panics there, `NAME.try_with(..)` returns an `AccessError`. Read the value before the
+/// call and pass it as an argument; if the result depends on it, the key has to contain it. The load runs in the tracing
+/// span of the call that started it.
 ///
-/// `Err(NoCache(value))` returned by the function itself (not from a closure, an `async` block or a macro in it) gives
-/// every caller `Ok(value)`, whatever `E` is, and stores nothing. Where it would be an ordinary error instead, it is a
-/// compile error.
+/// The return type is `Result<T, E>` under any alias: `Ok` is stored, `Err` never is; `Option<T>`: `None` is stored too;
+/// or any other `T`. `T` is `Clone + Send + Sync + 'static`, and `Serialize + DeserializeOwned` unless `tier = memory`.
+/// With `timeout` the return type is a `Result` whose `E: From<hybridcache::LoadError>`.
+///
+/// If the function itself (not a closure, an `async` block or a macro in it) returns `Err(NoCache(value))`, every caller
+/// gets `Ok(value)`, whatever `E` is, and nothing is stored. In other places `NoCache` would be an ordinary error; there
+/// it is a compile error.
 ///
 /// # Panics
 ///
-/// As the body does: a panic of a load is resumed in each call that waited for it.
+/// If the body panics: the panic of a load is resumed in each call that waited for the load.
 #[proc_macro_attribute]
 pub fn hybrid_cached(options: TokenStream, item: TokenStream) -> TokenStream {
     static EXPANSIONS: AtomicU32 = AtomicU32::new(0);
     cached::attribute(options.into(), item.into(), EXPANSIONS.fetch_add(1, Ordering::Relaxed)).into()
 }
 
-/// Makes an `async fn` that writes invalidate what is cached of what it wrote.
+/// Makes an `async fn` that writes data invalidate the cache entries of that data.
 ///
-/// The cached functions are named as they are called, with the arguments of their entry handle: those that their `key`,
-/// `tags` and `cache` use, in their order. That they are cached, and take these arguments, is checked by the compiler.
-/// When the function returns, their entries are gone from memory and from Redis, and other processes drop theirs within
-/// the time that a message takes. What a load read before that is stored nowhere after it.
+/// The cached functions are written as calls with the arguments of their entry handles: the arguments that their `key`,
+/// `tags` and `cache` use, in the same order. The compiler checks that they are cached and take these arguments. When the
+/// function returns, the entries are removed from memory and from Redis; other processes remove theirs when the message
+/// arrives. A load that read the data before the write does not store its result after it.
 ///
 /// ```
 /// use hybridcache::{hybrid_cached, hybrid_evict};
@@ -147,53 +151,52 @@ pub fn hybrid_cached(options: TokenStream, item: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | targets | `user(order.user, &order.org)` or `user_entry(..)`, `users::user(..)`, `Self::user(..)`, `self.user(..)`, `users.user(..)` | the entries of cached functions; any number |
 /// | `tags` | `["org:{order.org}", ..]` | groups: templates over the arguments, as `#[hybrid_cached]` takes them |
-/// | `when` | `ok` or `always` | `ok`, which is the default: unless the function returned `Err`, under any alias of `Result`. `always`: after an `Err` too |
-/// | `cache` | expression | which `HybridCache` has the tags: an argument, a field of `self`, a static; else the installed one. Targets know their own |
-/// | `crate` | path | where the facade crate is, if not at `::hybridcache` |
+/// | `when` | `ok` or `always` | `ok` (default): evicts unless the function returned `Err`, under any alias of `Result`. `always`: after an `Err` too |
+/// | `cache` | expression | the `HybridCache` of the tags: an argument, a field of `self`, a static; default: the installed one. Each target names its own cache |
+/// | `crate` | path | path of the facade crate, if not at `::hybridcache` |
 ///
-/// A target in another module is named by a path, or its handle imported too. A cached function whose own name ends in
-/// `_entry` is named by its handle, `.._entry_entry(..)`; one with `entry = false` has none, and is evicted by a tag.
+/// Name a target in another module by its path, or import its handle too. If the name of a cached function itself ends
+/// in `_entry`, name its handle, `.._entry_entry(..)`. A function with `entry = false` has no handle: evict it by a tag.
 ///
-/// **Arguments** are evaluated before the body runs, which may consume them. A target that takes an argument by value takes
-/// it from the body: pass a clone. What is known only after the write, such as a new row's number, is evicted in the body,
-/// by the handle itself: `user_entry(id, org).invalidate().await`.
+/// **Arguments** of targets are evaluated before the body runs, since the body may consume them. If a target takes an
+/// argument by value and the body needs it too, pass a clone. If a key is known only after the write, such as a new row's
+/// number, invalidate in the body, with the handle: `user_entry(id, org).invalidate().await`.
 ///
-/// **When it evicts.** Too many evictions cost loads, too few leave old values until their `ttl`. So only an `Err` is
-/// taken to say that nothing was written: `None` is not, since a function may return what was there before. A body that
-/// panics, or whose caller goes away while it runs, may have written, and evicts too; this is the best that can be done,
-/// but a write that the database has not carried out by then can still be overtaken by a reader. A call that was never
-/// polled evicts nothing. Put the attribute on the function that commits: what is evicted before the commit can be read
-/// and cached again from before it.
+/// **When it evicts.** An eviction too many costs a load; an eviction too few leaves an old value until its `ttl`. So only
+/// `Err` means that nothing was written. `None` does not: a function may return the previous value. A body that panics,
+/// or that is dropped while it runs, may have written, so it evicts too; if the database executes the write later than
+/// that, a reader can still load and store the old value. A call that was never polled evicts nothing. Put the attribute
+/// on the function that commits: after an eviction before the commit, a reader can load and store the old value again.
 ///
-/// **What the caller waits for.** All targets and tags are told at once, and the function returns when that is done, so
-/// its caller reads what it wrote. A Redis that does not answer holds it up for about a second at most. A caller who goes
-/// away meanwhile stops nothing: what is left to do runs in a task. Failures never show in the function's result: they are
-/// logged, as warnings once a second, and counted in `Stats::redis_errors`. This process has forgotten the entries all
-/// the same, and tells the others when Redis answers again, as after any invalidation.
+/// **What the caller waits for.** All targets and tags are invalidated concurrently, and the function returns when that is
+/// done, so its caller reads what it wrote. If Redis does not answer, this takes about a second at most. If the call is
+/// dropped meanwhile, the invalidations continue in a task. Failures do not change the function's result: they are logged
+/// as warnings, at most one per second, and counted in `Stats::redis_errors`. In this process the entries are removed in
+/// any case; the invalidation is sent to Redis when it answers again, as after any invalidation.
 ///
 /// # Functions
 ///
-/// `async fn` of any kind: free functions, methods, whatever their `self` is, associated functions, generic ones; in
-/// implementations of traits, natively or under `#[async_trait]`; beside `#[instrument]`. Signatures stay as they are, and
-/// what they return may borrow. What the function returned (of a `Result` the value of its `Ok`) is held while it
-/// evicts, so its future is `Send` where that is.
+/// Any `async fn`: free functions, associated functions, methods with any kind of `self`, generic functions; trait
+/// implementations, native or under `#[async_trait]`; beside `#[instrument]`. The signature does not change, and the
+/// returned value may borrow. The future holds the returned value (of a `Result` the value in `Ok`) while it evicts, so
+/// the future is `Send` if that value is.
 ///
-/// A function that is cached itself and writes in its loads has this attribute *above* `#[hybrid_cached]`: then its loads
+/// If a function is cached itself and writes in its loads, put this attribute *above* `#[hybrid_cached]`: then its loads
 /// evict, and its hits do not.
 ///
 /// # Panics
 ///
-/// As the body does, and as the evaluation of the arguments does.
+/// If the body or the evaluation of the arguments panics.
 #[proc_macro_attribute]
 pub fn hybrid_evict(options: TokenStream, item: TokenStream) -> TokenStream {
     evict::attribute(options.into(), item.into()).into()
 }
 
-/// Lets the values of a struct or an enum be parts of keys.
+/// Implements `CacheKey` for a struct or an enum, so that its values can be parts of keys.
 ///
-/// Every field counts, and must be `CacheKey` itself. A struct is written as `(a,b)`, a variant as `Variant` or
-/// `Variant(a,b)`. Type parameters get the bound `CacheKey`. Where only some fields count, or one is a float, write the
-/// trait by hand.
+/// Every field is part of the key, and must implement `CacheKey` itself. A struct is written as `(a,b)`, a variant as
+/// `Variant` or `Variant(a,b)`. Type parameters get the bound `CacheKey`. If only some fields identify a value, or one is
+/// a float, implement the trait by hand.
 ///
 /// ```
 /// use hybridcache::{CacheKey, hybrid_cached};
@@ -220,7 +223,7 @@ pub fn hybrid_evict(options: TokenStream, item: TokenStream) -> TokenStream {
 /// # let _ = Order::Newest;
 /// ```
 ///
-/// `#[cache_key(crate = path)]` says where the facade crate is, if not at `::hybridcache`.
+/// `#[cache_key(crate = path)]` is the path of the facade crate, if it is not `::hybridcache`.
 #[proc_macro_derive(CacheKey, attributes(cache_key))]
 pub fn derive_cache_key(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

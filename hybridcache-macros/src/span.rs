@@ -1,13 +1,13 @@
-//! Where emitted tokens stand, and what they see.
+//! Spans of emitted tokens: the place of messages, and the names that are visible.
 //!
-//! A bound that fails is reported where the tokens of the call stand, so each call stands on what the user can change.
-//! What the macro names itself is invisible to the user's code (`Span::mixed_site`), and the other way round.
+//! The compiler reports a bound that fails at the tokens of the call, so each call has the span of tokens that the user can change.
+//! Names that the macro invents are invisible to the user's code, and the other way round (`Span::mixed_site`).
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::Path;
 
-/// Invented names, reported at `location`.
+/// For names that the macro invents, reported at `location`.
 pub(crate) fn hidden(location: Span) -> Span {
     Span::mixed_site().located_at(location)
 }
@@ -30,7 +30,7 @@ impl Facade {
         let tokens = self.0.to_token_stream().into_iter();
         tokens
             .map(|mut token: TokenTree| {
-                // The path is the user's: it keeps what it sees.
+                // The path was written by the user: it keeps its hygiene.
                 token.set_span(location.resolved_at(token.span()));
                 token
             })

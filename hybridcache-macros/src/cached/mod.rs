@@ -14,8 +14,8 @@ use self::signature::CachedFn;
 use crate::errors::{Errors, not_a_function};
 use crate::span::Facade;
 
-/// Parse, check, expand. What is wrong is reported next to a function that other code can use, so that one mistake
-/// gives one message.
+/// Parse, check, expand. Errors are emitted beside a function that other code can call, so that one mistake gives one
+/// message.
 pub(crate) fn attribute(options: TokenStream, item: TokenStream, nth: u32) -> TokenStream {
     let mut errors = Errors::default();
     let options = Options::parse(options, &mut errors);

@@ -1,7 +1,7 @@
 //! `Err(NoCache(value))` in the control flow of the function itself.
 //!
-//! Where the function returns it, it becomes a call that marks the running load and gives `Ok(value)`, whatever the
-//! error type is. Anywhere else it would be an error like any other, so it is refused.
+//! Where the function returns it, it becomes a call that marks the running load as not stored and returns `Ok(value)`, for any
+//! error type. In other places it would be an ordinary error, so it is a compile error.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
@@ -19,8 +19,8 @@ use crate::span::{Facade, hidden};
 
 const NAME: &str = "NoCache";
 
-/// Rewrites what the function returns. A [`NAME`] that stays is a mistake, unless the function declares it as its
-/// error.
+/// Rewrites each `Err(NoCache(..))` that the function returns. Another use of the name is a mistake, unless the function declares it
+/// as its error type.
 pub(crate) fn rewrite(body: &mut Block, declared: &Type, facade: &Facade) -> Result<()> {
     let mut returned = Returned { facade };
     in_users_block(body, |block| {
@@ -33,8 +33,7 @@ pub(crate) fn rewrite(body: &mut Block, declared: &Type, facade: &Facade) -> Res
     }
 }
 
-/// For a function with a mistake, which is reported: rewrites wherever it stands, so that there is no second message
-/// for this.
+/// For a function with another mistake, which is reported: rewrites every `Err(NoCache(..))`, so that it causes no second message.
 pub(crate) fn rewrite_everywhere(function: &mut ItemFn) {
     struct Everywhere(Type);
     impl VisitMut for Everywhere {
@@ -42,7 +41,7 @@ pub(crate) fn rewrite_everywhere(function: &mut ItemFn) {
             visit_mut::visit_expr_mut(self, expression);
             let Some((error, constructor, value)) = error_with_no_cache(expression) else { return };
             let (at, declared, constructor) = (hidden(error.span()), &self.0, without_arguments(constructor));
-            // An `Ok` with the declared error type, of which nothing but its name is known.
+            // An `Ok` of the declared type, of which only the name is known here.
             *expression = Expr::Verbatim(quote_spanned!(at=> match ::core::option::Option::None::<#declared> {
                 ::core::option::Option::Some(::core::result::Result::Err(__error)) => {
                     ::core::result::Result::Err(__error)
@@ -75,7 +74,7 @@ fn refused(ident: &Ident, body: &Block) -> Error {
     )
 }
 
-/// Finds what the function returns: `return` anywhere, and the value of its block.
+/// Visits the values that the function returns: those of `return`, and that of its block.
 struct Returned<'a> {
     facade: &'a Facade,
 }
@@ -94,7 +93,7 @@ impl Returned<'_> {
         }
     }
 
-    /// Follows an expression to where its values come from.
+    /// Follows an expression to the expressions that give its value.
     fn value(&mut self, expression: &mut Expr) {
         if self.replace(expression) {
             return;
@@ -130,7 +129,7 @@ impl Returned<'_> {
     //
     // Output:
     //     ::hybridcache::__private::not_stored({
-    //         let _: ::hybridcache::NoCache<()> = NoCache(());    // the import stays in use, and is the right one
+    //         let _: ::hybridcache::NoCache<()> = NoCache(());    // uses the import, and checks that it is this crate's
     //         user
     //     })
     fn replace(&mut self, expression: &mut Expr) -> bool {
@@ -152,13 +151,13 @@ impl VisitMut for Returned<'_> {
         }
     }
 
-    // A `return` in there is not this function's.
+    // A `return` in these returns from them, not from the function.
     fn visit_expr_closure_mut(&mut self, _: &mut ExprClosure) {}
     fn visit_expr_async_mut(&mut self, _: &mut ExprAsync) {}
     fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
-/// Finds the values that leave a block or loop by `break`.
+/// Visits the values with which `break` leaves a block or loop.
 struct Breaks<'a, 'b> {
     returned: &'a mut Returned<'b>,
     label: Option<&'a Lifetime>,
@@ -188,7 +187,7 @@ impl VisitMut for Breaks<'_, '_> {
     fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
-/// `NoCache`, for another type of value.
+/// The constructor without its type arguments, for another type of value.
 fn without_arguments(constructor: &ExprPath) -> ExprPath {
     let mut constructor = constructor.clone();
     if let Some(last) = constructor.path.segments.last_mut() {
@@ -197,7 +196,7 @@ fn without_arguments(constructor: &ExprPath) -> ExprPath {
     constructor
 }
 
-/// The parts of `Err(NoCache(value))`, however long the paths are.
+/// The parts of `Err(NoCache(value))`; both may be written as longer paths.
 fn error_with_no_cache(expression: &Expr) -> Option<(&ExprPath, &ExprPath, &Expr)> {
     let (error, argument) = call_of(expression, "Err")?;
     let (constructor, value) = call_of(argument, NAME)?;
@@ -224,7 +223,7 @@ fn binds(pattern: &Pat, name: &Ident) -> bool {
     }
 }
 
-/// An attribute above ours, `#[instrument]` or `#[hybrid_evict]`, has put the body into a future of its own.
+/// An attribute above this one, `#[instrument]` or `#[hybrid_evict]`, has wrapped the body in a future.
 fn in_users_block(body: &mut Block, rewrite: impl FnOnce(&mut Block)) {
     let future = body.stmts.iter_mut().find_map(|stmt| match stmt {
         Stmt::Local(Local { pat: Pat::Ident(name), init: Some(init), .. }) => match &mut *init.expr {
@@ -243,7 +242,7 @@ fn in_users_block(body: &mut Block, rewrite: impl FnOnce(&mut Block)) {
     }
 }
 
-/// With `#[instrument(err)]` or `ret`, that future looks at the result of one more.
+/// With `#[instrument(err)]` or `ret`, that future awaits another one that has the body.
 fn in_awaited_block(block: &mut Block, rewrite: impl FnOnce(&mut Block)) {
     let awaited = match block.stmts.first_mut() {
         Some(Stmt::Local(Local { init: Some(init), .. })) => Some(&mut *init.expr),
@@ -258,7 +257,7 @@ fn in_awaited_block(block: &mut Block, rewrite: impl FnOnce(&mut Block)) {
     rewrite(block);
 }
 
-/// What could not be rewritten. Types and patterns are free to name it, other items are not this function's.
+/// The first `NoCache` that was not rewritten. Types and patterns may name it, and items in the body are not this function.
 fn leftover(body: &Block) -> Option<Ident> {
     struct Leftover(Option<Ident>);
     impl<'ast> Visit<'ast> for Leftover {

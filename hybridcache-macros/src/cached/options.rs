@@ -1,5 +1,4 @@
-//! The grammar of `#[hybrid_cached(..)]`. Options keep the tokens they came from, so that later mistakes can stand on
-//! them.
+//! The grammar of `#[hybrid_cached(..)]`. Options keep their tokens, so that later errors have their spans.
 
 use std::collections::HashSet;
 
@@ -10,10 +9,10 @@ use syn::{Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, pare
 
 use crate::errors::Errors;
 use crate::parse::comma_list::{each, ends_here, tags};
-use crate::parse::suggest::{instead, listed};
+use crate::parse::suggest::{did_you_mean, listed};
 use crate::parse::time::Time;
 
-/// In the order people look for them.
+/// In the order of the documentation.
 const NAMES: [&str; 13] = [
     "ttl",
     "fresh_for",
@@ -30,7 +29,7 @@ const NAMES: [&str; 13] = [
     "entry",
 ];
 
-/// What the attribute says.
+/// The parsed attribute.
 pub(crate) struct Options {
     pub(crate) ttl: Option<Time>,
     pub(crate) fresh_for: Option<Time>,
@@ -43,7 +42,7 @@ pub(crate) struct Options {
     pub(crate) tier: Tier,
     pub(crate) cache: Option<Expr>,
     pub(crate) weigh: Option<Expr>,
-    /// `crate`: where the facade is.
+    /// `crate`: the path of the facade crate.
     pub(crate) facade: Path,
     pub(crate) entry: bool,
 }
@@ -60,7 +59,7 @@ pub(crate) enum Tier {
 }
 
 impl Options {
-    /// Every option that can be understood; what is wrong with the others goes to `errors`.
+    /// Every option that can be parsed; the mistakes in the others go to `errors`.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut options = Self {
             ttl: None,
@@ -89,7 +88,7 @@ impl Options {
             .map_err(|error| Error::new(error.span(), format!("expected an option, one of: {}", listed(NAMES))))?;
         let name = option.to_string();
         if !NAMES.contains(&name.as_str()) {
-            return Err(Error::new(option.span(), format!("unknown option `{name}`{}", instead(&name, NAMES))));
+            return Err(Error::new(option.span(), format!("unknown option `{name}`{}", did_you_mean(&name, NAMES))));
         }
         if !given.insert(name.clone()) {
             return Err(Error::new(option.span(), format!("`{name}` is given twice: remove one of them")));
@@ -143,7 +142,7 @@ impl Options {
     }
 }
 
-/// How an option is written.
+/// An example of each option, for messages.
 fn example(name: &str) -> &'static str {
     match name {
         "ttl" => "ttl = 1h",
@@ -183,7 +182,7 @@ fn skipped(input: ParseStream, option: &Ident) -> Result<Vec<Ident>> {
 }
 
 fn key(input: ParseStream) -> Result<Key> {
-    // `"a".len()` begins with a literal too.
+    // An expression can begin with a literal: `"a".len()`.
     let fork = input.fork();
     match fork.parse::<LitStr>() {
         Ok(_) if ends_here(&fork) => input.parse().map(Key::Template),
@@ -196,7 +195,7 @@ fn function_name(input: ParseStream) -> Result<LitStr> {
         .parse()
         .map_err(|error| Error::new(error.span(), "expected a string literal, as in `name = \"user\"`"))?;
     if name.value().is_empty() {
-        return Err(Error::new(name.span(), "the name is empty; leave `name` out to have the function's path"));
+        return Err(Error::new(name.span(), "the name is empty; leave `name` out to use the function's path"));
     }
     Ok(name)
 }

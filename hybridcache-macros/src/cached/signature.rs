@@ -1,4 +1,4 @@
-//! From a function and its options to a [`CachedFn`], which is valid.
+//! Checks a function and its options, and makes a valid [`CachedFn`] of them.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,11 @@ use syn::{Attribute, Block, Error, FnArg, Ident, ItemFn, Result, Safety, Signatu
 
 use crate::cached::options::{Key, Options, Tier};
 use crate::errors::Errors;
-use crate::input::argument::{Argument, Passing, first_borrow, first_impl_trait, first_reference};
+use crate::input::argument::{Argument, Passing, check_generics};
 use crate::input::async_form::Form;
-use crate::input::free_names::mentions;
+use crate::input::free_names::free_names;
 use crate::input::receiver::rename_self;
+use crate::input::types::{first_borrow, first_impl_trait, first_reference};
 use crate::key::{self, Names, Part};
 use crate::parse::time::Time;
 
@@ -20,21 +21,21 @@ use crate::parse::time::Time;
 pub(crate) struct CachedFn {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
-    /// As written, but for arguments that are patterns.
+    /// As written, except that arguments that are patterns have names.
     pub(crate) sig: Signature,
     pub(crate) form: Form,
-    /// Of the function's block. A function whose braces are the macro's is a macro's function to lints, and `dead_code`,
-    /// `missing_errors_doc` and their like would not look at it.
+    /// The span of the function's braces. With braces of the macro, lints such as `dead_code` and `missing_errors_doc` would take the
+    /// function for generated code and skip it.
     pub(crate) braces: Span,
-    /// What a load runs.
+    /// The block that a load runs.
     pub(crate) body: Block,
-    /// What the function's future gives.
+    /// The output of the function's future.
     pub(crate) returns: Type,
-    /// The receiver first.
+    /// With the receiver, which is the first.
     pub(crate) arguments: Vec<Argument>,
     pub(crate) key: Vec<Part>,
     pub(crate) tags: Vec<Vec<Part>>,
-    /// Which arguments key, tags and settings are made of.
+    /// The indices of the arguments that key, tags and settings name.
     pub(crate) used: Vec<usize>,
     pub(crate) options: Options,
     /// The name of the entry handle.
@@ -42,7 +43,7 @@ pub(crate) struct CachedFn {
 }
 
 impl CachedFn {
-    /// `None`: the function has not the form of a cached one at all. With other mistakes the rest is still looked at.
+    /// `None`: the item cannot be a cached function at all. After any other mistake the rest is still checked.
     pub(crate) fn check(item: ItemFn, options: Options, errors: &mut Errors) -> Option<Self> {
         let ItemFn { attrs, vis, mut sig, block, .. } = item;
         errors.keep(check_qualifiers(&sig))?;
@@ -55,6 +56,7 @@ impl CachedFn {
         for argument in &arguments {
             errors.keep(argument.check());
         }
+        errors.keep(check_generics(&sig.generics));
 
         let names = Names::new(&sig.ident, &arguments);
         let key = key_of(&options, &names, errors);
@@ -98,15 +100,15 @@ fn check_qualifiers(sig: &Signature) -> Result<()> {
     Ok(())
 }
 
-/// What stands below this attribute is expanded after it, and so runs around the cached call.
+/// An attribute below this one is expanded later, so it wraps the cached call.
 fn check_order(attrs: &[Attribute]) -> Result<()> {
     let evicting =
         attrs.iter().find(|attr| attr.path().segments.last().is_some_and(|last| last.ident == "hybrid_evict"));
     match evicting {
         Some(attr) => Err(Error::new_spanned(
             attr.path(),
-            "here it would evict after every call, also where nothing was loaded: put `#[hybrid_evict]` above \
-             `#[hybrid_cached]`, and it evicts after the loads",
+            "below `#[hybrid_cached]` it would evict after every call, hits too: put it above, so that it evicts \
+             after loads only",
         )),
         None => Ok(()),
     }
@@ -141,7 +143,7 @@ fn key_of(options: &Options, names: &Names<'_>, errors: &mut Errors) -> Vec<Part
     if let Some(skipped) = options.skip.iter().find(|skipped| *skipped != "self") {
         errors.push(Error::new(
             skipped.span(),
-            "`skip` belongs to the default key: with `key` only what that names is part of the key, so remove this",
+            "`skip` is for the default key: with `key`, only what `key` names is part of the key, so remove this",
         ));
     }
     match key {
@@ -150,8 +152,7 @@ fn key_of(options: &Options, names: &Names<'_>, errors: &mut Errors) -> Vec<Part
     }
 }
 
-/// The arguments that the entry handle needs: those that key, tags and cache use, and those by which the settings are
-/// computed.
+/// The arguments that the entry handle needs: those that key, tags, cache, weight and computed times name.
 fn used_arguments(options: &Options, names: &Names<'_>, arguments: &[Argument]) -> Vec<usize> {
     let mut used = HashSet::new();
     match &options.key {
@@ -162,15 +163,15 @@ fn used_arguments(options: &Options, names: &Names<'_>, arguments: &[Argument]) 
             );
         }
         Some(Key::Template(template)) => used.extend(key::names_in_template(template).into_iter().flatten()),
-        Some(Key::Expression(expression)) => used.extend(mentions(expression.to_token_stream())),
+        Some(Key::Expression(expression)) => used.extend(free_names(expression.to_token_stream())),
     }
     used.extend(options.tags.iter().filter_map(key::names_in_template).flatten());
     for expression in options.cache.iter().chain(&options.weigh) {
-        used.extend(mentions(expression.to_token_stream()));
+        used.extend(free_names(expression.to_token_stream()));
     }
     for time in [&options.ttl, &options.fresh_for].into_iter().flatten() {
         if let Time::Computed(expression) = time {
-            used.extend(mentions(expression.to_token_stream()));
+            used.extend(free_names(expression.to_token_stream()));
         }
     }
     let is_used = |argument: &Argument| argument.names.iter().any(|name| used.contains(&name.unraw().to_string()));
@@ -181,19 +182,19 @@ fn check_receiver_in_key(options: &Options, arguments: &[Argument]) -> Result<()
     let Some(receiver) = arguments.first().filter(|first| first.is_self()) else { return Ok(()) };
     let key_names_self = match &options.key {
         None => true,
-        // A template that is not one has its own mistake.
+        // An invalid template has its own message.
         Some(Key::Template(template)) => {
             key::names_in_template(template).is_none_or(|names| names.iter().any(|name| name == "self"))
         }
-        Some(Key::Expression(expression)) => mentions(expression.to_token_stream()).contains("self"),
+        Some(Key::Expression(expression)) => free_names(expression.to_token_stream()).contains("self"),
     };
     if key_names_self || options.skip.iter().any(|skipped| skipped == "self") {
         return Ok(());
     }
     Err(Error::new(
         receiver.outer.span(),
-        "`self` is not part of the key: two values of `Self` would share entries; name what tells them apart, as in \
-         `{self.field}`, or say `skip(self)` if nothing does",
+        "`self` is not part of the key: two values of `Self` would share entries; name a field that distinguishes \
+         them, as in `{self.field}`, or write `skip(self)` if they may share",
     ))
 }
 
@@ -210,7 +211,7 @@ fn entry_of(
     if sig.generics.lifetimes().any(|parameter| parameter.lifetime.ident == "async_trait") {
         errors.push(Error::new(
             sig.ident.span(),
-            "an entry handle would be no member of the trait: add `entry = false` to the options",
+            "an entry handle would not be a member of the trait: add `entry = false` to the options",
         ));
         return None;
     }
@@ -218,14 +219,14 @@ fn entry_of(
     if let (Some((_, argument)), None) = (left_out, &options.name) {
         errors.push(Error::new_spanned(
             &argument.ty,
-            "the entry handle cannot tell what type this has, since the key leaves it out: give the function a `name`, \
-             which all types then share, or write `entry = false`",
+            "the entry handle does not know this type, since the key leaves the argument out: give the function a \
+             `name`, which all types then share, or write `entry = false`",
         ));
     }
     Some(format_ident!("{}_entry", sig.ident.unraw(), span = sig.ident.span()))
 }
 
-/// The emitted function's arguments are plain names; patterns are matched in the load.
+/// Arguments of the emitted function are plain names; the load matches the patterns.
 fn with_plain_inputs(mut sig: Signature, arguments: &[Argument]) -> Signature {
     for (input, argument) in sig.inputs.iter_mut().zip(arguments) {
         if let FnArg::Typed(typed) = input {

@@ -1,4 +1,4 @@
-//! Tokens only: what an evicting function becomes.
+//! Generates the tokens of an evicting function.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -31,7 +31,7 @@ use crate::span::{Facade, ends, hidden};
 //         __give(__value)
 //     }
 //
-/// The function, which is changed in its body only. `None`: it is none that can evict.
+/// The function with another body. `None`: it cannot evict, and `errors` says why.
 pub(crate) fn expand(item: ItemFn, options: &Options, errors: &mut Errors) -> Option<TokenStream> {
     let ItemFn { attrs, vis, mut sig, block, .. } = item;
     let (form, mut returns, written) = errors.keep(Form::find(&mut sig, *block).map_err(not_async))?;
@@ -45,7 +45,7 @@ pub(crate) fn expand(item: ItemFn, options: &Options, errors: &mut Errors) -> Op
     let at = hidden(location);
     let facade = Facade(options.facade.clone());
     let eviction = eviction(options, &tags, location, &facade);
-    let written = wrap_body::typed(&written, &returns, location, &facade);
+    let written = wrap_body::typed_block(&written, &returns, location, &facade);
     let evict = evict(options.when, location, &facade);
     let returned = Ident::new(EVICTING, at);
     let evicting = quote_spanned! {at=>
@@ -71,7 +71,7 @@ pub(crate) fn expand(item: ItemFn, options: &Options, errors: &mut Errors) -> Op
 //         __eviction
 //     }
 //
-// Before the body, which may consume the arguments. What is wrong with a handle is reported where the call stands.
+// Evaluated before the body, which may consume the arguments. Errors about a handle have the span of the target's call.
 fn eviction(options: &Options, tags: &[Vec<Part>], location: Span, facade: &Facade) -> TokenStream {
     let (at, private) = (hidden(location), facade.private_at(location));
     let entries = options.targets.iter().map(|Target { handle }| {
@@ -93,7 +93,7 @@ fn eviction(options: &Options, tags: &[Vec<Part>], location: Span, facade: &Faca
     }}
 }
 
-/// Nothing of a `Result` but its value lives across the `await`.
+/// Of a `Result` only the value in `Ok` lives across the `await`, so the error need not be `Send`.
 fn evict(when: When, location: Span, facade: &Facade) -> TokenStream {
     let (at, private) = (hidden(location), facade.private_at(location));
     let returned = Ident::new(EVICTING, at);
@@ -132,7 +132,7 @@ fn check_return_type(ty: &Type) -> Result<()> {
     }
 }
 
-/// `Result<impl Trait, E>`, whose type nobody can name elsewhere, becomes `Result<_, E>`.
+/// `Result<impl Trait, E>` becomes `Result<_, E>`: an `impl Trait` cannot be named in the body.
 struct InferImplTrait;
 
 impl VisitMut for InferImplTrait {

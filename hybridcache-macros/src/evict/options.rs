@@ -10,32 +10,32 @@ use syn::{Error, Expr, Ident, LitStr, Path, Result, Token, parse_quote};
 use super::target::Target;
 use crate::errors::Errors;
 use crate::parse::comma_list::{each, ends_here, tags};
-use crate::parse::suggest::instead;
+use crate::parse::suggest::did_you_mean;
 
 const NAMES: [&str; 4] = ["tags", "when", "cache", "crate"];
 
-/// What the attribute says.
+/// The parsed attribute.
 pub(crate) struct Options {
     pub(crate) targets: Vec<Target>,
     pub(crate) tags: Vec<LitStr>,
     pub(crate) when: When,
-    /// Of the tags: a target's handle knows its own.
+    /// The cache of the tags: the handle of a target has its own.
     pub(crate) cache: Option<Expr>,
-    /// `crate`: where the facade is.
+    /// `crate`: the path of the facade crate.
     pub(crate) facade: Path,
 }
 
-/// After which outcomes of the function.
+/// The outcomes of the function after which it evicts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum When {
-    /// All but an `Err`.
+    /// All except `Err`.
     Ok,
     /// All.
     Always,
 }
 
 impl Options {
-    /// Everything that can be understood; what is wrong with the rest goes to `errors`.
+    /// Everything that can be parsed; the mistakes in the rest go to `errors`.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut options = Self {
             targets: Vec::new(),
@@ -47,7 +47,7 @@ impl Options {
         let mut given = HashSet::new();
         let mut mistakes = Errors::default();
         each(tokens, &mut mistakes, |input| options.parse_one(input, &mut given));
-        // With other mistakes it may be that one of them is what was meant.
+        // After another mistake, that may be the target or tag that is missing.
         if mistakes.is_empty() {
             mistakes.keep(options.check_complete(&given));
         }
@@ -63,7 +63,7 @@ impl Options {
         let option = input.call(Ident::parse_any)?;
         let name = option.to_string();
         if !NAMES.contains(&name.as_str()) {
-            return Err(Error::new(option.span(), format!("unknown option `{name}`{}", instead(&name, NAMES))));
+            return Err(Error::new(option.span(), format!("unknown option `{name}`{}", did_you_mean(&name, NAMES))));
         }
         if !given.insert(name.clone()) {
             return Err(Error::new(option.span(), format!("`{name}` is given twice: remove one of them")));
@@ -92,15 +92,15 @@ impl Options {
         match &self.cache {
             Some(cache) if !given.contains("tags") => Err(Error::new_spanned(
                 cache,
-                "`cache` says where the tags are, and there are none: remove it, since each cached function knows its \
-                 own cache",
+                "`cache` is the cache of the tags, and there are no tags: remove it, since each cached function knows \
+                 its own cache",
             )),
             _ => Ok(()),
         }
     }
 }
 
-/// Whether `name = ..` comes next, or the name of an option alone.
+/// Whether the next tokens are `name = ..`, or an option's name without a value.
 fn is_option(input: ParseStream) -> bool {
     let fork = input.fork();
     match fork.call(Ident::parse_any) {
@@ -110,7 +110,7 @@ fn is_option(input: ParseStream) -> bool {
     }
 }
 
-/// How an option is written.
+/// An example of each option, for messages.
 fn example(name: &str) -> &'static str {
     match name {
         "tags" => "tags = [\"org:{org}\"]",

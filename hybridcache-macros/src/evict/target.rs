@@ -1,4 +1,4 @@
-//! A cached function, called as its entry handle is.
+//! A target: a cached function with the arguments of its entry handle.
 
 use quote::format_ident;
 use syn::ext::IdentExt;
@@ -50,8 +50,8 @@ fn make_handle(target: &mut Expr) -> Result<()> {
     Err(no_call(target))
 }
 
-/// As the other attribute calls the handle of a function. A handle may be named itself: that is what people call in other
-/// places, and what the compiler proposes when a name is not quite right.
+/// The name that `#[hybrid_cached]` gives the handle of a function. A target may name the handle itself: users call it in other
+/// places, and the compiler suggests it for a misspelled name.
 fn handle_of(function: &Ident) -> Ident {
     if function.to_string().ends_with("_entry") {
         return function.clone();
@@ -81,7 +81,7 @@ fn no_call(target: &Expr) -> Error {
             format!("the attribute awaits by itself: leave `.await` out, {EXAMPLE}"),
         ),
         Expr::Lit(ExprLit { lit: Lit::Str(tag), .. }) => {
-            Error::new(tag.span(), format!("a tag stands in a list: write `tags = [{:?}]`", tag.value()))
+            Error::new(tag.span(), format!("tags are a list: write `tags = [{:?}]`", tag.value()))
         }
         other => expected(other),
     }

@@ -1,4 +1,4 @@
-//! One argument of a cached function: how a load comes to own it, and which cannot be owned.
+//! One argument of a cached function: how a load gets ownership of it, and which arguments it cannot own.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote_spanned};
@@ -6,35 +6,38 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, BoundLifetimes, Error, FnArg, Ident, Lifetime, ParenthesizedGenericArguments, Pat, PatIdent, PatType,
-    Receiver, ReceiverKind, Result, Type, TypeFnPtr, TypeImplTrait, TypePath, TypeReference, parse_quote,
-    parse_quote_spanned,
+    Attribute, Error, FnArg, Generics, Ident, Pat, PatIdent, PatType, Receiver, ReceiverKind, Result, Type,
+    TypeParamBound, TypeReference, WherePredicate, parse_quote, parse_quote_spanned,
 };
 
+use crate::input::types::{
+    TAKE_THE_POOL, first_borrow, first_impl_trait, is_float, is_static, names_a_connection, spelled,
+    without_parentheses,
+};
 use crate::span::hidden;
 
-/// What a borrowed `self` is called in a load. Not hidden: format strings, which capture by name, must find it too.
+/// The name of a borrowed `self` in a load. It has the user's hygiene, because format strings capture it by name.
 pub(crate) const LOCAL_SELF: &str = "__hc_self";
 
 pub(crate) struct Argument {
     attrs: Vec<Attribute>,
     /// Its name in the emitted function.
     pub(crate) outer: Ident,
-    /// What a load binds it to: `db`, `mut count`, `(a, b)`.
+    /// The pattern that a load binds it to: `db`, `mut count`, `(a, b)`.
     pub(crate) inner: Pat,
     pub(crate) ty: Type,
-    /// What a mistake with it stands on: the type, or the whole receiver.
+    /// The tokens that a message about it points to: the type, or the whole receiver.
     pub(crate) blamed: TokenStream,
     pub(crate) passing: Passing,
     /// The names that `inner` binds; `self` for a receiver.
     pub(crate) names: Vec<Ident>,
 }
 
-/// How a load comes to own an argument.
+/// How a load gets ownership of an argument.
 pub(crate) enum Passing {
-    /// `&T`: it gets a clone.
+    /// `&T`: the load gets a clone.
     Borrowed(Box<Type>),
-    /// It gets the argument.
+    /// The load gets the argument itself.
     Owned,
 }
 
@@ -77,13 +80,13 @@ impl Argument {
         let inner = (*typed.pat).clone();
         let names = names(&inner);
         let outer = match &inner {
-            // To lints that what is called `_id` is not to be used, a use by the macro is none.
+            // A lint forbids the use of names like `_id`. With a hidden span, the macro's use is not reported.
             Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) if is_underscored(ident) => {
                 Ident::new(&ident.to_string(), hidden(ident.span()))
             }
             Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) => ident.clone(),
             Pat::Wild(wild) => Ident::new("_", wild.underscore_token.span),
-            // It shows in the documentation, so it says what is in it.
+            // rustdoc shows this name, so it is made of the names in the pattern.
             pattern => {
                 let joined: Vec<_> = names.iter().map(|name| name.to_string().replace("r#", "")).collect();
                 format_ident!("__{}", joined.join("_"), span = hidden(pattern.span()))
@@ -94,13 +97,13 @@ impl Argument {
         Self { attrs: typed.attrs.clone(), outer, inner, passing: Passing::of(&ty), ty, blamed, names }
     }
 
-    /// As which the emitted function has it.
+    /// The pattern in the signature of the emitted function.
     pub(crate) fn outer_pattern(&self) -> Pat {
         let outer = &self.outer;
         if self.is_ignored() { self.inner.clone() } else { parse_quote!(#outer) }
     }
 
-    /// The attributes that decide whether it is there at all.
+    /// Its `#[cfg(..)]`s, which decide whether it exists.
     pub(crate) fn cfgs(&self) -> impl Iterator<Item = &Attribute> {
         self.attrs.iter().filter(|attr| attr.path().is_ident("cfg"))
     }
@@ -109,18 +112,18 @@ impl Argument {
         self.outer == "self"
     }
 
-    /// `_`: nobody sees it, so nobody needs to own it.
+    /// `_`: the load cannot use it, so it need not own it.
     pub(crate) fn is_ignored(&self) -> bool {
         self.outer == "_"
     }
 
-    /// A name and nothing else, which a load can take over as it is.
+    /// A single name, which a load uses without a new binding.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(&self.inner, Pat::Ident(PatIdent { by_ref: None, mutability: None, subpat: None, .. }))
             && !is_underscored(&self.outer)
     }
 
-    /// Whether the type is not all spelled out, so that it cannot be repeated.
+    /// Whether the type has an `impl Trait` in it, so that it cannot be named elsewhere.
     pub(crate) fn is_opaque(&self) -> bool {
         first_impl_trait(&self.ty).is_some()
     }
@@ -134,7 +137,7 @@ impl Argument {
         is_float(ty)
     }
 
-    /// For keys, which must leave the argument as it is: the pattern by reference, and what it is matched with.
+    /// For keys, which must not move the argument: the pattern that binds by reference, and the expression that it matches.
     pub(crate) fn pattern_by_reference(&self) -> Option<(Pat, TokenStream)> {
         match &self.inner {
             Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) if !is_underscored(ident) => return None,
@@ -143,7 +146,7 @@ impl Argument {
         }
         let outer = &self.outer;
         let mut pattern = self.inner.clone();
-        // Under a reference the pattern copies or says `ref`, as it did in the signature.
+        // A pattern behind a reference copies or says `ref`, as the signature does.
         let is_reference = matches!(self.ty, Type::Reference(_));
         BindByReference { keep_ref: is_reference }.visit_pat_mut(&mut pattern);
         let span = hidden(outer.span());
@@ -151,7 +154,7 @@ impl Argument {
         Some((pattern, self.as_taken(scrutinee)))
     }
 
-    /// A value that its pattern is matched with. To lints, a binding `let _id = id` without a call has no effect.
+    /// The value that its pattern matches. A lint reports `let _id = id` as without effect unless there is a call.
     pub(crate) fn as_taken(&self, value: TokenStream) -> TokenStream {
         if !is_underscored(&self.outer) {
             return value;
@@ -160,7 +163,7 @@ impl Argument {
         quote_spanned!(span=> ::core::convert::identity(#value))
     }
 
-    /// What a load cannot own, by the look of its type.
+    /// Reports an argument that a load cannot own, as far as the tokens of its type show.
     pub(crate) fn check(&self) -> Result<()> {
         let Type::Reference(reference) = &self.ty else { return check_owned(&self.ty) };
         let refused = |reason: &str, fix: String| {
@@ -170,8 +173,11 @@ impl Argument {
             ))
         };
         if reference.mutability.is_some() {
+            if names_a_connection(&reference.elem) {
+                return refused_connection(&self.blamed);
+            }
             let fix = if self.is_self() {
-                "`&self`, with what changes in a `Mutex`"
+                "`&self`, with the fields that change in a `Mutex`"
             } else {
                 "it by value, or share it as `Arc<Mutex<T>>`"
             };
@@ -190,18 +196,10 @@ impl Argument {
     }
 }
 
-/// `_id`; two underscores are a macro's.
+/// `_id`. Names with two underscores come from macros.
 fn is_underscored(name: &Ident) -> bool {
     let name = name.to_string();
     name.starts_with('_') && !name.starts_with("__") && name.len() > 1
-}
-
-fn without_parentheses(ty: &Type) -> &Type {
-    match ty {
-        Type::Paren(inner) => without_parentheses(&inner.elem),
-        Type::Group(inner) => without_parentheses(&inner.elem),
-        ty => ty,
-    }
 }
 
 impl Passing {
@@ -217,17 +215,10 @@ impl Passing {
     }
 }
 
-pub(crate) fn is_float(ty: &Type) -> bool {
-    matches!(ty, Type::Path(TypePath { qself: None, path, .. }) if path.is_ident("f32") || path.is_ident("f64"))
-}
-
-fn is_static(lifetime: Option<&Lifetime>) -> bool {
-    lifetime.is_some_and(|lifetime| lifetime.ident == "static")
-}
-
 fn check_owned(ty: &Type) -> Result<()> {
     match first_borrow(ty) {
         None => Ok(()),
+        Some(_) if names_a_connection(ty) => refused_connection(ty),
         Some(borrow) => Err(Error::new_spanned(
             &borrow,
             format!(
@@ -239,86 +230,38 @@ fn check_owned(ty: &Type) -> Result<()> {
     }
 }
 
-/// The first reference or lifetime in a type that is not `'static`.
-pub(crate) fn first_borrow(ty: &Type) -> Option<TokenStream> {
-    let mut finder = FirstBorrow { bound: Vec::new(), found: None };
-    finder.visit_type(ty);
-    finder.found
+fn refused_connection(blamed: &impl ToTokens) -> Result<()> {
+    Err(Error::new_spanned(
+        blamed,
+        format!("a load runs in its own task and cannot borrow a database connection: {TAKE_THE_POOL}"),
+    ))
 }
 
-struct FirstBorrow {
-    /// By `for<'a>`, so they are nobody's to own.
-    bound: Vec<Ident>,
-    found: Option<TokenStream>,
-}
-
-impl FirstBorrow {
-    fn may_stay(&self, lifetime: &Lifetime) -> bool {
-        is_static(Some(lifetime)) || self.bound.contains(&lifetime.ident)
-    }
-}
-
-impl<'ast> Visit<'ast> for FirstBorrow {
-    fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
-        if reference.lifetime.as_ref().is_none_or(|lifetime| !self.may_stay(lifetime)) {
-            self.found.get_or_insert_with(|| reference.to_token_stream());
-        }
-        visit::visit_type_reference(self, reference);
-    }
-
-    fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
-        if !self.may_stay(lifetime) {
-            self.found.get_or_insert_with(|| lifetime.to_token_stream());
+/// A generic `E: Executor<'e>` is a borrowed connection too, which its argument does not show. The compiler would ask for `'static`.
+pub(crate) fn check_generics(generics: &Generics) -> Result<()> {
+    let bounds = generics.type_params().map(|parameter| &parameter.bounds);
+    let predicates = generics.where_clause.iter().flat_map(|clause| &clause.predicates);
+    let wheres = predicates.filter_map(|predicate| match predicate {
+        WherePredicate::Type(predicate) => Some(&predicate.bounds),
+        _ => None,
+    });
+    for bound in bounds.chain(wheres).flatten() {
+        if let TypeParamBound::Trait(_) = bound
+            && names_a_connection(bound)
+            && first_borrow(&parse_quote!(dyn #bound)).is_some()
+        {
+            return refused_connection(bound);
         }
     }
-
-    fn visit_bound_lifetimes(&mut self, lifetimes: &'ast BoundLifetimes) {
-        self.bound.extend(lifetimes.lifetimes.iter().filter_map(|parameter| match parameter {
-            syn::GenericParam::Lifetime(parameter) => Some(parameter.lifetime.ident.clone()),
-            _ => None,
-        }));
-    }
-
-    // What a function takes is not what its pointer borrows.
-    fn visit_type_fn_ptr(&mut self, _: &'ast TypeFnPtr) {}
-    fn visit_parenthesized_generic_arguments(&mut self, _: &'ast ParenthesizedGenericArguments) {}
+    Ok(())
 }
 
-/// The first `impl Trait` in a type.
-pub(crate) fn first_impl_trait(ty: &Type) -> Option<&TypeImplTrait> {
-    struct FirstImpl<'ast>(Option<&'ast TypeImplTrait>);
-    impl<'ast> Visit<'ast> for FirstImpl<'ast> {
-        fn visit_type_impl_trait(&mut self, found: &'ast TypeImplTrait) {
-            self.0.get_or_insert(found);
-        }
-    }
-    let mut finder = FirstImpl(None);
-    finder.visit_type(ty);
-    finder.0
-}
-
-/// The first reference in a type, whatever its lifetime is.
-pub(crate) fn first_reference(ty: &Type) -> Option<&TypeReference> {
-    struct FirstReference<'ast>(Option<&'ast TypeReference>);
-    impl<'ast> Visit<'ast> for FirstReference<'ast> {
-        fn visit_type_reference(&mut self, found: &'ast TypeReference) {
-            self.0.get_or_insert(found);
-        }
-
-        fn visit_type_fn_ptr(&mut self, _: &'ast TypeFnPtr) {}
-        fn visit_parenthesized_generic_arguments(&mut self, _: &'ast ParenthesizedGenericArguments) {}
-    }
-    let mut finder = FirstReference(None);
-    finder.visit_type(ty);
-    finder.0
-}
-
-/// The names a pattern binds, in order.
+/// The names that a pattern binds, in order.
 fn names(pattern: &Pat) -> Vec<Ident> {
     struct Names(Vec<Ident>);
     impl<'ast> Visit<'ast> for Names {
         fn visit_pat_ident(&mut self, binding: &'ast PatIdent) {
-            // The cases of `A(x) | B(x)` bind the same.
+            // The cases of `A(x) | B(x)` bind the same name.
             if !self.0.contains(&binding.ident) {
                 self.0.push(binding.ident.clone());
             }
@@ -330,7 +273,7 @@ fn names(pattern: &Pat) -> Vec<Ident> {
     names.0
 }
 
-/// Takes `mut`, `ref` and `&` out of a pattern that is matched with a reference.
+/// Removes `mut`, `ref` and `&` from a pattern that is matched with a reference.
 struct BindByReference {
     keep_ref: bool,
 }
@@ -352,26 +295,6 @@ impl VisitMut for BindByReference {
         }
         visit_mut::visit_pat_ident_mut(self, binding);
     }
-}
-
-/// A type as people write it; tokens print with a space between each two.
-pub(crate) fn spelled(tokens: &impl ToTokens) -> String {
-    let mut text = tokens.to_token_stream().to_string();
-    for (spaced, tight) in [
-        ("& ", "&"),
-        (" <", "<"),
-        ("< ", "<"),
-        (" >", ">"),
-        (" ,", ","),
-        (" :: ", "::"),
-        (" ;", ";"),
-        (" . ", "."),
-        (" (", "("),
-        ("! ", "!"),
-    ] {
-        text = text.replace(spaced, tight);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How a cached function is written: as an `async fn`, or as `#[async_trait]` leaves one.
+//! The two forms of an async function: an `async fn`, or the function that `#[async_trait]` makes of one.
 
 use syn::{
     Block, Error, Expr, FnArg, GenericArgument, Ident, Local, LocalInit, Pat, PathArguments, Result, ReturnType,
@@ -14,7 +14,7 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// The form, what the function's future gives, and what a load runs.
+    /// The form, the output of the function's future, and its body.
     pub(crate) fn find(sig: &mut Signature, block: Block) -> Result<(Self, Type, Block)> {
         if sig.asyncness.is_some() {
             let span = sig.ident.span();
@@ -74,7 +74,7 @@ fn boxed_body(block: Block) -> Option<Block> {
 // `#[async_trait]` has made of an argument `(a, b): (A, B)`
 //     in the signature: __arg1: (A, B)
 //     in the body:      let (a, b) = { let __arg1 = __arg1; __arg1 };
-// The names are needed for keys, so the pattern goes back to where it was.
+// Keys use the names in the pattern, so it is moved back into the signature.
 fn restore_patterns(sig: &mut Signature, body: &mut Block) {
     for input in &mut sig.inputs {
         let FnArg::Typed(input) = input else { continue };

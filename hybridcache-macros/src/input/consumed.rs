@@ -1,4 +1,4 @@
-//! A key expression must leave the arguments to the load that may follow.
+//! A key expression must not consume the arguments: a load that follows needs them.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,10 @@ use syn::{BinOp, Expr, ExprPath, FieldValue, parse_quote_spanned};
 
 use crate::span::hidden;
 
-/// Clones what the expression takes by value, `Some(id)` or `id.into_bytes()`. The expression as a whole is only
-/// borrowed.
+/// Clones the arguments that the expression takes by value, as in `Some(id)` or `id.into_bytes()`. The value of the whole expression
+/// is only borrowed.
 ///
-/// Types are not known here: where a number is copied, the clone costs nothing.
+/// Types are not known here. The clone of a `Copy` type costs nothing.
 pub(crate) fn clone_consumed(expression: &mut Expr, arguments: &HashSet<String>) {
     Consumed { arguments }.borrowed(expression);
 }
@@ -22,7 +22,7 @@ struct Consumed<'a> {
 }
 
 impl Consumed<'_> {
-    /// An operand that is looked at where it is.
+    /// An operand that is used by reference.
     fn borrowed(&mut self, operand: &mut Expr) {
         if !self.is_place(operand) {
             self.visit_expr_mut(operand);
@@ -96,7 +96,7 @@ fn is_comparison(op: BinOp) -> bool {
     matches!(op, BinOp::Eq(_) | BinOp::Ne(_) | BinOp::Lt(_) | BinOp::Le(_) | BinOp::Gt(_) | BinOp::Ge(_))
 }
 
-/// Methods that take `self`, by the conventions of the standard library.
+/// Whether a method takes `self` by value, by the naming conventions of the standard library.
 fn consumes(method: &str) -> bool {
     ["into", "unwrap", "expect", "map", "and_then", "or_else", "ok_or", "filter"]
         .iter()

@@ -1,4 +1,4 @@
-//! Which variables an expression mentions, macros included, which nothing but their tokens is known of.
+//! The variables that tokens name. Macros are included, of which only the tokens are known.
 
 use std::collections::HashSet;
 
@@ -6,8 +6,8 @@ use proc_macro2::{Delimiter, Literal, TokenStream, TokenTree};
 use syn::LitStr;
 use syn::ext::IdentExt;
 
-/// The names that may be variables in `tokens`. Too many are harmless: those that are no arguments are not looked up.
-pub(crate) fn mentions(tokens: TokenStream) -> HashSet<String> {
+/// The names that may be variables in `tokens`. Extra names are harmless: the callers look for names of arguments only.
+pub(crate) fn free_names(tokens: TokenStream) -> HashSet<String> {
     let mut names = HashSet::new();
     collect(tokens, false, &mut names);
     names
@@ -31,7 +31,7 @@ fn collect(tokens: TokenStream, in_macro: bool, names: &mut HashSet<String>) {
     }
 }
 
-/// Whether the identifier at `at` is more than a field, a method, part of a path, a lifetime or the name of a macro.
+/// Whether the identifier at `at` is not a field, a method, part of a path, a lifetime or the name of a macro.
 fn is_variable(tokens: &[TokenTree], at: usize) -> bool {
     let before = |distance: usize, punct| at >= distance && is_punct(tokens, at - distance, punct);
     let member = before(1, '.') && !before(2, '.');
@@ -45,7 +45,7 @@ pub(crate) fn is_punct(tokens: &[TokenTree], at: usize, expected: char) -> bool 
     matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == expected)
 }
 
-/// The names a format string captures: `{id}`, `{id:?}`, `{:width$}`.
+/// The names that a format string captures: `{id}`, `{id:?}`, `{:width$}`.
 fn captures(literal: &Literal) -> Vec<String> {
     let Ok(text) = syn::parse2::<LitStr>(TokenTree::Literal(literal.clone()).into()) else { return Vec::new() };
     let text = text.value().replace("{{", "").replace("}}", "");
@@ -53,7 +53,7 @@ fn captures(literal: &Literal) -> Vec<String> {
     arguments
         .flat_map(|argument| {
             let (name, format) = argument.split_once(':').unwrap_or((argument, ""));
-            // `width$` and `.precision$` are all that a format can capture.
+            // A format can capture `width$` and `.precision$` only.
             let counts = format
                 .match_indices('$')
                 .map(|(end, _)| format[..end].rsplit(|c: char| !c.is_alphanumeric() && c != '_').next());
@@ -63,18 +63,18 @@ fn captures(literal: &Literal) -> Vec<String> {
         .collect()
 }
 
-/// Whether the name stands anywhere in `tokens`, be it only in a string.
-pub(crate) fn may_mention(tokens: TokenStream, name: &str) -> bool {
+/// Whether the name occurs anywhere in `tokens`, strings included.
+pub(crate) fn contains_name(tokens: TokenStream, name: &str) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(ident) => ident.unraw() == name,
-        TokenTree::Group(group) => may_mention(group.stream(), name),
+        TokenTree::Group(group) => contains_name(group.stream(), name),
         TokenTree::Literal(literal) => literal.to_string().contains(name),
         TokenTree::Punct(_) => false,
     })
 }
 
-/// The first call of something named `name` in the tokens of a macro, other than as the pattern `name(_)` or
-/// `name(..)`, and of its use as a function.
+/// The first place in the tokens of a macro where `name` is called, or passed as a function. The patterns `name(_)` and `name(..)`
+/// are not calls.
 pub(crate) fn find_call(tokens: TokenStream, name: &str) -> Option<proc_macro2::Ident> {
     let tokens: Vec<_> = tokens.into_iter().collect();
     tokens.iter().enumerate().find_map(|(at, token)| match token {
@@ -88,7 +88,7 @@ fn is_called_or_passed(after: &[TokenTree]) -> bool {
     match after.first() {
         None => true,
         Some(TokenTree::Punct(punct)) if punct.as_char() == ',' => true,
-        // A turbofish: what is called stands behind it. A type, `NoCache<T>`, has no colons.
+        // A turbofish, `NoCache::<T>(..)`, is a call. A type, `NoCache<T>`, has no colons.
         Some(TokenTree::Punct(punct)) => punct.as_char() == ':' && is_punct(after, 2, '<'),
         Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => {
             !matches!(group.stream().to_string().as_str(), "_" | "..")
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Vec<String> {
-        let mut names: Vec<_> = mentions(text.parse().expect(text)).into_iter().collect();
+        let mut names: Vec<_> = free_names(text.parse().expect(text)).into_iter().collect();
         names.sort();
         names
     }

@@ -1,13 +1,16 @@
-//! `self` in the body of a load, which has it under another name. After async-trait's `receiver.rs`.
+//! Renames `self` in the body of a load, where it is a local variable. After async-trait's `receiver.rs`.
 
 use proc_macro2::{Delimiter, Group, Ident, Literal, TokenStream, TokenTree};
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::punctuated::Punctuated;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Block, Item, Macro, Path};
+use syn::{Block, Expr, Item, Macro, Path, Stmt, Token};
 
-use crate::input::argument::{LOCAL_SELF, spelled};
+use crate::input::argument::LOCAL_SELF;
+use crate::input::types::spelled;
+use crate::span::hidden;
 
-/// Makes every `self` of the function itself the local one. `Self` means the same there and stays.
+/// Renames every `self` of the function itself to the local variable. `Self` has the same meaning in the load and stays.
 pub(crate) fn rename_self(body: &mut Block) {
     RenameSelf.visit_block_mut(body);
 }
@@ -15,6 +18,24 @@ pub(crate) fn rename_self(body: &mut Block) {
 struct RenameSelf;
 
 impl VisitMut for RenameSelf {
+    fn visit_expr_mut(&mut self, expression: &mut Expr) {
+        if let Expr::Macro(invocation) = expression
+            && let Some(shown) = dbg_as_written(&invocation.mac)
+        {
+            *expression = shown;
+        }
+        visit_mut::visit_expr_mut(self, expression);
+    }
+
+    fn visit_stmt_mut(&mut self, stmt: &mut Stmt) {
+        if let Stmt::Macro(invocation) = stmt
+            && let Some(shown) = dbg_as_written(&invocation.mac)
+        {
+            *stmt = Stmt::Expr(shown, invocation.semi_token);
+        }
+        visit_mut::visit_stmt_mut(self, stmt);
+    }
+
     fn visit_path_mut(&mut self, path: &mut Path) {
         // `self`, but not `self::function`.
         if path.segments.len() == 1 {
@@ -24,8 +45,8 @@ impl VisitMut for RenameSelf {
     }
 
     fn visit_item_mut(&mut self, item: &mut Item) {
-        // Other items have a `self` of their own. A local `macro_rules!` can name the function's, and `select! { .. }`
-        // looks like an item while it is an expression.
+        // Other items have their own `self`. A local `macro_rules!` can name the function's, and `select! { .. }` is parsed as an
+        // item although it is an expression.
         if let Item::Macro(item) = item
             && item.mac.path.segments.last().is_some_and(|last| last.ident == "macro_rules" || last.ident == "select")
         {
@@ -46,7 +67,9 @@ fn renamed_in(name: &Ident, tokens: TokenStream) -> TokenStream {
         "stringify" => tokens,
         "assert" | "debug_assert" => with_message(tokens, "assertion failed: {}"),
         "ensure" => with_message(tokens, "Condition failed: `{}`"),
-        _ => renamed(tokens, is_format_macro(name)),
+        name if is_span_macro(name) => with_named_fields(tokens, true),
+        name if is_event_macro(name) => with_named_fields(tokens, false),
+        name => renamed(tokens, is_format_macro(name)),
     }
 }
 
@@ -61,15 +84,99 @@ fn with_message(condition: TokenStream, message: &str) -> TokenStream {
     quote!(#renamed, #message)
 }
 
+/// `tracing`'s macros that open a span, in which fields may come after the name.
+fn is_span_macro(name: &str) -> bool {
+    matches!(name, "span" | "trace_span" | "debug_span" | "info_span" | "warn_span" | "error_span")
+}
+
+/// `tracing`'s macros that log an event, in which fields come before the message. `log`'s macros have the same names and a
+/// message first.
+fn is_event_macro(name: &str) -> bool {
+    matches!(name, "event" | "trace" | "debug" | "info" | "warn" | "error")
+}
+
+// Input:
+//     self.id, ?self.name, count = self.count, "loaded {}", self.id
+//
+// Output:
+//     self.id = __hc_self.id, self.name = ?__hc_self.name, count = __hc_self.count, "loaded {}", __hc_self.id
+//
+/// The shorthand for a field shows the name as it was written.
+fn with_named_fields(tokens: TokenStream, after_literals: bool) -> TokenStream {
+    let mut output = TokenStream::new();
+    let mut may_be_fields = true;
+    let tokens: Vec<_> = tokens.into_iter().collect();
+    for element in tokens.split_inclusive(|token| is_punct(token, ',')) {
+        may_be_fields &= after_literals || !matches!(element.first(), Some(TokenTree::Literal(_)));
+        let (field, comma) = match element {
+            [field @ .., comma] if is_punct(comma, ',') => (field, Some(comma)),
+            field => (field, None),
+        };
+        let sigil = field.first().filter(|token| is_punct(token, '?') || is_punct(token, '%'));
+        let path = if sigil.is_some() { &field[1..] } else { field };
+        if may_be_fields && is_path_of_self(path) {
+            output.extend(path.iter().cloned());
+            output.extend(quote!(= #sigil));
+            output.extend(renamed(path.iter().cloned().collect(), false));
+        } else {
+            output.extend(renamed(field.iter().cloned().collect(), true));
+        }
+        output.extend(comma.cloned());
+    }
+    output
+}
+
+/// `self`, `self.field`, `self.field.of_it`
+fn is_path_of_self(tokens: &[TokenTree]) -> bool {
+    let mut tokens = tokens.iter();
+    let is_self = matches!(tokens.next(), Some(TokenTree::Ident(first)) if first == "self");
+    is_self
+        && tokens.as_slice().chunks(2).all(|member| matches!(member, [dot, TokenTree::Ident(_)] if is_punct(dot, '.')))
+}
+
+// Input:
+//     dbg!(self.id)
+//
+// Output:
+//     match self.id {
+//         __value => {
+//             ::std::eprintln!("[{}:{}:{}] {} = {:#?}", file!(), line!(), column!(), "self.id", &__value);
+//             __value
+//         }
+//     }
+//
+/// What `dbg!` stands for, with the expression as it was written. `None`: it shows no `self`.
+fn dbg_as_written(invocation: &Macro) -> Option<Expr> {
+    let name = &invocation.path.segments.last().filter(|last| last.ident == "dbg")?.ident;
+    let renames = renamed(invocation.tokens.clone(), true).to_string() != invocation.tokens.to_string();
+    let values =
+        invocation.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated).ok().filter(|_| renames)?;
+    // The place that is printed is that of the call.
+    let (at, user) = (hidden(name.span()), name.span());
+    let shown = values.iter().map(|value| {
+        let text = spelled(value);
+        let place = quote_spanned!(user=> ::core::file!(), ::core::line!(), ::core::column!());
+        quote_spanned!(at=> match #value {
+            __value => {
+                ::std::eprintln!("[{}:{}:{}] {} = {:#?}", #place, #text, &__value);
+                __value
+            }
+        })
+    });
+    let shown: Vec<_> = shown.collect();
+    let shown = if let [only] = &shown[..] { only.clone() } else { quote_spanned!(at=> (#(#shown),*)) };
+    syn::parse2(shown).ok()
+}
+
 fn rename(ident: &mut Ident) {
     if ident == "self" {
         *ident = Ident::new(LOCAL_SELF, ident.span());
     }
 }
 
-/// The tokens of a macro with `self` renamed; its string literals too if it is one that formats.
+/// The tokens of a macro with `self` renamed, also in string literals if the macro formats.
 ///
-/// Whose `self` stands in a macro cannot be known, but that within `fn name(..) { .. }` is that function's.
+/// A macro may use its tokens in any way; `self` within `fn name(..) { .. }` is taken for that function's.
 fn renamed(tokens: TokenStream, formats: bool) -> TokenStream {
     let mut called = None;
     let mut within_fn = false;
@@ -97,8 +204,8 @@ fn renamed(tokens: TokenStream, formats: bool) -> TokenStream {
             }
             TokenTree::Group(group) => {
                 let inside = match &macro_name {
-                    Some(name) if !formats => renamed_in(name, group.stream()),
-                    _ => renamed(group.stream(), formats),
+                    Some(name) => renamed_in(name, group.stream()),
+                    None => renamed(group.stream(), formats),
                 };
                 let mut renamed = Group::new(group.delimiter(), inside);
                 renamed.set_span(group.span());
@@ -115,7 +222,7 @@ fn is_fn(token: &TokenTree) -> bool {
     matches!(token, TokenTree::Ident(ident) if ident == "fn")
 }
 
-/// Its body, or the semicolon in place of one.
+/// The body of a function, or the semicolon of a declaration.
 fn ends_fn(token: &TokenTree) -> bool {
     is_punct(token, ';') || matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
 }
@@ -124,9 +231,8 @@ fn is_punct(token: &TokenTree, expected: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == expected)
 }
 
-/// `"{self}"`. In a macro that does not format, the same characters are just text.
-fn is_format_macro(name: &Ident) -> bool {
-    let name = name.to_string();
+/// Whether `"{self}"` in the macro captures `self`. In other macros the same characters are text.
+fn is_format_macro(name: &str) -> bool {
     let known = [
         "format",
         "format_args",
@@ -152,7 +258,7 @@ fn is_format_macro(name: &Ident) -> bool {
         "bail",
         "ensure",
     ];
-    known.contains(&name.as_str()) || name.starts_with("assert") || name.starts_with("debug_assert")
+    known.contains(&name) || name.starts_with("assert") || name.starts_with("debug_assert")
 }
 
 fn with_renamed_captures(literal: Literal) -> Literal {
@@ -161,7 +267,7 @@ fn with_renamed_captures(literal: Literal) -> Literal {
     let mut rest = source.as_str();
     while let Some(at) = rest.find("{self") {
         let (before, after) = (&rest[..at], &rest[at + "{self".len()..]);
-        // `{{` is a brace.
+        // `{{` is an escaped brace.
         let is_escaped = before.bytes().rev().take_while(|byte| *byte == b'{').count() % 2 == 1;
         let is_capture = !is_escaped && after.starts_with(['}', ':']);
         renamed.push_str(before);
@@ -176,88 +282,4 @@ fn with_renamed_captures(literal: Literal) -> Literal {
 }
 
 #[cfg(test)]
-mod tests {
-    use quote::{ToTokens, quote};
-
-    use super::*;
-
-    fn renamed(tokens: TokenStream) -> String {
-        let mut block: Block = syn::parse2(tokens).expect("a block");
-        rename_self(&mut block);
-        block.to_token_stream().to_string()
-    }
-
-    #[test]
-    fn self_is_renamed_in_expressions_and_macros() {
-        assert_eq!(renamed(quote!({ self.db.get(&self.id) })), "{ __hc_self . db . get (& __hc_self . id) }");
-        assert_eq!(renamed(quote!({ f!(self, (self)) })), "{ f ! (__hc_self , (__hc_self)) }");
-        assert_eq!(renamed(quote!({ async { self } })), "{ async { __hc_self } }");
-    }
-
-    #[test]
-    fn what_is_not_the_functions_self_stays() {
-        for tokens in [
-            quote!({ Self::new() }),
-            quote!({ self::helper() }),
-            quote!({
-                impl A {
-                    fn b(&self) {
-                        self.c()
-                    }
-                }
-            }),
-            quote!({
-                item! {
-                    fn b(&self) {
-                        self.c()
-                    }
-                }
-            }),
-            quote!({ stringify!(self.c) }),
-        ] {
-            assert_eq!(renamed(tokens.clone()), tokens.to_string());
-        }
-    }
-
-    /// Killed by: no renaming in a macro that has a `fn` anywhere.
-    #[test]
-    fn a_macro_can_have_the_functions_self_beside_another_function() {
-        assert_eq!(
-            renamed(quote!({ vec![(f as fn(u64) -> u64)(self.base)] })),
-            "{ vec ! [(f as fn (u64) -> u64) (__hc_self . base)] }"
-        );
-        assert_eq!(
-            renamed(quote!({
-                with! { fn b(&self) -> u8 { self.c } self.d }
-            })),
-            "{ with ! { fn b (& self) -> u8 { self . c } __hc_self . d } }"
-        );
-    }
-
-    /// Killed by: the renamed condition in the text.
-    #[test]
-    fn a_failed_assertion_shows_what_was_written() {
-        assert_eq!(
-            renamed(quote!({ assert!(self.ready) })),
-            r#"{ assert ! (__hc_self . ready , "assertion failed: self.ready") }"#
-        );
-        assert_eq!(
-            renamed(quote!({
-                select! { _ = f() => { assert!(self.ready(S { a })) } }
-            })),
-            r#"{ select ! { _ = f () => { assert ! (__hc_self . ready (S { a }) , "assertion failed: self.ready(S {{ a }})") } } }"#
-        );
-        assert_eq!(renamed(quote!({ assert!(ready) })), "{ assert ! (ready) }");
-        assert_eq!(renamed(quote!({ assert!(self.a, "{self}") })), r#"{ assert ! (__hc_self . a , "{__hc_self}") }"#);
-    }
-
-    #[test]
-    fn format_strings_capture_the_local_one() {
-        assert_eq!(
-            renamed(quote!({ format!("{self} {{self}} {self:?} {id}") })),
-            r#"{ format ! ("{__hc_self} {{self}} {__hc_self:?} {id}") }"#
-        );
-        assert_eq!(renamed(quote!({ vec![format!("{self}")] })), r#"{ vec ! [format ! ("{__hc_self}")] }"#);
-        assert_eq!(renamed(quote!({ json!("{self}") })), r#"{ json ! ("{self}") }"#);
-    }
-}
+mod tests;

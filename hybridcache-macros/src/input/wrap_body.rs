@@ -1,4 +1,4 @@
-//! A function's body in an `async` block of its own.
+//! Wraps a function's body in an `async` block.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -6,19 +6,19 @@ use syn::{Block, Stmt, Type};
 
 use crate::span::{Facade, hidden};
 
-/// The name under which `#[hybrid_evict]` keeps what the body returned. `NoCache` looks for the body by it.
+/// The variable in which `#[hybrid_evict]` keeps the result of the body. `cached/no_cache.rs` finds the body by it.
 pub(crate) const EVICTING: &str = "__hybrid_evict_returned";
 
 // Output:
 //     if false { return never::<Result<User, AppError>>(); }
 //     { BODY }
 //
-/// What such a block ends with. The type is fixed by a `return` that never runs, so that `?`, `return` and coercions mean what
-/// they meant in the function. The body itself comes last: after one that never ends nothing would be reachable.
-pub(crate) fn typed(body: &Block, returns: &Type, location: Span, facade: &Facade) -> TokenStream {
+/// The end of such a block. A `return` that never runs fixes the type of the block, so that `?`, `return` and coercions work as in the
+/// function. The body is last: code after a body that never ends would be unreachable.
+pub(crate) fn typed_block(body: &Block, returns: &Type, location: Span, facade: &Facade) -> TokenStream {
     let (at, private) = (hidden(location), facade.private_at(location));
     let body = match &body.stmts[..] {
-        // Its braces would be unused ones.
+        // A lint reports unused braces around a single expression.
         [Stmt::Expr(only, None)] => only.to_token_stream(),
         _ => body.to_token_stream(),
     };

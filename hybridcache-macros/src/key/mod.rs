@@ -1,4 +1,4 @@
-//! What tells two calls apart: from templates, expressions and names to the parts that are written one after the other.
+//! The key of a call: templates, expressions and names become parts, which the expansion writes one after the other.
 
 pub(crate) mod template;
 pub(crate) mod tokens;
@@ -14,32 +14,32 @@ use self::template::{Piece, Placeholder};
 use crate::errors::Errors;
 use crate::input::argument::{Argument, Passing};
 use crate::input::consumed::clone_consumed;
-use crate::parse::suggest::instead;
+use crate::parse::suggest::did_you_mean;
 use crate::span::{ends, hidden};
 
-/// What is written to a key or tag.
+/// A part of a key or tag.
 pub(crate) enum Part {
-    /// Text of a template or between values, escaped.
+    /// Text of a template, or between values; escaped.
     Text(String),
     Value(Value),
 }
 
-/// A reference to a value, and the token or type that is to blame if it does not fit.
+/// A reference to a value, and the span of the token or type that a message about its type points to.
 pub(crate) struct Value {
     pub(crate) reference: TokenStream,
     pub(crate) kind: ValueKind,
     pub(crate) blamed: Span,
-    /// Of the argument: without it there is no value.
+    /// The `#[cfg(..)]`s of the argument: without the argument there is no value.
     pub(crate) cfgs: Vec<Attribute>,
 }
 
 pub(crate) enum ValueKind {
-    /// Anything that displays itself.
+    /// A value that implements `Display`.
     Placeholder,
     CacheKey,
 }
 
-/// The arguments of a function by the names that its keys, tags and other options may use.
+/// The arguments of a function, by the names that keys, tags and other options may use.
 pub(crate) struct Names<'a> {
     function: &'a Ident,
     arguments: &'a [Argument],
@@ -60,11 +60,11 @@ impl<'a> Names<'a> {
 
     fn unknown(&self, name: &str) -> String {
         let known: Vec<_> = self.all().map(|(_, known)| known.unraw().to_string()).collect();
-        let instead = match &known[..] {
+        let suggestion = match &known[..] {
             [] => "; it has none".to_owned(),
-            known => instead(name, known.iter().map(String::as_str)),
+            known => did_you_mean(name, known.iter().map(String::as_str)),
         };
-        format!("`{}` has no argument `{name}`{instead}", self.function.unraw())
+        format!("`{}` has no argument `{name}`{suggestion}", self.function.unraw())
     }
 }
 
@@ -92,7 +92,7 @@ fn parts(pieces: Vec<Piece>, template: &LitStr, names: &Names<'_>) -> Result<Vec
         .collect()
 }
 
-/// The arguments a template names. `None`: it is no template.
+/// The arguments that a template names. `None`: the template is invalid.
 pub(crate) fn names_in_template(template: &LitStr) -> Option<Vec<String>> {
     let pieces = template::parse(&template.value()).ok()?;
     let names = pieces.into_iter().filter_map(|piece| match piece {
@@ -121,24 +121,24 @@ fn from_placeholder(placeholder: &Placeholder, location: Span, names: &Names<'_>
     })
 }
 
-/// A field's name, which is taken from a string literal.
+/// A field's name from a string literal, as tokens.
 fn member(field: &str, location: Span) -> Result<Member> {
     if let Ok(index) = field.parse() {
         return Ok(Member::Unnamed(syn::Index { index, span: location }));
     }
     let ident = syn::parse_str::<Ident>(field).or_else(|_| syn::parse_str(&format!("r#{field}")));
-    let mut ident = ident.map_err(|_| Error::new(location, format!("`{field}` is no name of a field")))?;
+    let mut ident = ident.map_err(|_| Error::new(location, format!("`{field}` is not the name of a field")))?;
     ident.set_span(location);
     Ok(Member::Named(ident))
 }
 
-/// An argument as it is, blamed on its type.
+/// A whole argument. Messages point to its type.
 fn whole_argument(argument: &Argument, name: &Ident, kind: ValueKind) -> Value {
     let (start, end) = ends(&argument.blamed);
     let mut located = if *name == argument.outer { argument.outer.clone() } else { name.clone() };
     located.set_span(end.resolved_at(located.span()));
     let span = hidden(start);
-    // A message about `T` reads better than one about `&T`.
+    // `&*argument`, so that a message is about `T` and not about `&T`.
     let reference = match argument.passing {
         Passing::Borrowed(_) if argument.names.len() == 1 && *name == argument.outer => {
             quote_spanned!(span=> &*#located)
@@ -148,13 +148,12 @@ fn whole_argument(argument: &Argument, name: &Ident, kind: ValueKind) -> Value {
     Value { reference, kind, blamed: start, cfgs: argument.cfgs().cloned().collect() }
 }
 
-/// The parts of a key from an expression. A tuple gives its elements, so that each is only borrowed and blamed for
-/// itself.
+/// The parts of a key from an expression. Each element of a tuple is a part, so that each is only borrowed and has its own messages.
 pub(crate) fn from_expression(expression: &Expr, names: &Names<'_>, errors: &mut Errors) -> Vec<Part> {
     let arguments = names.all().map(|(_, name)| name.unraw().to_string()).collect();
     let mut parts = Vec::new();
     push_expression(expression, &arguments, &mut parts);
-    // The compiler would say it twice, here and for the handle.
+    // The compiler would report it twice, in the function and in the handle.
     for element in elements(expression) {
         if let Some(root) = root(element).filter(|root| !arguments.contains(&root.unraw().to_string())) {
             errors.push(Error::new(root.span(), names.unknown(&root.unraw().to_string())));
@@ -170,7 +169,7 @@ fn elements(expression: &Expr) -> Vec<&Expr> {
     }
 }
 
-/// The `order` of `order`, `order.id`, `order.id()`: nothing but an argument, since constants are written in capitals.
+/// The `order` of `order`, `order.id`, `order.id()`. It must be an argument, since constants are written in capitals.
 fn root(expression: &Expr) -> Option<&Ident> {
     match expression {
         Expr::Path(ExprPath { qself: None, path, .. }) => {
@@ -195,7 +194,7 @@ fn push_expression(expression: &Expr, arguments: &HashSet<String>, parts: &mut V
         parts.push(Part::Value(Value { reference, kind: ValueKind::CacheKey, blamed: start, cfgs: Vec::new() }));
         return;
     };
-    // As the runtime writes a tuple.
+    // The runtime writes a tuple in the same way.
     parts.push(Part::Text("(".to_owned()));
     for (nth, element) in tuple.elems.iter().enumerate() {
         if nth > 0 {
@@ -206,7 +205,7 @@ fn push_expression(expression: &Expr, arguments: &HashSet<String>, parts: &mut V
     parts.push(Part::Text(")".to_owned()));
 }
 
-/// The parts of the default key: every name that the function's arguments bind, but for those in `skip`.
+/// The parts of the default key: every name that the function's arguments bind, without those in `skip`.
 pub(crate) fn from_arguments(skip: &[Ident], names: &Names<'_>, errors: &mut Errors) -> Vec<Part> {
     for skipped in skip {
         if names.find(&skipped.unraw().to_string()).is_none() {
@@ -220,9 +219,9 @@ pub(crate) fn from_arguments(skip: &[Ident], names: &Names<'_>, errors: &mut Err
             errors.push(Error::new_spanned(
                 &argument.blamed,
                 format!(
-                    "a float cannot be part of a key, because `0.1 + 0.2` and `0.3` would be two keys: say what tells \
-                     calls apart with `key = ..`, such as a rounded integer or `{name}.to_bits()`, or leave it out \
-                     with `skip({name})`"
+                    "a float cannot be part of a key, because `0.1 + 0.2` and `0.3` would be two keys: write a \
+                     `key = ..` that distinguishes the calls, such as a rounded integer or `{name}.to_bits()`, or \
+                     leave it out with `skip({name})`"
                 ),
             ));
         }

@@ -1,11 +1,10 @@
 //! Templates of keys and tags: `"user:{id}"`.
 //!
-//! The text of a key must be told from the values in it, and the values from each other. A value shows ASCII letters,
-//! digits and `-_.~` as they are and every other byte as `%XX`. So any other printable character in the text between
-//! two placeholders ends the first value; where there is none, a comma is added. A tag is what people call it by, so
-//! nothing is added there.
+//! Two different lists of values must give two different keys. A value is written with ASCII letters, digits and `-_.~` as they
+//! are, and every other byte as `%XX`. So any other printable character in the text between two placeholders ends the
+//! first value; if there is none, a comma is added. Users invalidate a tag by its text, so nothing is added to tags.
 
-/// A template, ready to be emitted.
+/// A part of a template.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Piece {
     /// Text, escaped.
@@ -46,7 +45,7 @@ pub(crate) fn parse(template: &str) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
-/// Printable ASCII as it is, but for what gives keys their structure elsewhere: `{ } @ % #`, the space.
+/// Printable ASCII as it is, except the characters that have a meaning in addresses, `{ } @ % #`, and the space.
 pub(crate) fn escape(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
@@ -63,7 +62,7 @@ fn push_text(pieces: &mut Vec<Piece>, text: &str) {
     }
 }
 
-/// A key's pieces with a comma where nothing else would end a value.
+/// The pieces of a key, with a comma where nothing else ends a value.
 pub(crate) fn separated(pieces: Vec<Piece>) -> Vec<Piece> {
     let mut separated = Vec::new();
     let mut value_is_open = false;
@@ -78,7 +77,7 @@ pub(crate) fn separated(pieces: Vec<Piece>) -> Vec<Piece> {
     separated
 }
 
-/// Whether no value shows this byte. `%` does not count: `é` is `%C3%A9` in a value as it is in the text.
+/// Whether no value contains this byte. `%` does not end a value: `é` is `%C3%A9` both in a value and in text.
 fn ends_a_value(byte: u8) -> bool {
     !byte.is_ascii_alphanumeric() && !b"-_.~%".contains(&byte)
 }
@@ -120,7 +119,7 @@ fn is_field(text: &str) -> bool {
 
 fn is_identifier(text: &str) -> bool {
     let mut chars = text.chars();
-    // Rust's own rule is wider only for characters nobody names an argument by.
+    // Rust allows a few more characters, which are not used in names of arguments.
     chars.next().is_some_and(|first| first.is_alphabetic() || first == '_')
         && chars.all(|c| c.is_alphanumeric() || c == '_')
         && !matches!(text, "_" | "Self" | "super" | "crate")
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_are_taken_apart() {
+    fn templates_are_parsed_into_pieces() {
         assert_eq!(parse("all"), Ok(vec![text("all")]));
         assert_eq!(parse(""), Ok(vec![]));
         assert_eq!(parse("user:{id}"), Ok(vec![text("user:"), field("id")]));
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comma_stands_where_nothing_would_end_a_value() {
+    fn a_comma_is_added_where_nothing_else_ends_a_value() {
         let between = |template| {
             let pieces = separated(parse(template).expect(template));
             let between = pieces[1..pieces.len() - 1].iter().map(|piece| match piece {
@@ -174,11 +173,11 @@ mod tests {
         assert_eq!(between("{a}:{b}"), ":");
         assert_eq!(between("{a}/{b}"), "/");
         assert_eq!(between("{a}-to:{b}"), "-to:");
-        // These are escaped in values too.
+        // These are escaped, in values as in text.
         assert_eq!(between("{a} {b}"), "%20,");
         assert_eq!(between("{a}é{b}"), "%C3%A9,");
         assert_eq!(between("{a}@{b}"), "%40,");
-        // Only what stands between two values needs one.
+        // A comma is added between values only.
         assert_eq!(separated(parse("x{a}y").expect("valid")), [text("x"), field("a"), text("y")]);
         assert_eq!(
             separated(parse("{a}{b}{c}").expect("valid")),
@@ -186,7 +185,7 @@ mod tests {
         );
     }
 
-    /// As the runtime writes a value.
+    /// Escapes a value as the runtime does.
     fn value(text: &str) -> String {
         text.bytes()
             .map(|byte| match byte {

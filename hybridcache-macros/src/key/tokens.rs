@@ -1,4 +1,4 @@
-//! Where something is cached: the cache, and the text of a key or a tag.
+//! The tokens of a key or a tag, and of the cache that it is used in.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};

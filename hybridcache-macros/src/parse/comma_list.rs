@@ -1,4 +1,4 @@
-//! What stands between the commas of an attribute.
+//! A list of options, separated by commas.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
@@ -6,7 +6,7 @@ use syn::{Error, LitStr, Result, Token, bracketed, token};
 
 use crate::errors::Errors;
 
-/// Reads one after the other. A mistake in one leaves the others readable.
+/// Parses each element. After a mistake in one element, the others are still parsed.
 pub(crate) fn each(tokens: TokenStream, errors: &mut Errors, mut parse_one: impl FnMut(ParseStream) -> Result<()>) {
     let all = |input: ParseStream| {
         let mut mistakes = Errors::default();
@@ -19,13 +19,13 @@ pub(crate) fn each(tokens: TokenStream, errors: &mut Errors, mut parse_one: impl
             }
             input.parse::<Option<Token![,]>>()?;
         }
-        // Only without a mistake does syn ask whether every token was parsed.
+        // syn checks that all tokens were parsed only if there was no mistake.
         mistakes.into_result()
     };
     errors.keep(all.parse2(tokens));
 }
 
-/// The closing `)` ends it too.
+/// Skips tokens to the next comma, or to the end.
 fn skip_to_comma(input: ParseStream) {
     while !input.is_empty() && !input.peek(Token![,]) {
         if input.parse::<TokenTree>().is_err() {
@@ -34,7 +34,7 @@ fn skip_to_comma(input: ParseStream) {
     }
 }
 
-/// Whether nothing more comes before the next comma.
+/// Whether the element has no more tokens before the next comma.
 pub(crate) fn ends_here(input: ParseStream) -> bool {
     input.is_empty() || input.peek(Token![,])
 }

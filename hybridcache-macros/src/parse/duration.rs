@@ -1,9 +1,9 @@
-//! Durations as people write them: `250ms`, `20s`, `1h30m`, `1.5s`.
+//! Duration literals: `250ms`, `20s`, `1h30m`, `1.5s`.
 
 /// The units, largest first, in milliseconds.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// What other notations call the units.
+/// Names of the units in other notations, for messages.
 const OTHER_NAMES: [(&str, &[&str]); 5] = [
     ("d", &["day", "days"]),
     ("h", &["hr", "hrs", "hour", "hours"]),
@@ -12,10 +12,10 @@ const OTHER_NAMES: [(&str, &[&str]); 5] = [
     ("ms", &["msec", "msecs", "milli", "millis", "millisecond", "milliseconds"]),
 ];
 
-/// Longer than any entry lives, and short enough that no sum of times overflows.
+/// Longer than an entry can live, and short enough that no sum of times overflows.
 const LONGEST_DAYS: u64 = 36_500;
 
-/// The milliseconds of a duration, or what is wrong with it and how to write it.
+/// The milliseconds of a duration, or a message that says how to write it.
 pub(crate) fn milliseconds(text: &str) -> Result<u64, String> {
     let mut rest = text;
     let mut total = 0_u64;
@@ -47,13 +47,13 @@ fn split_at_first(text: &str, boundary: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(boundary).unwrap_or(text.len()))
 }
 
-/// Where in [`UNITS`] the unit stands.
+/// The index of the unit in [`UNITS`].
 fn unit_position(text: &str, number: &str, unit: &str, last: Option<usize>) -> Result<usize, String> {
     if let Some(position) = UNITS.iter().position(|(name, _)| *name == unit) {
         return Ok(position);
     }
     if unit.is_empty() {
-        // After `1h` come minutes; a number alone is most often meant as seconds.
+        // After `1h` the next unit is minutes; a number alone most often means seconds.
         let next = last.map_or("s", |last| UNITS.get(last + 1).map_or("ms", |(name, _)| name));
         return Err(format!("`{text}` has no unit ({UNIT_NAMES}): did you mean `{text}{next}`?"));
     }
@@ -69,7 +69,7 @@ fn unit_position(text: &str, number: &str, unit: &str, last: Option<usize>) -> R
 
 const UNIT_NAMES: &str = "`ms`, `s`, `m`, `h`, `d`";
 
-/// `number` times `unit`, exactly.
+/// `number` times `unit`, without rounding.
 fn part(number: &str, unit: u64) -> Result<u64, &'static str> {
     let digits = number.replace('_', "");
     let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
@@ -77,7 +77,7 @@ fn part(number: &str, unit: u64) -> Result<u64, &'static str> {
         return Err("is not a number");
     }
     let whole = whole.parse::<u64>().map_err(|_| TOO_LONG)?;
-    // A fraction of so many digits has none that counts: it is either zeros or finer than a millisecond.
+    // Without trailing zeros, a fraction of more digits is finer than a millisecond.
     let fraction = fraction.trim_end_matches('0');
     if fraction.len() > 8 {
         return Err(TOO_FINE);
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_as_people_write_them() {
+    fn durations_are_parsed_exactly() {
         for (text, expected) in [
             ("250ms", 250),
             ("20s", 20_000),

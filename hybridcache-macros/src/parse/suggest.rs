@@ -1,7 +1,7 @@
-//! What somebody who mistyped a name may have meant.
+//! Suggests a known name for a misspelled one.
 
-/// Ends a message about an unknown name: the nearest known one, if one is near, and all of them.
-pub(crate) fn instead<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+/// The end of a message about an unknown name: the nearest known name, if one is near, and all known names.
+pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
     let all = listed(known.clone());
     match nearest(name, known) {
         Some(meant) => format!("; did you mean `{meant}`? Expected one of: {all}"),
@@ -16,7 +16,7 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // A slip in three letters. Many a word is near a shorter one.
+    // One wrong letter of three. With more, short words would be near to unrelated ones.
     let near = (name.chars().count() / 3).clamp(1, 3);
     known
         .into_iter()
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_near_and_another_word_is_not() {
+    fn a_misspelled_name_is_near_and_another_word_is_not() {
         let known = ["ttl", "fresh_for", "timeout"];
         assert_eq!(nearest("refresh_before_seconds", ["refresh_after_seconds"]), None, "however long it is");
         for (name, expected) in [
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn all_that_is_known_is_listed() {
-        assert_eq!(instead("tll", ["ttl", "key"]), "; did you mean `ttl`? Expected one of: `ttl`, `key`");
-        assert_eq!(instead("size", ["ttl", "key"]), "; expected one of: `ttl`, `key`");
+        assert_eq!(did_you_mean("tll", ["ttl", "key"]), "; did you mean `ttl`? Expected one of: `ttl`, `key`");
+        assert_eq!(did_you_mean("size", ["ttl", "key"]), "; expected one of: `ttl`, `key`");
     }
 }

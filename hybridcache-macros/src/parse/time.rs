@@ -1,19 +1,19 @@
 //! The value of `ttl`, `fresh_for` and `timeout`: a literal like `20s`, or an expression of type `Duration`.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Literal, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::ParseStream;
-use syn::{Error, Expr, ExprCall, ExprPath, LitStr, Path, Result, Token};
+use syn::{Error, Expr, ExprCall, ExprPath, Ident, LitStr, Path, Result, Token};
 
 use crate::parse::duration::milliseconds;
 
-/// A duration, told apart by when it can be checked.
+/// A duration, by when it can be checked.
 pub(crate) enum Time {
-    /// Checked here.
+    /// Checked by the macro.
     Literal(TimeLiteral),
     /// Checked by the compiler, in a `const` block.
     Constant(Expr),
-    /// Kept within bounds when it runs.
+    /// Clamped to the bounds by the runtime.
     Computed(Expr),
 }
 
@@ -30,11 +30,19 @@ impl Time {
             let fix = if milliseconds(&duration).is_ok() { &duration } else { "20s" };
             return Err(Error::new(
                 quoted.span(),
-                format!("a duration stands without quotes: write `{option} = {fix}`"),
+                format!("a duration is written without quotes: write `{option} = {fix}`"),
             ));
         }
         if input.peek(Token![-]) {
             return Err(input.error(format!("`{option}` cannot be negative")));
+        }
+        if let Some((tokens, text)) = separate_unit(input) {
+            let mistake = match milliseconds(&text) {
+                Ok(0) => is_zero(option).to_owned(),
+                Ok(_) => format!("a duration is one word: write `{option} = {text}`, without a space"),
+                Err(mistake) => mistake,
+            };
+            return Err(Error::new_spanned(tokens, mistake));
         }
         if let Some(tokens) = duration_literal(input) {
             return TimeLiteral::check(option, tokens).map(Self::Literal);
@@ -43,7 +51,7 @@ impl Time {
         Ok(if is_constant_duration(&expression) { Self::Constant(expression) } else { Self::Computed(expression) })
     }
 
-    /// The same bound the runtime puts on constants and computed values.
+    /// The bound that the runtime applies to constants and computed values, for literals.
     pub(crate) fn check_within(&self, ttl: &Self) -> Result<()> {
         match (self, ttl) {
             (Self::Literal(fresh_for), Self::Literal(ttl)) if fresh_for.milliseconds > ttl.milliseconds => {
@@ -96,7 +104,7 @@ fn is_zero(option: &str) -> &'static str {
     }
 }
 
-/// Takes `1h30m` or `1h 30m`, but not the number that begins an expression, as in `2 * MINUTE`.
+/// Parses `1h30m` or `1h 30m`, but not a number that begins an expression, as in `2 * MINUTE`.
 fn duration_literal(input: ParseStream) -> Option<TokenStream> {
     let fork = input.fork();
     let first: Literal = fork.parse().ok()?;
@@ -111,7 +119,23 @@ fn duration_literal(input: ParseStream) -> Option<TokenStream> {
     Some(tokens)
 }
 
-/// A number as Rust knows it: with no suffix, or with that of a type.
+/// `60 s`: a number and the name of a unit, and both as one word. Rust has no expression like that.
+fn separate_unit(input: ParseStream) -> Option<(TokenStream, String)> {
+    let fork = input.fork();
+    let (mut tokens, mut text) = (TokenStream::new(), String::new());
+    while let Ok(literal) = fork.parse::<Literal>() {
+        text += &literal.to_string();
+        literal.to_tokens(&mut tokens);
+        if let Ok(unit) = fork.parse::<Ident>() {
+            text += &unit.to_string();
+            unit.to_tokens(&mut tokens);
+        }
+    }
+    let has_a_unit = tokens.clone().into_iter().any(|token| matches!(token, TokenTree::Ident(_)));
+    (has_a_unit && (fork.is_empty() || fork.peek(Token![,]))).then_some((tokens, text))
+}
+
+/// A Rust number: without a suffix, or with that of a type.
 fn is_plain_number(text: &str) -> bool {
     let suffix = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_' || c == '.');
     matches!(
@@ -120,7 +144,7 @@ fn is_plain_number(text: &str) -> bool {
     )
 }
 
-/// Whether an expression of type `Duration` can stand in a `const` block, by the look of it.
+/// Whether an expression of type `Duration` can be in a `const` block, as far as its tokens show.
 fn is_constant_duration(expression: &Expr) -> bool {
     match expression {
         Expr::Path(ExprPath { path, .. }) => is_constant_path(path),
@@ -214,6 +238,12 @@ mod tests {
             ("5", "did you mean `5s`?"),
             ("5sec", "did you mean `5s`?"),
             ("1h 30", "did you mean `1h30m`?"),
+            ("60 s", "write `ttl = 60s`, without a space"),
+            ("1 h 30 m", "write `ttl = 1h30m`, without a space"),
+            ("1h 30 m", "write `ttl = 1h30m`, without a space"),
+            ("1.5 s", "write `ttl = 1.5s`, without a space"),
+            ("60 seconds", "did you mean `60s`?"),
+            ("0 s", "`ttl` is zero"),
             ("0s", "`ttl` is zero"),
             ("\"20s\"", "write `ttl = 20s`"),
             ("\"soon\"", "write `ttl = 20s`"),

@@ -1,4 +1,4 @@
-//! The look into memory: which entry, of which function, in which cache.
+//! The memory lookup: the key, the function's instance and the cache.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::visit::{self, Visit};
 use syn::{ConstParam, GenericParam, Item, Path, Type};
 
-use super::emitter::{Emitter, seen};
+use super::emitter::{Emitter, mark_used};
 use crate::cached::signature::CachedFn;
 use crate::input::argument::Argument;
 use crate::key::Part;
@@ -14,8 +14,8 @@ use crate::key::tokens;
 use crate::span::hidden;
 
 impl Emitter<'_> {
-    /// The kind of return type, found by the type and not by its spelling. Only the type is of use: the calls that find it are never
-    /// made, and the compiler leaves them out.
+    /// The kind of return type, found by method resolution on the type, so that aliases work. Only the type of this expression is
+    /// used: its calls are never executed, and the compiler removes them.
     pub(super) fn shape(&self) -> TokenStream {
         let returns = &self.function.returns;
         let at = hidden(self.return_span());
@@ -42,13 +42,13 @@ impl Emitter<'_> {
         })
     }
 
-    /// The names in patterns, for keys and settings to use.
+    /// Binds the names in patterns by reference, for keys and settings.
     pub(super) fn patterns_by_reference(&self) -> TokenStream {
         let used = self.function.used.iter().map(|nth| &self.function.arguments[*nth]);
         let patterns = used.filter_map(|argument| {
             let (pattern, scrutinee) = argument.pattern_by_reference()?;
             let cfgs: Vec<_> = argument.cfgs().collect();
-            let seen = seen(&argument.names, &cfgs);
+            let seen = mark_used(&argument.names, &cfgs);
             Some(quote!(#(#cfgs)* let #pattern = #scrutinee; #seen))
         });
         patterns.collect()
@@ -107,7 +107,7 @@ impl Emitter<'_> {
         }}
     }
 
-    /// What tells one argument of a generic parameter from another.
+    /// The tag that distinguishes the arguments of a generic parameter.
     fn generic(&self, parameter: &GenericParam) -> Option<TokenStream> {
         let at = hidden(self.return_span());
         let private = self.facade.private_at(self.return_span());
@@ -123,12 +123,12 @@ impl Emitter<'_> {
     }
 }
 
-/// The binary that is being compiled, of a package that may have a library of the same name. Cargo says so.
+/// The binary that is being compiled, as Cargo says: a package may have a library with the same crate name.
 fn binary() -> String {
     std::env::var("CARGO_BIN_NAME").unwrap_or_default()
 }
 
-/// Whether there is a `Self`: then the function is in an `impl` or a trait, also if it has no receiver.
+/// Whether the function names `Self`: then it is in an `impl` or a trait, even if it has no receiver.
 fn names_self_type(function: &CachedFn) -> bool {
     struct NamesSelf(bool);
     impl<'ast> Visit<'ast> for NamesSelf {
@@ -137,7 +137,7 @@ fn names_self_type(function: &CachedFn) -> bool {
             visit::visit_path(self, path);
         }
 
-        // Has a `Self` of its own, as may what a macro makes.
+        // An item has its own `Self`, and a macro may generate one.
         fn visit_item(&mut self, _: &'ast Item) {}
     }
     let mut names = NamesSelf(false);

@@ -1,4 +1,4 @@
-//! What all generators need: the function, and where their tokens stand.
+//! The state that all generators share: the function, and the spans of their tokens.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
@@ -19,9 +19,9 @@ impl Emitter<'_> {
     }
 }
 
-/// Uses names, so that nobody is told that they are unused (of which `_name` says so itself). An attribute that allows it would be an error under
-/// `forbid`.
-pub(super) fn seen(names: &[Ident], cfgs: &[&Attribute]) -> TokenStream {
+/// Uses the names, so that lints do not report them as unused. An `#[allow]` instead would be an error under `forbid`. A name like
+/// `_name` needs no use.
+pub(super) fn mark_used(names: &[Ident], cfgs: &[&Attribute]) -> TokenStream {
     let names = names.iter().filter(|name| !name.to_string().starts_with('_')).map(|name| {
         let at = hidden(name.span());
         quote_spanned!(at=> #(#cfgs)* let _ = &#name;)

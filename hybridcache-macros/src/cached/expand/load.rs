@@ -1,20 +1,19 @@
-//! What runs when a value is needed: the body, with arguments of its own.
+//! The load: the body, with arguments that it owns.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Ident;
 use syn::ext::IdentExt;
 
-use super::emitter::{Emitter, seen};
+use super::emitter::{Emitter, mark_used};
 use crate::cached::signature::CachedFn;
 use crate::input::argument::{Argument, LOCAL_SELF, Passing};
-use crate::input::free_names::may_mention;
+use crate::input::free_names::contains_name;
 use crate::input::wrap_body;
 use crate::span::{ends, hidden};
 
 impl Emitter<'_> {
-    /// What happens to an argument before a load takes it: a borrowed one is cloned, for an owned one its type is
-    /// checked.
+    /// The statement before the load takes an argument: a borrowed argument is cloned, the type of an owned one is checked.
     pub(super) fn owned(&self, nth: usize, argument: &Argument) -> TokenStream {
         if argument.is_ignored() {
             return TokenStream::new();
@@ -36,13 +35,13 @@ impl Emitter<'_> {
         if statement.is_empty() { statement } else { quote!(#(#cfgs)* #statement) }
     }
 
-    /// A borrowed argument of which the body knows nothing need not be cloned.
+    /// A borrowed argument that the body does not name need not be cloned.
     fn is_seen_by_load(&self, argument: &Argument) -> bool {
         let body = self.function.body.to_token_stream();
         if argument.is_self() {
-            return may_mention(body, LOCAL_SELF);
+            return contains_name(body, LOCAL_SELF);
         }
-        argument.names.iter().any(|name| may_mention(body.clone(), &name.unraw().to_string()))
+        argument.names.iter().any(|name| contains_name(body.clone(), &name.unraw().to_string()))
     }
 
     // Output:
@@ -55,18 +54,17 @@ impl Emitter<'_> {
         let CachedFn { sig, body, returns, arguments, .. } = self.function;
         let bindings = arguments.iter().enumerate().map(|(nth, argument)| self.binding(nth, argument));
         let at = hidden(sig.ident.span());
-        let body = wrap_body::typed(body, returns, sig.ident.span(), self.facade);
+        let body = wrap_body::typed_block(body, returns, sig.ident.span(), self.facade);
         quote_spanned!(at=> async move { #(#bindings)* #body })
     }
 
-    /// How the body comes to see an argument as it was written. One that is owned and has a plain name is seen as it
-    /// is.
+    /// Binds an argument in the body as the signature wrote it. An owned argument with a plain name needs no binding.
     fn binding(&self, nth: usize, argument: &Argument) -> TokenStream {
         let Argument { outer, inner, .. } = argument;
         let cfgs: Vec<_> = argument.cfgs().collect();
-        // What only the key uses is no unused argument.
+        // Lints must not report an argument as unused if the key uses it.
         let is_used = self.function.used.contains(&nth) && !argument.is_self();
-        let seen = is_used.then(|| seen(&argument.names, &cfgs));
+        let seen = is_used.then(|| mark_used(&argument.names, &cfgs));
         let at = hidden(outer.span());
         let private = self.facade.private_at(outer.span());
         match &argument.passing {

@@ -1,5 +1,5 @@
-//! Tokens only: what a [`CachedFn`] becomes. Every call into the runtime stands on what is to blame if its bounds do
-//! not hold.
+//! Generates the tokens of a [`CachedFn`]; checks nothing. Every call into the runtime has the span of the user's tokens that
+//! are at fault if its bounds do not hold.
 
 mod call;
 mod emitter;
@@ -11,12 +11,12 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{AttrStyle, Attribute, ItemFn, Meta};
 
-use self::emitter::{Emitter, seen};
+use self::emitter::{Emitter, mark_used};
 use crate::cached::signature::CachedFn;
 use crate::input::async_form::Form;
 use crate::span::{Facade, hidden};
 
-/// The function and its entry handle. `nth` tells them from functions with the same path, such as methods of two types.
+/// The function and its entry handle. `nth` distinguishes functions with the same path, such as methods of two types.
 pub(crate) fn expand(function: &CachedFn, facade: &Facade, nth: u32) -> TokenStream {
     let emitter = Emitter { function, facade, nth };
     let cached = emitter.cached_function();
@@ -24,11 +24,11 @@ pub(crate) fn expand(function: &CachedFn, facade: &Facade, nth: u32) -> TokenStr
     quote!(#cached #entry)
 }
 
-/// Instead of them, next to the errors: what other code needs so that it has none for this.
+/// After an error: the function as written and a handle, so that code that uses them causes no further errors.
 pub(crate) fn rejected(item: &ItemFn, function: Option<&CachedFn>, facade: &Facade) -> TokenStream {
     let entry = function.and_then(|function| {
         let emitter = Emitter { function, facade, nth: 0 };
-        let (header, taken) = (emitter.entry_header()?, emitter.taken());
+        let (header, taken) = (emitter.entry_header()?, emitter.mark_inputs_used());
         Some(quote!(#header { #taken ::core::unreachable!() }))
     });
     quote!(#item #entry)
@@ -57,9 +57,9 @@ impl Emitter<'_> {
     //         __loaded.await
     //     }
     //
-    // Nothing of the blocks lives across an `await`: the future holds the arguments and what it waits for, a few words. That this
-    // is `Send` is declared by `SlowPath::join` and `MustLoad::load`, and does not hang on the types in there (with `Box<dyn Error + ..>`
-    // among them the compiler could not tell).
+    // No variable of the blocks lives across an `await`: the future holds the arguments and the future that it awaits, a few words.
+    // `SlowPath::join` and `MustLoad::load` declare that these are `Send`, independent of the types in them: the compiler cannot prove it
+    // for a type like `Box<dyn Error + ..>`.
     fn cached_function(&self) -> TokenStream {
         let CachedFn { attrs, vis, sig, form, arguments, .. } = self.function;
         let at = hidden(self.return_span());
@@ -68,8 +68,8 @@ impl Emitter<'_> {
             (self.checks(), self.shape(), self.begin(), self.settings(self.timeout()));
         let owned = arguments.iter().enumerate().map(|(nth, argument)| self.owned(nth, argument));
         let load = self.load();
-        // Whether a body is `Send` is asked there.
-        let turn_load = quote_spanned!(hidden(sig.ident.span())=> load);
+        // The compiler reports a body that is not `Send` at this call.
+        let must_load_call = quote_spanned!(hidden(sig.ident.span())=> load);
         let call = quote_spanned! {at=>
             #checks
             let __joined = {
@@ -83,9 +83,9 @@ impl Emitter<'_> {
             };
             let __loaded = match __joined.await {
                 ::core::result::Result::Ok(__value) => return __value,
-                ::core::result::Result::Err(__turn) => {
+                ::core::result::Result::Err(__must_load) => {
                     #(#owned)*
-                    __turn.#turn_load(#load)
+                    __must_load.#must_load_call(#load)
                 }
             };
             __loaded.await
@@ -112,7 +112,7 @@ impl Emitter<'_> {
         let private = self.facade.private_at(self.return_span());
         let (shape, patterns, key) = (self.shape(), self.patterns_by_reference(), self.key());
         let (cache, instance, settings) = (self.cache(), self.instance(), self.settings(None));
-        let taken = self.taken();
+        let taken = self.mark_inputs_used();
         Some(quote_spanned! {at=>
             #header {
                 let __shape = #shape;
@@ -159,11 +159,11 @@ impl Emitter<'_> {
         })
     }
 
-    /// What the handle takes for the sake of a name that turns out to be something else.
-    fn taken(&self) -> TokenStream {
+    /// Marks all inputs of the handle as used: one may be an input only because an expression in an option spells its name.
+    fn mark_inputs_used(&self) -> TokenStream {
         let taken = self.function.used.iter().map(|nth| {
             let argument = &self.function.arguments[*nth];
-            seen(std::slice::from_ref(&argument.outer), &argument.cfgs().collect::<Vec<_>>())
+            mark_used(std::slice::from_ref(&argument.outer), &argument.cfgs().collect::<Vec<_>>())
         });
         taken.collect()
     }

@@ -1,4 +1,4 @@
-//! What an option says about time, tags and weight. Needed by loads and handles, never by a hit.
+//! The settings: times, tags and weight. Loads and handles need them, a hit does not.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -6,7 +6,7 @@ use syn::{Expr, ExprPath};
 
 use super::emitter::Emitter;
 use crate::cached::options::Tier;
-use crate::input::free_names::{may_mention, mentions};
+use crate::input::free_names::{contains_name, free_names};
 use crate::parse::time::Time;
 use crate::span::{ends, hidden};
 
@@ -41,7 +41,7 @@ impl Emitter<'_> {
         })
     }
 
-    /// What only a load needs, and the handle does not.
+    /// For loads only; a handle has no timeout.
     pub(super) fn timeout(&self) -> Option<TokenStream> {
         self.function.options.timeout.as_ref().map(|timeout| {
             let (at, timeout) = (hidden(ends(timeout).0), duration(timeout));
@@ -49,10 +49,10 @@ impl Emitter<'_> {
         })
     }
 
-    /// Literals were checked by the macro, and constants by [`Self::checks`]: what is left can be clamped.
+    /// The macro has checked literals, and [`Self::checks`] checks constants: the runtime clamps computed values.
     fn lifetimes(&self) -> TokenStream {
         let options = &self.function.options;
-        // An attribute without `ttl` was rejected.
+        // `Options::parse` has reported a missing `ttl`.
         let Some(ttl) = &options.ttl else { return TokenStream::new() };
         let fresh_for = options.fresh_for.as_ref();
         let blamed = ends(fresh_for.unwrap_or(ttl)).0;
@@ -69,7 +69,7 @@ impl Emitter<'_> {
     // Output:
     //     const _: () = { let _ = Lifetimes::constant(TTL, Some(Duration::from_millis(5000))); };
     //
-    // Constants are checked once, in the function and not in its handle.
+    // Emitted in the function only, and not in its handle, so that a constant gives one message.
     pub(super) fn checks(&self) -> TokenStream {
         let options = &self.function.options;
         let Some(ttl) = &options.ttl else { return TokenStream::new() };
@@ -95,7 +95,7 @@ impl Emitter<'_> {
         checks
     }
 
-    /// A call that panics when a constant is out of bounds. It stands on the whole constant.
+    /// A call that panics if a constant is out of bounds. Its span is the whole constant.
     fn check(&self, function: TokenStream, arguments: &TokenStream, blamed: &Time) -> TokenStream {
         let (start, end) = ends(blamed);
         let private = self.facade.private_at(start);
@@ -111,8 +111,8 @@ impl Emitter<'_> {
     }
 }
 
-/// An item is evaluated by `cargo check` too, but cannot name generic parameters, which are the function's or its
-/// type's.
+/// `cargo check` evaluates an item but not a `const` block. An item cannot name the generic parameters of the function or of its
+/// type, so a constant that may name one goes into a block.
 fn evaluated(check: &TokenStream, is_closed: bool) -> TokenStream {
     let at = hidden(ends(check).0);
     if is_closed {
@@ -122,11 +122,11 @@ fn evaluated(check: &TokenStream, is_closed: bool) -> TokenStream {
     }
 }
 
-/// Whether it surely names no generic parameter. Those of the type around a method are not known here.
+/// Whether a time certainly names no generic parameter. The parameters of the type around a method are not known here.
 fn is_closed(time: &Time) -> bool {
     match time {
         Time::Literal(_) => true,
-        // A parameter can be a number, not a duration.
+        // A generic parameter can be a number, but not a duration.
         Time::Constant(Expr::Path(ExprPath { path, .. })) => {
             !path.segments.iter().any(|segment| segment.ident == "Self")
         }
@@ -135,9 +135,9 @@ fn is_closed(time: &Time) -> bool {
     }
 }
 
-/// Whether a name is written alone and in capitals, as a parameter is. `limits::SECONDS` is a constant.
+/// Whether a single name is written in capitals, as a const parameter is. `limits::SECONDS` is a constant.
 fn may_be_generic(tokens: TokenStream) -> bool {
-    may_mention(tokens.clone(), "Self") || mentions(tokens).iter().any(|name| !name.chars().any(char::is_lowercase))
+    contains_name(tokens.clone(), "Self") || free_names(tokens).iter().any(|name| !name.chars().any(char::is_lowercase))
 }
 
 fn optional(time: Option<&Time>) -> TokenStream {

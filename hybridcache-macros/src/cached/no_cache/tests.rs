@@ -18,7 +18,7 @@ fn shortened(tokens: TokenStream) -> String {
 }
 
 fn becomes(from: TokenStream, to: &str) {
-    // Printed by syn, as the other is; a comma behind the last arm is a matter of taste.
+    // Both are printed by syn. Whether the last arm has a comma does not matter.
     let to: Block = syn::parse_str(to).expect("a block");
     let same = |text: String| text.replace(" , }", " }");
     assert_eq!(same(rewritten(from).expect("accepted")), same(to.to_token_stream().to_string()));

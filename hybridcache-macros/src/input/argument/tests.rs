@@ -47,7 +47,7 @@ fn what_can_be_owned_is_accepted() {
 #[test]
 fn what_cannot_be_owned_is_refused_with_a_way_out() {
     assert!(mistake(quote!(db: &mut Db)).contains("`Arc<Mutex<T>>`"));
-    assert!(mistake(quote!(&mut self)).contains("`&self`, with what changes in a `Mutex`"));
+    assert!(mistake(quote!(&mut self)).contains("`&self`, with the fields that change in a `Mutex`"));
     assert!(mistake(quote!(store: &dyn Store)).contains("take `Arc<dyn Store>`"));
     assert!(mistake(quote!(store: &(dyn Store + Send))).contains("take `Arc<dyn Store + Send>`"));
     assert!(mistake(quote!(name: &&str)).contains("take `&str`"));
@@ -68,4 +68,35 @@ fn patterns_are_matched_by_reference_for_keys() {
     assert_eq!(by_reference(quote!(Path(id): Path<u64>)).as_deref(), Some("Path (id) = & __id"));
     assert_eq!(by_reference(quote!(&(mut a, ref b): &(u8, u8))).as_deref(), Some("& (a , ref b) = __a_b"));
     assert_eq!(by_reference(quote!((&a, b): (&'static u8, u8))).as_deref(), Some("(a , b) = & __a_b"));
+}
+
+/// Killed by: the advice for other borrows.
+#[test]
+fn a_borrowed_connection_is_refused_with_the_pool_as_the_way_out() {
+    for tokens in [
+        quote!(db: &mut PgConnection),
+        quote!(db: &mut sqlx::Transaction<'_, Postgres>),
+        quote!(db: Transaction<'_, Postgres>),
+        quote!(db: impl Executor<'_, Database = Postgres>),
+        quote!(db: impl sqlx::PgExecutor<'e>),
+        quote!(db: impl Acquire<'e>),
+    ] {
+        let text = tokens.to_string();
+        assert!(mistake(tokens).contains("take the pool, as `&PgPool`"), "{text}");
+    }
+    let generics = |tokens| {
+        let function: syn::Signature = syn::parse2(tokens).expect("a signature");
+        check_generics(&function.generics).map_err(|error| error.to_string())
+    };
+    for tokens in [quote!(fn f<'e, E: Executor<'e>>(db: E)), quote!(fn f<'e, E>(db: E) where E: sqlx::PgExecutor<'e>)] {
+        assert!(generics(tokens).expect_err("refused").contains("take the pool"));
+    }
+    for tokens in [
+        quote!(fn f<E: Executor>(db: E)),
+        quote!(fn f<E: for<'e> Executor<'e>>(db: E)),
+        quote!(fn f<E: Executor<'static>>(db: E)),
+        quote!(fn f<'e, T: Read<'e>>(from: T)),
+    ] {
+        assert_eq!(generics(tokens), Ok(()));
+    }
 }
