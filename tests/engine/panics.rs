@@ -32,6 +32,22 @@ async fn with_any_payload(world: &World, id: u64) -> u64 {
     std::panic::panic_any(id)
 }
 
+tokio::task_local! {
+    static TENANT: u64;
+}
+
+#[hybrid_cached(ttl = 60s, key = "{id}", cache = world.cache)]
+async fn of_the_tenant(world: &World, id: u64) -> u64 {
+    world.load(id).await;
+    TENANT.get()
+}
+
+#[hybrid_cached(ttl = 60s, key = "{id}", cache = world.cache)]
+async fn if_there_is_a_tenant(world: &World, id: u64) -> u64 {
+    world.load(id).await;
+    TENANT.try_with(|tenant| *tenant).map_err(|error| error.to_string()).unwrap()
+}
+
 fn message(error: JoinError) -> String {
     match error.into_panic().downcast::<String>() {
         Ok(message) => *message,
@@ -147,4 +163,24 @@ async fn an_argument_that_cannot_be_cloned_leaves_the_key_free() {
     let began = Instant::now();
     assert_eq!(with_reluctant(&world, 7, &Reluctant(reluctant)).await, 1);
     assert_eq!(began.elapsed(), Duration::ZERO, "nobody waited");
+}
+
+/// Killed by: the panic's own message only.
+#[test]
+fn a_panic_about_a_task_local_says_why_there_is_none() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let mut messages = Vec::new();
+    let log = hybridcache_test_support::log_of(|| {
+        runtime.block_on(async {
+            let world = World::new().await;
+            let caller = world.call(|world| TENANT.scope(7, async move { of_the_tenant(&world, 7).await }));
+            messages.push(message(caller.await.unwrap_err()));
+            let caller = world.call(|world| TENANT.scope(7, async move { if_there_is_a_tenant(&world, 8).await }));
+            messages.push(message(caller.await.unwrap_err()));
+        });
+    });
+    for message in &messages {
+        assert!(message.contains("task-local") && message.contains("pass it as an argument"), "{message}");
+    }
+    assert_eq!(log.matches("without the task-locals of its caller").count(), 2, "{log}");
 }

@@ -71,7 +71,8 @@ pub trait CanTimeOut: Shape {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached: it must be `Clone + Send + Sync + 'static`",
     label = "this value cannot be cached",
-    note = "derive or implement `Clone`, or return `Arc<{Self}>`: then a hit copies nothing"
+    note = "derive or implement `Clone`, or return `Arc<{Self}>`: then a hit copies nothing",
+    note = "if the type, or one in it, is of another crate, such as a database's row: return its data as a struct of your own"
 )]
 pub trait CacheValue: Clone + Send + Sync + 'static {}
 #[diagnostic::do_not_recommend]
@@ -81,11 +82,23 @@ impl<T: Clone + Send + Sync + 'static> CacheValue for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot go to Redis: it must be `Serialize + DeserializeOwned`",
     label = "this value cannot be encoded",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it, or keep it in memory with `tier = memory`"
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it, or keep it in memory with `tier = memory`",
+    note = "if the type, or one in it, is of another crate, such as a framework's `Json<T>` or a database's row: return the data \
+            itself (`T`, or a struct of your own), and wrap it where the function is called"
 )]
 pub trait SharedValue: CacheValue + Serialize + DeserializeOwned {}
 #[diagnostic::do_not_recommend]
 impl<T: CacheValue + Serialize + DeserializeOwned> SharedValue for T {}
+
+/// The bounds of every error type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a cached function: it must be `Send + 'static`",
+    label = "a load runs in its own task and cannot send this error to its caller",
+    note = "write `Box<dyn Error + Send + Sync>` for `Box<dyn Error>`, `Arc<T>` for `Rc<T>`, or use an error type of your own"
+)]
+pub trait ErrorValue: Send + 'static {}
+#[diagnostic::do_not_recommend]
+impl<E: Send + 'static> ErrorValue for E {}
 
 /// What an error type needs where loads can time out.
 #[diagnostic::on_unimplemented(
@@ -402,7 +415,7 @@ impl<T: SharedValue> SharedShape for OptionShape<T> {
     }
 }
 
-impl<T: CacheValue, E: Send + 'static, M: ErrorMode<T, E>> Shape for ResultShape<T, E, M> {
+impl<T: CacheValue, E: ErrorValue, M: ErrorMode<T, E>> Shape for ResultShape<T, E, M> {
     type Return = Result<T, E>;
     type Value = T;
     type Error = E;
@@ -434,7 +447,7 @@ impl<T: CacheValue, E: Send + 'static, M: ErrorMode<T, E>> Shape for ResultShape
     }
 }
 
-impl<T: SharedValue, E: Send + 'static, M: ErrorMode<T, E>> SharedShape for ResultShape<T, E, M> {
+impl<T: SharedValue, E: ErrorValue, M: ErrorMode<T, E>> SharedShape for ResultShape<T, E, M> {
     fn shared_type() -> &'static ValueType {
         &Typed::<T>::SHARED
     }
@@ -478,7 +491,7 @@ impl<R: 'static> CanTimeOut for Misfit<R> {
     }
 }
 
-impl<T: CacheValue, E: FromLoadError + Send + 'static, M: ErrorMode<T, E>> CanTimeOut for ResultShape<T, E, M> {
+impl<T: CacheValue, E: FromLoadError + ErrorValue, M: ErrorMode<T, E>> CanTimeOut for ResultShape<T, E, M> {
     fn timed_out() -> Result<T, E> {
         Err(E::from(LoadError::TimedOut))
     }

@@ -62,11 +62,20 @@ impl Work {
     }
 }
 
-/// What a panic said.
+/// The message of a panic, with a hint if the load misses a task-local of its caller.
 fn message(panic: &(dyn Any + Send)) -> Arc<str> {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(message), _) => (*message).into(),
-        (None, Some(message)) => message.as_str().into(),
-        (None, None) => "the load panicked".into(),
+    let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(message), _) => *message,
+        (None, Some(message)) => message.as_str(),
+        (None, None) => "the load panicked",
+    };
+    // tokio: "cannot access a task-local storage value without setting it first", "task-local value not set".
+    if !message.contains("task-local") {
+        return message.into();
     }
+    tracing::warn!(panic = message, "{NO_TASK_LOCALS}");
+    format!("{message}: {NO_TASK_LOCALS}").into()
 }
+
+const NO_TASK_LOCALS: &str = "a load of a cached function runs in its own task, without the task-locals of its caller: read \
+     the value before the call and pass it as an argument";

@@ -48,6 +48,19 @@ impl Shop {
         Self::join(self, id)
     }
 
+    /// In macros that show what was written: `dbg!` and fields of `tracing`.
+    #[hybrid_cached(ttl = 1h, key = (self.tenant, id))]
+    async fn shown(&self, id: u64) -> String {
+        LOADS.fetch_add(1, Relaxed);
+        tracing::info!(self.tenant, id, "{}", self.tenant);
+        tracing::info!(name: "shown", target: "shop", %self.tenant, shop = %self);
+        tracing::debug_span!("shown", ?self.tenant).in_scope(|| tracing::info!("{self} of {}", self.tenant));
+        let (tenant, id) = dbg!(&self.tenant, id + self.tenant.len() as u64);
+        dbg!(self.tenant.len());
+        assert!(!self.tenant.is_empty());
+        format!("{tenant}{id}")
+    }
+
     #[hybrid_cached(ttl = 1h, skip(self))]
     async fn skipped(&self, id: u64) -> u64 {
         LOADS.fetch_add(1, Relaxed);
@@ -130,6 +143,8 @@ async fn runs() {
     assert_eq!(once!(a.in_the_default_key(7)), "a/7");
     assert_eq!(once!(b.in_the_default_key(7)), "b/7");
     assert_eq!(a.in_the_default_key_entry(7).get().await.as_deref(), Some("a/7"));
+
+    assert_eq!(once!(a.shown(7)), "a8");
 
     assert_eq!(once!(a.skipped(7)), 7);
     assert_eq!(b.skipped(7).await, 7);

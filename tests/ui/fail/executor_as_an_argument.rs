@@ -1,0 +1,11 @@
+use hybridcache::hybrid_cached;
+
+/// As sqlx's.
+pub trait Executor<'c> {}
+
+#[hybrid_cached(ttl = 1h, key = "{id}")]
+async fn user(db: impl Executor<'_>, id: u64) -> u64 {
+    id
+}
+
+fn main() {}
