@@ -215,7 +215,11 @@ fn entry_of(
         ));
         return None;
     }
-    let left_out = arguments.iter().enumerate().find(|(nth, argument)| argument.is_opaque() && !used.contains(nth));
+    // An argument that a load cannot own has its own message.
+    let left_out = arguments
+        .iter()
+        .enumerate()
+        .find(|(nth, argument)| argument.is_opaque() && !used.contains(nth) && argument.check().is_ok());
     if let (Some((_, argument)), None) = (left_out, &options.name) {
         errors.push(Error::new_spanned(
             &argument.ty,

@@ -5,6 +5,7 @@ pub trait Executor<'c> {}
 
 #[hybrid_cached(ttl = 1h, key = "{id}")]
 async fn user(db: impl Executor<'_>, id: u64) -> u64 {
+    let _ = db;
     id
 }
 

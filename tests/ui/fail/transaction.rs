@@ -5,6 +5,7 @@ pub struct Transaction<'c>(&'c ());
 
 #[hybrid_cached(ttl = 1h, key = "{id}")]
 async fn user(db: &mut Transaction<'_>, id: u64) -> u64 {
+    let _ = db;
     id
 }
 

@@ -53,7 +53,7 @@ impl Shop {
     async fn shown(&self, id: u64) -> String {
         LOADS.fetch_add(1, Relaxed);
         tracing::info!(self.tenant, id, "{}", self.tenant);
-        tracing::info!(name: "shown", target: "shop", %self.tenant, shop = %self);
+        tracing::info!(%self.tenant, shop = %self);
         tracing::debug_span!("shown", ?self.tenant).in_scope(|| tracing::info!("{self} of {}", self.tenant));
         let (tenant, id) = dbg!(&self.tenant, id + self.tenant.len() as u64);
         dbg!(self.tenant.len());
