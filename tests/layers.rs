@@ -4,6 +4,8 @@
 //! `cached/signature.rs` (a folder of the same layer), with `use tokens::cache;` in `key/mod.rs` (which `tokens` imports), and
 //! with a new folder that has no layer. What is seeded below fails the same way at each run.
 
+#![allow(clippy::unwrap_used, reason = "a test panics to fail")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
