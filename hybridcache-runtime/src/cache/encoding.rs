@@ -90,6 +90,7 @@ impl HybridCache {
         let why = match encoded {
             Ok(bytes) => {
                 function.fit.fitted(bytes.len() > SMALL);
+                function.sizes.learn(bytes.len());
                 return (Some(bytes), value);
             }
             Err(why) => why,

@@ -12,7 +12,10 @@ use crate::coherence::stamps::Stamps;
 use crate::function::call_key::Key;
 use crate::primitives::timers::{sleep, timeout};
 use crate::shared::budget::Budget;
-use crate::shared::{Acquired, LEASE, Published, Release, Remote, RemoteError, Token};
+use crate::shared::{Acquired, LARGE, LEASE, Published, Release, Remote, RemoteError, RemoteFuture, Token};
+
+/// For how long a lease is renewed while its value is encoded, and while it is sent: longer than any transfer may take.
+pub(crate) const SENDING: Duration = Duration::from_secs(600);
 
 /// A lease, or the attempt to get one. Whatever way it ends, it is given back: dropping it is the release.
 pub(crate) struct Lease {
@@ -58,19 +61,19 @@ impl Lease {
         Ok((entry, answer))
     }
 
-    /// Runs a load, renewing the lease meanwhile for at most `limit`. After that, or once the lease is lost, the load
-    /// goes on alone: its result will be fenced off if anybody else has loaded.
-    pub(crate) async fn hold_while<F: Future>(&mut self, limit: Duration, load: F) -> F::Output {
-        let output = {
-            let load = pin!(load);
-            let renewing = pin!(self.renew_for(limit));
-            match select(load, renewing).await {
-                Either::Left((output, _)) => output,
-                Either::Right(((), load)) => load.await,
-            }
-        };
+    /// Runs a load, or what comes after it, and renews the lease meanwhile for at most `limit`. After that, or once the lease is
+    /// lost, the load goes on alone: its result will be fenced off if anybody else has loaded.
+    pub(crate) async fn hold_while<F: Future>(&self, limit: Duration, load: F) -> F::Output {
+        let (load, renewing) = (pin!(load), pin!(self.renew_for(limit)));
+        match select(load, renewing).await {
+            Either::Left((output, _)) => output,
+            Either::Right(((), load)) => load.await,
+        }
+    }
+
+    /// A load has ended under it.
+    pub(crate) fn note_loaded(&mut self) {
         self.loaded = true;
-        output
     }
 
     async fn renew_for(&self, limit: Duration) {
@@ -101,13 +104,31 @@ impl Lease {
         budget: &mut Budget,
     ) -> Result<Published, RemoteError> {
         let (remote, key, token) = (self.remote.clone(), self.key.clone(), self.token);
-        self.published(budget.spend(remote.publish(key.address(), token, entry, ttl)).await)
+        match entry.len() {
+            bytes @ LARGE.. => budget.spend_large(bytes, self.send_large(entry, ttl), remote.probe()).await,
+            _ => self.published(budget.spend(remote.publish(key.address(), token, entry, ttl)).await),
+        }
     }
 
     /// The same for a put, whose caller waits for what became of it.
     pub(crate) async fn publish_at_leisure(self, entry: Vec<u8>, ttl: Duration) -> Result<Published, RemoteError> {
         let (remote, key, token) = (self.remote.clone(), self.key.clone(), self.token);
-        self.published(remote.publish(key.address(), token, entry, ttl).await)
+        match entry.len() {
+            LARGE.. => self.send_large(entry, ttl).await,
+            _ => self.published(remote.publish(key.address(), token, entry, ttl).await),
+        }
+    }
+
+    /// In a task of its own, which renews the lease meanwhile: the bytes may be under way for longer than the lease lives, and for
+    /// longer than the caller waits.
+    fn send_large(self, entry: Vec<u8>, ttl: Duration) -> RemoteFuture<'static, Published> {
+        let runtime = self.remote.runtime().clone();
+        let sending = runtime.spawn(async move {
+            let publishing = self.remote.publish(self.key.address(), self.token, entry, ttl);
+            let answer = self.hold_while(SENDING, publishing).await;
+            self.published(answer)
+        });
+        Box::pin(async move { sending.await.unwrap_or_else(|error| Err(RemoteError::unavailable(error.to_string()))) })
     }
 
     fn published(mut self, answer: Result<Published, RemoteError>) -> Result<Published, RemoteError> {

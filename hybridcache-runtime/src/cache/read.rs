@@ -15,8 +15,8 @@ use crate::entry::{Deadlines, Entry, Fence, FilledUnder, Meta, State};
 use crate::function::call_key::Key;
 use crate::primitives::clock::Millis;
 use crate::shared::budget::Budget;
-use crate::shared::wire::envelope::Header;
-use crate::shared::{Remote, RemoteError, StampName};
+use crate::shared::wire::envelope::{self, Header};
+use crate::shared::{Fetched, LARGE, Remote, RemoteError, RemoteErrorKind, StampName};
 use crate::stats::count;
 
 /// What reading the key in the shared tier gave.
@@ -62,13 +62,86 @@ impl HybridCache {
         let seen = fill.origin.seen;
         let mut asked = seen.unknown();
         loop {
-            let fetched = budget.read(remote.fetch(fill.key.address(), &asked)).await?;
-            seen.learn(&asked, fetched.stamps);
-            match self.interpret(remote, fill, fetched.entry, &asked).await {
+            let entry = self.fetch(remote, fill, &asked, budget).await?;
+            match self.interpret(remote, fill, entry, &asked).await {
                 Interpreted::Read(read) => return Ok(read),
                 Interpreted::InDoubt(stamps) => asked.extend(stamps),
             }
         }
+    }
+
+    /// The entry's bytes. One that is likely to be large is read as such at once.
+    async fn fetch(
+        &self,
+        remote: &dyn Remote,
+        fill: &Fill<'_>,
+        asked: &[StampName],
+        budget: &mut Budget,
+    ) -> Result<Option<Vec<u8>>, RemoteError> {
+        let (sizes, now) = (&fill.key.function.sizes, self.clock().now());
+        if let Some(bytes) = sizes.expected_large().filter(|_| !sizes.is_paused(now)) {
+            return self.fetch_large(remote, fill, asked, bytes, budget).await;
+        }
+        let fetched = budget.read(remote.fetch(fill.key.address(), asked)).await?;
+        fill.origin.seen.learn(asked, fetched.stamps);
+        self.complete(remote, fill, fetched.entry, budget).await
+    }
+
+    /// The whole entry, of which its first bytes were read.
+    pub(crate) async fn complete(
+        &self,
+        remote: &dyn Remote,
+        fill: &Fill<'_>,
+        entry: Option<Vec<u8>>,
+        budget: &mut Budget,
+    ) -> Result<Option<Vec<u8>>, RemoteError> {
+        let sizes = &fill.key.function.sizes;
+        let bytes = match &entry {
+            None => return Ok(None),
+            Some(head) if head.len() >= LARGE => match envelope::size(head) {
+                Some(bytes) => bytes,
+                // No entry of this cache: its first bytes say so.
+                None => return Ok(entry),
+            },
+            Some(whole) => {
+                sizes.learn(whole.len());
+                return Ok(entry);
+            }
+        };
+        if sizes.is_paused(self.clock().now()) {
+            let message = format!(
+                "a value of {} ({bytes} bytes) is not read: the last ones did not arrive, as the server may not send values of \
+                 this size (client-output-buffer-limit normal), or the network takes too long",
+                fill.key.function.name()
+            );
+            return Err(RemoteError { kind: RemoteErrorKind::Refused, message });
+        }
+        Box::pin(self.fetch_large(remote, fill, &[], bytes, budget)).await
+    }
+
+    async fn fetch_large(
+        &self,
+        remote: &dyn Remote,
+        fill: &Fill<'_>,
+        asked: &[StampName],
+        bytes: usize,
+        budget: &mut Budget,
+    ) -> Result<Option<Vec<u8>>, RemoteError> {
+        let sizes = &fill.key.function.sizes;
+        let fetching = remote.fetch_large(fill.key.address(), asked, bytes);
+        let fetched = budget.read_large(bytes, fetching, remote.probe()).await;
+        if matches!(&fetched, Err(error) if error.kind == RemoteErrorKind::Transfer) {
+            sizes.failed(self.clock().now());
+        }
+        let Fetched { entry, stamps } = fetched?;
+        if let Some(entry) = &entry {
+            sizes.learn(entry.len());
+            if entry.len() >= LARGE {
+                sizes.arrived();
+            }
+        }
+        fill.origin.seen.learn(asked, stamps);
+        Ok(entry)
     }
 
     /// What stands at the key means, where the stamps that were `asked` for came with it.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::cache::HybridCache;
 use crate::cache::fill::Fill;
-use crate::cache::lease::Lease;
+use crate::cache::lease::{Lease, SENDING};
 use crate::coherence::stamps::Stamp;
 use crate::entry::Fence;
 use crate::entry::plan::Plan;
@@ -180,7 +180,7 @@ impl HybridCache {
             return Ok((Put::Overtaken, value));
         }
         let load = Load { token: lease.token(), took: Duration::ZERO };
-        let (bytes, value) = self.encode(&**remote, fill, value, load).await;
+        let (bytes, value) = lease.hold_while(SENDING, self.encode(&**remote, fill, value, load)).await;
         let Some(bytes) = bytes else { return Ok((Put::JournalEntry, value)) };
         let encoded = bytes.len();
         let ttl = Duration::from_millis(fill.plan.lifetimes_of(&*value).ttl());

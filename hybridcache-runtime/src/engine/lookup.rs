@@ -266,6 +266,7 @@ impl Errand {
             budget.spent_secondary(&beside);
             asked?
         };
+        let entry = self.cache.complete(&**remote, fill, entry, budget).await?;
         let read = match self.cache.interpret(&**remote, fill, entry, &[]).await {
             Interpreted::Read(read) => read,
             Interpreted::InDoubt(_) => self.cache.read(&**remote, fill, budget).await?,

@@ -10,7 +10,7 @@ use tracing::Span;
 
 use crate::cache::HybridCache;
 use crate::cache::fill::Fill;
-use crate::cache::lease::Lease;
+use crate::cache::lease::{Lease, SENDING};
 use crate::cache::write::Load;
 use crate::coherence::stamps::StampSnapshot;
 use crate::engine::lookup::{Found, Source};
@@ -238,7 +238,9 @@ impl Errand {
             // In boxes of their own, here and below: a load without a lease does not pay for them.
             Some(lease) => {
                 let limit = timeout.unwrap_or(self.cache.limits().lease_limit);
-                Box::pin(lease.hold_while(limit, work.run(key, timeout, span))).await
+                let loaded = Box::pin(lease.hold_while(limit, work.run(key, timeout, span))).await;
+                lease.note_loaded();
+                loaded
             }
             None => work.run(key, timeout, span).await,
         };
@@ -306,7 +308,7 @@ async fn publish(
     mut budget: Budget,
 ) -> (Stored, Box<AnyValue>) {
     let load = Load { token: lease.token(), took };
-    let (bytes, value) = cache.encode(lease.remote(), fill, value, load).await;
+    let (bytes, value) = lease.hold_while(SENDING, cache.encode(lease.remote(), fill, value, load)).await;
     let Some(bytes) = bytes else {
         return (Stored::InMemoryOnly { encoded: None }, value);
     };

@@ -4,6 +4,7 @@ pub(crate) mod call_key;
 pub(crate) mod declared;
 pub(crate) mod fit;
 pub(crate) mod miss_predictor;
+pub(crate) mod sizes;
 
 use std::any::{TypeId, type_name};
 use std::collections::{HashMap, HashSet};
@@ -16,6 +17,7 @@ use crate::coherence::stamps::{SnapshotInterner, Stamp, StampSnapshot};
 use crate::function::declared::{Declared, enclosing};
 use crate::function::fit::Fit;
 use crate::function::miss_predictor::MissPredictor;
+use crate::function::sizes::Sizes;
 use crate::primitives::identity_hash::{AlreadyHashed, FNV_PRIME};
 use crate::shared::wire::names::{self, Address};
 use crate::stats::Counters;
@@ -199,6 +201,7 @@ pub(crate) struct Function {
     /// Whether the shared tier is likely to have nothing of it.
     pub(crate) miss_predictor: MissPredictor,
     pub(crate) fit: Fit,
+    pub(crate) sizes: Sizes,
 }
 
 /// Whose a function's name is. Only its own may be used in the shared tier.
@@ -356,6 +359,7 @@ impl Functions {
             counters: Counters::default(),
             miss_predictor: MissPredictor::default(),
             fit: Fit::new(),
+            sizes: Sizes::default(),
         }
     }
 }

@@ -46,8 +46,8 @@ impl Breaker {
     pub(crate) fn failed(&self, error: &RemoteError) {
         match error.kind {
             RemoteErrorKind::Refused => self.record_success(),
-            // It cost no time, and says nothing of the rest.
-            RemoteErrorKind::PartDown => {}
+            // They say nothing of the rest.
+            RemoteErrorKind::PartDown | RemoteErrorKind::Transfer => {}
             RemoteErrorKind::Timeout | RemoteErrorKind::Unavailable => {
                 let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
                 if failures >= FAILURES && !self.is_open() {

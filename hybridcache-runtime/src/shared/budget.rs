@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::{Either, select};
 use tokio::time::Instant;
 
 use crate::primitives::timers::timeout;
@@ -16,6 +17,14 @@ pub(crate) const ANSWERS: u32 = 3;
 /// The timer is seen within this time after its own. An answer that is seen still later says nothing of the tier: whoever
 /// waited for it was not polled.
 const LATE: Duration = Duration::from_millis(20);
+
+/// How many bytes a network moves in a millisecond at least: an eighth of 1 Gbit/s.
+const BYTES_PER_MILLISECOND: usize = 16 << 10;
+
+/// For how long so many bytes may be under way, beside what any answer takes.
+fn transit(bytes: usize) -> Duration {
+    Duration::from_millis((bytes / BYTES_PER_MILLISECOND) as u64)
+}
 
 /// What is left of the time that one call may spend on answers of the shared tier. Where the breaker is open it spends
 /// nothing, and asks nothing.
@@ -38,12 +47,28 @@ impl Budget {
     /// The same for what reads entries. An answer counts only if the breaker has stayed closed: else it may be from before
     /// something was told that had to be told first.
     pub(crate) async fn read<T>(&mut self, operation: RemoteFuture<'_, T>) -> Result<T, RemoteError> {
-        let turn = self.breaker.generation();
+        let generation = self.breaker.generation();
         let answer = self.spend(operation).await?;
-        if self.breaker.generation() != turn {
-            return Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: "the breaker has opened".into() });
+        self.still(generation).map(|()| answer)
+    }
+
+    /// The same for one that moves so many bytes: see [`Self::spend_large`].
+    pub(crate) async fn read_large<T>(
+        &mut self,
+        bytes: usize,
+        operation: RemoteFuture<'_, T>,
+        probe: RemoteFuture<'_, ()>,
+    ) -> Result<T, RemoteError> {
+        let generation = self.breaker.generation();
+        let answer = self.spend_large(bytes, operation, probe).await?;
+        self.still(generation).map(|()| answer)
+    }
+
+    fn still(&self, generation: u64) -> Result<(), RemoteError> {
+        if self.breaker.generation() == generation {
+            return Ok(());
         }
-        Ok(answer)
+        Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: "the breaker has opened".into() })
     }
 
     /// What the call needed came in its time. Where it needed one answer only, and that one so late that three would have been
@@ -92,12 +117,62 @@ impl Budget {
     }
 }
 
+impl Budget {
+    /// Waits for an answer that moves so many bytes. What is left of the budget tells a dead server from a slow network: when it
+    /// is over, `probe` asks the tier for a small answer. If that comes, the bytes have the time that they take on a slow
+    /// network; this time is not charged, and if it is too short, this says nothing of the tier.
+    pub(crate) async fn spend_large<T>(
+        &mut self,
+        bytes: usize,
+        mut operation: RemoteFuture<'_, T>,
+        probe: RemoteFuture<'_, ()>,
+    ) -> Result<T, RemoteError> {
+        if self.breaker.is_open() {
+            return Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: "the breaker is open".into() });
+        }
+        let answer = match timeout(self.left, &mut operation).await {
+            Ok(answer) => answer,
+            Err(_) => self.wait_on(bytes, operation, probe).await,
+        };
+        if let (Err(error), false) = (&answer, self.beside) {
+            self.breaker.failed(error);
+        }
+        answer
+    }
+
+    async fn wait_on<T>(
+        &self,
+        bytes: usize,
+        operation: RemoteFuture<'_, T>,
+        probe: RemoteFuture<'_, ()>,
+    ) -> Result<T, RemoteError> {
+        let whole = self.whole;
+        let asking = Box::pin(async move {
+            match timeout(whole, probe).await {
+                Ok(answer) => answer,
+                Err(_) => Err(no_answer()),
+            }
+        });
+        let operation = match select(operation, asking).await {
+            Either::Left((answer, _)) => return answer,
+            Either::Right((Err(error), _)) => return Err(error),
+            Either::Right((Ok(()), operation)) => operation,
+        };
+        timeout(transit(bytes), operation).await.unwrap_or_else(|_| {
+            let message = format!("a large value ({bytes} bytes) takes longer than it may");
+            Err(RemoteError { kind: RemoteErrorKind::Transfer, message })
+        })
+    }
+}
+
+fn no_answer() -> RemoteError {
+    RemoteError { kind: RemoteErrorKind::Timeout, message: "no answer within the budget".into() }
+}
+
 /// On a busy runtime the timer can be seen before an answer that has long arrived: give the connection one turn.
 async fn late_answer<T>(operation: RemoteFuture<'_, T>) -> Result<T, RemoteError> {
     tokio::task::yield_now().await;
-    operation.now_or_never().unwrap_or_else(|| {
-        Err(RemoteError { kind: RemoteErrorKind::Timeout, message: "no answer within the budget".into() })
-    })
+    operation.now_or_never().unwrap_or_else(|| Err(no_answer()))
 }
 
 #[cfg(test)]
@@ -130,6 +205,41 @@ mod tests {
             }
             assert_eq!(breaker.is_open(), opens, "{took} ms");
         }
+    }
+
+    fn no_answer_ever<T: Send + 'static>() -> RemoteFuture<'static, T> {
+        Box::pin(std::future::pending())
+    }
+
+    /// Killed by: one time for all sizes; a time without an end; charging what the bytes take; counting what says nothing of the tier.
+    #[tokio::test(start_paused = true)]
+    async fn bytes_under_way_are_not_charged() {
+        let whole = Duration::from_millis(50);
+        let breaker = Arc::new(Breaker::default());
+        for _ in 0..10 {
+            let mut budget = Budget::new(whole, breaker.clone());
+            let (large, probe) = (answer_after(Duration::from_millis(300)), answer_after(Duration::from_millis(1)));
+            assert!(budget.spend_large(4 << 20, large, probe).await.is_ok());
+            assert!(budget.spend(answer_after(Duration::from_millis(40))).await.is_ok(), "nothing was charged");
+            let (large, probe) = (no_answer_ever::<()>(), answer_after(Duration::from_millis(1)));
+            let error = budget.spend_large(4 << 20, large, probe).await.unwrap_err();
+            assert_eq!(error.kind, RemoteErrorKind::Transfer);
+        }
+        assert!(!breaker.is_open());
+    }
+
+    /// Killed by: waiting for the bytes of a server that answers nothing; not counting it.
+    #[tokio::test(start_paused = true)]
+    async fn a_large_answer_of_a_dead_server_is_not_waited_for() {
+        let breaker = Arc::new(Breaker::default());
+        let began = Instant::now();
+        for _ in 0..5 {
+            let mut budget = Budget::new(Duration::from_millis(50), breaker.clone());
+            let error = budget.spend_large(1 << 30, no_answer_ever::<()>(), no_answer_ever()).await.unwrap_err();
+            assert_eq!(error.kind, RemoteErrorKind::Timeout);
+        }
+        assert!(began.elapsed() <= Duration::from_millis(510), "{:?}", began.elapsed());
+        assert!(breaker.is_open());
     }
 
     /// A stream whose consumer is slow holds the calls that it buffers. Killed by: charging whatever time has passed.

@@ -19,6 +19,8 @@ pub(crate) enum RemoteErrorKind {
     /// The part of the tier that has the key cannot be reached, neither to read nor to write, before the tier says
     /// [`Listener::resubscribed`]. The other parts can.
     PartDown,
+    /// A large value did not arrive, for its size. This says nothing of what is small.
+    Transfer,
     /// No answer in time.
     Timeout,
     /// The server answered with an error (full, read-only, loading, no permission, ...).
@@ -58,7 +60,10 @@ impl RemoteError {
     fn kind(&self) -> Kind {
         match self.kind {
             RemoteErrorKind::Timeout => Kind::Timeout,
-            RemoteErrorKind::Unavailable | RemoteErrorKind::PartDown | RemoteErrorKind::Refused => Kind::Unavailable,
+            RemoteErrorKind::Unavailable
+            | RemoteErrorKind::PartDown
+            | RemoteErrorKind::Transfer
+            | RemoteErrorKind::Refused => Kind::Unavailable,
         }
     }
 }

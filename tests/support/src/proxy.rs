@@ -50,6 +50,8 @@ pub enum Flow {
     Delay(Duration),
     /// They arrive when the flow is another one: packets are lost and TCP sends them again.
     Hold,
+    /// They arrive at this many bytes a second: a line that all connections of the direction share, in turns of up to 64 KiB.
+    Rate(u64),
     /// They never arrive. As TCP skips no bytes, a connection that has lost some stays silent in this direction until it
     /// is broken: by [`FaultProxy::restore`], [`FaultProxy::cut`], or by one of its ends.
     Swallow,
@@ -76,6 +78,8 @@ struct State {
     cuts: u64,
     /// The names of the commands in each. `None` until a test asks for them.
     round_trips: Option<Vec<Vec<String>>>,
+    /// When the line of each direction is free, where it has a rate.
+    free_at: [Instant; 2],
 }
 
 #[derive(Debug)]
@@ -145,6 +149,7 @@ impl FaultProxy {
             count: 0,
             cuts: 0,
             round_trips: None,
+            free_at: [Instant::now(); 2],
         };
         let network = Arc::new(Network { target, state: Mutex::new(state), changed: Condvar::new() });
         let shared = network.clone();
@@ -275,8 +280,10 @@ impl Network {
 
     /// Waits until something that was sent at a time has to arrive: `true`; or to be lost: `false`. `None` where the
     /// connection has been broken.
-    fn transit(&self, number: u64, direction: Direction, sent: Instant) -> Option<bool> {
+    fn transit(&self, number: u64, direction: Direction, sent: Instant, length: usize) -> Option<bool> {
         let mut state = self.state();
+        // The end of these bytes on a line with a rate, reserved once.
+        let mut passed_at = None;
         loop {
             let flow = state.flow(number, direction)?;
             let due = match flow {
@@ -286,6 +293,10 @@ impl Network {
                     return Some(false);
                 }
                 Flow::Delay(delay) => Some(delay.saturating_sub(sent.elapsed())),
+                Flow::Rate(rate) => {
+                    let passed_at = *passed_at.get_or_insert_with(|| state.reserve(direction, length, rate));
+                    Some(passed_at.saturating_duration_since(Instant::now()))
+                }
                 Flow::Hold => None,
             };
             state = match due {
@@ -328,6 +339,13 @@ impl State {
             Some(last) if goes_on => last.extend(names),
             _ => round_trips.push(names),
         }
+    }
+
+    /// The line's next time for so many bytes: when they have passed.
+    fn reserve(&mut self, direction: Direction, length: usize, rate: u64) -> Instant {
+        let free_at = &mut self.free_at[direction as usize];
+        *free_at = (*free_at).max(Instant::now()) + Duration::from_secs_f64(length as f64 / rate as f64);
+        *free_at
     }
 
     fn hang_up(&mut self, which: impl Fn(&Connection) -> bool) {
@@ -412,7 +430,7 @@ fn take(network: &Network, number: u64, direction: Direction, mut from: TcpStrea
 fn deliver(network: &Network, number: u64, direction: Direction, under_way: &Receiver<Sent>, mut to: TcpStream) {
     let mut is_silent = false;
     for (sent, bytes) in under_way {
-        let Some(arrives) = network.transit(number, direction, sent) else { return };
+        let Some(arrives) = network.transit(number, direction, sent, bytes.len()) else { return };
         {
             let mut state = network.state();
             // Else it has been stranded just now.

@@ -12,7 +12,7 @@ use super::health::Health;
 use super::scripts;
 use crate::shared::{RemoteError, RemoteErrorKind};
 
-/// How long a command may take at most. Callers have budgets of their own, far below.
+/// How long a command with a small answer may take. Callers have budgets of their own, far below.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One connection for commands.
@@ -32,7 +32,7 @@ pub(crate) enum Reply {
 
 impl Connection {
     pub(crate) async fn call(&self, command: &Cmd) -> Result<Value, RemoteError> {
-        let answer = match self.in_time(self.commands.clone().send_packed_command(command)).await? {
+        let answer = match self.in_time(RESPONSE_TIMEOUT, self.commands.clone().send_packed_command(command)).await? {
             Value::ServerError(error) => Err(self.refused(&error)),
             value => Ok(value),
         };
@@ -44,8 +44,14 @@ impl Connection {
     }
 
     /// The answers of all commands; that one was refused says nothing about the others.
-    pub(crate) async fn pipeline(&self, commands: &Pipeline) -> Result<Vec<Result<Value, RemoteError>>, RemoteError> {
-        let replies = self.in_time(self.commands.clone().send_packed_commands(commands, 0, commands.len())).await?;
+    async fn pipeline(
+        &self,
+        limit: Duration,
+        commands: &Pipeline,
+    ) -> Result<Vec<Result<Value, RemoteError>>, RemoteError> {
+        let mut connection = self.commands.clone();
+        let sending = connection.send_packed_commands(commands, 0, commands.len());
+        let replies = self.in_time(limit, sending).await?;
         if replies.len() != commands.len() {
             return Err(unexpected("a pipeline"));
         }
@@ -56,31 +62,46 @@ impl Connection {
         Ok(replies.collect())
     }
 
-    /// As [`Self::pipeline`], for what may be a script that the server has lost.
+    /// The answers of all commands, of which some may be scripts that the server has lost.
     pub(crate) async fn replies(&self, commands: &Pipeline) -> Result<impl Iterator<Item = Reply>, RemoteError> {
-        let answers = self.pipeline(commands).await?;
+        self.replies_within(RESPONSE_TIMEOUT, commands).await
+    }
+
+    /// The same for answers that may take longer, for their size.
+    pub(crate) async fn replies_within(
+        &self,
+        limit: Duration,
+        commands: &Pipeline,
+    ) -> Result<impl Iterator<Item = Reply>, RemoteError> {
+        let answers = self.pipeline(limit, commands).await?;
         Ok(commands.cmd_iter().zip(answers).map(|(command, answer)| Reply::to(command, answer)))
     }
 
     /// As [`Self::call`], for a question whose refusal says nothing about the link.
     pub(crate) async fn call_quietly(&self, command: &Cmd) -> Result<Value, RemoteError> {
-        match self.in_time(self.commands.clone().send_packed_command(command)).await? {
+        match self.in_time(RESPONSE_TIMEOUT, self.commands.clone().send_packed_command(command)).await? {
             Value::ServerError(error) => Err(RemoteError { kind: RemoteErrorKind::Refused, message: said(&error) }),
             value => Ok(value),
         }
     }
 
     /// Waits by the timers of the connection's runtime: a caller's may have none, or its clock may be paused.
-    async fn in_time<T>(&self, sending: impl Future<Output = RedisResult<T>>) -> Result<T, RemoteError> {
+    async fn in_time<T>(
+        &self,
+        limit: Duration,
+        sending: impl Future<Output = RedisResult<T>>,
+    ) -> Result<T, RemoteError> {
         let waiting = {
             let _runtime = self.runtime.enter();
-            timeout(RESPONSE_TIMEOUT, sending)
+            timeout(limit, sending)
         };
         match waiting.await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.broken(&error)),
             // The heartbeat decides whether the link has to go.
-            Err(_) => Err(RemoteError { kind: RemoteErrorKind::Timeout, message: "no answer within a second".into() }),
+            Err(_) => {
+                Err(RemoteError { kind: RemoteErrorKind::Timeout, message: format!("no answer within {limit:?}") })
+            }
         }
     }
 

@@ -3,7 +3,9 @@
 //!
 //! They are two because a server bounds what it holds back for a subscriber (`client-output-buffer-limit pubsub`, 32 MB
 //! where nobody changed it) and closes the connection of one that exceeds it: some large values read at once would do.
-//! And a message does not stand in line behind large values.
+//! And a message does not wait behind the values that were read before it.
+//!
+//! Large values have further connections: see [`Transfers`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,7 @@ use super::permissions::Permissions;
 use super::pipeline::{Batches, Commands};
 use super::scripts;
 use super::server_clock::Sample;
+use super::transfers::{TransferThread, Transfers};
 use crate::primitives::timers::Standstill;
 use crate::shared::{RemoteError, RemoteErrorKind};
 
@@ -46,6 +49,7 @@ pub(crate) struct Subscriptions {
 pub(crate) struct Link {
     wire: Arc<Connection>,
     batches: Batches,
+    transfers: Arc<Transfers>,
     /// Only held: its messages go to the inbox.
     _messages: MultiplexedConnection,
     publish: &'static str,
@@ -62,9 +66,11 @@ impl Link {
         inbox: Inbox,
         listened: Subscriptions,
         permissions: &Permissions,
+        transfers: &Arc<TransferThread>,
     ) -> Result<Self, String> {
         let health = inbox.health.clone();
-        let config = config().set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
+        let plain = config();
+        let config = plain.clone().set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
             inbox.receive(&push);
             Ok(())
         });
@@ -75,12 +81,13 @@ impl Link {
         let messages = client.get_multiplexed_async_connection_with_config(&config);
         let (commands, mut messages) = try_join(commands, messages).await.map_err(|error| explained(&error))?;
         let runtime = Handle::current();
-        let wire = Arc::new(Connection { commands, health, runtime: runtime.clone() });
+        let wire = Arc::new(Connection { commands, health: health.clone(), runtime: runtime.clone() });
         permissions.check(&wire).await;
         listened.subscribe(&mut messages).await.map_err(|error| format!("cannot subscribe: {error}"))?;
         let link = Self {
             batches: Batches::start(wire.clone(), &runtime),
             wire,
+            transfers: Transfers::new(client, plain.set_response_timeout(None), health, transfers.clone()),
             _messages: messages,
             publish: if listened.is_sharded { "SPUBLISH" } else { "PUBLISH" },
             beat: listened.beat,
@@ -199,6 +206,15 @@ impl Link {
             self.batches.send(Commands(first, Some(second)), place).await?
         };
         Ok((self.settle(first).await, self.settle(second).await))
+    }
+
+    /// The answers to commands that move so many bytes, beside whatever else is asked.
+    pub(crate) async fn transfer(
+        &self,
+        bytes: usize,
+        commands: impl FnOnce() -> Pipeline + Send + 'static,
+    ) -> Result<Vec<Result<Value, RemoteError>>, RemoteError> {
+        self.transfers.run(bytes, commands).await
     }
 
     /// Sends a command behind everything that was sent before; nobody waits for it. `failed` is called where it may not have

@@ -14,6 +14,7 @@ use super::kinds::cluster::{self, Cluster, Topology};
 use super::link::{Link, Subscriptions};
 use super::messages::Inbox;
 use super::permissions::Permissions;
+use super::transfers::TransferThread;
 use super::url::Target;
 use crate::primitives::timers::Standstill;
 use crate::shared::{Listeners, RemoteError, RemoteErrorKind};
@@ -26,6 +27,7 @@ pub(crate) struct Purpose {
     pub(crate) groups: Vec<String>,
     pub(crate) process: u64,
     pub(crate) permissions: Permissions,
+    pub(crate) transfers: Arc<TransferThread>,
     pub(crate) listener: Listeners,
 }
 
@@ -78,7 +80,9 @@ impl Links {
             is_sharded: false,
         };
         let proofs = Arc::new(DeliveryWatermark::new(1, began));
-        let link = Link::open(server, purpose.inbox(&proofs, 0), subscriptions, &purpose.permissions).await?;
+        let link =
+            Link::open(server, purpose.inbox(&proofs, 0), subscriptions, &purpose.permissions, &purpose.transfers)
+                .await?;
         Ok(Self {
             nodes: vec![Ok(Arc::new(link))],
             is_complete: true,
@@ -98,7 +102,9 @@ impl Links {
             let subscriptions = Subscriptions::sharded(&purpose.channels, owned);
             let inbox = purpose.inbox(&proofs, place);
             async move {
-                let link = Link::open(&cluster.node(node), inbox, subscriptions, &purpose.permissions).await;
+                let link =
+                    Link::open(&cluster.node(node), inbox, subscriptions, &purpose.permissions, &purpose.transfers)
+                        .await;
                 link.map(Arc::new).map_err(|reason| format!("{}:{}: {reason}", node.0, node.1))
             }
         });

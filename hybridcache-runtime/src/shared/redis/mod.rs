@@ -1,7 +1,7 @@
 //! The shared tier on Redis 7 and later, or Valkey: one server, the master behind sentinels, or a cluster.
 //!
 //! Each atomic step of the protocol is a Lua script (`*.lua`); values never pass through one, they are staged under a
-//! name of their own and renamed. Reading is a plain `GET`.
+//! name of their own and renamed. Reading is a plain `GETRANGE`, or a `GET` of what is large.
 
 mod channels;
 mod connection;
@@ -11,7 +11,6 @@ mod kinds;
 mod link;
 mod links;
 mod messages;
-mod oversized;
 mod permissions;
 mod pipeline;
 mod scripts;
@@ -20,13 +19,15 @@ mod stamps;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod unreleased;
 mod url;
 
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use redis::{Cmd, Value, cmd};
+use futures_util::future::join;
+use redis::{Cmd, Pipeline, Value, cmd};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
@@ -36,11 +37,11 @@ use self::channels::Channels;
 use self::connection::unexpected;
 use self::link::Link;
 use self::links::{Links, Numbered, Purpose};
-use self::oversized::Oversized;
 use self::permissions::Permissions;
 use self::scripts::Step;
 use self::server_clock::ServerClock;
 use self::supervisor::{SharedState, State, supervise};
+use self::transfers::TransferThread;
 use self::unreleased::Unreleased;
 use self::url::Target;
 use crate::primitives::background::Background;
@@ -50,8 +51,8 @@ use crate::shared::Lifespan;
 use crate::shared::leases::Leases;
 use crate::shared::wire::names::{Address, groups};
 use crate::shared::{
-    Acquired, Fetched, HEAD, Invalidation, Listeners, Published, Release, Remote, RemoteError, RemoteFuture, StampName,
-    StampValue, Token, Versions,
+    Acquired, Fetched, HEAD, Invalidation, LARGE, Listeners, Published, Release, Remote, RemoteError, RemoteFuture,
+    StampName, StampValue, Token, Versions,
 };
 
 /// How long a staged value waits to be published. After that its process is taken for dead.
@@ -70,7 +71,6 @@ pub(crate) struct RedisTier {
     supervisor: AbortHandle,
     background: Background,
     leases: Leases,
-    oversized: Oversized,
 }
 
 impl RedisTier {
@@ -96,7 +96,8 @@ impl RedisTier {
         let permissions =
             Permissions::new(target.is_sharded(), target.is_watched(), &groups[0], channels.invalidations(&groups[0]));
         let target = Mutex::new(Numbered { target: Arc::new(target), number: 1 });
-        let purpose = Purpose { target, channels, groups, process, listener, permissions };
+        let transfers = Arc::new(TransferThread::default());
+        let purpose = Purpose { target, channels, groups, process, listener, permissions, transfers };
         let shared_state = Arc::new(SharedState {
             purpose,
             clock: ServerClock::default(),
@@ -107,13 +108,7 @@ impl RedisTier {
             history: Mutex::default(),
         });
         let supervisor = background.runtime().spawn(supervise(shared_state.clone())).abort_handle();
-        let tier = Arc::new(Self {
-            shared_state,
-            supervisor,
-            background,
-            leases: Leases::default(),
-            oversized: Oversized::default(),
-        });
+        let tier = Arc::new(Self { shared_state, supervisor, background, leases: Leases::default() });
         // Whatever it brings: without a link each operation says so itself.
         let _standstill = Standstill::begin();
         let _ = tier.attempt(1).await;
@@ -225,30 +220,33 @@ impl Drop for RedisTier {
 
 impl Remote for RedisTier {
     fn fetch<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
-        let reading = self.oversized.reading(key);
-        let is_bounded = reading.is_bounded();
+        let read = get_range(key, LARGE);
         if stamps.is_empty() {
-            return Box::pin(async move {
-                let links = self.links()?;
-                let answer = stamps::entry_bytes(links.at(key.group())?.ask(reading.command).await);
-                Ok(Fetched { entry: self.oversized.judge(key, is_bounded, links.began, answer)?, stamps: Vec::new() })
-            });
+            return Box::pin(async move { stamps::fetch_alone(self.link(key)?.ask(read).await) });
         }
         Box::pin(async move {
             let links = self.links()?;
             links.at(key.group())?;
-            let (entry, stamps) = match stamps::fetch(&links, key.group(), reading.command, stamps).await {
-                Ok(Fetched { entry, stamps }) => (Ok(entry), stamps),
-                Err(error) => (Err(error), Vec::new()),
-            };
-            Ok(Fetched { entry: self.oversized.judge(key, is_bounded, links.began, entry)?, stamps })
+            stamps::fetch(&links, key.group(), read, stamps).await
+        })
+    }
+
+    fn fetch_large<'a>(&'a self, key: &'a Address, stamps: &'a [StampName], bytes: usize) -> RemoteFuture<'a, Fetched> {
+        let mut get = cmd("GET");
+        get.arg(key.entry());
+        Box::pin(async move {
+            let links = self.links()?;
+            let reading = links.at(key.group())?.transfer(bytes, move || pipeline([get]));
+            // Whichever is read first: the call began before both.
+            let (answers, stamps) = join(reading, stamps::read_all(&links, stamps)).await;
+            let entry = answers?.pop().unwrap_or_else(|| Err(unexpected("GET")));
+            Ok(Fetched { entry: stamps::entry_bytes(entry)?, stamps: stamps? })
         })
     }
 
     fn fetch_head<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched> {
-        let mut get = cmd("GETRANGE");
-        get.arg(key.entry()).arg(0).arg(HEAD - 1);
-        Box::pin(async move { stamps::fetch(&*self.links()?, key.group(), get, stamps).await })
+        let read = get_range(key, HEAD);
+        Box::pin(async move { stamps::fetch(&*self.links()?, key.group(), read, stamps).await })
     }
 
     fn create_stamps<'a>(&'a self, stamps: &'a [StampName], lifetime: Duration) -> RemoteFuture<'a, Vec<StampValue>> {
@@ -283,15 +281,10 @@ impl Remote for RedisTier {
         token: Token,
         lease: Duration,
     ) -> RemoteFuture<'a, (Option<Vec<u8>>, Acquired)> {
-        let (reading, step) = (self.oversized.reading(key), self.acquisition(key, token, lease, &[]));
-        let is_bounded = reading.is_bounded();
+        let (read, step) = (get_range(key, LARGE), self.acquisition(key, token, lease, &[]));
         Box::pin(async move {
-            let links = self.links()?;
-            let (entry, lease) = match links.at(key.group())?.ask_both(reading.command, step).await {
-                Ok((entry, lease)) => (stamps::entry_bytes(entry), lease),
-                Err(error) => (Err(error.clone()), Err(error)),
-            };
-            Ok((self.oversized.judge(key, is_bounded, links.began, entry)?, acquired(&lease?)?))
+            let (entry, lease) = self.link(key)?.ask_both(read, step).await?;
+            Ok((stamps::entry_bytes(entry)?, acquired(&lease?)?))
         })
     }
 
@@ -335,7 +328,7 @@ impl Remote for RedisTier {
         entry: Vec<u8>,
         ttl: Duration,
     ) -> RemoteFuture<'a, Published> {
-        let stage = key.stage(&token);
+        let (stage, bytes) = (key.stage(&token), entry.len());
         let channels = self.channels();
         let mut step = Step::Publish.on(&[key.entry(), &key.lease(), &stage]);
         step.arg(&token.to_bytes())
@@ -344,6 +337,15 @@ impl Remote for RedisTier {
             .arg(&*channels.wake_prefix(key.group()))
             .arg(&key.id().to_le_bytes())
             .arg(millis(IN_VAIN));
+        if entry.len() >= LARGE {
+            return Box::pin(async move {
+                // It need not be in order with what this process sends otherwise: its token fences it.
+                let commands = move || pipeline([set_stage(&stage, &entry), step]);
+                let answers = self.link(key)?.transfer(bytes, commands).await?;
+                let [staged, reply] = answers.try_into().map_err(|_| unexpected("publish"))?;
+                published(&reply?, staged)
+            });
+        }
         let stage = set_stage(&stage, &entry);
         Box::pin(async move {
             let (staged, reply) = self.link(key)?.ask_both(stage, step).await?;
@@ -451,6 +453,22 @@ fn names(key: &Address) -> [String; 2] {
 fn with_own(key: &Address, known: &[u32]) -> Versions {
     let others = known.iter().copied().filter(|version| *version != key.version());
     [key.version()].into_iter().chain(others).collect()
+}
+
+/// The first bytes of an entry: small answers hold up no other ones.
+fn get_range(key: &Address, bytes: usize) -> Cmd {
+    let entry = key.entry();
+    let mut read = Cmd::with_capacity(4, 24 + entry.len());
+    read.arg("GETRANGE").arg(entry).arg(0).arg(bytes - 1);
+    read
+}
+
+fn pipeline<const N: usize>(commands: [Cmd; N]) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(N);
+    commands.into_iter().for_each(|command| {
+        pipeline.add_command(command);
+    });
+    pipeline
 }
 
 fn set_stage(key: &str, entry: &[u8]) -> Cmd {

@@ -31,6 +31,15 @@ pub(crate) async fn fetch(links: &Links, key: &str, get: Cmd, names: &[StampName
     Ok(Fetched { entry, stamps: values(replies, names.len())? })
 }
 
+/// Reads stamps alone.
+pub(crate) async fn read_all(links: &Links, names: &[StampName]) -> Result<Vec<Option<StampValue>>, RemoteError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let replies = links.scatter(readings(links, names).collect()).await;
+    values(replies.into_iter(), names.len())
+}
+
 /// The entry that was read without stamps.
 pub(crate) fn fetch_alone(reply: Result<Value, RemoteError>) -> Result<Fetched, RemoteError> {
     Ok(Fetched { entry: entry_bytes(reply)?, stamps: Vec::new() })
@@ -130,7 +139,8 @@ fn get(name: &StampName) -> Cmd {
 /// The answer to reading an entry.
 pub(crate) fn entry_bytes(reply: Result<Value, RemoteError>) -> Result<Option<Vec<u8>>, RemoteError> {
     match reply {
-        Ok(Value::BulkString(bytes)) => Ok(Some(bytes)),
+        // A range of what is not there is empty. A value of no bytes would be no entry either.
+        Ok(Value::BulkString(bytes)) => Ok((!bytes.is_empty()).then_some(bytes)),
         Ok(Value::Nil) => Ok(None),
         // Something is there, and no envelope.
         Err(error) if error.message.starts_with("WRONGTYPE") => Ok(Some(Vec::new())),

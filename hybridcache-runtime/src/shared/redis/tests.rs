@@ -87,8 +87,12 @@ impl Listener for Events {
 
 impl Process {
     async fn start(server: &RedisServer, id: u64) -> Self {
+        Self::at(&server.url(), id).await
+    }
+
+    async fn at(url: &str, id: u64) -> Self {
         let events = Arc::new(Events::default());
-        let tier = RedisTier::connect(&server.url(), "test", id, events.clone()).await.unwrap();
+        let tier = RedisTier::connect(url, "test", id, events.clone()).await.unwrap();
         Self { id, tier, events }
     }
 

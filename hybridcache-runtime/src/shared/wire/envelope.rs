@@ -49,6 +49,7 @@ const MUST_UNDERSTAND: u16 = 0xff00;
 /// Where in the header things stand that are filled in last, or checked apart.
 const MUTABLE_AT: usize = 4;
 const KIND_AT: usize = 7;
+const STAMPS_COUNT_AT: usize = 10;
 const LENGTH_AT: usize = 56;
 const CHECKSUM_AT: usize = 60;
 const KEY_AT: usize = 64;
@@ -238,6 +239,13 @@ pub fn decode(envelope: &[u8]) -> Result<(Header, &[u8]), Undecodable> {
 pub(crate) fn decode_for<'a>(key: &[u8; 16], envelope: &'a [u8]) -> Result<(Header, &'a [u8]), Undecodable> {
     let (header, payload) = decode(envelope)?;
     if header.key == *key { Ok((header, payload)) } else { Err(Undecodable::Key) }
+}
+
+/// How long an entry is of which these are the first bytes. `None`: they do not begin as an envelope does.
+pub(crate) fn size(head: &[u8]) -> Option<usize> {
+    let count = u16::from_le_bytes(head.get(STAMPS_COUNT_AT..STAMPS_COUNT_AT + 2)?.try_into().ok()?);
+    let length = u32::from_le_bytes(head.get(LENGTH_AT..CHECKSUM_AT)?.try_into().ok()?);
+    head.starts_with(&FORMAT).then(|| STAMPS_AT + 16 * usize::from(count) + length as usize)
 }
 
 /// Where the payload of such an envelope begins.

@@ -108,12 +108,6 @@ impl Address {
         self.id
     }
 
-    /// The function as it stands in the name.
-    #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "for the tier"))]
-    pub(crate) fn function(&self) -> &str {
-        &self.entry[self.group().len() + 1..self.version_at.start - 1]
-    }
-
     /// The arguments as they stand in the name.
     pub(crate) fn readable(&self) -> &str {
         &self.base()[self.version_at.end + 1..]

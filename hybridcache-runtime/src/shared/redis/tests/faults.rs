@@ -1,9 +1,11 @@
 //! Servers that are down, stopped, full, read-only, forgetful or hostile.
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
+use hybridcache_test_support::{Direction, FaultProxy, Flow};
 
 use super::*;
-use crate::shared::{RemoteErrorKind, StampName};
+use crate::shared::{LARGE, RemoteErrorKind, StampName};
 
 /// How many connections but the one that asks.
 fn clients(server: &RedisServer) -> usize {
@@ -80,39 +82,51 @@ async fn a_server_is_the_same_until_it_restarts_or_another_one_takes_its_place()
     assert_eq!(*process.events.kept.lock().unwrap(), [false, true, false, true, false]);
 }
 
-/// The server closes the connection of a client that reads what is larger than it sends. Killed by: reading it again and again;
-/// refusing small values of the function, or those of others.
+/// The server closes the connection of a client that reads what is larger than it sends. Killed by: reading it on the link's
+/// connection; taking its end for one of the link.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_value_that_the_server_does_not_send_drops_the_connection_twice_at_most() {
+async fn a_value_that_the_server_does_not_send_ends_a_connection_of_its_own() {
     let server = RedisServer::start();
     server.config_set("client-output-buffer-limit", "normal 1048576 0 0");
     let process = Process::start(&server, 1).await;
-    let at = |function: &str, id: &str| Address::new("test", function, 1, id);
-    let (large, small, absent) = (at("large", "1"), at("large", "2"), at("large", "3"));
-    let foreign = at("small", "1");
+    let (large, medium) = (Address::new("test", "large", 1, "1"), Address::new("test", "large", 1, "2"));
     server.command(&[b"SET", large.entry().as_bytes(), &vec![7; 2 << 20]]);
-    server.command(&[b"SET", small.entry().as_bytes(), b"small"]);
-    server.command(&[b"SET", foreign.entry().as_bytes(), &vec![8; 100 << 10]]);
-    let read = async |nth: u64| match nth % 2 {
-        0 => process.tier.fetch(&large, &[]).await.map(drop).unwrap_err(),
-        _ => process.tier.fetch_and_acquire(&large, process.token(1), LEASE).await.map(drop).unwrap_err(),
-    };
-    // A link that has ended answers with an error until it is replaced.
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while read(0).await.kind != RemoteErrorKind::Refused {
-        assert!(Instant::now() < deadline, "{} connections", process.connections());
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    for nth in 0..10 {
-        let error = read(nth).await;
+    server.command(&[b"SET", medium.entry().as_bytes(), &vec![8; 100 << 10]]);
+    let names = [StampName::of_tag("test", "org:9")];
+    for _ in 0..10 {
+        let error = process.tier.fetch_large(&large, &[], 2 << 20).await.unwrap_err();
+        assert_eq!(error.kind, RemoteErrorKind::Transfer, "{error}");
         assert!(error.message.contains("client-output-buffer-limit"), "{error}");
+        assert_eq!(process.fetch(&large).await, Some(vec![7; LARGE]), "its first bytes are small");
+        let fetched = process.tier.fetch_large(&medium, &names, LARGE).await.unwrap();
+        assert_eq!((fetched.entry, fetched.stamps), (Some(vec![8; 100 << 10]), vec![None]));
     }
-    assert!(process.connections() <= 3, "{} connections", process.connections());
-    assert_eq!(process.fetch(&small).await, Some(b"small".to_vec()));
-    assert_eq!(process.fetch(&absent).await, None);
-    let named = process.tier.fetch(&small, &[StampName::of_tag("test", "org:9")]).await.unwrap();
-    assert_eq!(named.entry, Some(b"small".to_vec()));
-    assert_eq!(process.fetch(&foreign).await.map(|bytes| bytes.len()), Some(100 << 10));
+    assert_eq!((process.tier.outage(), process.connections()), (None, 1));
+}
+
+/// Killed by: a connection for each transfer; one for all of them; a transfer that goes on when nobody waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transfers_have_a_few_connections() {
+    let server = RedisServer::start();
+    let network = FaultProxy::start(server.port());
+    let process = Process::at(&network.url(), 1).await;
+    let key = key();
+    server.command(&[b"SET", key.entry().as_bytes(), &vec![7; 100 << 10]]);
+    let own = network.connections();
+    for _ in 0..20 {
+        process.tier.fetch_large(&key, &[], LARGE).await.unwrap();
+    }
+    assert_eq!(network.connections(), own + 1, "one after the other");
+    network.set(Direction::ToClient, Flow::Rate(1_000_000));
+    let mut reading: Vec<_> = (0..20).map(|_| process.tier.fetch_large(&key, &[], LARGE)).collect();
+    reading.iter_mut().for_each(|reading| assert!(reading.now_or_never().is_none()));
+    eventually("all that are allowed", || network.connections() == own + 4).await;
+    reading.truncate(10);
+    network.restore();
+    for reading in reading {
+        assert!(reading.await.unwrap().entry.is_some());
+    }
+    assert!(network.connections() <= own + 4);
 }
 
 /// Killed by: not reconnecting; not subscribing again; not saying so.
@@ -283,8 +297,10 @@ async fn large_values_read_at_once_do_not_cost_the_connection() {
     for key in &keys {
         server.command(&[b"SET", key.entry().as_bytes(), &vec![b'x'; 8 << 20]]);
     }
-    let found = join_all(keys.iter().map(|key| process.fetch(key))).await;
-    assert!(found.iter().all(|entry| entry.as_ref().is_some_and(|entry| entry.len() == 8 << 20)));
+    let found = join_all(keys.iter().map(|key| process.tier.fetch_large(key, &[], 8 << 20))).await;
+    for fetched in found {
+        assert_eq!(fetched.unwrap().entry.map(|entry| entry.len()), Some(8 << 20));
+    }
     assert_eq!((process.connections(), process.tier.outage()), (1, None));
 }
 
@@ -323,15 +339,26 @@ async fn refusals_carry_the_words_of_the_server() {
     let server = RedisServer::start();
     let process = Process::start(&server, 1).await;
     let acl = |rule: &[u8]| server.command(&[b"ACL", b"SETUSER", b"default", rule]);
+    acl(b"-getrange");
     acl(b"-get");
-    let error = process.tier.fetch(&key(), &[]).await.unwrap_err();
-    assert!(error.kind == RemoteErrorKind::Refused && error.message.starts_with("NOPERM "), "{error}");
-    acl(b"+get");
+    for reading in [process.tier.fetch(&key(), &[]), process.tier.fetch_large(&key(), &[], LARGE)] {
+        let error = reading.await.unwrap_err();
+        assert!(error.kind == RemoteErrorKind::Refused && error.message.starts_with("NOPERM "), "{error}");
+    }
+    acl(b"+getrange");
     server.command(&[b"CONFIG", b"SET", b"replica-serve-stale-data", b"no"]);
     server.command(&[b"REPLICAOF", b"127.0.0.1", b"1"]);
     let error = process.tier.fetch(&key(), &[]).await.unwrap_err();
     assert!(error.kind == RemoteErrorKind::Refused && error.message.starts_with("MASTERDOWN "), "{error}");
     eventually("another connection", || process.connections() >= 2).await;
+    server.command(&[b"REPLICAOF", b"NO", b"ONE"]);
+    serves(&process).await;
+    acl(b"+get");
+    let before = process.connections();
+    server.command(&[b"REPLICAOF", b"127.0.0.1", b"1"]);
+    let error = process.tier.fetch_large(&key(), &[], LARGE).await.unwrap_err();
+    assert!(error.kind == RemoteErrorKind::Refused, "{error}");
+    eventually("a large value's answer says so too", || process.connections() > before).await;
 }
 
 /// Killed by: failing to connect where scripts must not be loaded.
