@@ -78,13 +78,13 @@ async fn while_it_is_open_calls_send_nothing() {
     is_closed(&shop).await;
 }
 
-/// Each call before it opens has sent one `GET`, and no call after. Killed by: a threshold of twenty.
+/// Each call before it opens has sent one `GETRANGE`, and no call after. Killed by: a threshold of twenty.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_unanswered_commands_open_it() {
     let fleet = Fleet::start();
     let shop = fleet.hasty_shop().await;
     is_connected(&shop).await;
-    let before = Commands::so_far(&fleet.redis).of("get");
+    let before = Commands::so_far(&fleet.redis).of("getrange");
     fleet.redis.stop();
     opens(&shop).await;
     for id in 200..=300 {
@@ -92,14 +92,14 @@ async fn five_unanswered_commands_open_it() {
     }
     fleet.redis.resume();
     is_closed(&shop).await;
-    let sent = Commands::so_far(&fleet.redis).of("get") - before;
+    let sent = Commands::so_far(&fleet.redis).of("getrange") - before;
     assert_eq!(sent, 5);
 }
 
 /// Redis answers, and at once: there is nothing to wait for. Killed by: refusals counted as failures.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_do_not_open_it() {
-    for refusing in [["ACL", "SETUSER", "default", "-get"], ["ACL", "SETUSER", "default", "-evalsha"]] {
+    for refusing in [["ACL", "SETUSER", "default", "-getrange"], ["ACL", "SETUSER", "default", "-evalsha"]] {
         let fleet = Fleet::start();
         let shop = connected_shop(&fleet).await;
         fleet.redis.command(&refusing.map(str::as_bytes));

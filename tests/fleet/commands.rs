@@ -36,13 +36,13 @@ async fn a_hit_in_redis_is_one_get() {
     let second = fleet.shop_at(&proxy.url(), |builder| builder).await;
     proxy.take_round_trips();
     assert_eq!(second.item(1).await.unwrap(), item(1, 1, 0));
-    assert_eq!(proxy.take_round_trips(), [["GET", "MGET"]]);
+    assert_eq!(proxy.take_round_trips(), [["GETRANGE", "MGET"]]);
     let asked = Commands::during(&fleet.redis, async {
         assert_eq!(second.item(2).await.unwrap(), item(2, 1, 0));
     });
-    assert_eq!(asked.await, Commands::only("get", 1));
+    assert_eq!(asked.await, Commands::only("getrange", 1));
     assert_eq!(second.item(3).await.unwrap(), item(3, 1, 0));
-    assert_eq!(proxy.take_round_trips(), [["GET"], ["GET"]]);
+    assert_eq!(proxy.take_round_trips(), [["GETRANGE"], ["GETRANGE"]]);
     let stats = second.cache.stats();
     assert_eq!((stats.hits_redis, stats.loads, stats.misses), (3, 0, 0));
 }
@@ -55,13 +55,13 @@ async fn a_cold_miss_takes_three_round_trips() {
     shop.item(1).await.unwrap();
     proxy.take_round_trips();
     shop.item(2).await.unwrap();
-    assert_eq!(proxy.take_round_trips(), [vec!["GET"], vec!["EVALSHA"], vec!["SET", "EVALSHA"]]);
+    assert_eq!(proxy.take_round_trips(), [vec!["GETRANGE"], vec!["EVALSHA"], vec!["SET", "EVALSHA"]]);
     let stats = shop.cache.stats();
     assert_eq!((stats.misses, stats.loads, stats.redis_errors), (2, 2, 0));
 }
 
 /// What a miss costs where it was expected: the lease is asked for with the reading.
-const EXPECTED_MISS: [&[&str]; 2] = [&["GET", "EVALSHA"], &["SET", "EVALSHA"]];
+const EXPECTED_MISS: [&[&str]; 2] = [&["GETRANGE", "EVALSHA"], &["SET", "EVALSHA"]];
 
 /// Killed by: no forecast; one that the function's own readings do not make.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -95,7 +95,7 @@ async fn a_miss_after_the_keys_invalidation_takes_two_round_trips() {
     assert_eq!(shop.item(1).await.unwrap(), item(1, 2, 0));
     assert_eq!(proxy.take_round_trips(), EXPECTED_MISS);
     shop.item(2).await.unwrap();
-    assert_eq!(proxy.take_round_trips(), [vec!["GET"], vec!["EVALSHA"], vec!["SET", "EVALSHA"]]);
+    assert_eq!(proxy.take_round_trips(), [vec!["GETRANGE"], vec!["EVALSHA"], vec!["SET", "EVALSHA"]]);
 }
 
 /// Killed by: a load of what was found; a lease that is kept, or granted, beside an entry; a forecast that a hit leaves as it
@@ -113,9 +113,9 @@ async fn a_hit_where_a_miss_was_expected_is_a_hit_in_one_round_trip() {
     first.item(6).await.unwrap();
     proxy.take_round_trips();
     assert_eq!(shop.item(5).await.unwrap(), item(5, 1, 0));
-    assert_eq!(proxy.take_round_trips(), [["GET", "EVALSHA"]]);
+    assert_eq!(proxy.take_round_trips(), [["GETRANGE", "EVALSHA"]]);
     assert_eq!(shop.item(6).await.unwrap(), item(6, 1, 0));
-    assert_eq!(proxy.take_round_trips(), [["GET"]]);
+    assert_eq!(proxy.take_round_trips(), [["GETRANGE"]]);
     assert_eq!((fleet.database.loads(5).await, shop.cache.stats().hits_redis), (1, 2));
     fleet.leaves_no_trace().await;
 }

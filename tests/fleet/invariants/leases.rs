@@ -162,10 +162,10 @@ async fn i05_a_refresh_that_comes_late_adopts() {
     network.set_for_subscribers(Direction::ToClient, Flow::Pass);
     fleet.database.order(1, &[Order::Hold]).await;
     other.item_entry(1).expire().await.unwrap();
-    let asked = Commands::so_far(&fleet.redis).of("get");
+    let asked = Commands::so_far(&fleet.redis).of("getrange");
     eventually("the late one has asked", async || {
         assert_eq!(late.item(1).await.unwrap(), item(1, 1, 0));
-        Commands::so_far(&fleet.redis).of("get") > asked
+        Commands::so_far(&fleet.redis).of("getrange") > asked
     })
     .await;
     other.item(1).await.unwrap();

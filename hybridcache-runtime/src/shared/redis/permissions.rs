@@ -37,8 +37,8 @@ const NO_NODES: &str = "Redis is not used, since its nodes are not known";
 
 /// On any kind of Redis. In the order of the README.
 const NEEDS: [Need; 17] = [
-    need("get", Key, NOTHING_IS_READ),
-    need("getrange", Key, "no value is stored in Redis, and memory is not compared with it after a reconnection"),
+    need("get", Key, "no value is stored in Redis, and large ones are not read"),
+    need("getrange", Key, NOTHING_IS_READ),
     need("mget", Key, NOTHING_IS_READ),
     need("set", Key, "no value is stored in Redis, and each process loads for itself"),
     need("setrange", Key, "`expire()` deletes the entry"),
