@@ -217,10 +217,31 @@ fn large_values_are_encoded_and_decoded_aside_and_no_further_than_the_limit() {
         for count in 1_000_000..1_000_020 {
             assert_eq!(numbers(&tried, count).await, Numbers(count));
         }
-        // The first one is begun twice, and eight are enough to know.
+        // The first one is begun twice, and eight are enough to know. Of the others it is seen that they are not small.
         let written = WRITTEN.load(SeqCst);
-        assert!((8 * 90_000..=8 * 100_000 + 22_000).contains(&written), "{written}");
+        assert!((8 * 90_000..=8 * 100_000 + 13 * 22_000).contains(&written), "{written}");
         assert_eq!((tried.stats().unsendable, tried.stats().loads), (20, 20));
         assert_eq!(redis.keys("*:e").len(), 1);
+        // Small ones are not taken to be like these.
+        assert_eq!(numbers(&tried, 20_000).await, Numbers(20_000));
+        assert_eq!(redis.keys("*:e").len(), 2);
     });
+}
+
+/// Of text it is known without encoding it. Killed by: a pause for values of any size.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_over_the_limit_keep_no_other_ones_out() {
+    let fleet = Fleet::start();
+    let shop = fleet.shop_with(|builder| builder.value_limit(300_000)).await;
+    for id in 1..=20 {
+        fleet.database.set_version(id, 400_000).await;
+        assert_eq!(shop.text(id).await.len(), 400_000);
+        assert!(!fleet.has_entry("text", id));
+    }
+    for (id, length) in (21..).zip([10, 100_000, 290_000]) {
+        fleet.database.set_version(id, length).await;
+        assert_eq!(shop.text(id).await.len() as u64, length);
+        assert!(fleet.has_entry("text", id), "{length}");
+    }
+    assert_eq!(shop.cache.stats().unsendable, 20);
 }

@@ -103,6 +103,31 @@ async fn a_page_that_was_moved_to_another_key_is_not_served() {
     assert!(sites[1].cache.stats().undecodable > 0);
 }
 
+/// All pages are one function of the cache. Killed by: a pause for the function after some pages that are too large for Redis.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_that_are_too_large_for_redis_keep_no_other_pages_out() {
+    let (redis, calls) = (RedisServer::start(), Calls::default());
+    let mut sites = Vec::new();
+    for _ in 0..2 {
+        let builder = HybridCache::builder().namespace("site").redis(redis.url()).redis_budget(GENEROUS);
+        let cache = builder.value_limit(200_000).build().await.unwrap();
+        let handler = async |request: Request, _| {
+            let length: usize = request.uri().path()[1..].split('/').next().unwrap().parse().unwrap();
+            reply(200, &[], "x".repeat(length))
+        };
+        sites.push(Site::with(cache, calls.clone(), configured, handler).await);
+    }
+    for nth in 0..20 {
+        assert_eq!(sites[0].get(&format!("/300000/{nth}")).await.body.len(), 300_000);
+    }
+    assert_eq!((stored(&redis).len(), sites[0].cache.stats().unsendable), (0, 20));
+    for (count, length) in (21..).zip([10, 100_000, 199_000]) {
+        assert_eq!(sites[0].get(&format!("/{length}")).await.body.len(), length);
+        assert_eq!(sites[1].get(&format!("/{length}")).await.body.len(), length);
+        assert_eq!(calls.count(), count, "{length}");
+    }
+}
+
 /// Killed by: waiting for one after the other; handing one's answer to another; bytes of it in Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn case_24_fifty_private_answers_are_fifty() {

@@ -143,7 +143,8 @@ impl Builder {
     }
 
     /// Values whose encoding is longer stay in memory, and are counted in [`Stats::unsendable`](crate::Stats::unsendable). At least 1 byte.
-    /// Default: 1 MiB, which a network of 1 Gbit/s transfers in 9 ms: within the default [budget](Self::redis_budget).
+    /// Default: 1 MiB, which a network of 1 Gbit/s transfers in 9 ms: within the default [budget](Self::redis_budget). A call may wait
+    /// for a large value for a millisecond longer than the budget for each 16 KiB, if Redis answers meanwhile.
     pub fn value_limit(mut self, bytes: usize) -> Self {
         self.limits.value_limit = bytes;
         self

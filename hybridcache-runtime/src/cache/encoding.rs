@@ -82,11 +82,14 @@ impl HybridCache {
         let Some(header) = header(remote, fill, &*value, load) else { return (None, value) };
         let (function, limit) = (&fill.key.function, self.limits().value_limit);
         let now = self.clock().now();
-        if function.fit.is_paused(now) {
+        if fill.plan.value.least(&*value) > limit {
             count(&function.counters.unsendable);
+            function.fit.log_too_large(function.name(), limit);
             return (None, value);
         }
-        let (encoded, value) = encode(&header, fill.plan.value, function, value, limit).await;
+        let is_paused = function.fit.is_paused(now);
+        let tried = if is_paused { limit.min(SMALL) } else { limit };
+        let (encoded, value) = encode(&header, fill.plan.value, function, value, tried).await;
         let why = match encoded {
             Ok(bytes) => {
                 function.fit.fitted(bytes.len() > SMALL);
@@ -97,6 +100,7 @@ impl HybridCache {
         };
         count(&function.counters.unsendable);
         match why {
+            Unsendable::TooLarge if is_paused => {}
             Unsendable::TooLarge => function.fit.did_not_fit(function.name(), limit, now),
             Unsendable::Unencodable(error) => {
                 function.fit.log_failure(function.name(), &error, "a value cannot be encoded and stays in memory");

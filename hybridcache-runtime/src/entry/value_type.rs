@@ -22,6 +22,7 @@ pub struct ValueType {
     size: usize,
     seal: fn(Box<AnyValue>, Meta) -> Option<Arc<Entry>>,
     codec: Option<Codec>,
+    least: fn(&AnyValue) -> usize,
 }
 
 type Encode = fn(&AnyValue, usize, &mut Vec<u8>) -> Result<Kind, CodecError>;
@@ -54,6 +55,17 @@ impl ValueType {
         (self.seal)(value, meta)
     }
 
+    /// How many bytes its encoding takes at least, as far as that is known without encoding it.
+    pub(crate) fn least(&self, value: &AnyValue) -> usize {
+        (self.least)(value)
+    }
+
+    /// The same type, where `least` knows more of its values.
+    #[cfg(feature = "http")]
+    pub(crate) const fn knowing(self, least: fn(&AnyValue) -> usize) -> Self {
+        Self { least, ..self }
+    }
+
     /// Appends the value to `bytes`, which become no longer than `limit`.
     pub(crate) fn encode(&self, value: &AnyValue, limit: usize, bytes: &mut Vec<u8>) -> Result<Kind, CodecError> {
         let codec = self.codec.ok_or(CodecError::WrongKind)?;
@@ -77,7 +89,7 @@ pub(crate) struct Typed<V>(PhantomData<V>);
 
 impl<V: Send + Sync + 'static> Typed<V> {
     pub(crate) const MEMORY: ValueType =
-        ValueType { value_type: TypeId::of::<V>, size: size_of::<V>(), seal: seal::<V>, codec: None };
+        ValueType { value_type: TypeId::of::<V>, size: size_of::<V>(), seal: seal::<V>, codec: None, least };
 }
 
 impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Typed<V> {
@@ -105,6 +117,15 @@ impl<U: Serialize + DeserializeOwned + Send + Sync + 'static> Typed<Option<U>> {
         }),
         ..Self::MEMORY
     };
+}
+
+/// Of the types that large values usually have. Each byte of theirs takes a byte at least.
+fn least(value: &AnyValue) -> usize {
+    let text = value.downcast_ref().map(String::len).or(value.downcast_ref().map(|text: &Arc<str>| text.len()));
+    let bytes =
+        || value.downcast_ref().map(Vec::<u8>::len).or(value.downcast_ref().map(|bytes: &Arc<[u8]>| bytes.len()));
+    let shared = || value.downcast_ref().map(|bytes: &Arc<Vec<u8>>| bytes.len());
+    text.or_else(bytes).or_else(shared).unwrap_or(0)
 }
 
 fn seal<V: Send + Sync + 'static>(value: Box<AnyValue>, meta: Meta) -> Option<Arc<Entry>> {

@@ -8,7 +8,8 @@ use tracing::{debug, warn};
 use crate::primitives::clock::Millis;
 use crate::primitives::log_limit::{LogLimit, MINUTE};
 
-/// So many values in a row that are too large, and the function's next ones are taken to be so for a while.
+/// So many values in a row that are too large, and the function's next large ones are taken to be so for a while. Small ones are
+/// not, and no value is where a large one has ever fitted: a function may have values of all sizes.
 const ENOUGH: u32 = 8;
 /// That while, in milliseconds.
 const PAUSE: u64 = 30_000;
@@ -22,7 +23,9 @@ pub(crate) struct Fit {
     excluded: AtomicBool,
     /// The latest one was large.
     large: AtomicBool,
-    /// How many in a row were too large.
+    /// One that was large has fitted.
+    large_fits: AtomicBool,
+    /// How many in a row were too large, of those that are not small.
     too_large: AtomicU32,
     /// Until then none is tried.
     paused_until: AtomicU64,
@@ -37,6 +40,7 @@ impl Fit {
             proven: AtomicBool::new(false),
             excluded: AtomicBool::new(false),
             large: AtomicBool::new(false),
+            large_fits: AtomicBool::new(false),
             too_large: AtomicU32::new(0),
             paused_until: AtomicU64::new(0),
             said: AtomicBool::new(false),
@@ -75,22 +79,30 @@ impl Fit {
         self.large.load(Relaxed)
     }
 
-    /// Whether values are taken to be too large at present.
+    /// Whether values that are not small are taken to be too large at present.
     pub(crate) fn is_paused(&self, now: Millis) -> bool {
         now < self.paused_until.load(Relaxed)
     }
 
     pub(crate) fn fitted(&self, is_large: bool) {
         self.large.store(is_large, Relaxed);
-        self.too_large.store(0, Relaxed);
+        if is_large {
+            self.large_fits.store(true, Relaxed);
+            self.paused_until.store(0, Relaxed);
+        }
     }
 
-    /// A value takes more than `limit` bytes. Said once.
+    /// A value was found to take more than `limit` bytes when it was encoded.
     pub(crate) fn did_not_fit(&self, function: &str, limit: usize, now: Millis) {
         self.large.store(true, Relaxed);
-        if self.too_large.fetch_add(1, Relaxed) + 1 >= ENOUGH {
+        if self.too_large.fetch_add(1, Relaxed) + 1 >= ENOUGH && !self.large_fits.load(Relaxed) {
             self.paused_until.store(now + PAUSE, Relaxed);
         }
+        self.log_too_large(function, limit);
+    }
+
+    /// A value takes more than `limit` bytes. Logged once.
+    pub(crate) fn log_too_large(&self, function: &str, limit: usize) {
         if !self.said.swap(true, Relaxed) {
             warn!(
                 function,
@@ -115,23 +127,24 @@ impl Fit {
 mod tests {
     use super::*;
 
-    /// Killed by: a pause after the first one; one that a value that fits does not put off; one without an end.
+    /// Killed by: a pause after the first one; one that small values put off; one without an end; one although large values fit.
     #[test]
-    fn after_some_values_in_a_row_that_do_not_fit_none_is_tried_for_a_while() {
+    fn after_some_values_in_a_row_that_do_not_fit_no_large_one_is_tried_for_a_while() {
         let fit = Fit::new();
-        for now in 0..10 {
-            for _ in 1..ENOUGH {
-                fit.did_not_fit("f", 1, now);
-            }
-            assert!(!fit.is_paused(now));
-            fit.fitted(true);
-        }
-        for _ in 0..ENOUGH {
+        for _ in 1..ENOUGH {
             fit.did_not_fit("f", 1, 10);
+            fit.fitted(false);
         }
+        assert!(!fit.is_paused(10));
+        fit.did_not_fit("f", 1, 10);
         assert!(fit.is_paused(11) && fit.is_paused(9 + PAUSE));
         assert!(!fit.is_paused(10 + PAUSE));
         fit.did_not_fit("f", 1, 10 + PAUSE);
         assert!(fit.is_paused(11 + PAUSE), "one look is enough to see that nothing has changed");
+        fit.fitted(true);
+        for _ in 0..2 * ENOUGH {
+            fit.did_not_fit("f", 1, 20 + PAUSE);
+        }
+        assert!(!fit.is_paused(20 + PAUSE), "some large ones fit");
     }
 }

@@ -69,7 +69,7 @@ impl HttpEntry {
             lifetimes: Lifetimes::from_millis(1, 1),
             timeout,
             tags,
-            value: &Typed::<Record>::SHARED,
+            value: &const { Typed::<Record>::SHARED.knowing(Record::least) },
             error_type: TypeId::of::<()>(),
             times: Some(Record::lifetimes),
             judge: None,

@@ -119,6 +119,14 @@ impl Record {
         entry.value.downcast_ref()
     }
 
+    /// How many bytes it takes encoded, at least.
+    pub(super) fn least(value: &AnyValue) -> usize {
+        match value.downcast_ref() {
+            Some(Self::Page(page)) => page.body.len(),
+            _ => 0,
+        }
+    }
+
     /// For the engine.
     pub(crate) fn lifetimes(value: &AnyValue) -> Lifetimes {
         let (fresh, ttl) = match value.downcast_ref() {
