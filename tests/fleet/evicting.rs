@@ -183,7 +183,7 @@ impl Visit for Line {
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "hybridcache_runtime::evict"
+        metadata.target().ends_with("::evict")
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
