@@ -176,6 +176,7 @@ async fn late_answer<T>(operation: RemoteFuture<'_, T>) -> Result<T, RemoteError
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test panics to fail")]
 mod tests {
     use tokio::time::sleep;
 
