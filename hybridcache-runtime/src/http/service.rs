@@ -39,8 +39,8 @@ impl HttpCacheLayer {
     /// clients request, including prefixes that a router strips; in any spelling (`/a%7Eb` and `/a~b` are one path, also `/a/` and `/a`). A
     /// query is ignored. Paths share 65,536 tags, so an answer of another path may be invalidated too.
     ///
-    /// Waits for Redis as [`HybridCache::invalidate_tag`] does. If the future is dropped, this process has forgotten the answers, and
-    /// other processes may keep them.
+    /// How long it waits, and its cancel safety, are those of [`HybridCache::invalidate_tag`](crate::HybridCache::invalidate_tag): once
+    /// polled, it takes effect everywhere, also if the future is dropped.
     ///
     /// # Errors
     /// If Redis did not confirm the invalidation: see [`Error::is_pending`].
@@ -50,7 +50,7 @@ impl HttpCacheLayer {
     }
 
     /// Invalidates all answers and values of cached functions that carry a tag, in all processes: the same as
-    /// [`HybridCache::invalidate_tag`].
+    /// [`HybridCache::invalidate_tag`](crate::HybridCache::invalidate_tag).
     ///
     /// # Errors
     /// If Redis did not confirm the invalidation: see [`Error::is_pending`].
