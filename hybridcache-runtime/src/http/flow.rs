@@ -1,4 +1,4 @@
-//! The way of one request: the store, or the handler, alone or for all who wait.
+//! One request: answered from the store, by its own call of the handler, or by a call that other requests share.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use super::origin::exchange::{Ask, Draft, Drafted, Exchange, Fetched};
 use super::origin::load::{Answered, LeaderReply, Load, SharedExchange, failed};
 use super::request::cache_request::{CacheRequest, StoreLookup, VariantSlot};
 use super::rfc::freshen::contradicted_by_head;
-use super::rfc::reuse::{self, Reason};
+use super::rfc::reuse::{self, RevalidationReason};
 use super::rfc::status::Forward;
 use super::rfc::{CacheStatus, Reuse};
 use super::settings::StaleOn;
@@ -30,15 +30,15 @@ use crate::flight::outcome::Outcome;
 use crate::primitives::timers;
 use crate::shared::Invalidation;
 
-/// How often a request is sent on to where its answer stands. It moves when a handler names new fields or tags.
+/// How often a request looks again under another key. Keys change when a handler names new fields or tags.
 const ROUNDS: usize = 4;
 
-/// What came of waiting for a load.
+/// The outcome of a load, for a request that led it or waited for it.
 enum WaitOutcome<B: Body, E> {
     Answered(Answered<B, E>),
-    /// The answers stand apart: there, or where memory says.
+    /// The page is under another key: look up there, or where memory leads.
     LookAgain(Option<Arc<Variants>>),
-    /// This request has to ask the handler for itself, and may store what it says.
+    /// This request has to ask the handler for itself, and may store the answer.
     PassThrough(VariantSlot),
 }
 
@@ -48,7 +48,7 @@ pub(super) struct RequestFlow<S, B> {
     asking: Arc<SharedExchange<S, B>>,
     /// Why the handler is called, if it is.
     forward: Forward,
-    /// Somebody else has asked it.
+    /// Another request has called it.
     collapsed: bool,
 }
 
@@ -94,7 +94,7 @@ where
         self.pass(None, None).await
     }
 
-    /// Asks the handler in the background, where nobody does already.
+    /// Asks the handler in the background, unless a refresh is running.
     async fn refresh(&self, slot: VariantSlot, held: &StoredPage) {
         if let Some(duty) = slot.entry.refresh(&held.entry) {
             let (work, _) = self.work(slot, Arc::new(Mutex::new(Some(held.entry.clone()))));
@@ -102,7 +102,7 @@ where
         }
     }
 
-    /// Asks the handler for all who wait, or waits for who has asked.
+    /// Joins the load of this key, or leads it.
     async fn load(&mut self, slot: VariantSlot, stored: Option<StoredPage>) -> WaitOutcome<B2, S::Error> {
         self.forward = self.why(&slot, stored.as_ref());
         let request = self.request.clone();
@@ -116,14 +116,14 @@ where
         }
     }
 
-    /// Asks the handler where nobody waits for another: its answer is this request's, and may end that.
+    /// Probes a hit-for-pass key: the answer is for this request, and may end the state. No other request waits for it.
     async fn probe_hit_for_pass(self, duty: Duty, slot: VariantSlot) -> Answered<B2, S::Error> {
         let (work, direct) = self.work(slot.clone(), RejectedEntry::default());
         drop(fly(duty, work));
         match (direct.await, self.asking.made()) {
             (Ok(told), _) => self.told(told),
             (Err(_), Some(page)) => Ok(self.request.fresh(page, self.status(true))),
-            // Somebody else has looked.
+            // Another request probes already.
             (Err(_), None) => self.pass(Some(slot), None).await,
         }
     }
@@ -133,7 +133,7 @@ where
         let flying = fly(duty, work);
         let (told, outcome) = match select(direct, flying).await {
             Either::Left((Ok(told), _)) => (Some(told), None),
-            // It has nothing to tell, or nothing was loaded.
+            // The load sent no reply of its own, or did not run.
             Either::Left((Err(_), flying)) => (None, Some(flying.await)),
             Either::Right((outcome, mut direct)) => (direct.try_recv().ok(), Some(outcome)),
         };
@@ -150,7 +150,7 @@ where
         (Work::new(load.run()), told)
     }
 
-    /// What this request's own load told it.
+    /// The reply of this request's own load.
     fn told(&self, told: LeaderReply<B2, S::Error>) -> Answered<B2, S::Error> {
         let (request, forward) = (&self.request, self.forward);
         Ok(match told {
@@ -161,7 +161,7 @@ where
         })
     }
 
-    /// What the end of a load is to one who waited for it.
+    /// What a load's outcome means for a request that waited for it.
     fn end(&self, outcome: Outcome, slot: VariantSlot, refused: &RejectedEntry) -> WaitOutcome<B2, S::Error> {
         let entry = match outcome {
             Outcome::Value(entry) => entry,
@@ -188,7 +188,7 @@ where
         }
     }
 
-    /// What is to be had where the load gave nothing at all; `None`: nothing.
+    /// The answer after a load without any result: a stale page, or 504 where stale pages are forbidden; `None`: neither.
     fn failed(&self, refused: &RejectedEntry, failure: StaleOn) -> Option<Response<CacheBody<B2>>> {
         let held = self.request.standing(refused)?;
         if self.request.settings.stale_on.has(failure) && self.request.stands_in(&held) {
@@ -201,7 +201,7 @@ where
         self.request.gateway_timeout(Some(self.forward))
     }
 
-    /// A page that somebody has loaded: this request, another one, or another process.
+    /// A loaded page: by this request, another one, or another process.
     fn loaded(&self, held: StoredPage, slot: VariantSlot) -> WaitOutcome<B2, S::Error> {
         let response = if self.asking.has_made(&held.page) {
             self.request.fresh(&held.page, self.status(true))
@@ -260,7 +260,7 @@ where
         let Some(exchange) = self.asking.take() else { return Ok(self.late()) };
         let (head, body) = self.forward(exchange, Forward::Stale).await?.into_parts();
         if contradicted_by_head(&held.page.head, &head) {
-            // Pending where others cannot be told: they will be.
+            // If Redis cannot be reached, the journal keeps it: other processes hear of it later.
             let _ = slot.entry.cache.invalidate(&slot.entry.key, Invalidation::Delete).await;
         }
         Ok(Response::from_parts(head, body))
@@ -273,7 +273,7 @@ where
     /// Why the handler is called.
     fn why(&self, slot: &VariantSlot, stored: Option<&StoredPage>) -> Forward {
         match stored.map(|held| self.request.reuse(held)) {
-            Some(Reuse::Revalidate(Reason::Request)) => Forward::Request,
+            Some(Reuse::Revalidate(RevalidationReason::Request)) => Forward::Request,
             Some(_) => Forward::Stale,
             None if slot.variants.is_some() => Forward::VaryMiss,
             None => Forward::UriMiss,
@@ -281,7 +281,7 @@ where
     }
 }
 
-/// Stores in this process what is recorded on its way to its requester.
+/// Records a body on its way to its requester, and stores the page in this process.
 async fn keep<B: Body<Data = Bytes>>(
     request: Arc<CacheRequest>,
     slot: VariantSlot,

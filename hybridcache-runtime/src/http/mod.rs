@@ -1,8 +1,8 @@
 //! A `tower` layer in front of HTTP handlers, on the engine that cached functions use: feature `http`.
 //!
-//! It stands in front of any `tower::Service<Request<B>, Response = Response<B2>>` whose bodies are `http_body::Body`: axum
+//! It wraps any `tower::Service<Request<B>, Response = Response<B2>>` whose bodies are `http_body::Body`: axum
 //! (`Router::layer`, `route_layer`), hyper, or a client. A stored answer is served from memory; a handler is called once for all
-//! who wait, in all processes that share a Redis; stale answers are served while one refresh runs, and when the handler fails.
+//! requests that wait, in all processes that share a Redis; stale answers are served while one refresh runs, and when the handler fails.
 //!
 //! ```
 //! # use hybridcache_runtime as hybridcache;
@@ -53,47 +53,46 @@
 //! | never | `no-store`, `private`, `no-cache`, `Set-Cookie`, `Vary: *` | `no-store`, `private`, `Set-Cookie`, `Vary: *` |
 //! | stale while it is refreshed | from `fresh_for` to `ttl`, unless `must-revalidate` | `stale-while-revalidate` |
 //! | stale when the handler fails | the same, see [`StaleOn`] | `stale-if-error`, or `stale_on` |
-//! | `Cache-Control` of requests | is not looked at | `no-cache`, `max-age`, `only-if-cached`, .. |
+//! | `Cache-Control` of requests | is ignored | `no-cache`, `max-age`, `only-if-cached`, .. |
 //!
-//! In both modes: GET and HEAD without a body; not those that say who asks (cookies, `Authorization`, [`IDENTITY_FIELDS`]), unless that
-//! is in the key (see [`Private`]). Fields by which a request means another than it names are hidden from the handler
-//! ([`HIDDEN_FIELDS`]). Bodies of at most `body_limit` bytes; longer ones go through as they come, and so do upgrades and event streams. A body of unknown length goes
-//! through and is recorded up to that limit. What ends early is not stored, nor is a status about one request (400, 429, ..:
-//! [`Builder::negative`]). Answers differ by what `Vary` names, and by `Accept-Encoding` where they are encoded. The handler sees the
-//! part of the query that is in the key.
+//! In both modes: GET and HEAD without a body. Requests that identify their caller (cookies, `Authorization`, [`IDENTITY_FIELDS`]) bypass the
+//! cache, unless these fields are in the key (see [`Private`]). Fields that name another host, path or method than the request itself are
+//! hidden from the handler ([`HIDDEN_FIELDS`]). Bodies have at most `body_limit` bytes; longer ones pass through, and so do upgrades and
+//! event streams. A body of unknown length passes through and is recorded up to that limit. A body that ends early is not stored, nor is a
+//! status about one request (400, 429, ..: [`Builder::negative`]). Answers differ by the fields that `Vary` names, and by `Accept-Encoding`
+//! where they are encoded. The handler sees the part of the query that is in the key.
 //!
-//! `If-None-Match`, `If-Modified-Since` and `Range` are evaluated by the layer, on what is stored and on what is its requester's alone; a
-//! handler whose answer may be stored does not see them, but may see the layer's own condition, for a stale answer that can be
-//! confirmed. A HEAD on a key that is not stored loads the page by GET.
+//! The layer evaluates `If-None-Match`, `If-Modified-Since` and `Range`, on stored pages and on answers for one requester. A
+//! handler whose answer may be stored does not see them; it may see the layer's own condition, for a stale answer that can be
+//! revalidated. A HEAD on a key that is not stored loads the page with GET.
 //!
-//! POST, PUT, DELETE and the like reach the handler, and invalidate the path when they succeed, before their client hears
-//! of it.
+//! POST, PUT, DELETE and other unsafe methods reach the handler. When they succeed, the layer invalidates their path before the client
+//! gets the response.
 //!
-//! # Who waits for whom
+//! # Which requests wait
 //!
-//! Of requests for one key that is not stored, one asks the handler, in the whole fleet, and the others wait. An answer that
-//! turns out not to be for everybody goes to who asked, as it is made, and never to Redis; the others ask for themselves, at the same
-//! time. From then on nobody waits for that key; every five seconds one request's answer shows whether that has changed. After a
-//! minute without requests, and a second after a server error, it is as if it had never been asked for.
+//! Of the requests for one key that is not stored, one calls the handler, in the whole fleet, and the others wait (request coalescing). An
+//! answer that forbids sharing goes to its requester only, as it comes, and never to Redis; the others then call the handler at the same
+//! time. From then on requests for that key do not wait (hit-for-pass); every 5 s one request's answer shows whether that has changed. The
+//! state ends after 60 s without a request, and 1 s after a server error.
 //!
-//! The handler runs in a task of its own, with the request's extensions, so that a client who goes away takes nobody's answer
-//! with it. Task-locals of middleware outside of the layer are not seen there. What a handler puts into the extensions of its
-//! response is not stored.
+//! The handler runs in its own task, with the request's extensions: a client that disconnects does not cancel a load that others wait
+//! for. Task-locals of outer middleware do not exist there. The extensions of the handler's response are not stored.
 //!
-//! Within [`bypass`](crate::bypass) a request goes to the handler as it is; within [`refresh`](crate::refresh) what is stored is not
-//! served before the handler was asked.
+//! Within [`bypass`](crate::bypass) a request goes to the handler unchanged. Within [`refresh`](crate::refresh) a stored answer is
+//! served only after the handler was called.
 //!
 //! # When a handler fails
 //!
-//! A stale answer stands in for what [`StaleOn`] names; other answers replace it, 403, 404 and 410 among them. Without a stale
-//! answer the client gets what the handler said, 504 where it took longer than `timeout`, and an error of the inner service as it
-//! is. Where something stale is stored and `must-revalidate` forbids it: 504, if the origin was not reached.
+//! For the failures in [`StaleOn`] a stale answer is served. Other answers replace it, for example 403, 404 and 410. Without a stale
+//! answer the client gets the handler's answer, 504 after `timeout`, or the error of the inner service. If a stale answer is stored and
+//! `must-revalidate` forbids to serve it, the client gets 504 when the origin was not reached.
 //!
 //! # Tags
 //!
-//! [`CachePolicy::tags`], and under both modes `Cache-Groups` (RFC 9875, within an origin), are known only when an answer
-//! comes. The first answer of a key that has a new tag stays in the memory of the process that asked; Redis gets it from the next
-//! load, which knows the tags beforehand.
+//! [`CachePolicy::tags`], and in both modes `Cache-Groups` (RFC 9875, within an origin), are known only when an answer
+//! comes. The first answer of a key with a new tag stays in the memory of the process that called the handler. The next load knows the tags
+//! before it begins, and stores its answer in Redis.
 
 mod body;
 mod builder;

@@ -1,4 +1,4 @@
-//! What a client gets, and what it is told about it.
+//! Responses: from a stored page, or from the handler's answer; with what the layer did.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl CacheRequest {
         self.page(&held.page, aged, CacheStatus { hit: true, ..CacheStatus::default() })
     }
 
-    /// From the store, because the handler failed; with the status it said.
+    /// From the store, because the handler failed; with the handler's status.
     pub(super) fn stale<B: Body<Data = Bytes>>(
         &self,
         held: &StoredPage,
@@ -41,7 +41,7 @@ impl CacheRequest {
         self.page(&held.page, aged, CacheStatus { forward, forward_status, detail, ..CacheStatus::default() })
     }
 
-    /// What the handler has just said, as it is stored or could be.
+    /// A page that the handler has just made, whether it is stored or not.
     pub(super) fn fresh<B: Body<Data = Bytes>>(&self, page: &Page, status: CacheStatus) -> Response<CacheBody<B>> {
         let aged = page.head.at(page.head.got);
         let mut response = self.page(page, aged, status);
@@ -77,7 +77,7 @@ impl CacheRequest {
             return Response::from_parts(head, body);
         }
         (head.status, head.headers) = (reply.status, reply.headers);
-        // The layer frames what it answers by its length.
+        // The layer sends a `Content-Length`.
         head.headers.remove(TRANSFER_ENCODING);
         let body = match reply.part {
             Part::Range(range) => body.sliced(&range),
@@ -104,7 +104,7 @@ impl CacheRequest {
         response
     }
 
-    /// A page as this request gets it, without a word about what was done.
+    /// A page as this request gets it, without the outcome.
     pub(super) fn untold<B: Body<Data = Bytes>>(&self, page: &Page, age: Duration) -> Response<CacheBody<B>> {
         let reply = reply::answer(&self.parts, &page.head, page.body.len() as u64, age, self.has_conditions());
         let body = match reply.part {
@@ -119,7 +119,7 @@ impl CacheRequest {
     }
 }
 
-/// Says in a response what was done.
+/// Adds the outcome to a response.
 pub(super) fn tell<B>(settings: &Settings, response: &mut Response<B>, outcome: CacheOutcome) {
     if let Some(name) = &settings.cache_status {
         outcome.status.append(name, response.headers_mut());

@@ -24,7 +24,7 @@ use crate::http::rfc::{self, conditional};
 use crate::http::settings::Settings;
 use crate::http::store::record::{Page, StoredPage, Trial};
 
-/// Who is to answer a request, and what of it only he has a use for. Used once.
+/// The handler of one request, and the parts of the request that only the handler uses. Used once.
 #[derive(Debug)]
 pub(crate) struct Exchange<S, B> {
     pub(crate) service: S,
@@ -32,30 +32,30 @@ pub(crate) struct Exchange<S, B> {
     pub(crate) body: B,
 }
 
-/// The answer.
+/// The handler's answer.
 pub(crate) enum Fetched<B: Body, E> {
-    /// It may be kept; with its body, which came whole, and the fields that its requester alone gets.
+    /// It may be stored: the page with its whole body, and the fields for its requester only.
     Storable(Arc<Page>, Kept, HeaderMap),
-    /// For its requester, as the handler makes it; to be recorded meanwhile.
+    /// For its requester, as it comes; the draft records the body meanwhile.
     Streamed(Response<CacheBody<B>>, Box<Draft<B>>),
-    /// For its requester only; it comes as the handler makes it.
+    /// For its requester only, as it comes.
     PassThrough(Response<CacheBody<B>>),
-    /// Its body did not come whole. For its requester only.
+    /// The body ended early or is longer than its length. For its requester only.
     Incomplete(Response<CacheBody<B>>),
-    /// A failure for which something stale may stand in.
+    /// A failure for which a stale page may be served.
     Failed(Result<Response<CacheBody<B>>, E>),
 }
 
-/// What the handler is asked for.
+/// Which request the handler gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
-    /// For the whole, which others may wait for.
+    /// A request for the whole page, for all that wait.
     Whole,
-    /// For what its requester asks, whose conditions the handler evaluates; the whole may come of it.
+    /// The client's request with its conditions, which the handler evaluates. The answer may still be the whole page.
     AsAsked,
 }
 
-/// A page whose body is yet to be recorded.
+/// A page whose body is being recorded.
 pub(crate) struct Draft<B: Body> {
     head: response::Parts,
     pub(crate) kept: Kept,
@@ -63,7 +63,7 @@ pub(crate) struct Draft<B: Body> {
     recording: Recording<B>,
 }
 
-/// How that ended.
+/// How a recording ended.
 pub(crate) enum Drafted {
     Page(Arc<Page>, Kept),
     /// Too long, or for too long.
@@ -82,11 +82,11 @@ impl<B: Body<Data = Bytes>> Draft<B> {
     }
 }
 
-/// When what was asked, and when the head came.
+/// When the handler was called, and when the head came.
 type Times = (SystemTime, SystemTime);
 
 impl<S, B> Exchange<S, B> {
-    /// The request as it came, but for what the key leaves out.
+    /// The client's request, without the query and cookies that are not in the key.
     fn outgoing(self, request: &CacheRequest) -> (S, Request<B>) {
         let mut parts = for_rules(&request.parts);
         parts.extensions = self.extensions;
@@ -104,7 +104,7 @@ impl<S, B> Exchange<S, B> {
         (self.service, Request::from_parts(parts, self.body))
     }
 
-    /// Asks as the client does.
+    /// Passes the client's request on.
     pub(crate) async fn forward<B2>(self, request: &CacheRequest) -> Result<Response<CacheBody<B2>>, S::Error>
     where
         S: Service<Request<B>, Response = Response<B2>>,
@@ -114,7 +114,7 @@ impl<S, B> Exchange<S, B> {
         forward(service, outgoing).await
     }
 
-    /// Asks for the whole answer, or whether `stored` is still what it would be. What comes of it is what the requester asked for.
+    /// Asks for the whole page, or for a confirmation of `stored`. The result is fitted to the request.
     pub(crate) async fn fetch<B2>(
         self,
         request: &CacheRequest,
@@ -159,7 +159,7 @@ impl<S, B> Exchange<S, B> {
     }
 }
 
-/// What is not stored, as its requester asked for it.
+/// An answer that is not stored, fitted to its request.
 fn own<B: Body<Data = Bytes>, E>(
     request: &CacheRequest,
     head: response::Parts,
@@ -172,7 +172,7 @@ fn own<B: Body<Data = Bytes>, E>(
     Fetched::PassThrough(response)
 }
 
-/// What is handed through, and recorded.
+/// An answer that is passed on and recorded.
 fn streamed<B: Body<Data = Bytes>, E>(
     request: &CacheRequest,
     head: response::Parts,
@@ -187,7 +187,7 @@ fn streamed<B: Body<Data = Bytes>, E>(
     Fetched::Streamed(response, Box::new(Draft { head: recorded, kept, got, recording }))
 }
 
-/// Asks as the client does.
+/// Passes the client's request on.
 pub(crate) async fn forward<S, B, B2>(mut service: S, request: Request<B>) -> Result<Response<CacheBody<B2>>, S::Error>
 where
     S: Service<Request<B>, Response = Response<B2>>,
@@ -198,7 +198,7 @@ where
 
 /// Whether the request asks for a confirmation.
 fn prepare<B>(request: &mut Request<B>, stored: Option<&StoredPage>, ask: Ask) -> bool {
-    // A HEAD asks for the head of what a GET would bring.
+    // The head that a HEAD asks for is that of the GET.
     *request.method_mut() = Method::GET;
     let headers = request.headers_mut();
     match (stored, ask) {
@@ -247,7 +247,7 @@ fn confirmed<B: Body<Data = Bytes>, E>(
 enum Length {
     Known(u64),
     Unknown,
-    /// It is said, and not what the body has, or no number.
+    /// `Content-Length` is no number, or differs from the body's own length.
     Contradicted,
 }
 
@@ -317,10 +317,10 @@ async fn whole<B: Body<Data = Bytes>, E>(
     Fetched::Incomplete(response)
 }
 
-/// What is not stored, because it concerns one connection or is not for others (`private="field"`).
+/// The fields for the requester only: those of one connection, and those of `private="field"`.
 fn withheld(headers: &HeaderMap, kept: &Kept) -> HeaderMap {
     let mut personal = HeaderMap::new();
-    // The layer frames what it answers by its length.
+    // The layer sends a `Content-Length`.
     let is_framing = |name: &&HeaderName| [TRANSFER_ENCODING, TRAILER].contains(*name);
     for name in kept.terms.withheld.iter().filter(|name| !is_framing(name)) {
         personal.remove(name);
@@ -331,7 +331,7 @@ fn withheld(headers: &HeaderMap, kept: &Kept) -> HeaderMap {
     personal
 }
 
-/// A copy: what is kept for hours must not hold on to the buffer that it was read into.
+/// A copy: a page that is kept for hours must not keep the buffers of a connection alive.
 fn join(data: &[Bytes]) -> Bytes {
     data.concat().into()
 }

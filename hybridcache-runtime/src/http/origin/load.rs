@@ -1,7 +1,7 @@
-//! One call of the handler, for all who wait.
+//! One call of the handler, for all requests that wait.
 //!
-//! What it gives to the engine goes to everybody, in this process and the others. What is for its requester alone goes
-//! through a channel of the two, and never to the engine.
+//! The value that the load returns to the engine reaches all of them, in all processes. An answer for the requester only goes through a
+//! channel to that requester, and never to the engine.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -24,22 +24,22 @@ use crate::http::store::entry::{LoadStart, RejectedEntry};
 use crate::http::store::record::{HIT_FOR_PASS, HIT_FOR_PASS_AFTER_FAILURE, Page, Record, StoredPage};
 use crate::stats::count;
 
-/// What the handler said, or the error of the inner service.
+/// The response, or the error of the inner service.
 pub(crate) type Answered<B, E> = Result<Response<CacheBody<B>>, E>;
 
-/// What a load tells its own requester, and nobody else.
+/// What a load sends to its own requester only.
 pub(crate) enum LeaderReply<B: Body, E> {
     /// The handler's own answer.
     PassThrough(Answered<B, E>),
-    /// A page that stands elsewhere, or has more to it for its requester: these fields.
+    /// A page that is stored under another key, or that has these fields for its requester only.
     Page(Arc<Page>, HeaderMap),
-    /// What stands in for a handler that failed, and the status it said.
+    /// The stale page to serve because the handler failed, and the handler's status.
     Stale(StoredPage, Option<StatusCode>),
-    /// Nothing may stand in.
+    /// The handler failed, and stale pages are forbidden.
     GatewayTimeout,
 }
 
-/// A request, and what its own load has made of it.
+/// A request and the page that its own load has made: shared by the request and its load.
 pub(crate) struct SharedExchange<S, B> {
     exchange: Mutex<Option<Exchange<S, B>>>,
     page: OnceLock<Arc<Page>>,
@@ -50,7 +50,7 @@ impl<S, B> SharedExchange<S, B> {
         Self { exchange: Mutex::new(Some(exchange)), page: OnceLock::new() }
     }
 
-    /// Once: the handler is asked.
+    /// Once: the handler is called once for a request.
     pub(crate) fn take(&self) -> Option<Exchange<S, B>> {
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -65,7 +65,7 @@ impl<S, B> SharedExchange<S, B> {
     }
 }
 
-/// What a load works with.
+/// One load.
 pub(crate) struct Load<S, B, B2: Body, E> {
     pub(crate) request: Arc<CacheRequest>,
     pub(crate) slot: VariantSlot,
@@ -84,7 +84,7 @@ where
         let Some(exchange) = asking.take() else { return not_stored(Record::Failed(None)) };
         let begun = slot.entry.begin();
         let stored = request.standing(&refused);
-        // Nobody may be there to be told: the requester has gone, or has an answer already.
+        // The channel may be closed: the requester has disconnected, or has an answer already.
         match exchange.fetch(&request, stored.as_ref(), Ask::Whole).await {
             Fetched::Storable(page, kept, personal) => {
                 if stored.is_none() {
@@ -116,7 +116,7 @@ where
             Fetched::PassThrough(response) => {
                 let is_failure = response.status().is_server_error();
                 let millis = if is_failure { HIT_FOR_PASS_AFTER_FAILURE } else { HIT_FOR_PASS };
-                // A failure often varies on something else: told apart by that, the pages of all other forms would be lost.
+                // A failure often varies on other fields than the page. Keyed by those, the pages of all variants would be lost.
                 let vary = match vary::of(response.headers()) {
                     Vary::On(fields) if !is_failure => fields,
                     Vary::On(_) | Vary::Any => Vec::new(),
@@ -143,7 +143,7 @@ where
     }
 }
 
-/// What a body leaves that was recorded on its way to its requester.
+/// Stores a recorded body.
 async fn recorded(
     request: &CacheRequest,
     slot: &VariantSlot,
@@ -169,7 +169,7 @@ async fn recorded(
     }
 }
 
-/// What becomes of a failure: for its requester, and for those who wait with it.
+/// The results of a failure: for its requester, and for the requests that wait.
 pub(crate) fn failed<B: Body, E>(
     request: &CacheRequest,
     answered: Answered<B, E>,
@@ -186,7 +186,7 @@ pub(crate) fn failed<B: Body, E>(
     }
 }
 
-/// Whether somebody between here and the origin says that there is none.
+/// Whether a gateway reports that the origin cannot be reached.
 fn is_of_a_gateway(status: StatusCode) -> bool {
     matches!(status.as_u16(), 502..=504)
 }

@@ -1,4 +1,4 @@
-//! What a load leaves behind: a page where it belongs, or a mark that nobody is to wait here.
+//! Under which key a page or a hit-for-pass record is stored.
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use crate::primitives::clock::Millis;
 /// How many tags the answers of one key may have together. Beyond, each new one counts alone.
 const MANY_TAGS: usize = 64;
 
-/// Where a page went.
+/// Where a page belongs.
 pub(crate) enum Placement {
-    /// Where it was looked for.
+    /// At the key where the request looked.
     Here,
-    /// It is told apart by more than was known. Under which the others are to look for theirs.
+    /// It is stored under another key, because it differs by more fields or tags than were known: these.
     Elsewhere(Arc<Variants>),
 }
 
 impl VariantSlot {
-    /// Stores a page that has to be told apart by more than this place's key is, at the place that it belongs to.
+    /// Stores a page that differs by more fields or tags than this slot's key has, in the slot where it belongs.
     pub(crate) async fn settle(
         &self,
         request: &CacheRequest,
@@ -52,7 +52,7 @@ impl VariantSlot {
         Placement::Elsewhere(variants)
     }
 
-    /// Leaves a mark that nobody is to wait here. Only for requests that agree in `vary`: another form of the page may well be stored.
+    /// Makes the key hit-for-pass, for requests that agree in `vary` only: another variant of the page may be stored.
     pub(crate) async fn mark(
         &self,
         request: &CacheRequest,
@@ -78,7 +78,7 @@ impl VariantSlot {
             && tags(request, kept).iter().all(|tag| known.contains(tag))
     }
 
-    /// Tells everybody who looks at the request's key how its answers are told apart from now on.
+    /// Stores at the request's own key by which fields and tags its answers differ from now on.
     pub(crate) async fn announce(&self, request: &CacheRequest, variants: Arc<Variants>) -> Loaded {
         let record = Box::new(Record::Variants(variants));
         if self.variants.is_none() {

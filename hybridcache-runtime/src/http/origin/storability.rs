@@ -13,7 +13,7 @@ use crate::http::rfc::vary::Vary;
 use crate::http::rfc::{self, Refusal, Storing, Terms, groups, hop, store, vary};
 use crate::http::settings::{Mode, Settings, StaleOn};
 
-/// What is to be done with an answer whose body comes whole.
+/// Whether an answer may be stored.
 #[derive(Debug)]
 pub(crate) enum Verdict {
     /// For its requester only.
@@ -73,14 +73,14 @@ pub(crate) fn judge(
     Verdict::Keep(Kept { terms, ttl, tags: policy.tags, public, authorized })
 }
 
-/// The three times, unless the answer says that it is not for others.
+/// The configured times, unless the answer forbids sharing.
 fn configured(
     settings: &Settings,
     response: &response::Parts,
     policy: &CachePolicy,
 ) -> Result<(Terms, Duration), NotStored> {
     let headers = &response.headers;
-    // What is said to this cache does not make public what is said to all.
+    // A targeted field cannot lift a restriction of `Cache-Control`.
     let said = [ResponseDirectives::of(headers), Control::of(headers, &settings.rules).directives];
     if let Some(why) = said.iter().find_map(restriction) {
         return Err(why);
@@ -118,7 +118,7 @@ fn restriction(said: &ResponseDirectives) -> Option<NotStored> {
     }
 }
 
-/// A final answer that is whole and its own.
+/// A final answer that is neither partial nor a confirmation.
 fn can_be_kept(status: StatusCode) -> bool {
     !status.is_informational() && !matches!(status.as_u16(), 206 | 304)
 }

@@ -13,7 +13,7 @@ use super::public_uri::Public;
 use crate::cache::HybridCache;
 use crate::engine::scope;
 use crate::entry::{Entry, State};
-use crate::http::rfc::reuse::{self, Reason};
+use crate::http::rfc::reuse::{self, RevalidationReason};
 use crate::http::rfc::status::Forward;
 use crate::http::rfc::stored::Aged;
 use crate::http::rfc::{Asked, Reuse, Wants, conditional, range, request as requests, vary};
@@ -33,48 +33,48 @@ pub(crate) struct CacheRequest {
     pub(crate) parts: request::Parts,
     /// Of its fields, as they came.
     kinds: Kinds,
-    /// By which clients know what is asked for, where it is not the request's own.
+    /// The public URI, where it differs from the request's own.
     public: Option<Uri>,
     pub(crate) wants: Wants,
     pub(crate) secrets: Credentials,
     pub(crate) primary: KeyBuf,
 }
 
-/// What a request is to the layer.
+/// How the layer handles a request.
 pub(crate) enum Route {
-    /// The store is looked into; with what only the handler has a use for.
+    /// Look it up in the store. The extensions are for the handler.
     Lookup(Box<CacheRequest>, Extensions),
-    /// To the handler as it is.
+    /// Pass it to the handler unchanged.
     Bypass(request::Parts, Forward),
-    /// The same, without a word about it: a layer farther out answers it.
+    /// The same, without an outcome: an outer layer of the same name reports it.
     Enclosed(request::Parts),
-    /// To the handler as it is; then it is seen what that makes void.
+    /// Pass it to the handler unchanged; then invalidate what it may have changed.
     Unsafe(request::Parts, Public),
 }
 
-/// What the store has for a request.
+/// The result of a look-up.
 pub(crate) enum StoreLookup {
-    /// It answers.
+    /// A page answers the request.
     Hit(StoredPage, Aged),
-    /// It answers, and the handler is asked in the background.
+    /// A stale page answers the request, and the handler is called in the background.
     Refresh(StoredPage, VariantSlot),
-    /// The handler has to be asked, once for all who wait. With what may be confirmed by it.
+    /// The handler has to be called, once for all that wait. The page may be revalidated.
     Load(VariantSlot, Option<StoredPage>),
-    /// The handler has to be asked, by each for himself.
+    /// The handler has to be called for this request alone; its answer may be stored in the slot.
     Pass(Option<VariantSlot>, Option<StoredPage>),
-    /// The same, unless this one is to see whether that has changed.
+    /// The same, unless this request is the one that probes.
     HitForPass(VariantSlot, Arc<Entry>),
-    /// The handler has to be asked, by a HEAD, which may tell that what is stored is out of date.
+    /// The handler has to be called with HEAD, which may show that the stored page is out of date.
     Head(VariantSlot, StoredPage),
-    /// The client would rather have nothing.
+    /// `only-if-cached`, and nothing may be used: 504.
     OnlyIfCached,
 }
 
-/// Where an answer belongs.
+/// The key under which an answer belongs.
 #[derive(Clone, Debug)]
 pub(crate) struct VariantSlot {
     pub(crate) entry: HttpEntry,
-    /// Of which it is one; `None` where it stands at the request's own key.
+    /// The record that leads to it; `None` for the request's own key.
     pub(crate) variants: Option<Arc<Variants>>,
 }
 
@@ -134,7 +134,7 @@ impl CacheRequest {
         Route::Lookup(request, extensions)
     }
 
-    /// False: it names no one resource, or says too much.
+    /// False: the request names no single resource, or its key is too long.
     fn write_key(&mut self) -> bool {
         let Self { settings, parts, public, primary, .. } = self;
         let asked = parts.uri.path_and_query().map_or(0, |asked| asked.as_str().len());
@@ -143,7 +143,7 @@ impl CacheRequest {
             && primary.as_bytes().len() <= LONGEST_KEY
     }
 
-    /// What memory has for it. `known` is what stands at the request's own key where memory may not have it.
+    /// Looks up the request in memory. `known`: the record at the request's own key, where memory may not have it.
     pub(crate) fn look(&self, known: Option<Arc<Variants>>) -> StoreLookup {
         let site = self.settings.site;
         let variants = match known {
@@ -159,7 +159,7 @@ impl CacheRequest {
                 },
             },
         };
-        if !self.wants.only_if_cached && self.says_too_much(&variants) {
+        if !self.wants.only_if_cached && self.has_long_variant_values(&variants) {
             return StoreLookup::Pass(None, None);
         }
         let slot = || self.slot(Some(variants.clone()));
@@ -186,14 +186,14 @@ impl CacheRequest {
         let aged = self.aged(&held);
         match reuse::decide(&held.page.head, &self.wants, &aged) {
             Reuse::Fresh | Reuse::MaxStale => StoreLookup::Hit(held, aged),
-            // Whoever asks like all others will refresh it.
+            // A request without such restrictions will refresh it.
             Reuse::StaleWhileRevalidate if self.wants.head || self.wants.no_store || self.secrets.any() => {
                 StoreLookup::Hit(held, aged)
             }
             Reuse::StaleWhileRevalidate => StoreLookup::Refresh(held, slot()),
             Reuse::OnlyIfCached => StoreLookup::OnlyIfCached,
             Reuse::Revalidate(_) if self.is_to_go_as_it_is() => StoreLookup::Pass(None, None),
-            // It may have been changed: that is all that a HEAD is to tell.
+            // A HEAD only shows whether the page has changed.
             Reuse::Revalidate(_) if self.wants.head => StoreLookup::Head(slot(), held),
             Reuse::Revalidate(_) if self.wants.no_store => StoreLookup::Pass(None, None),
             Reuse::Revalidate(_) if self.secrets.any() => StoreLookup::Pass(self.storing(slot()), Some(held)),
@@ -224,7 +224,7 @@ impl CacheRequest {
         self.cache().state(entry, self.cache().clock().now()) == State::Stale
     }
 
-    /// Where what the handler says to this request may be stored, if it may.
+    /// The slot for the handler's answer to this request, if that may be stored.
     pub(crate) fn storing(&self, slot: VariantSlot) -> Option<VariantSlot> {
         let is_whole = !self.wants.head
             && !self.wants.no_store
@@ -233,7 +233,7 @@ impl CacheRequest {
         is_whole.then_some(slot)
     }
 
-    /// Whether a page is for who asks.
+    /// Whether a page may be served to this request.
     pub(crate) fn may_have(&self, page: &Page) -> bool {
         self.may_share(page.public, page.authorized)
     }
@@ -258,17 +258,20 @@ impl CacheRequest {
 
     /// Whether an entry that others have just loaded answers this request, although it would not if it had stood there.
     pub(crate) fn accepts_shared(&self, held: &StoredPage) -> bool {
-        !matches!(self.reuse(held), Reuse::Revalidate(Reason::Stale | Reason::NoCache) | Reuse::OnlyIfCached)
+        !matches!(
+            self.reuse(held),
+            Reuse::Revalidate(RevalidationReason::Stale | RevalidationReason::NoCache) | Reuse::OnlyIfCached
+        )
     }
 
-    /// The entry that was refused, where it still stands.
+    /// The rejected page, if it is still valid.
     pub(crate) fn standing(&self, refused: &RejectedEntry) -> Option<StoredPage> {
         let entry = refused.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let state = self.cache().state(&entry, self.cache().clock().now());
         StoredPage::of(&entry).filter(|_| matches!(state, State::Fresh | State::Stale))
     }
 
-    /// Whether a page stands in for a handler that failed.
+    /// Whether a page may be served because the handler failed.
     pub(crate) fn stands_in(&self, held: &StoredPage) -> bool {
         reuse::on_error(&held.page.head, &self.wants, held.now(self.cache().clock()))
     }
@@ -290,28 +293,28 @@ impl CacheRequest {
         &self.settings.cache
     }
 
-    /// Whether the answer may be another than the whole page.
+    /// Whether the answer may be a 206, 304 or 416.
     pub(crate) fn has_conditions(&self) -> bool {
         self.kinds.has(Kinds::CONDITIONS)
     }
 
-    /// By which clients know what is asked for.
+    /// The public URI.
     pub(crate) fn uri(&self) -> &Uri {
         self.public.as_ref().unwrap_or(&self.parts.uri)
     }
 
-    /// Tells layers within that this one asks.
+    /// Adds this layer's name for inner layers.
     pub(crate) fn enclose(&self, extensions: &mut Extensions) {
         extensions.get_or_insert_default::<OuterLayers>().0.push(self.settings.name);
     }
 
-    /// In the fields that choose among variants.
-    fn says_too_much(&self, variants: &Variants) -> bool {
+    /// Whether its values of the fields that choose a variant are too long.
+    fn has_long_variant_values(&self, variants: &Variants) -> bool {
         let values = variants.fields.iter().flat_map(|name| self.parts.headers.get_all(name));
         values.map(HeaderValue::len).sum::<usize>() > LONGEST_KEY
     }
 
-    /// For how long the shared tier keeps what only this request has asked for.
+    /// How long the shared tier keeps a page after its first request, in milliseconds.
     pub(crate) fn trial(&self) -> Millis {
         u64::try_from(self.settings.trial.as_millis()).unwrap_or(u64::MAX)
     }
@@ -332,17 +335,17 @@ fn warn_of_unknown(settings: &Settings) {
     }
 }
 
-/// All calls are POST there, and say nothing about what their path has.
+/// gRPC: all calls are POST, also those that change nothing.
 fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// Whether the request means another than it names, or the configuration says so.
+/// Whether a shown field changes the method or the path, or `accept_request` refuses.
 fn is_refused(settings: &Settings, request: &request::Parts, kinds: Kinds) -> bool {
     kinds.has(Kinds::OVERRIDE) || settings.accept_request.as_ref().is_some_and(|accept| !accept(request))
 }
 
-/// What of who asks counts.
+/// The credentials that count under the settings.
 fn secrets(settings: &Settings, request: &request::Parts, kinds: Kinds) -> Credentials {
     let mut found = Credentials::default();
     if kinds.has(Kinds::CREDENTIALS) {
@@ -378,7 +381,7 @@ pub(crate) fn for_rules(request: &request::Parts) -> request::Parts {
     parts
 }
 
-/// Takes out what the handler must not see.
+/// Removes the fields of `hide_unkeyed`.
 pub(crate) fn hide(hidden: &[HeaderName], headers: &mut HeaderMap) {
     for name in hidden {
         headers.remove(name);

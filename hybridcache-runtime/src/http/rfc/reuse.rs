@@ -15,14 +15,14 @@ pub(crate) enum Reuse {
     /// Serve it as it is: the client said `max-stale`.
     MaxStale,
     /// Ask the origin, with `conditional::revalidate`. If that fails, `on_error` says whether it may stand in.
-    Revalidate(Reason),
+    Revalidate(RevalidationReason),
     /// The client wants no other than a stored answer, and this one does not do: 504.
     OnlyIfCached,
 }
 
 /// Why the origin has to be asked although something is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum RevalidationReason {
     /// It is stale.
     Stale,
     /// It is fresh, and the request would not have it (`no-cache`, `max-age`, `min-fresh`).
@@ -34,13 +34,13 @@ pub(crate) enum Reason {
 /// Decides about a stored answer whose `Vary` agrees.
 pub(crate) fn decide(stored: &Stored, wants: &Wants, aged: &Aged) -> Reuse {
     let reason = match (stored.terms.no_cache, !aged.fresh_for.is_zero()) {
-        (true, _) => Reason::NoCache,
+        (true, _) => RevalidationReason::NoCache,
         (false, true) if accepts(aged, wants) => return Reuse::Fresh,
-        (false, true) => Reason::Request,
-        (false, false) if !accepts(aged, wants) || forbids_stale(stored) => Reason::Stale,
+        (false, true) => RevalidationReason::Request,
+        (false, false) if !accepts(aged, wants) || forbids_stale(stored) => RevalidationReason::Stale,
         (false, false) if aged.stale_for < stored.terms.stale_while_revalidate => return Reuse::StaleWhileRevalidate,
         (false, false) if aged.stale_for <= wants.max_stale && !wants.max_stale.is_zero() => return Reuse::MaxStale,
-        (false, false) => Reason::Stale,
+        (false, false) => RevalidationReason::Stale,
     };
     if wants.only_if_cached { Reuse::OnlyIfCached } else { Reuse::Revalidate(reason) }
 }
@@ -89,11 +89,11 @@ mod tests {
     fn fresh_and_stale() {
         let terms = Terms::default;
         let wants = Wants::default;
-        let stale = Reuse::Revalidate(Reason::Stale);
+        let stale = Reuse::Revalidate(RevalidationReason::Stale);
         check(0, terms(), wants(), Reuse::Fresh);
         check(9, terms(), wants(), Reuse::Fresh);
         check(10, terms(), wants(), stale);
-        check(0, Terms { no_cache: true, ..terms() }, wants(), Reuse::Revalidate(Reason::NoCache));
+        check(0, Terms { no_cache: true, ..terms() }, wants(), Reuse::Revalidate(RevalidationReason::NoCache));
         check(9, Terms { must_revalidate: true, ..terms() }, wants(), Reuse::Fresh);
 
         let revalidate = || Terms { stale_while_revalidate: 2 * SECOND, ..terms() };
@@ -111,7 +111,7 @@ mod tests {
     fn what_the_request_wants() {
         let terms = Terms::default;
         let wants = Wants::default;
-        let request = Reuse::Revalidate(Reason::Request);
+        let request = Reuse::Revalidate(RevalidationReason::Request);
         check(0, terms(), Wants { no_cache: true, ..wants() }, request);
         check(0, terms(), Wants { max_age: Some(Duration::ZERO), ..wants() }, request);
         check(1, terms(), Wants { max_age: Some(SECOND), ..wants() }, Reuse::Fresh);
@@ -120,7 +120,7 @@ mod tests {
         check(5, terms(), Wants { min_fresh: 6 * SECOND, ..wants() }, request);
         check(5, terms(), Wants { no_store: true, ..wants() }, Reuse::Fresh);
 
-        let stale = Reuse::Revalidate(Reason::Stale);
+        let stale = Reuse::Revalidate(RevalidationReason::Stale);
         check(12, terms(), Wants { max_stale: 2 * SECOND, ..wants() }, Reuse::MaxStale);
         check(13, terms(), Wants { max_stale: 2 * SECOND, ..wants() }, stale);
         check(99, terms(), Wants { max_stale: Duration::MAX, ..wants() }, Reuse::MaxStale);

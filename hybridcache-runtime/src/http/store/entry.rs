@@ -1,4 +1,4 @@
-//! One key of the layer, for the engine: looking, loading, storing.
+//! One key of the layer, for the engine: look-up, load, store.
 
 use std::any::TypeId;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,7 @@ use crate::key::KeyBuf;
 use crate::primitives::clock::Millis;
 use crate::stats::count;
 
-/// A key and what its entries are.
+/// A key, and how the engine handles its entries.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpEntry {
     pub(crate) cache: HybridCache,
@@ -32,7 +32,7 @@ pub(crate) struct HttpEntry {
     pub(crate) plan: Plan,
 }
 
-/// What stood when a load began: what it gives is void where that has changed.
+/// The stamps, epoch and time at which a load began. Its result is void if stamps or epoch have changed.
 #[derive(Debug)]
 pub(crate) struct LoadStart {
     pub(crate) seen: StampSnapshot,
@@ -41,14 +41,14 @@ pub(crate) struct LoadStart {
     watermark: Watermark,
 }
 
-/// An entry that was refused, for who may find a use for it yet.
+/// The latest entry that a request rejected: it may still be revalidated, or served if the handler fails.
 pub(crate) type RejectedEntry = Arc<Mutex<Option<Arc<Entry>>>>;
 
 pub(crate) fn instance(site: &'static Site) -> Instance<'static> {
     Instance { site, receiver: None, generics: &[] }
 }
 
-/// What memory has of a key.
+/// The entry in memory, if it may be used.
 pub(crate) fn look(cache: &HybridCache, site: &'static Site, key: &KeyBuf) -> Option<Arc<Entry>> {
     let (instance, local) = (instance(site), cache.local());
     let entry = local.memory.look(&cache.lookup(&instance, key), Arc::clone)?;
@@ -133,7 +133,7 @@ impl HttpEntry {
         self.cache.capture_stamps(&self.key, &self.plan)
     }
 
-    /// To be called before the handler is.
+    /// Captures the state before the handler is called.
     pub(crate) fn begin(&self) -> LoadStart {
         let local = self.cache.local();
         let watermark = local.stamps.watermark();
@@ -146,7 +146,7 @@ impl HttpEntry {
         self.cache.local().flights.reserve(&self.key, begun.seen.clone())
     }
 
-    /// Stores in memory what was loaded since, in place of what a flight may yet bring: that mark is older.
+    /// Stores a record in memory that was loaded since `begun`. It replaces the result of a running flight, which is older.
     pub(crate) fn keep(&self, place: Leader, begun: &LoadStart, record: Record) -> bool {
         let origin = FilledUnder { seen: &begun.seen, epoch: begun.epoch, began: begun.at };
         let entry = self.entry(origin, record).filter(|_| begun.seen.is_current());
@@ -216,7 +216,7 @@ mod tests {
         slot.cache.in_memory(&slot.key).is_some()
     }
 
-    /// Killed by: storing beside the flight, whose older mark would come last.
+    /// Killed by: storing beside the flight, whose older record would come last.
     #[test]
     fn what_is_kept_takes_the_place_of_what_a_flight_may_bring() {
         let cache = HybridCache::fallback();
@@ -246,7 +246,7 @@ mod tests {
         assert!(!stands(&slot));
     }
 
-    /// Killed by: not asking what was voided since; tags that are left out.
+    /// Killed by: not checking for invalidations since; tags that are left out.
     #[test]
     fn a_tag_that_the_answer_told_counts_from_the_beginning_of_its_load() {
         let cache = HybridCache::fallback();

@@ -1,4 +1,4 @@
-//! What stands at a key of the layer.
+//! The values of the layer's entries.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -18,14 +18,14 @@ use crate::primitives::clock::{Clock, Millis};
 pub(crate) enum Record {
     /// An answer.
     Page(Arc<Page>),
-    /// Answers stand apart, by more than the request's key tells.
+    /// Answers differ by fields or tags that are not in the request's key.
     Variants(Arc<Variants>),
-    /// What the handler says here is for each requester alone: nobody waits for another. For so many milliseconds nobody
-    /// looks whether that has changed.
+    /// Hit-for-pass (Varnish's word): answers here are for one requester each, so no request waits for another. After this number of
+    /// milliseconds one request probes whether that has changed.
     HitForPass(Millis),
-    /// Never stored. The load failed: who waited for it takes what stands in, or asks for himself.
+    /// Never stored. The load failed: the requests that waited get the stale page, if there is one, or ask the handler.
     Failed(Option<StoredPage>),
-    /// Never stored. The load has nothing for its waiters, and says nothing about the resource: they look again, and one of them
+    /// Never stored. The load has no result for its waiters, and says nothing about the resource: they look again, and one of them
     /// leads. Either the page is stored under another key, or the answer was about the leader's own request.
     Again,
 }
@@ -45,8 +45,8 @@ pub(crate) struct Page {
     pub(crate) trial: Trial,
 }
 
-/// For how long the shared tier keeps what has been asked for once, in milliseconds; 0 where it is not on trial. Clients choose
-/// what is asked for: what nobody asks for a second time goes soon.
+/// How long the shared tier keeps a record after its first request, in milliseconds; 0 after the second request. Clients choose which
+/// pages exist, so pages without a second request are removed soon.
 #[derive(Debug, Default)]
 pub(crate) struct Trial(AtomicU64);
 
@@ -75,7 +75,7 @@ impl Clone for Trial {
     }
 }
 
-/// No part of what a record is.
+/// Not part of a record's identity.
 impl PartialEq for Trial {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -84,7 +84,7 @@ impl PartialEq for Trial {
 
 impl Eq for Trial {}
 
-/// How the answers at one key are told apart further.
+/// By which fields and tags the answers at one key differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Variants {
     /// In the key of each of them: under another they are not found.
@@ -101,10 +101,10 @@ pub(crate) struct Variants {
 pub(crate) const HIT_FOR_PASS: Millis = 5_000;
 pub(crate) const HIT_FOR_PASS_AFTER_FAILURE: Millis = 1_000;
 
-/// For how long a mark that nobody has renewed stands: of those who ask meanwhile one looks, and nobody waits.
+/// How long a hit-for-pass record is kept without renewal. In that time one request probes, and no request waits.
 const HIT_FOR_PASS_TTL: Millis = 60_000;
 
-/// What variants outlive: pages are loaded again with them.
+/// Variants outlive their pages: without them each page would be loaded again.
 const VARIANTS: Millis = 24 * 60 * 60 * 1000;
 
 impl Variants {
@@ -170,7 +170,7 @@ impl Record {
     }
 }
 
-/// A page where it stands.
+/// A page and its entry.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredPage {
     pub(crate) entry: Arc<Entry>,
