@@ -200,28 +200,10 @@ impl KeyBuf {
         let mut rest = text.as_bytes();
         while let Some(at) = rest.iter().position(|byte| !SHOWN[usize::from(*byte)]) {
             self.append(&rest[..at]);
-            rest = &rest[at..];
-            if self.len + 3 * rest.len() <= ON_STACK {
-                return self.escaped_on_stack(rest);
-            }
-            self.append(percent_encode_byte(rest[0]).as_bytes());
-            rest = &rest[1..];
+            self.append(percent_encode_byte(rest[at]).as_bytes());
+            rest = &rest[at + 1..];
         }
         self.append(rest);
-    }
-
-    /// Escapes what fits on the stack even if each byte is escaped: byte by byte, because paths and queries consist of short pieces, and
-    /// a copy of each piece would be a call.
-    fn escaped_on_stack(&mut self, text: &[u8]) {
-        for byte in text {
-            if SHOWN[usize::from(*byte)] {
-                self.stack[self.len] = *byte;
-                self.len += 1;
-            } else if let Some(room) = self.stack.get_mut(self.len..self.len + 3) {
-                room.copy_from_slice(percent_encode_byte(*byte).as_bytes());
-                self.len += 3;
-            }
-        }
     }
 
     /// Writes a number that stands in the same place of each key of the function.
