@@ -71,6 +71,14 @@ impl Error {
         Self { kind: Kind::Unavailable, pending: false, message }
     }
 
+    /// Closing it has ended before its time, and nobody knows how far it came.
+    pub(crate) fn not_closed(pending: usize, reason: &str) -> Self {
+        let message = format!(
+            "close: {reason}; {pending} invalidations are known to be unsent, and leases may not have been given back"
+        );
+        Self { kind: Kind::Unavailable, pending: false, message }
+    }
+
     /// The shared tier answered, and has no room for a value. The older one is gone.
     pub(crate) fn refused(action: &str) -> Self {
         let message = format!("{action}: Redis did not take the value; what was cached is gone everywhere");

@@ -189,6 +189,55 @@ async fn a_node_that_is_down_does_not_take_the_others_with_it() {
     fleet.all_works(&all(&cluster), 30_000).await;
 }
 
+/// What cannot be sent to a node that is down is sent when it is back, and the other nodes are in use all the while. Killed by: a
+/// breaker that opens for each invalidation that is pending; a pending one that is forgotten, or sent only after it was read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_pending_for_a_node_keeps_no_call_from_the_others() {
+    let cluster = RedisCluster::start();
+    let fleet = Fleet::at(cluster.url());
+    let (shop, other) = (fleet.shop().await, fleet.process());
+    fleet.are_connected(&shop, &other, 9000).await;
+    for id in 0..30 {
+        shop.item(id).await.unwrap();
+    }
+    let has_stamp = |node: &RedisServer| !node.keys("*:t:*:n").is_empty() || !node.keys("*:f:item").is_empty();
+    let dead = cluster.nodes.iter().find(|node| !has_stamp(node)).unwrap();
+    let (gone, left) = on(&cluster, dead, 0..30);
+    dead.stop();
+    eventually("the others are in use without it", async || {
+        let pending = shop.item_entry(gone[0]).invalidate().await.is_err_and(|error| error.is_pending());
+        let sent = shop.item_entry(left[0]).invalidate().await.is_ok();
+        let before = shop.cache.stats().redis_errors;
+        let is_part =
+            shop.item_entry(gone[0]).invalidate().await.is_err() && shop.item_entry(left[0]).get().await.is_none();
+        pending && sent && is_part && shop.cache.stats().redis_errors == before + 1
+    })
+    .await;
+    eventually("it is closed", async || shop.cache.stats().breaker == BreakerState::Closed).await;
+    let (openings, degraded) = (shop.cache.stats().breaker_opened, shop.cache.stats().degraded_loads);
+    for &id in &gone {
+        fleet.database.set_version(id, 1).await;
+        for changed in [
+            within("an answer", shop.item_entry(id).invalidate()).await,
+            within("an answer", shop.item_entry(id).put(item(id, 0, 1))).await,
+        ] {
+            assert!(changed.is_err_and(|error| error.is_pending()));
+        }
+        for &id in &left {
+            within("a call", shop.item(id)).await.unwrap();
+        }
+    }
+    let stats = shop.cache.stats();
+    assert_eq!((stats.breaker_opened, stats.degraded_loads), (openings, degraded));
+    assert_eq!(stats.pending_invalidations, gone.len() as u64);
+    dead.resume();
+    eventually("all is sent", async || shop.cache.stats().pending_invalidations == 0).await;
+    for &id in &gone {
+        assert_eq!(within("a call", shop.item(id)).await.unwrap().version, 1);
+        eventually("another process follows", async || other.item(id).await.version == 1).await;
+    }
+}
+
 /// Killed by: asking only the nodes of the URL.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_takes_over_under_load() {

@@ -10,6 +10,7 @@ mod caches;
 mod circles;
 mod config;
 mod control_flow;
+mod drops;
 mod errors;
 mod evict;
 mod functions;

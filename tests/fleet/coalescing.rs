@@ -5,26 +5,53 @@ use std::time::Duration;
 use crate::crossing::Commands;
 use crate::database::Order;
 use crate::fleet::{Fleet, item};
+use crate::recovery::subscribers;
 use crate::waiting::within;
 
-/// Killed by: an `acquire` that grants always; waiters that give up at once.
+/// How often a machine that is too busy is given another chance.
+const CHANCES: usize = 8;
+
+/// A machine that is too busy can let an answer wait for longer than a second, or a process for longer than its lease: then calls
+/// load without Redis, or once more, as they should, and nothing can be said of the number of loads. Such runs do not count: Redis has
+/// failed a process, has another connection of it, or has ended a lease by itself. Killed by: an `acquire` that grants always; waiters
+/// that give up at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_processes_with_fifty_callers_load_a_hundred_cold_keys_a_hundred_times() {
-    let fleet = Fleet::start();
-    let processes = fleet.processes(8);
-    // All are up and connected before any begins.
-    for process in &processes {
-        process.ask("stats").await;
+    for _ in 0..CHANCES {
+        let fleet = Fleet::start();
+        let processes = fleet.processes(8);
+        // All are up and connected before any begins.
+        for process in &processes {
+            process.ask("stats").await;
+        }
+        let connections = subscribers(&fleet);
+        let storms: Vec<_> = processes.iter().map(|process| process.ask("storm 100 50")).collect();
+        let mut answers = Vec::new();
+        for storm in storms {
+            answers.push(storm.await);
+        }
+        let mut failures = 0;
+        for process in &processes {
+            failures += process.stat("redis_errors").await + process.stat("degraded_loads").await;
+        }
+        let is_cut = connections != subscribers(&fleet);
+        if failures > 0 || is_cut || !fleet.redis.info("stats").contains("expired_keys:0\r\n") {
+            eprintln!(
+                "once more: {failures} failures, {}",
+                if is_cut { "other connections" } else { "the same connections" }
+            );
+            continue;
+        }
+        let expected: Vec<String> = (0..100).map(|id| format!("{id}=[1]")).collect();
+        for answer in answers {
+            assert_eq!(answer, expected.join(";"));
+        }
+        for id in 0..100 {
+            assert_eq!(fleet.database.loads(id).await, 1, "item {id}");
+        }
+        return fleet.leaves_no_trace().await;
     }
-    let storms: Vec<_> = processes.iter().map(|process| process.ask("storm 100 50")).collect();
-    let expected: Vec<String> = (0..100).map(|id| format!("{id}=[1]")).collect();
-    for storm in storms {
-        assert_eq!(storm.await, expected.join(";"));
-    }
-    for id in 0..100 {
-        assert_eq!(fleet.database.loads(id).await, 1, "item {id}");
-    }
-    fleet.leaves_no_trace().await;
+    panic!("the machine is too busy for eight processes: none of {CHANCES} runs was without failures");
 }
 
 /// Killed by: a lease that is not renewed.

@@ -6,9 +6,7 @@ use hybridcache_test_support::{FaultProxy, Reply};
 use crate::fleet::{Fleet, GENEROUS};
 use crate::shop::Shop;
 use crate::waiting::eventually;
-
-/// An item that nobody ever stores.
-const NOBODYS: u64 = 999_999;
+pub(crate) use crate::worker::is_connected;
 
 pub(crate) fn is_open(shop: &Shop) -> bool {
     shop.cache.stats().breaker == BreakerState::Open
@@ -19,16 +17,6 @@ pub(crate) async fn is_closed(shop: &Shop) {
     eventually("the breaker closes", async || {
         let stats = shop.cache.stats();
         stats.breaker == BreakerState::Closed && stats.pending_invalidations == 0
-    })
-    .await;
-}
-
-/// Waits until Redis answers. Afterwards the stamps of the namespace and of `item` are known.
-pub(crate) async fn is_connected(shop: &Shop) {
-    eventually("Redis answers", async || {
-        let before = shop.cache.stats().redis_errors;
-        assert_eq!(shop.item_entry(NOBODYS).get().await, None);
-        shop.cache.stats().redis_errors == before && !is_open(shop)
     })
     .await;
 }
@@ -80,7 +68,7 @@ fn kill(fleet: &Fleet, kind: &str) {
 }
 
 /// The connections that listen to messages, by the server's numbers.
-fn subscribers(fleet: &Fleet) -> Vec<String> {
+pub(crate) fn subscribers(fleet: &Fleet) -> Vec<String> {
     let list = fleet.redis.command(&[b"CLIENT", b"LIST", b"TYPE", b"pubsub"]).into_text().unwrap();
     let id = |line: &str| line.split(' ').find_map(|field| field.strip_prefix("id=")).unwrap().to_owned();
     list.lines().filter(|line| !line.is_empty()).map(id).collect()

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::database::Order;
 use crate::fleet::{Fleet, item};
 use crate::process::Process;
+use crate::recovery::connected_shop;
 use crate::shop::Shop;
 use crate::waiting::{eventually, within};
 
@@ -271,4 +272,59 @@ async fn refreshes_do_not_line_up_behind_one_that_fails() {
     })
     .await;
     assert_eq!(fleet.database.loads(1).await, 2);
+}
+
+/// Lets no mark and no lease end by itself, however busy the machine is.
+async fn keeps_marks(fleet: &Fleet) {
+    loop {
+        for key in fleet.redis.keys("*:l") {
+            fleet.redis.command(&[b"PEXPIRE", key.as_bytes(), b"50000"]);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A hot key whose value is never stored, and ten processes that call it again and again: after the first load all ten load at the
+/// same time, and none waits for another. Killed by: a mark that the next lease wipes; waiters that are woken one by one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hot_key_that_is_not_stored_is_loaded_side_by_side() {
+    const PROCESSES: u64 = 10;
+    let fleet = Fleet::start();
+    let mut shops = Vec::new();
+    for _ in 0..PROCESSES {
+        shops.push(connected_shop(&fleet).await);
+    }
+    fleet.database.order(1, &[Order::Hold; 50]).await;
+    let call = |shop: &Shop| {
+        let shop = shop.clone();
+        tokio::spawn(async move { shop.draft(1).await.unwrap() })
+    };
+    let rounds = async {
+        let first = call(&shops[0]);
+        fleet.database.begun(1, 1).await;
+        let mut calls: Vec<_> = shops[1..].iter().map(call).collect();
+        fleet.waiting(PROCESSES as usize - 1).await;
+        fleet.database.release(1, 1).await;
+        within("the first", first).await.unwrap();
+        calls.push(call(&shops[0]));
+        for round in 0..4 {
+            // None of them is released before all have begun.
+            let begun = 1 + round * PROCESSES;
+            fleet.database.begun(1, begun + PROCESSES).await;
+            for load in 1..=PROCESSES {
+                fleet.database.release(1, begun + load).await;
+            }
+            for call in calls.drain(..) {
+                within("a call", call).await.unwrap();
+            }
+            if round < 3 {
+                calls.extend(shops.iter().map(call));
+            }
+        }
+    };
+    tokio::select! {
+        () = keeps_marks(&fleet) => {}
+        () = rounds => {}
+    }
+    assert_eq!(fleet.database.loads(1).await, 1 + 4 * PROCESSES);
 }

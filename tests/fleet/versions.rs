@@ -6,6 +6,7 @@ use hybridcache::hybrid_cached;
 use crate::database::{Item, Order};
 use crate::fleet::{Fleet, item};
 use crate::process::{Process, parse};
+use crate::recovery::connected_shop;
 use crate::shop::{Failure, Shop};
 use crate::waiting::{eventually, within};
 
@@ -179,4 +180,52 @@ async fn two_versions_in_one_process_both_use_redis() {
     shop.tariff_1_entry(1).invalidate().await.unwrap();
     assert_eq!(within("a call", shop.tariff_2(1)).await.unwrap(), item(1, 3, 1));
     assert_eq!(within("a call", shop.tariff_1(1)).await.unwrap(), item(1, 4, 1));
+}
+
+/// Whichever of the two versions stores after the stamp was lost, the other process reaches it.
+async fn is_reached_after_a_lost_stamp<F>(change: impl Fn(Shop) -> F)
+where
+    F: Future<Output = Result<(), hybridcache::Error>>,
+{
+    let fleet = Fleet::start();
+    let (shop, other) = (connected_shop(&fleet).await, connected_shop(&fleet).await);
+    shop.tariff_1(1).await.unwrap();
+    shop.tariff_2(1).await.unwrap();
+    let stamp = fleet.redis.keys("hc2:{fleet:t:*}:f:tariff").remove(0);
+    fleet.redis.command(&[b"DEL", stamp.as_bytes()]);
+    within("the change", change(shop.clone())).await.unwrap();
+    // The process has known the number that was lost for less than the ten seconds after which it reads it again.
+    shop.tariff_2(1).await.unwrap();
+    assert_eq!(fleet.redis.keys("*:tariff@2:1:e").len(), 1);
+    fleet.database.set_version(1, 1).await;
+    other.tariff_1_entry(1).invalidate().await.unwrap();
+    assert_eq!(fleet.redis.keys("*:tariff@2:1:e"), [""; 0], "the stamp names version 2");
+    assert_eq!(fleet.shop().await.tariff_2(1).await.unwrap().version, 1);
+}
+
+/// Redis loses the stamp that two versions of one process share. The stamp that the invalidation creates names the version that
+/// was invalidated, and no other. Killed by: an invalidation that throws away the number that it has created.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_is_registered_again_after_an_invalidation_has_created_the_stamp() {
+    is_reached_after_a_lost_stamp(|shop| async move { shop.tariff_1_entry(1).invalidate().await }).await;
+}
+
+/// Killed by: a put whose first step throws it away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_is_registered_again_after_a_put_has_created_the_stamp() {
+    is_reached_after_a_lost_stamp(|shop| async move { shop.tariff_1_entry(1).put(item(1, 0, 9)).await }).await;
+}
+
+/// A put under a number that was lost would be a miss for every process. Killed by: a put that publishes under the stamps that it
+/// captured before its first step, whatever that has found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_put_after_a_lost_stamp_is_stored() {
+    let fleet = Fleet::start();
+    let (shop, other) = (connected_shop(&fleet).await, connected_shop(&fleet).await);
+    shop.tariff_1(1).await.unwrap();
+    let stamp = fleet.redis.keys("hc2:{fleet:t:*}:f:tariff").remove(0);
+    fleet.redis.command(&[b"DEL", stamp.as_bytes()]);
+    shop.tariff_1_entry(1).put(item(1, 0, 9)).await.unwrap();
+    assert_eq!(other.tariff_1_entry(1).get().await, Some(item(1, 0, 9)));
+    assert_eq!(shop.tariff_1(1).await.unwrap(), item(1, 0, 9));
 }

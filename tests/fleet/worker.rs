@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use hybridcache::HybridCache;
+use hybridcache::{BreakerState, HybridCache};
 use hybridcache_test_support::worker::{run_worker, serve_requests};
 
 use crate::database::{Database, Item};
 use crate::fleet::{GENEROUS, NAMESPACE};
 use crate::shop::{Failure, Shop};
+use crate::waiting::eventually;
 
 /// Returns at once where nobody started this process as a worker.
 pub(crate) fn run() {
@@ -19,6 +20,8 @@ pub(crate) fn run() {
         let builder = HybridCache::builder().namespace(NAMESPACE).redis(redis).redis_budget(GENEROUS);
         let cache = builder.build().await.unwrap();
         let shop = Shop { cache, database: Database::at(database.parse().unwrap()) };
+        // On a busy machine the cache is built before it is connected, and a load without Redis is one load too many.
+        is_connected(&shop).await;
         let worker = Arc::new(Worker { shop, hammering: AtomicBool::new(true), newest: AtomicU64::new(0) });
         serve_requests(|request| {
             let worker = worker.clone();
@@ -26,6 +29,19 @@ pub(crate) fn run() {
         })
         .await;
     });
+}
+
+/// An item that nobody ever stores.
+const NOBODYS: u64 = 999_999;
+
+/// Waits until Redis answers. Afterwards the stamps of the namespace and of `item` are known.
+pub(crate) async fn is_connected(shop: &Shop) {
+    eventually("Redis answers", async || {
+        let before = shop.cache.stats().redis_errors;
+        assert_eq!(shop.item_entry(NOBODYS).get().await, None);
+        shop.cache.stats().redis_errors == before && shop.cache.stats().breaker == BreakerState::Closed
+    })
+    .await;
 }
 
 struct Worker {

@@ -91,9 +91,7 @@ impl Lease {
     pub(crate) async fn seize(&mut self, stamps: &Stamps) -> Result<(), RemoteError> {
         self.maybe_held = true;
         let (key, stamp) = (self.key.address(), self.key.address().stamp().hash);
-        let versions = self.remote.seize(key, &stamps.versions(stamp), self.token, LEASE).await?;
-        stamps.note_versions(stamp, versions);
-        Ok(())
+        stamps.found(stamp, self.remote.seize(key, &stamps.versions(stamp), self.token, LEASE).await)
     }
 
     /// Stores the load's result if the lease is still held, and ends it.

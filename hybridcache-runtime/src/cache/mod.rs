@@ -8,6 +8,7 @@ pub(crate) mod fill;
 pub(crate) mod handle;
 pub(crate) mod installed;
 pub(crate) mod lease;
+pub(crate) mod puts;
 pub(crate) mod read;
 pub(crate) mod recovery;
 pub(crate) mod state;
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore};
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -153,7 +155,8 @@ impl HybridCache {
     /// ```
     ///
     /// # Errors
-    /// When invalidations could not be sent before the deadline: other processes do not get them.
+    /// When invalidations could not be sent before the deadline: other processes do not get them. When closing itself has ended before
+    /// its time (by a panic, which is a bug): how far it came is not known.
     pub async fn close(&self, deadline: Duration) -> Result<(), Error> {
         let Some(shared) = &self.inner.shared else { return Ok(()) };
         let _standstill = Standstill::begin();
@@ -369,11 +372,21 @@ impl Shared {
         local.breaker.open();
         let deadline = Instant::from_std(std::time::Instant::now() + bounded(deadline));
         let closing = self.remote.runtime().spawn(close(local.clone(), self.remote.clone(), deadline));
-        match closing.await {
-            Ok(Err((pending, error))) => Err(error.unsent(pending)),
-            // Its runtime ends with the last handle, of which the caller has one.
-            Ok(Ok(())) | Err(_) => Ok(()),
+        let ended = closing.await;
+        if ended.is_err() {
+            self.remote.close();
         }
+        closed(ended, local.journal.pending())
+    }
+}
+
+/// What has become of the task that closes a cache.
+fn closed(ended: Result<Result<(), (usize, RemoteError)>, JoinError>, pending: usize) -> Result<(), Error> {
+    match ended {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err((pending, error))) => Err(error.unsent(pending)),
+        Err(ended) if ended.is_panic() => Err(Error::not_closed(pending, "it panicked, which is a bug of hybridcache")),
+        Err(_) => Err(Error::not_closed(pending, "its thread has ended")),
     }
 }
 
@@ -383,5 +396,24 @@ impl fmt::Debug for HybridCache {
             .field("namespace", &self.inner.namespace)
             .field("shared", &self.inner.shared.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Killed by: taking a task that has not ended in order for one that has.
+    #[tokio::test]
+    async fn a_cache_whose_closing_did_not_end_is_not_closed() {
+        type Closing = Result<(), (usize, RemoteError)>;
+        let panicked = tokio::spawn(async { std::panic::resume_unwind(Box::new("a bug")) });
+        let aborted = tokio::spawn(std::future::pending::<Closing>());
+        aborted.abort();
+        for ended in [panicked, aborted] {
+            let error = closed(ended.await, 3).expect_err("it has not ended in order");
+            assert!(!error.is_pending() && error.to_string().contains("3 invalidations"), "{error}");
+        }
+        assert!(closed(Ok(Ok(())), 0).is_ok());
     }
 }

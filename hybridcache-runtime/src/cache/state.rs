@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::cache::puts::Puts;
 use crate::coherence::epoch::EpochClock;
 use crate::coherence::outage::Outage;
 use crate::coherence::stamps::Stamps;
 use crate::entry::Entry;
+use crate::entry::drops::Disposal;
 use crate::flight::Flights;
 use crate::function::call_key::Key;
 use crate::function::miss_predictor::RecentDeletes;
@@ -29,9 +31,12 @@ pub(crate) struct Local {
     pub(crate) stamps: Stamps,
     pub(crate) waiters: Arc<Wakeups>,
     pub(crate) deleted: RecentDeletes,
+    pub(crate) puts: Puts,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) trust: EpochClock,
+    /// Of values that a message removes.
+    disposal: Arc<Disposal>,
     /// Up to which epoch what was acknowledged of late has been sent once more.
     replayed_through: AtomicU64,
 }
@@ -46,9 +51,11 @@ impl Local {
             stamps: Stamps::default(),
             waiters: Arc::default(),
             deleted: RecentDeletes::default(),
+            puts: Puts::default(),
             journal: Arc::new(Journal::new(StampName::of_namespace(namespace), breaker.clone())),
             breaker,
             trust: EpochClock::new(outage),
+            disposal: Arc::default(),
             replayed_through: AtomicU64::new(0),
         }
     }
@@ -67,8 +74,8 @@ impl Local {
 
     /// Takes an entry into memory, or trusts it again where it is there already.
     pub(crate) fn admit(&self, entry: &Arc<Entry>, epoch: u64, proven_at: Millis) {
-        match self.memory.find(&entry.meta.key) {
-            Some(held) if Arc::ptr_eq(&held, entry) => entry.meta.proof.renew(epoch, proven_at),
+        match self.memory.visit(&entry.meta.key, |held| Arc::ptr_eq(held, entry)) {
+            Some(true) => entry.meta.proof.renew(epoch, proven_at),
             _ => self.memory.insert(entry.clone()),
         }
     }
@@ -78,7 +85,7 @@ impl Local {
         self.flights.detach(key.id(), || {
             match mode {
                 Invalidation::Delete => self.memory.remove(key),
-                Invalidation::Expire => self.memory.find(key).iter().for_each(|entry| entry.meta.expire()),
+                Invalidation::Expire => drop(self.memory.visit(key, |entry| entry.meta.expire())),
             }
             self.invalidate_held(key.id(), mode);
         });
@@ -92,13 +99,11 @@ impl Local {
         mode: Invalidation,
     ) -> Result<(), RemoteError> {
         let stamp = key.stamp().hash;
-        let versions = remote.invalidate(key, &self.stamps.versions(stamp), mode).await?;
-        self.stamps.note_versions(stamp, versions);
-        Ok(())
+        self.stamps.found(stamp, remote.invalidate(key, &self.stamps.versions(stamp), mode).await)
     }
 
     fn invalidate_held(&self, id: u64, mode: Invalidation) {
-        for entry in self.memory.with_id(id) {
+        for entry in self.memory.with_id(id).iter().filter_map(|kept| kept.as_ref()) {
             match mode {
                 Invalidation::Delete => {
                     entry.meta.kill();
@@ -116,7 +121,7 @@ impl Listener for Local {
     }
 
     fn invalidated(&self, key_id: u64, mode: Invalidation, _origin: u64) {
-        self.flights.detach(key_id, || self.invalidate_held(key_id, mode));
+        self.disposal.during(|| self.flights.detach(key_id, || self.invalidate_held(key_id, mode)));
     }
 
     fn restamped(&self, stamp: u64, _origin: u64) {
@@ -136,12 +141,13 @@ impl Listener for Local {
         self.flights.detach_all();
         if kept || self.journal.is_empty() {
             self.replayed_through(self.trust.epoch());
-            self.breaker.probe_soon();
-        } else {
-            // A failover can have undone what was acknowledged: it is sent once more before anything is read.
-            self.breaker.open();
-            self.breaker.probe_soon();
         }
+        // A failover can have undone what was acknowledged: it is sent once more before anything is read. So is what is pending for a
+        // part of the tier that was down.
+        if self.gap().is_some() || self.journal.pending() > 0 {
+            self.breaker.open();
+        }
+        self.breaker.probe_soon();
     }
 
     fn proven(&self, until: Instant) {

@@ -13,16 +13,15 @@ use tokio::time::Instant;
 use crate::cache::HybridCache;
 use crate::cache::fill::Fill;
 use crate::cache::lease::{Lease, SENDING};
-use crate::coherence::stamps::Stamp;
-use crate::entry::Fence;
+use crate::coherence::stamps::{Stamp, StampSnapshot};
 use crate::entry::plan::Plan;
 use crate::entry::value_type::AnyValue;
+use crate::entry::{Fence, FilledUnder};
 use crate::error::Error;
-use crate::flight::Leader;
 use crate::function::call_key::Key;
 use crate::shared::Lifespan;
 use crate::shared::journal::{Notice, Pending};
-use crate::shared::{Invalidation, Published, Remote, RemoteError, StampName, StampValue, Token};
+use crate::shared::{Invalidation, Published, Remote, RemoteError, RemoteErrorKind, Token};
 use crate::stats::{Counters, count};
 
 /// A load that gave a value.
@@ -38,7 +37,7 @@ enum Put {
     Stored(Fence, usize),
     /// It stays in this process, and that was counted.
     JournalEntry,
-    /// The key was invalidated, or put once more, or the lease was lost: the value is stored nowhere.
+    /// Somebody has the lease since, or had: the key was invalidated, or put once more. The value is stored nowhere.
     Overtaken,
     /// The shared tier has no room.
     Refused,
@@ -113,9 +112,11 @@ impl HybridCache {
     }
 
     /// Stores a value as if it had just been loaded. Nobody waits for it: whoever calls meanwhile goes its own way, and what
-    /// is found there is forgotten when this ends.
+    /// is found there is forgotten when this ends. Of several puts of one key that this process makes at the same time, at least one
+    /// is stored: the lease decides in the shared tier, and in memory the latest.
     pub(crate) async fn put(&self, key: &Arc<Key>, plan: &Plan, mut value: Box<AnyValue>) -> Result<(), Error> {
         let (local, counters) = (self.local(), &key.function.counters);
+        let putting = local.puts.begin(key.id());
         if key.function.fit.is_excluded() {
             // From before it was known: other processes must not go on to read it.
             self.invalidate(key, Invalidation::Delete).await?;
@@ -123,9 +124,15 @@ impl HybridCache {
             count(&counters.invalidations);
             local.invalidate(key, Invalidation::Delete);
         }
-        let mut once_more = Finally::new(|| local.invalidate(key, Invalidation::Delete));
-        let seen = self.capture_stamps(key, plan);
-        let fill = Fill { key, plan, origin: self.origin(&seen) };
+        let forget = || local.invalidate(key, Invalidation::Delete);
+        // A later put forgets whatever came before it, and has its value in memory, or soon.
+        let mut once_more = Finally::new(|| {
+            if putting.is_latest() {
+                forget()
+            }
+        });
+        let mut seen = self.capture_stamps(key, plan);
+        let FilledUnder { epoch, began, .. } = self.origin(&seen);
         // Detached by whatever invalidates the key from here on.
         let place = local.flights.reserve(key, seen.clone());
         // Memory must not outlive the envelope, which is made from here on.
@@ -133,8 +140,10 @@ impl HybridCache {
         let (mut encoded, mut fence) = (None, None);
         if let Some(remote) = self.remote_for(&key.function, plan) {
             self.is_open_for(|| format!("put {key}"))?;
-            let put;
-            (put, value) = self.put_remote(remote, &fill, &place, value).await?;
+            let (lease, put);
+            (lease, seen) = self.seize(remote, key, plan, seen).await?;
+            let fill = Fill { key, plan, origin: FilledUnder { seen: &seen, epoch, began } };
+            (put, value) = self.publish_put(&**remote, lease, &fill, value).await?;
             match put {
                 Put::Stored(stored, bytes) => (encoded, fence) = (Some(bytes), Some(stored)),
                 Put::JournalEntry => {}
@@ -145,46 +154,68 @@ impl HybridCache {
                 }
             }
         }
+        let fill = Fill { key, plan, origin: FilledUnder { seen: &seen, epoch, began } };
         if let Some(entry) = fill.entry(now, value, encoded, fence) {
             once_more.due = !place.replace(|| local.memory.insert(entry));
+            if once_more.due && fence.is_some() {
+                // Also what a later put has in memory: the shared tier took this one after it.
+                forget();
+            }
         }
         Ok(())
     }
 
-    /// Two steps, as those of a load. The first deletes what is stored and takes the lease, whoever had it; the second
+    /// The first of two steps, which are those of a load. It deletes what is stored and takes the lease, whoever had it. The second
     /// publishes under that lease, so that an invalidation in between fences it off, also where it arrives late. A first step
     /// that arrives late deletes, and holds loads up for the rest of its lease.
-    async fn put_remote(
+    ///
+    /// Returns the stamps to publish under.
+    async fn seize(
         &self,
         remote: &Arc<dyn Remote>,
-        fill: &Fill<'_>,
-        place: &Leader,
-        value: Box<AnyValue>,
-    ) -> Result<(Put, Box<AnyValue>), Error> {
-        let Fill { key, origin, .. } = *fill;
-        let (counters, action) = (&key.function.counters, || format!("put {key}"));
-        let failed = |error: &RemoteError| {
-            count(&counters.redis_errors);
-            error.unstored(&action())
-        };
-        let (unknown, lifespan) = (origin.seen.unknown(), self.lifespan(fill.plan));
-        let until = Instant::now() + lifespan.given;
+        key: &Arc<Key>,
+        plan: &Plan,
+        mut seen: StampSnapshot,
+    ) -> Result<(Lease, StampSnapshot), Error> {
+        let (counters, action, lifespan) = (&key.function.counters, format!("put {key}"), self.lifespan(plan));
         let mut lease = Lease::new(remote.clone(), key.clone(), self.next_token());
         // From here on no older value may come back, whatever becomes of this one.
         let pending = self.local().journal.note(Notice::Entry(key.address().clone(), Invalidation::Delete));
-        let creating = create(&**remote, &unknown, lifespan);
+        let creating = create(&**remote, &seen, lifespan);
         let (seized, created) = join(lease.seize(&self.local().stamps), creating).await;
-        settle(pending, seized, counters, &action())?;
-        origin.seen.learn_created(&unknown, created.map_err(|error| failed(&error))?, until);
-        if !place.is_attached() {
-            return Ok((Put::Overtaken, value));
+        settle(pending, seized, counters, &action)?;
+        let unstored = |error: RemoteError| {
+            count(&counters.redis_errors);
+            error.unstored(&action)
+        };
+        created.map_err(unstored)?;
+        if seen.remote().is_none() || !seen.is_current() {
+            // A stamp was voided, or the first step has found another number: under the older one nobody would find the value.
+            seen = self.capture_stamps(key, plan);
+            create(&**remote, &seen, lifespan).await.map_err(unstored)?;
         }
+        seen.prolong(lifespan, &**remote);
+        Ok((lease, seen))
+    }
+
+    /// The second step.
+    async fn publish_put(
+        &self,
+        remote: &dyn Remote,
+        mut lease: Lease,
+        fill: &Fill<'_>,
+        value: Box<AnyValue>,
+    ) -> Result<(Put, Box<AnyValue>), Error> {
         let load = Load { token: lease.token(), took: Duration::ZERO };
-        let (bytes, value) = lease.hold_while(SENDING, self.encode(&**remote, fill, value, load)).await;
+        let (bytes, value) = lease.hold_while(SENDING, self.encode(remote, fill, value, load)).await;
         let Some(bytes) = bytes else { return Ok((Put::JournalEntry, value)) };
         let encoded = bytes.len();
         let ttl = Duration::from_millis(fill.plan.lifetimes_of(&*value).ttl());
-        let put = match lease.publish_at_leisure(bytes, ttl).await.map_err(|error| failed(&error))? {
+        let published = lease.publish_at_leisure(bytes, ttl).await.map_err(|error| {
+            count(&fill.key.function.counters.redis_errors);
+            error.unstored(&format!("put {}", fill.key))
+        })?;
+        let put = match published {
             Published::Stored => Put::Stored(load.token.to_bytes(), encoded),
             Published::Fenced => Put::Overtaken,
             Published::Refused => Put::Refused,
@@ -193,13 +224,13 @@ impl HybridCache {
     }
 }
 
-/// Stamps that do not exist yet.
-async fn create(
-    remote: &dyn Remote,
-    unknown: &[StampName],
-    lifespan: Lifespan,
-) -> Result<Vec<StampValue>, RemoteError> {
-    if unknown.is_empty() { Ok(Vec::new()) } else { remote.create_stamps(unknown, lifespan.given).await }
+/// Creates the stamps that are not known, for as long as a value that carries them lives.
+async fn create(remote: &dyn Remote, seen: &StampSnapshot, lifespan: Lifespan) -> Result<(), RemoteError> {
+    let (unknown, until) = (seen.unknown(), Instant::now() + lifespan.given);
+    if !unknown.is_empty() {
+        seen.learn_created(&unknown, remote.create_stamps(&unknown, lifespan.given).await?, until);
+    }
+    Ok(())
 }
 
 /// What was read from the shared tier while it was being told may be from before. That is forgotten last: when it has been
@@ -230,6 +261,9 @@ fn settle<T>(pending: Pending, told: Result<T, RemoteError>, counters: &Counters
             Ok(answer)
         }
         Err(error) => {
+            if error.kind == RemoteErrorKind::PartDown {
+                pending.leave();
+            }
             count(&counters.redis_errors);
             Err(error.pending(action))
         }

@@ -60,10 +60,9 @@ impl Stamp {
         number.forget();
     }
 
-    /// It was absent in the shared tier, and has this number now. What was read under another one is void: its versions
-    /// are not named any more.
-    fn renumber(&self, number: u64) {
-        if self.number().value.is_some_and(|known| known != number) {
+    /// The shared tier has this number, or none. What was read under another one is void: its versions are not named any more.
+    fn renumber(&self, number: Option<u64>) {
+        if self.number().value.is_some_and(|known| Some(known) != number) {
             self.void();
         }
     }
@@ -397,9 +396,9 @@ impl Stamps {
         self.used(hash).iter().for_each(|stamp| stamp.forget());
     }
 
-    /// Another process has created a stamp that was absent.
+    /// A stamp that was absent was created.
     pub(crate) fn renumber(&self, hash: u64, number: u64) {
-        self.used(hash).iter().for_each(|stamp| stamp.renumber(number));
+        self.used(hash).iter().for_each(|stamp| stamp.renumber(Some(number)));
     }
 
     /// The versions that a function's stamp named when it was last read.
@@ -407,9 +406,15 @@ impl Stamps {
         self.used(hash).map(|stamp| stamp.number().known.clone()).unwrap_or_default()
     }
 
-    /// They were read beside an invalidation, which takes in no number.
-    pub(crate) fn note_versions(&self, hash: u64, versions: Versions) {
-        self.used(hash).iter().for_each(|stamp| stamp.number().known.clone_from(&versions));
+    /// What an invalidation has read or created of its function's stamp. It takes in no number, but nothing is read or stored any
+    /// more under another one than this: the stamp may not name the versions that use that one, so invalidations by other processes
+    /// would not reach them. Where the invalidation failed the number is to be read again.
+    pub(crate) fn found<E>(&self, hash: u64, answer: Result<Option<StampValue>, E>) -> Result<(), E> {
+        let Some(used) = self.used(hash) else { return answer.map(drop) };
+        let stamp = answer.inspect_err(|_| used.forget())?;
+        used.renumber(stamp.as_ref().map(|stamp| stamp.number));
+        used.number().known = stamp.map(|stamp| stamp.versions).unwrap_or_default();
+        Ok(())
     }
 
     fn used(&self, hash: u64) -> Option<Arc<Stamp>> {
@@ -525,7 +530,7 @@ mod tests {
         other.learn(&[function], [Some(named(8, &[9, 1, 10]))]);
         assert_eq!(other.remote(), seen.remote());
         assert_eq!(stamps.versions(2).as_slice(), [9, 1, 10]);
-        stamps.note_versions(2, smallvec![9, 1, 10, 11]);
+        stamps.found::<()>(2, Ok(Some(named(8, &[9, 1, 10, 11])))).expect("it was found");
         assert_eq!(in_version(&stamps, 11).0.remote(), None, "that it is to be touched makes no number known");
     }
 
@@ -543,6 +548,33 @@ mod tests {
         stamps.renumber(9, 8);
         assert!(!before.is_current());
         assert_eq!(capture().unknown(), [name]);
+    }
+
+    /// What an invalidation finds counts as what a message tells. Killed by: taking in the versions alone; keeping the number where
+    /// the invalidation failed, or where there is no stamp.
+    #[test]
+    fn a_number_that_an_invalidation_does_not_find_is_not_used_any_more() {
+        let (stamps, stamp, name) = stamp();
+        let capture = || StampSnapshot::capture([&stamp].into_iter());
+        let learnt = |number: u64| {
+            let seen = capture();
+            seen.learn(std::slice::from_ref(&name), [Some(number)]);
+            seen
+        };
+        let before = learnt(7);
+        assert_eq!(stamps.found::<()>(9, Ok(Some(named(7, &[1])))), Ok(()));
+        assert!(before.is_current() && capture().unknown().is_empty());
+        assert_eq!(stamps.versions(9).as_slice(), [1]);
+        assert_eq!(stamps.found::<()>(9, Ok(Some(named(8, &[2])))), Ok(()));
+        assert!(!before.is_current() && capture().remote().is_none(), "what was found is not a number to read under");
+        assert_eq!(stamps.versions(9).as_slice(), [2]);
+        let before = learnt(8);
+        assert_eq!(stamps.found::<()>(9, Ok(None)), Ok(()));
+        assert!(!before.is_current() && stamps.versions(9).is_empty());
+        let before = learnt(9);
+        assert_eq!(stamps.found(9, Err("no answer")), Err("no answer"));
+        assert!(before.is_current() && capture().unknown() == [name]);
+        assert_eq!(stamps.found(10, Err("no answer")), Err("no answer"), "nobody here uses that one");
     }
 
     /// A stamp whose lifetime is over is no reason to throw away what is loaded next. Killed by: leaving the reader with the

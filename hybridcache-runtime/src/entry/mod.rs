@@ -1,5 +1,6 @@
 //! A cached value with its times, and what became of it since.
 
+pub(crate) mod drops;
 pub(crate) mod lifetimes;
 pub(crate) mod plan;
 pub(crate) mod value_type;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::registry::{Driver, Ended, Flight, Flights};
 use super::waiter::Joiner;
 use crate::coherence::stamps::StampSnapshot;
+use crate::entry::drops::Deferral;
 use crate::flight::outcome::Outcome;
 use crate::function::call_key::Key;
 
@@ -70,6 +71,7 @@ impl Leader {
 
     /// Stores, unless the flight was detached.
     pub(crate) fn store(&self, store: impl FnOnce()) -> bool {
+        let _values = Deferral::begin();
         let stripe = self.flights.stripe(self.flight.key.id());
         let attached = stripe.iter().any(|flight| Arc::ptr_eq(flight, &self.flight));
         if attached {
@@ -78,14 +80,9 @@ impl Leader {
         attached
     }
 
-    /// Whether it may still store.
-    pub(crate) fn is_attached(&self) -> bool {
-        let stripe = self.flights.stripe(self.flight.key.id());
-        stripe.iter().any(|flight| Arc::ptr_eq(flight, &self.flight))
-    }
-
     /// Stores, unless it was detached, and detaches whatever else is under way: that may have read what this replaces.
     pub(crate) fn replace(self, store: impl FnOnce()) -> bool {
+        let _values = Deferral::begin();
         let mut stripe = self.flights.stripe(self.flight.key.id());
         let attached = stripe.iter().any(|flight| Arc::ptr_eq(flight, &self.flight));
         if attached {

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::coherence::stamps::StampSnapshot;
+use crate::entry::drops::Deferral;
 use crate::flight::outcome::Outcome;
 use crate::function::call_key::Key;
 use crate::primitives::sync::{Mutex, MutexGuard};
@@ -27,6 +28,7 @@ impl Flights {
 
     /// Detaches all flights of the keys with this id, and does what else must not be interleaved with a store.
     pub(crate) fn detach(&self, id: u64, and: impl FnOnce()) {
+        let _values = Deferral::begin();
         let mut stripe = self.stripe(id);
         stripe.retain(|flight| flight.key.id() != id);
         and();

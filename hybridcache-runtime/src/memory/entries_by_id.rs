@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use smallvec::SmallVec;
 
 use crate::entry::Entry;
+use crate::entry::drops::Kept;
 use crate::primitives::identity_hash::AlreadyHashed;
 use crate::primitives::sync::{Mutex, MutexGuard};
 
@@ -17,16 +18,16 @@ pub(crate) struct EntriesById {
     shards: Box<[Mutex<Shard>]>,
 }
 
-type Shard = HashMap<u64, SmallVec<[Arc<Entry>; 1]>, AlreadyHashed>;
+type Shard = HashMap<u64, SmallVec<[Kept; 1]>, AlreadyHashed>;
 
 impl EntriesById {
     pub(crate) fn new() -> Self {
         Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 
-    pub(crate) fn add(&self, entry: Arc<Entry>) {
+    pub(crate) fn add(&self, entry: &Arc<Entry>) {
         let id = entry.meta.key.id();
-        self.shard(id).entry(id).or_default().push(entry);
+        self.shard(id).entry(id).or_default().push(entry.clone().into());
     }
 
     /// Only this very entry: another may have taken its place under the same key.
@@ -34,14 +35,14 @@ impl EntriesById {
         let id = entry.meta.key.id();
         let mut shard = self.shard(id);
         if let Some(entries) = shard.get_mut(&id) {
-            entries.retain(|other| !Arc::ptr_eq(other, entry));
+            entries.retain(|other| !other.iter().any(|other| Arc::ptr_eq(other, entry)));
             if entries.is_empty() {
                 shard.remove(&id);
             }
         }
     }
 
-    pub(crate) fn with_id(&self, id: u64) -> Vec<Arc<Entry>> {
+    pub(crate) fn with_id(&self, id: u64) -> Vec<Kept> {
         self.shard(id).get(&id).map(|entries| entries.to_vec()).unwrap_or_default()
     }
 
@@ -52,7 +53,13 @@ impl EntriesById {
     #[cfg(test)]
     pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
         let entries = |shard: &Mutex<Shard>| -> Vec<_> {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect()
+            shard
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .values()
+                .flatten()
+                .filter_map(|kept| (**kept).clone())
+                .collect()
         };
         self.shards.iter().flat_map(entries).collect()
     }

@@ -7,6 +7,7 @@ use seize::Collector;
 
 use super::entries_by_id::EntriesById;
 use crate::entry::Entry;
+use crate::entry::drops::Kept;
 use crate::primitives::identity_hash::AlreadyHashed;
 
 /// How many removed entries a thread may keep before it frees them. A reader may still be copying the value of one, so they
@@ -21,7 +22,7 @@ const COPIED_BY_A_WRITE: usize = 4096;
 /// for two.) An entry that is not in it any more is dead.
 #[derive(Debug)]
 pub(crate) struct Index {
-    entries: HashMap<u64, Arc<Entry>, AlreadyHashed>,
+    entries: HashMap<u64, Kept, AlreadyHashed>,
     held: Option<EntriesById>,
 }
 
@@ -36,29 +37,30 @@ impl Index {
 
     #[inline]
     pub(crate) fn look<R>(&self, hash: u64, read: impl FnOnce(&Arc<Entry>) -> R) -> Option<R> {
-        self.entries.pin().get(&hash).map(read)
+        self.entries.pin().get(&hash).and_then(|kept| kept.as_ref()).map(read)
     }
 
     pub(crate) fn insert(&self, entry: Arc<Entry>) {
         // A message that comes in between finds it.
         if let Some(held) = &self.held {
-            held.add(entry.clone());
+            held.add(&entry);
         }
-        if let Some(replaced) = self.entries.pin().insert(entry.meta.key.hash(), entry) {
+        let entries = self.entries.pin();
+        if let Some(replaced) = entries.insert(entry.meta.key.hash(), entry.into()).and_then(|kept| kept.as_ref()) {
             replaced.meta.kill();
             self.forget(replaced);
         }
     }
 
-    pub(crate) fn remove(&self, hash: u64) -> Option<Arc<Entry>> {
+    pub(crate) fn remove(&self, hash: u64) -> Option<Kept> {
         let entries = self.entries.pin();
         // Dead before it is out: whoever comes then and finds nothing takes it for ended, and others may still hold it.
-        let kill = |_: &u64, entry: &Arc<Entry>| {
-            entry.meta.kill();
+        let kill = |_: &u64, kept: &Kept| {
+            kept.iter().for_each(|entry| entry.meta.kill());
             true
         };
         let (_, removed) = entries.remove_if(&hash, kill).ok()??;
-        self.forget(removed);
+        removed.iter().for_each(|entry| self.forget(entry));
         Some(removed.clone())
     }
 
@@ -69,7 +71,7 @@ impl Index {
         }
     }
 
-    pub(crate) fn with_id(&self, id: u64) -> Vec<Arc<Entry>> {
+    pub(crate) fn with_id(&self, id: u64) -> Vec<Kept> {
         self.held.as_ref().map(|held| held.with_id(id)).unwrap_or_default()
     }
 
@@ -79,7 +81,7 @@ impl Index {
 
     #[cfg(test)]
     pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
-        self.entries.pin().values().cloned().collect()
+        self.entries.pin().values().filter_map(|kept| (**kept).clone()).collect()
     }
 
     #[cfg(test)]

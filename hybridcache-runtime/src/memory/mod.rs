@@ -19,6 +19,7 @@ use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
 use crate::entry::Entry;
+use crate::entry::drops::{Deferral, Kept};
 use crate::function::call_key::{Lookup, PlainKey};
 use crate::primitives::identity_hash::AlreadyHashed;
 use crate::primitives::thread_slot::ThreadSlot;
@@ -107,7 +108,12 @@ impl MemoryTier {
     }
 
     pub(crate) fn find(&self, key: &PlainKey) -> Option<Arc<Entry>> {
-        self.index.look(key.hash(), |entry| (entry.meta.key == *key).then(|| entry.clone())).flatten()
+        self.visit(key, Arc::clone)
+    }
+
+    /// Hands what is held of a key to `see`, without keeping it: for whoever must not be the one who drops it.
+    pub(crate) fn visit<R>(&self, key: &PlainKey, see: impl FnOnce(&Arc<Entry>) -> R) -> Option<R> {
+        self.index.look(key.hash(), |entry| (entry.meta.key == *key).then(|| see(entry))).flatten()
     }
 
     /// Counts a hit, and notes it for moka.
@@ -120,6 +126,8 @@ impl MemoryTier {
 
     /// A key is to be loaded. moka must hear of it once: it reckons what a key is worth by how often it was asked for.
     pub(crate) fn missed(&self, key: &PlainKey) {
+        // moka calls its listener under a lock of its own; below likewise.
+        let _values = Deferral::begin();
         let is_told = self.reads.tell(|hash| {
             self.bounds.get(&hash);
         });
@@ -129,6 +137,7 @@ impl MemoryTier {
     }
 
     pub(crate) fn insert(&self, entry: Arc<Entry>) {
+        let _values = Deferral::begin();
         let (hash, weight) = (entry.meta.key.hash(), self.weight(&entry));
         // The index first: what moka gives up before it is there would stay in the index for ever.
         let is_large = entry.meta.key.function.is_by_size() && entry.meta.weight >= LARGE;
@@ -141,8 +150,9 @@ impl MemoryTier {
     }
 
     pub(crate) fn remove(&self, key: &PlainKey) {
+        let _values = Deferral::begin();
         let removed = self.index.remove(key.hash());
-        if removed.is_some_and(|removed| self.is_weighed || self.weight(&removed) > 1) {
+        if removed.iter().flat_map(|removed| removed.iter()).any(|entry| self.is_weighed || self.weight(entry) > 1) {
             // moka takes off what the latest entry weighs even where it has not yet put that on, and would lose count.
             self.bounds.run_pending_tasks();
         }
@@ -159,11 +169,12 @@ impl MemoryTier {
     }
 
     /// The entries that messages call by this id: all versions of a function's entry.
-    pub(crate) fn with_id(&self, id: u64) -> Vec<Arc<Entry>> {
+    pub(crate) fn with_id(&self, id: u64) -> Vec<Kept> {
         self.index.with_id(id)
     }
 
     pub(crate) fn entry_count(&self) -> u64 {
+        let _values = Deferral::begin();
         self.bounds.run_pending_tasks();
         self.index.len() as u64
     }
@@ -174,7 +185,7 @@ fn given_up(index: &Index, hash: u64, cause: RemovalCause) {
     if cause == RemovalCause::Replaced {
         return;
     }
-    if let Some(entry) = index.remove(hash)
+    if let Some(entry) = index.remove(hash).as_ref().and_then(|removed| removed.as_ref())
         && cause == RemovalCause::Size
     {
         count(&entry.meta.key.function.counters.evictions);

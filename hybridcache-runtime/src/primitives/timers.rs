@@ -1,4 +1,5 @@
-//! Timers that work on every runtime: on one that was built without timers, those of a spare thread.
+//! Timers that work on every runtime: on one that was built without timers, those of a spare thread. In a program whose panics abort
+//! it, always those of the spare thread: only a panic tells whether a runtime has timers.
 
 use std::cell::Cell;
 use std::panic::catch_unwind;
@@ -29,8 +30,13 @@ pub(crate) fn sleep(time: Duration) -> Sleep {
 
 /// Enters the spare runtime where the current one has no timers.
 fn spare() -> Option<EnterGuard<'static>> {
+    spare_unless(cfg!(panic = "unwind"))
+}
+
+fn spare_unless(may_panic: bool) -> Option<EnterGuard<'static>> {
     static SPARE: OnceCell<Background> = OnceCell::new();
-    if has_timers() {
+    // Outside of a runtime nothing can be loaded either: tokio says that better.
+    if Handle::try_current().is_err() || (may_panic && has_timers()) {
         return None;
     }
     // Where the system has no thread to give, tokio says what is missing.
@@ -38,15 +44,11 @@ fn spare() -> Option<EnterGuard<'static>> {
     Some(spare.runtime().enter())
 }
 
-/// tokio tells by a panic only. One is enough for each thread: what it has shown stays true, and the spare timers are
+/// tokio tells by a panic only (`Handle` does not say what its runtime was built with). One is enough for each thread: what it has shown stays true, and the spare timers are
 /// right on any runtime.
 fn has_timers() -> bool {
     thread_local! {
         static IS_WITHOUT: Cell<bool> = const { Cell::new(false) };
-    }
-    // Outside of a runtime nothing can be loaded either: tokio says that better.
-    if Handle::try_current().is_err() {
-        return true;
     }
     if IS_WITHOUT.get() {
         return false;
@@ -78,5 +80,43 @@ impl Standstill {
             let _: Result<(), _> = ended.recv();
         });
         Self { _end: Some(end) }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test panics to fail")]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    /// Killed by: trying whether there are timers where that would end the process; a spare runtime without timers.
+    #[test]
+    fn where_a_panic_aborts_the_spare_timers_are_used_and_nothing_is_tried() {
+        static PANICS: AtomicUsize = AtomicUsize::new(0);
+        let without = Builder::new_current_thread().build().unwrap();
+        let thread = std::thread::current().id();
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if std::thread::current().id() == thread {
+                PANICS.fetch_add(1, Ordering::SeqCst);
+            } else {
+                hook(panic);
+            }
+        }));
+        without.block_on(async {
+            let timers = spare_unless(false);
+            assert!(timers.is_some());
+            let timed = tokio::time::timeout(Duration::from_millis(1), std::future::pending::<()>());
+            drop(timers);
+            assert!(timed.await.is_err());
+        });
+        assert_eq!(PANICS.load(Ordering::SeqCst), 0);
+        let _ = std::panic::take_hook();
+        assert!(spare_unless(false).is_none(), "there is no runtime");
+        let with = Builder::new_current_thread().enable_all().build().unwrap();
+        with.block_on(async { assert!(spare_unless(true).is_none() && spare_unless(false).is_some()) });
     }
 }

@@ -203,7 +203,7 @@ impl Notes {
 /// A notice on its way. Unless it is acknowledged (the tier fails, or the caller goes away) it will be sent again, and
 /// until that is done the shared tier is not read.
 #[derive(Debug)]
-#[must_use = "dropping it opens the breaker"]
+#[must_use = "dropping it opens the breaker for the whole tier"]
 pub(crate) struct Pending {
     journal: Arc<Journal>,
     unsent: Option<JournalEntry>,
@@ -219,6 +219,12 @@ impl Pending {
         if let Some(sent) = self.unsent.take() {
             self.journal.acknowledge(&sent);
         }
+    }
+
+    /// It stays pending, and the shared tier is read: the part of it that was not reached cannot be read either before the tier says
+    /// [`resubscribed`](crate::shared::Listener::resubscribed), and then what is pending is sent first.
+    pub(crate) fn leave(mut self) {
+        self.unsent = None;
     }
 }
 
@@ -256,6 +262,16 @@ mod tests {
         drop(journal.note(entry("2", Invalidation::Delete)));
         assert!(journal.breaker.is_open());
         assert_eq!(notices(&journal, false), [entry("2", Invalidation::Delete)]);
+        assert_eq!(journal.pending(), 1);
+    }
+
+    /// Killed by: opening the breaker; taking it for acknowledged.
+    #[test]
+    fn what_is_left_stays_pending_and_leaves_the_breaker_closed() {
+        let journal = journal();
+        journal.note(entry("1", Invalidation::Delete)).leave();
+        assert!(!journal.breaker.is_open());
+        assert_eq!(notices(&journal, false), [entry("1", Invalidation::Delete)]);
         assert_eq!(journal.pending(), 1);
     }
 

@@ -127,7 +127,7 @@ pub(crate) trait Remote: Send + Sync + 'static {
         known: &'a [u32],
         token: Token,
         lease: Duration,
-    ) -> RemoteFuture<'a, Versions>;
+    ) -> RemoteFuture<'a, Option<StampValue>>;
 
     /// Keeps what is at the key for at least this long from now. Nobody waits for it, and it may come late: an entry says itself until
     /// when it may be used, so that it is never used for longer.
@@ -135,8 +135,16 @@ pub(crate) trait Remote: Send + Sync + 'static {
     fn keep(&self, key: &Address, ttl: Duration);
 
     /// Deletes or marks stale, ends a running load's lease, tells every process: in all versions of the function that its
-    /// stamp names, which it returns. Takes one round trip where they are all `known`.
-    fn invalidate<'a>(&'a self, key: &'a Address, known: &'a [u32], mode: Invalidation) -> RemoteFuture<'a, Versions>;
+    /// stamp names. Takes one round trip where they are all `known`.
+    ///
+    /// Returns the function's stamp, which is created where it was absent; `None` where the tier has no room for it. In each case what
+    /// this process knows under another number is void: an invalidation by another process may not reach it.
+    fn invalidate<'a>(
+        &'a self,
+        key: &'a Address,
+        known: &'a [u32],
+        mode: Invalidation,
+    ) -> RemoteFuture<'a, Option<StampValue>>;
 
     /// Removes each stamp, which voids all that carries it, and tells every process.
     fn restamp<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, ()>;
@@ -177,7 +185,7 @@ pub(crate) trait Listener: Send + Sync + 'static {
     fn invalidated(&self, key_id: u64, mode: Invalidation, origin: u64);
     /// Somebody restamped.
     fn restamped(&self, stamp: u64, origin: u64);
-    /// A stamp was absent, and has this number now, if any.
+    /// A stamp was absent, and has this number now, if any. This process may have created it.
     fn renumbered(&self, stamp: u64, number: u64);
     /// The stream of messages began anew: what was sent meanwhile is lost. Called before anybody can use the new
     /// connection.

@@ -100,8 +100,11 @@ impl World {
         let Some(attempt) = &mut self.processes[process].recovery else { return };
         let Some((mode, version)) = attempt.unsent.pop() else { return };
         self.tell(process, mode, version);
-        let mutant = self.mutant;
+        let (mutant, found) = (self.mutant, self.redis.stamp);
         let process = &mut self.processes[process];
+        if mode != Mode::Restamp {
+            process.renumbered(found);
+        }
         match (mutant, mode) {
             (Some(Mutant::RecoveryTellsRedisOnly), Mode::Restamp) => process.forget(),
             (Some(Mutant::RecoveryTellsRedisOnly), _) => {}

@@ -166,7 +166,7 @@ impl Fleet {
         add(idle && left(|bounds| bounds.expires), Action::Write(process, Mode::Expire));
         add(idle && left(|bounds| bounds.restamps), Action::Write(process, Mode::Restamp));
         if let Some(putting) = state.putting {
-            let is_sent = matches!(putting.step, Step::Seizing | Step::Publishing);
+            let is_sent = matches!(putting.step, Step::Seizing | Step::Creating | Step::Publishing);
             // As for a flight.
             add(is_sent && (state.is_linked() || world.spent.failovers == 0), Action::ExecutePut(process));
             add(!is_sent, Action::ReceivePut(process));

@@ -101,6 +101,8 @@ pub struct Invalidating {
     pub stage: Stage,
     /// What the answer to its first command says that there is, beyond what that touched.
     pub rest: Rest,
+    /// The stamp's number that it has read or created.
+    pub found: u8,
 }
 
 /// What an invalidation has still to do.
@@ -245,7 +247,7 @@ impl Process {
         seen.number = self.trusted(mutant);
     }
 
-    /// Somebody created the stamp.
+    /// Somebody created the stamp, be it this process; or an invalidation has found that it has this number.
     pub(crate) fn renumbered(&mut self, number: u8) {
         if self.stamp.known != 0 && self.stamp.known != number {
             self.void();

@@ -26,7 +26,12 @@ pub enum Step {
     Seizing,
     Seized {
         created: Option<(u8, Editions)>,
+        /// The stamp's number as it is.
+        found: u8,
     },
+    /// The stamp is another one than the one under which the put began: this process's edition is registered in it.
+    Creating,
+    Created((u8, Editions)),
     /// The second step was sent, under the lease.
     Publishing,
     Published {
@@ -80,8 +85,9 @@ impl World {
                 version = self.renew_version(process, version);
                 self.seize(Putting { version, ..putting }.sent(process));
                 let created = (putting.seen.number == 0).then(|| self.register(process, None));
-                Step::Seized { created }
+                Step::Seized { created, found: self.redis.stamp }
             }
+            Step::Creating => Step::Created(self.register(process, None)),
             Step::Publishing => Step::Published { stored: self.publish_put(putting.sent(process)) },
             other => other,
         };
@@ -124,16 +130,28 @@ impl World {
         let Some(Putting { version, token, mut seen, attached, .. }) = holder.putting else { return };
         let Some(putting) = &mut holder.putting else { return };
         match putting.step {
-            Step::Seized { created } => {
+            Step::Seized { created, found } => {
                 holder.journal_is_told(version);
                 if let Some(created) = created {
                     holder.learn(&mut seen, created, mutant);
                 }
-                let is_stored = mutant == Some(Mutant::PutInOneStep);
-                let step = if is_stored { Step::Published { stored: true } } else { Step::Publishing };
+                holder.renumbered(found);
+                let is_current = seen.generation == holder.stamp.generation && seen.number != 0;
+                let step = match is_current {
+                    _ if mutant == Some(Mutant::PutInOneStep) => Step::Published { stored: true },
+                    true => Step::Publishing,
+                    false => {
+                        seen = holder.capture(mutant);
+                        if seen.number == 0 { Step::Creating } else { Step::Publishing }
+                    }
+                };
                 holder.putting = holder.putting.map(|putting| Putting { seen, step, ..putting });
-                // Invalidated since it began; or there is nothing to put into the envelope, and the value stays in this process.
-                if (!attached || seen.number == 0) && !is_stored {
+            }
+            Step::Created(created) => {
+                holder.learn(&mut seen, created, mutant);
+                holder.putting = holder.putting.map(|putting| Putting { seen, step: Step::Publishing, ..putting });
+                // There is nothing to put into the envelope, and the value stays in this process.
+                if seen.number == 0 {
                     self.send_late(Late::Release(token, false));
                     self.end_put(process, attached, 0);
                 }
@@ -155,6 +173,7 @@ impl World {
                 self.send_late(Late::Seize(sent));
             }
             Step::Seized { .. } => holder.put_is_pending(putting.version),
+            Step::Creating | Step::Created(_) => self.end_put(process, false, 0),
             Step::Publishing => {
                 self.end_put(process, false, 0);
                 self.send_late(Late::Put(sent));
@@ -186,6 +205,6 @@ impl Process {
     fn put_is_pending(&mut self, version: u8) {
         self.putting = None;
         self.invalidating =
-            Some(Invalidating { mode: Mode::Delete, version, stage: Stage::Failed, rest: Rest::Nothing });
+            Some(Invalidating { mode: Mode::Delete, version, stage: Stage::Failed, rest: Rest::Nothing, found: 0 });
     }
 }

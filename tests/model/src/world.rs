@@ -111,25 +111,24 @@ impl World {
         process.journal.push(Record { mode, version, pending: true });
         // The breaker does not hold up what is to be told.
         let stage = if process.is_linked() { Stage::Sent } else { Stage::Failed };
-        process.invalidating = Some(Invalidating { mode, version, stage, rest: Rest::Nothing });
+        process.invalidating = Some(Invalidating { mode, version, stage, rest: Rest::Nothing, found: 0 });
     }
 
     /// The server executes what a process wrote: its first command, or the second.
     pub(crate) fn execute_invalidation(&mut self, process: usize) {
-        let Some(Invalidating { mode, version, stage, rest }) = self.processes[process].invalidating else { return };
-        let rest = match (stage, rest) {
+        let Some(Invalidating { mode, version, stage, rest, found }) = self.processes[process].invalidating else {
+            return;
+        };
+        let (rest, found) = match (stage, rest) {
             (Stage::HalfExecuted, Rest::Touch(editions)) => {
                 self.touch(process, mode, version, editions, true);
-                Rest::Nothing
+                (Rest::Nothing, found)
             }
-            (Stage::HalfExecuted, _) => {
-                self.register(process, Some((mode, version)));
-                Rest::Nothing
-            }
-            _ => self.begin_to_tell(process, mode, version),
+            (Stage::HalfExecuted, _) => (Rest::Nothing, self.register(process, Some((mode, version))).0),
+            _ => (self.begin_to_tell(process, mode, version), self.redis.stamp),
         };
         let stage = if rest == Rest::Nothing { Stage::Executed } else { Stage::HalfExecuted };
-        self.processes[process].invalidating = Some(Invalidating { mode, version, stage, rest });
+        self.processes[process].invalidating = Some(Invalidating { mode, version, stage, rest, found });
     }
 
     /// The server executes all of an invalidation and sends its messages.
@@ -191,6 +190,7 @@ impl World {
         self.send(origin, Message::Invalidated { mode, version, last });
     }
 
+    /// Its own echo tells the process that sends it nothing new.
     fn send(&mut self, origin: usize, message: Message) {
         let others = self.processes.iter_mut().enumerate().filter(|(other, _)| *other != origin);
         others.for_each(|(_, other)| other.hear(message));
@@ -203,7 +203,9 @@ impl World {
             self.numbers += 1;
             (self.redis.stamp, self.redis.listed) = (self.numbers, own);
             if !self.is(Mutant::CreatesSilently) {
-                self.send(process, Message::Renumbered { number: self.numbers, last });
+                // To itself as well: whoever waits for the answer may go away.
+                let message = Message::Renumbered { number: self.numbers, last };
+                self.processes.iter_mut().for_each(|process| process.hear(message));
             }
         } else if self.is(Mutant::RegistersAlone) {
             self.redis.listed = own;
@@ -217,7 +219,10 @@ impl World {
     pub(crate) fn acknowledge(&mut self, process: usize) {
         let mutant = self.mutant;
         let process = &mut self.processes[process];
-        let Some(Invalidating { mode, version, .. }) = process.invalidating.take() else { return };
+        let Some(Invalidating { mode, version, found, .. }) = process.invalidating.take() else { return };
+        if mode != Mode::Restamp {
+            process.renumbered(found);
+        }
         let once = match mode {
             Mode::Restamp => Mutant::OriginVoidsOnce,
             Mode::Delete | Mode::Expire => Mutant::OriginInvalidatesOnce,
@@ -233,7 +238,10 @@ impl World {
     pub(crate) fn fail_invalidation(&mut self, process: usize) {
         let (mutant, reversed) = (self.mutant, self.is(Mutant::InvalidatesBeforeOpening));
         let process = &mut self.processes[process];
-        let Some(Invalidating { mode, version, stage, rest }) = process.invalidating else { return };
+        let Some(failed @ Invalidating { mode, version, stage, .. }) = process.invalidating else { return };
+        if mode != Mode::Restamp {
+            process.forget();
+        }
         match (stage == Stage::HalfFailed) == reversed {
             true => process.open_breaker(),
             false => process.invalidate(mode, mutant, false),
@@ -242,7 +250,7 @@ impl World {
             process.invalidating = None;
             process.floors.pending.raise(mode, version);
         } else {
-            process.invalidating = Some(Invalidating { mode, version, stage: Stage::HalfFailed, rest });
+            process.invalidating = Some(Invalidating { stage: Stage::HalfFailed, ..failed });
         }
     }
 

@@ -122,13 +122,11 @@ impl Inbox {
         let is_own = channel.ends_with(&self.own_suffix);
         match if is_own { Message::personal(bytes) } else { Message::broadcast(bytes) } {
             // Our own echo: the engine acted before it sent.
-            Some(
-                Message::Invalidated { origin, .. }
-                | Message::Restamped { origin, .. }
-                | Message::Renumbered { origin, .. },
-            ) if origin == self.process => {}
+            Some(Message::Invalidated { origin, .. } | Message::Restamped { origin, .. }) if origin == self.process => {
+            }
             Some(Message::Invalidated { mode, origin, key_id }) => self.listener.invalidated(key_id, mode, origin),
             Some(Message::Restamped { origin, stamp }) => self.listener.restamped(stamp, origin),
+            // Our own too: the number was drawn as the message was sent, and the caller who waited for it may have gone away.
             Some(Message::Renumbered { stamp, number, .. }) => self.listener.renumbered(stamp, number),
             Some(Message::Woken { key_id, wake }) => self.listener.woken(key_id, wake),
             Some(Message::Beat { nonce }) => {

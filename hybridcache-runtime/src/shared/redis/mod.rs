@@ -186,27 +186,27 @@ impl RedisTier {
         touched: &[u32],
         mode: Invalidation,
         step: Cmd,
-    ) -> Result<Versions, RemoteError> {
+    ) -> Result<Option<StampValue>, RemoteError> {
         let links = self.links()?;
-        let Some(StampValue { versions, .. }) = stamps::read_beside(&links, key, step).await? else {
+        let Some(stamp) = stamps::read_beside(&links, key, step).await? else {
             return self.announce_number(&links, key).await;
         };
-        let rest: Versions = versions.iter().copied().filter(|version| !touched.contains(version)).collect();
+        let rest: Versions = stamp.versions.iter().copied().filter(|version| !touched.contains(version)).collect();
         if !rest.is_empty() {
             links.at(key.group())?.ask(self.invalidation(key, &rest, mode)).await?;
         }
-        Ok(versions)
+        Ok(Some(stamp))
     }
 
     /// Where there is no stamp, a process may still use the number of one that was lost, for entries of versions that nobody
     /// knows any more. It hears that this number is void: a stamp is created for that.
-    async fn announce_number(&self, links: &Links, key: &Address) -> Result<Versions, RemoteError> {
+    async fn announce_number(&self, links: &Links, key: &Address) -> Result<Option<StampValue>, RemoteError> {
         let name = key.stamp().used_by(key.version());
         let (lifetime, process) = (Lifespan::unused().given, self.shared_state.purpose.process);
         match stamps::create(links, std::slice::from_ref(&name), lifetime, self.channels(), process).await {
-            Ok(mut stamps) => Ok(stamps.pop().map(|stamp| stamp.versions).unwrap_or_default()),
+            Ok(mut stamps) => Ok(stamps.pop()),
             // A full server has no room for it, and has told everybody all the same.
-            Err(error) if error.message.starts_with("OOM") => Ok(Versions::new()),
+            Err(error) if error.message.starts_with("OOM") => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -359,7 +359,7 @@ impl Remote for RedisTier {
         known: &'a [u32],
         token: Token,
         lease: Duration,
-    ) -> RemoteFuture<'a, Versions> {
+    ) -> RemoteFuture<'a, Option<StampValue>> {
         let touched = with_own(key, known);
         let mut step = self.invalidation(key, &touched, Invalidation::Delete);
         step.arg(&token.to_bytes()).arg(millis(lease));
@@ -377,7 +377,12 @@ impl Remote for RedisTier {
         }
     }
 
-    fn invalidate<'a>(&'a self, key: &'a Address, known: &'a [u32], mode: Invalidation) -> RemoteFuture<'a, Versions> {
+    fn invalidate<'a>(
+        &'a self,
+        key: &'a Address,
+        known: &'a [u32],
+        mode: Invalidation,
+    ) -> RemoteFuture<'a, Option<StampValue>> {
         let touched = with_own(key, known);
         let step = self.invalidation(key, &touched, mode);
         Box::pin(async move { self.reach_all(key, &touched, mode, step).await })

@@ -104,8 +104,8 @@ async fn each_version_is_named_once() {
     assert_eq!(stored(&server, &function()), format!("{number:016x},20261130,10,1"));
 }
 
-/// A process that uses the number of one that was lost hears that it is void. Killed by: telling nobody; telling of other
-/// stamps than functions', of which none needs it.
+/// A process that uses the number of one that was lost hears that it is void, also the one that created it. Killed by: telling
+/// nobody; telling of other stamps than functions', of which none needs it; passing over the own echo.
 #[tokio::test]
 async fn a_function_s_number_is_announced_when_it_is_created() {
     let server = RedisServer::start();
@@ -114,15 +114,18 @@ async fn a_function_s_number_is_announced_when_it_is_created() {
     assert_eq!(created.len(), 2);
     let (number, _) = registered(&a, 1).await;
     registered(&b, 2).await;
-    b.hears(&server, &[]).await;
-    assert_eq!(b.numbers(), [(function().hash, number)]);
+    for process in [&a, &b] {
+        process.hears(&server, &[]).await;
+        assert_eq!(process.numbers(), [(function().hash, number)], "who created it may have given up");
+    }
     server.flush();
     let (key, lost) = (key(), key().stamp().hash);
-    let versions = a.tier.invalidate(&key, &[], Invalidation::Delete).await.unwrap();
-    assert_eq!(versions.as_slice(), [key.version()]);
+    let stamp = a.tier.invalidate(&key, &[], Invalidation::Delete).await.unwrap().unwrap();
+    assert_eq!(stamp.versions.as_slice(), [key.version()]);
     b.hears(&server, &[Event::Invalidated(key.id(), Invalidation::Delete, 1)]).await;
     assert_eq!(b.numbers().len(), 2, "where an invalidation finds no stamp, too");
-    assert!(b.numbers()[1].0 == lost && b.numbers()[1].1 != number);
+    assert!(b.numbers()[1] == (lost, stamp.number) && stamp.number != number);
+    assert_eq!(a.tier.invalidate(&key, &[], Invalidation::Delete).await.unwrap(), Some(stamp), "it is there now");
 }
 
 /// Killed by: naming ever more; a new number that nobody hears of.

@@ -226,8 +226,8 @@ async fn deleting_takes_all_versions_and_their_leases() {
     }
     let held = b.tier.acquire(&next, b.token(1), LEASE, &a.token(1).to_bytes()).await.unwrap();
     assert!(matches!(held, Acquired::Held(_)));
-    let versions = a.tier.invalidate(&own, &[0], Invalidation::Delete).await.unwrap();
-    assert_eq!(versions.as_slice(), [0, 1, 2, 20_261_130]);
+    let stamp = a.tier.invalidate(&own, &[0], Invalidation::Delete).await.unwrap().unwrap();
+    assert_eq!(stamp.versions.as_slice(), [0, 1, 2, 20_261_130]);
     assert_eq!(keys(&server), [""; 0]);
     let id = key().id();
     let (told, woken) = (Event::Invalidated(id, Invalidation::Delete, 1), Event::Woken(id, Wake::Released));
