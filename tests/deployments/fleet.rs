@@ -170,7 +170,7 @@ impl Fleet {
 fn has_waiter(servers: &[&RedisServer]) -> bool {
     servers.iter().any(|server| {
         server.keys("*:l").iter().any(|lease| {
-            let waits = server.command(&[b"STRLEN", lease.as_bytes()]) == Reply::Integer(16 + 8);
+            let waits = server.command(&[b"STRLEN", lease.as_bytes()]) == Reply::Integer(32 + 16);
             waits && server.command(&[b"PEXPIRE", lease.as_bytes(), b"600000"]) == Reply::Integer(1)
         })
     })

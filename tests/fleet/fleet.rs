@@ -104,7 +104,7 @@ impl Fleet {
             let leases = self.redis.keys("*:l");
             leases.len() == 1
                 && matches!(self.redis.command(&[b"STRLEN", leases[0].as_bytes()]),
-                Reply::Integer(length) if length as usize == 16 + 8 * count)
+                Reply::Integer(length) if length as usize == 32 + 16 * count)
         })
         .await;
     }
@@ -134,7 +134,7 @@ impl Fleet {
     /// The same where a load has stored nothing: its mark may be left, and ends by itself.
     pub(crate) async fn leaves_at_most_marks(&self) {
         eventually("no lease and no stage is left", async || {
-            let is_mark = |key: &str| self.redis.command(&[b"STRLEN", key.as_bytes()]) == Reply::Integer(8);
+            let is_mark = |key: &str| self.redis.command(&[b"STRLEN", key.as_bytes()]) == Reply::Integer(16);
             let leases = self.redis.keys("*:l");
             leases.iter().all(|key| is_mark(key)) && self.redis.keys("*:s:*").is_empty()
         })

@@ -81,6 +81,7 @@ def address(namespace, function, version, args, process, attempt, binary=""):
         "binary": binary,
         "fingerprint": fingerprint(namespace, binary, function, version, args).hex(),
         "token": {"process": u64(process), "attempt": u64(attempt), "bytes": token},
+        "own_channel": "hc2:" + part(namespace, NAMESPACE) + ":w:" + u64(process),
         "key_id": u64(xxh3([function, args])),
         "readable": args_part(args),
         "entry": b + ":e",
@@ -287,7 +288,7 @@ def main():
         },
         "addresses": {
             "about": "hc2:{<namespace>:<bucket>}:<function>@<version>:<args>, then :e for the entry, :l for the lease, :s:<token> for a "
-                     "stage. key_id = hash of [function, args], neither escaped nor shortened; the bucket is its lowest byte as two "
+                     "stage. own_channel: that of the token's process, on a single server. key_id = hash of [function, args], neither escaped nor shortened; the bucket is its lowest byte as two "
                      "lower-case hex digits. args: the canonical text. token: 16 bytes, process and attempt, each 8 bytes little endian, in "
                      "lower-case hex. other_versions: the same key in other versions, which are 0 to 4294967295. "
                      "fingerprint: what the entry's envelope calls its key, the first 16 bytes of the BLAKE3 hash of "
@@ -335,8 +336,8 @@ def main():
             ]],
         },
         "channels": {
-            "about": "On a single server: hc2:<namespace>:inv for invalidations, in database 7 hc2:<namespace>:db7:inv, and the others likewise; hc2:<namespace>:w: and the 8 bytes (little endian) of a "
-                     "process's random id, as they are, for what is meant for one process; sent with PUBLISH. In a cluster: sharded channels, "
+            "about": "On a single server: hc2:<namespace>:inv for invalidations, in database 7 hc2:<namespace>:db7:inv, and the others likewise; hc2:<namespace>:w: and a "
+                     "process's random id, as 16 lower-case hex digits, most significant first, for what is meant for one process; sent with PUBLISH. In a cluster: sharded channels, "
                      "sent with SPUBLISH, in the slot of what the message is about: the part of the key's or stamp's name up to its closing "
                      "brace, and :inv or :w: likewise; a process listens to those of all 256 buckets of keys and all 256 of stamps. of_key: "
                      "for the key of function shop::user and args 7; of_tag: for the stamp of tag org:9.",
@@ -346,10 +347,10 @@ def main():
             "about": "On the channel of invalidations: D deleted, S marked stale, each with the sender's process id and a key id; T, a stamp was "
                      "changed, with the sender's process id and the stamp's hash; C, a function's stamp was absent, with the sender's process "
                      "id, the stamp's hash and the number it has now. On a process's own channel: P a load was published, R a "
-                     "lease is free, each with a key id; H its own heartbeat, with a number of its choice. A letter, then 8 bytes little "
-                     "endian each.",
+                     "lease is free, N a load has ended and stored nothing, each with a key id; H its own heartbeat, with a number of its choice. A letter, then 16 lower-case hex digits each, most "
+                     "significant first.",
             "vectors": [
-                {"letter": l, "numbers": [u64(n) for n in ns], "bytes": (l.encode() + b"".join(struct.pack("<Q", n) for n in ns)).hex()}
+                {"letter": l, "numbers": [u64(n) for n in ns], "text": l + "".join(u64(n) for n in ns)}
                 for l, ns in [
                     ("D", [0x0123456789ABCDEF, 0x1122334455667788]),
                     ("S", [0x0123456789ABCDEF, 0x1122334455667788]),
@@ -357,7 +358,20 @@ def main():
                     ("C", [0x0123456789ABCDEF, 0x1122334455667788, 0x99AABBCCDDEEFF00]),
                     ("P", [0x1122334455667788]),
                     ("R", [0x1122334455667788]),
+                    ("N", [0x1122334455667788]),
                     ("H", [1]),
+                ]
+            ],
+        },
+        "leases": {
+            "about": "The value at a lease's key: the token that holds it, as in the name of a stage (32 hex digits), then each process that waits, "
+                     "as in the name of its own channel (16 hex digits). The mark of a load that stored nothing is 16 zeros; in a lease that was "
+                     "taken where it stood, it is the first process that waits.",
+            "vectors": [
+                {"token": {"process": u64(p), "attempt": u64(a)}, "waiters": [u64(w) for w in ws], "marked": marked,
+                 "text": struct.pack("<QQ", p, a).hex() + ("0" * 16 if marked else "") + "".join(u64(w) for w in ws)}
+                for p, a, ws, marked in [
+                    (1, 1, [], False), (0x0123456789ABCDEF, 0x100, [2, 2**64 - 1], False), (1, 2, [], True), (1, 2, [3], True),
                 ]
             ],
         },

@@ -110,7 +110,7 @@ async fn i04_no_wake_up_is_lost() {
         eventually("it is told to wait, for long", async || {
             fleet.prolong_lease();
             let lease = fleet.redis.keys("*:l");
-            fleet.redis.command(&[b"STRLEN", lease[0].as_bytes()]) == Reply::Integer(16 + 8)
+            fleet.redis.command(&[b"STRLEN", lease[0].as_bytes()]) == Reply::Integer(32 + 16)
         })
         .await;
         fleet.database.release(id, 1).await;

@@ -6,19 +6,20 @@
 
 use std::sync::Arc;
 
-use crate::shared::wire::names;
+use crate::shared::wire::names::{self, digits};
 
 /// The channels of a namespace, as one process sees them.
 pub(crate) struct Channels {
     /// What names of channels begin with, on a single server.
     base: String,
-    process: [u8; 8],
+    /// Its [`digits`].
+    process: String,
     is_sharded: bool,
 }
 
 impl Channels {
     pub(crate) fn new(namespace: &str, process: u64, database: i64, is_sharded: bool) -> Self {
-        Self { base: names::channels(namespace, database), process: process.to_le_bytes(), is_sharded }
+        Self { base: names::channels(namespace, database), process: digits(process), is_sharded }
     }
 
     /// The command that sends a message.
@@ -37,13 +38,13 @@ impl Channels {
     }
 
     /// This process's own channel for this group.
-    pub(crate) fn own(&self, group: &str) -> Vec<u8> {
-        [self.wake_prefix(group).as_bytes(), &self.process].concat()
+    pub(crate) fn own(&self, group: &str) -> String {
+        self.wake_prefix(group) + &self.process
     }
 
     /// What the names of this process's own channels end with, and no others: no namespace holds a colon.
-    pub(crate) fn own_suffix(&self) -> Arc<[u8]> {
-        [b":w:".as_slice(), &self.process].concat().into()
+    pub(crate) fn own_suffix(&self) -> Arc<str> {
+        [":w:", &self.process].concat().into()
     }
 
     fn base<'a>(&'a self, group: &'a str) -> &'a str {

@@ -39,9 +39,9 @@ const PIPELINE_BUFFER: usize = 1024;
 
 /// What a link listens to.
 pub(crate) struct Subscriptions {
-    pub(crate) channels: Vec<Vec<u8>>,
+    pub(crate) channels: Vec<String>,
     /// The one of them on which the link's own heartbeats come back.
-    pub(crate) beat: Vec<u8>,
+    pub(crate) beat: String,
     pub(crate) is_sharded: bool,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Link {
     /// Only held: its messages go to the inbox.
     _messages: MultiplexedConnection,
     publish: &'static str,
-    beat: Vec<u8>,
+    beat: String,
     #[cfg(any(feature = "sentinel", feature = "cluster"))]
     address: ConnectionAddr,
     runtime: Handle,
@@ -248,7 +248,7 @@ impl Subscriptions {
     #[cfg(feature = "cluster")]
     pub(crate) fn sharded(channels: &Channels, owned: Vec<&String>) -> Self {
         let own = owned.iter().map(|group| channels.own(group));
-        let invalidations = owned.iter().map(|group| channels.invalidations(group).into_bytes());
+        let invalidations = owned.iter().map(|group| channels.invalidations(group));
         let beat = owned.first().map(|group| channels.own(group)).unwrap_or_default();
         Self { channels: own.chain(invalidations).collect(), beat, is_sharded: true }
     }

@@ -75,7 +75,7 @@ impl Links {
         let began = Instant::now();
         let group = &purpose.groups[0];
         let subscriptions = Subscriptions {
-            channels: vec![purpose.channels.invalidations(group).into_bytes(), purpose.channels.own(group)],
+            channels: vec![purpose.channels.invalidations(group), purpose.channels.own(group)],
             beat: purpose.channels.own(group),
             is_sharded: false,
         };

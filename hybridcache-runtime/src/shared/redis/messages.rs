@@ -11,13 +11,15 @@
 //! | | `N` key | a load has ended and stored nothing |
 //! | | `H` nonce | our own heartbeat |
 //!
-//! Origin, key, stamp, number and nonce are eight bytes, little endian. Everything else is somebody else's and ignored.
+//! Origin, key, stamp, number and nonce are 16 hex digits each. Everything else is somebody else's and ignored.
 
 use std::sync::Arc;
 
 use redis::{PushInfo, PushKind, Value};
+use smallvec::SmallVec;
 
 use super::health::{DeliveryWatermark, Health};
+use crate::shared::wire::names::number;
 use crate::shared::{Invalidation, Listeners, Wake};
 
 /// One message.
@@ -33,68 +35,52 @@ pub(crate) enum Message {
 impl Message {
     /// Reads what stands on the channel of invalidations.
     pub(crate) fn broadcast(bytes: &[u8]) -> Option<Self> {
-        let (&kind, rest) = bytes.split_first()?;
-        let (origin, subject) = rest.split_first_chunk()?;
-        let origin = u64::from_le_bytes(*origin);
-        if kind == b'C' {
-            let (stamp, new) = subject.split_first_chunk()?;
-            return Some(Self::Renumbered { origin, stamp: u64::from_le_bytes(*stamp), number: number(new)? });
-        }
-        let subject = number(subject)?;
-        match kind {
-            b'D' => Some(Self::Invalidated { mode: Invalidation::Delete, origin, key_id: subject }),
-            b'S' => Some(Self::Invalidated { mode: Invalidation::Expire, origin, key_id: subject }),
-            b'T' => Some(Self::Restamped { origin, stamp: subject }),
+        match split(bytes).as_ref().map(|(letter, numbers)| (*letter, numbers.as_slice()))? {
+            (b'D', &[origin, key_id]) => Some(Self::Invalidated { mode: Invalidation::Delete, origin, key_id }),
+            (b'S', &[origin, key_id]) => Some(Self::Invalidated { mode: Invalidation::Expire, origin, key_id }),
+            (b'T', &[origin, stamp]) => Some(Self::Restamped { origin, stamp }),
+            (b'C', &[origin, stamp, number]) => Some(Self::Renumbered { origin, stamp, number }),
             _ => None,
         }
     }
 
     /// Reads what stands on the process's own channel.
     pub(crate) fn personal(bytes: &[u8]) -> Option<Self> {
-        let (&kind, rest) = bytes.split_first()?;
-        let subject = number(rest)?;
-        match kind {
-            b'P' => Some(Self::Woken { key_id: subject, wake: Wake::Published }),
-            b'R' => Some(Self::Woken { key_id: subject, wake: Wake::Released }),
-            b'N' => Some(Self::Woken { key_id: subject, wake: Wake::NothingStored }),
-            b'H' => Some(Self::Beat { nonce: subject }),
+        match split(bytes).as_ref().map(|(letter, numbers)| (*letter, numbers.as_slice()))? {
+            (b'P', &[key_id]) => Some(Self::Woken { key_id, wake: Wake::Published }),
+            (b'R', &[key_id]) => Some(Self::Woken { key_id, wake: Wake::Released }),
+            (b'N', &[key_id]) => Some(Self::Woken { key_id, wake: Wake::NothingStored }),
+            (b'H', &[nonce]) => Some(Self::Beat { nonce }),
             _ => None,
         }
     }
 
     /// What is sent for a restamped stamp. (The scripts write the others.)
-    pub(crate) fn restamped(origin: u64, stamp: u64) -> [u8; 17] {
-        let mut bytes = [b'T'; 17];
-        bytes[1..9].copy_from_slice(&origin.to_le_bytes());
-        bytes[9..].copy_from_slice(&stamp.to_le_bytes());
-        bytes
+    pub(crate) fn restamped(origin: u64, stamp: u64) -> String {
+        format!("T{origin:016x}{stamp:016x}")
     }
 
     /// What is sent for a function's stamp that was absent.
-    pub(crate) fn renumbered(origin: u64, stamp: u64, number: u64) -> [u8; 25] {
-        let mut bytes = [b'C'; 25];
-        bytes[1..9].copy_from_slice(&origin.to_le_bytes());
-        bytes[9..17].copy_from_slice(&stamp.to_le_bytes());
-        bytes[17..].copy_from_slice(&number.to_le_bytes());
-        bytes
+    pub(crate) fn renumbered(origin: u64, stamp: u64, number: u64) -> String {
+        format!("C{origin:016x}{stamp:016x}{number:016x}")
     }
 
     /// What is sent to prove that messages arrive.
-    pub(crate) fn beat(nonce: u64) -> [u8; 9] {
-        let mut bytes = [b'H'; 9];
-        bytes[1..].copy_from_slice(&nonce.to_le_bytes());
-        bytes
+    pub(crate) fn beat(nonce: u64) -> String {
+        format!("H{nonce:016x}")
     }
 }
 
-fn number(bytes: &[u8]) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+/// The letter, and the numbers behind it.
+fn split(bytes: &[u8]) -> Option<(u8, SmallVec<[u64; 3]>)> {
+    let (&letter, digits) = bytes.split_first()?;
+    Some((letter, digits.chunks(16).map(number).collect::<Option<_>>()?))
 }
 
 /// Where a link's messages go, in the order of their arrival. Called from the task that reads the connection.
 pub(crate) struct Inbox {
     /// What the names of the process's own channels end with, and no others.
-    pub(crate) own_suffix: Arc<[u8]>,
+    pub(crate) own_suffix: Arc<str>,
     pub(crate) process: u64,
     pub(crate) listener: Listeners,
     pub(crate) health: Arc<Health>,
@@ -119,7 +105,7 @@ impl Inbox {
     }
 
     fn dispatch(&self, channel: &[u8], bytes: &[u8]) {
-        let is_own = channel.ends_with(&self.own_suffix);
+        let is_own = channel.ends_with(self.own_suffix.as_bytes());
         match if is_own { Message::personal(bytes) } else { Message::broadcast(bytes) } {
             // Our own echo: the engine acted before it sent.
             Some(Message::Invalidated { origin, .. } | Message::Restamped { origin, .. }) if origin == self.process => {
@@ -164,7 +150,7 @@ mod tests {
         for end in [PushKind::Disconnection, PushKind::SUnsubscribe] {
             let health = Arc::new(Health::new());
             let inbox = Inbox {
-                own_suffix: [1; 11].into(),
+                own_suffix: ":w:0000000000000001".into(),
                 process: 1,
                 listener: Arc::new(Deaf),
                 health: health.clone(),
@@ -178,48 +164,71 @@ mod tests {
         }
     }
 
-    /// The wire format, as other implementations see it. Killed by: any other order of bytes or fields.
+    /// The wire format, as other implementations see it. Killed by: any other order of digits or fields.
     #[test]
     fn messages_stand_on_the_wire_as_specified() {
-        let origin = 0x0102_0304_0506_0708;
-        let broadcast = |kind: &[u8]| {
-            Message::broadcast(&[kind, b"\x08\x07\x06\x05\x04\x03\x02\x01", b"\x2a\0\0\0\0\0\0\0"].concat())
-        };
-        let invalidated = |mode| Some(Message::Invalidated { mode, origin, key_id: 42 });
-        assert_eq!(broadcast(b"D"), invalidated(Invalidation::Delete));
-        assert_eq!(broadcast(b"S"), invalidated(Invalidation::Expire));
-        assert_eq!(broadcast(b"T"), Some(Message::Restamped { origin, stamp: 42 }));
-        assert_eq!(broadcast(b"P"), None);
-        let bytes = [&b"C\x08\x07\x06\x05\x04\x03\x02\x01"[..], b"\x2a\0\0\0\0\0\0\0", b"\x2b\0\0\0\0\0\0\0"].concat();
-        assert_eq!(Message::broadcast(&bytes), Some(Message::Renumbered { origin, stamp: 42, number: 43 }));
-
-        let personal = |kind: &[u8]| Message::personal(&[kind, b"\x2a\0\0\0\0\0\0\0"].concat());
-        assert_eq!(personal(b"P"), Some(Message::Woken { key_id: 42, wake: Wake::Published }));
-        assert_eq!(personal(b"R"), Some(Message::Woken { key_id: 42, wake: Wake::Released }));
-        assert_eq!(personal(b"N"), Some(Message::Woken { key_id: 42, wake: Wake::NothingStored }));
-        assert_eq!(personal(b"H"), Some(Message::Beat { nonce: 42 }));
-        assert_eq!(personal(b"D"), None);
+        let all: serde_json::Value =
+            serde_json::from_str(include_str!("../../../../tests/wire/vectors.json")).expect("valid JSON");
+        let vectors = all["messages"]["vectors"].as_array().expect("vectors");
+        let mut letters = String::new();
+        for vector in vectors {
+            let (letter, text) =
+                (vector["letter"].as_str().expect("a letter"), vector["text"].as_str().expect("a text"));
+            let numbers = vector["numbers"].as_array().expect("numbers").iter();
+            let numbers: Vec<_> = numbers
+                .map(|number| u64::from_str_radix(number.as_str().expect("a number"), 16).expect("hex digits"))
+                .collect();
+            let (broadcast, personal) = match (letter, &numbers[..]) {
+                ("D", &[origin, key_id]) => {
+                    (Some(Message::Invalidated { mode: Invalidation::Delete, origin, key_id }), None)
+                }
+                ("S", &[origin, key_id]) => {
+                    (Some(Message::Invalidated { mode: Invalidation::Expire, origin, key_id }), None)
+                }
+                ("T", &[origin, stamp]) => (Some(Message::Restamped { origin, stamp }), None),
+                ("C", &[origin, stamp, number]) => (Some(Message::Renumbered { origin, stamp, number }), None),
+                ("P", &[key_id]) => (None, Some(Message::Woken { key_id, wake: Wake::Published })),
+                ("R", &[key_id]) => (None, Some(Message::Woken { key_id, wake: Wake::Released })),
+                ("N", &[key_id]) => (None, Some(Message::Woken { key_id, wake: Wake::NothingStored })),
+                ("H", &[nonce]) => (None, Some(Message::Beat { nonce })),
+                _ => panic!("{vector}"),
+            };
+            assert_eq!(Message::broadcast(text.as_bytes()), broadcast);
+            assert_eq!(Message::personal(text.as_bytes()), personal);
+            letters += letter;
+        }
+        assert_eq!(letters, "DSTCPRNH");
     }
 
     #[test]
     fn what_is_sent_is_what_is_read() {
         let restamped = Message::Restamped { origin: u64::MAX - 1, stamp: 7 };
-        assert_eq!(Message::broadcast(&Message::restamped(u64::MAX - 1, 7)), Some(restamped));
-        assert_eq!(Message::personal(&Message::beat(9)), Some(Message::Beat { nonce: 9 }));
+        assert_eq!(Message::broadcast(Message::restamped(u64::MAX - 1, 7).as_bytes()), Some(restamped));
+        assert_eq!(Message::personal(Message::beat(9).as_bytes()), Some(Message::Beat { nonce: 9 }));
         let renumbered = Message::Renumbered { origin: u64::MAX - 1, stamp: 7, number: 8 };
-        assert_eq!(Message::broadcast(&Message::renumbered(u64::MAX - 1, 7, 8)), Some(renumbered));
+        assert_eq!(Message::broadcast(Message::renumbered(u64::MAX - 1, 7, 8).as_bytes()), Some(renumbered));
     }
 
-    /// Killed by: ignoring what follows.
+    /// Killed by: ignoring what follows; other digits than those of lower case.
     #[test]
-    fn other_lengths_are_no_messages() {
-        for length in 0..64 {
+    fn other_texts_are_no_messages() {
+        for length in 0..80 {
             for kind in 0..=255 {
-                let bytes = vec![kind; length];
-                let is_known = if kind == b'C' { length == 25 } else { length == 17 };
-                assert!(is_known || Message::broadcast(&bytes).is_none());
-                assert!(length == 9 || Message::personal(&bytes).is_none());
+                let bytes = [vec![kind], vec![b'0'; length]].concat();
+                let numbers = if kind == b'C' { 48 } else { 32 };
+                assert!(length == numbers || Message::broadcast(&bytes).is_none());
+                assert!(length == 16 || Message::personal(&bytes).is_none());
             }
         }
+        for digits in [
+            "0000000000000A00",
+            "000000000000000g",
+            "+000000000000001",
+            "0000000 00000001",
+            "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        ] {
+            assert_eq!(Message::personal(format!("P{digits}").as_bytes()), None);
+        }
+        assert!(Message::personal(b"P0000000000000a00").is_some());
     }
 }

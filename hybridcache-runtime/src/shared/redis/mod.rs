@@ -49,7 +49,7 @@ use crate::primitives::log_limit::{LogLimit, MINUTE};
 use crate::primitives::timers::Standstill;
 use crate::shared::Lifespan;
 use crate::shared::leases::Leases;
-use crate::shared::wire::names::{Address, groups};
+use crate::shared::wire::names::{Address, digits, groups};
 use crate::shared::{
     Acquired, Fetched, HEAD, Invalidation, LARGE, Listeners, Published, Release, Remote, RemoteError, RemoteFuture,
     StampName, StampValue, Token, Versions,
@@ -151,13 +151,13 @@ impl RedisTier {
         }
     }
 
-    fn origin(&self) -> [u8; 8] {
-        self.shared_state.purpose.process.to_le_bytes()
+    fn origin(&self) -> String {
+        digits(self.shared_state.purpose.process)
     }
 
     fn acquisition(&self, key: &Address, token: Token, lease: Duration, seen: &[u8]) -> Cmd {
         let mut step = Step::Acquire.on(&[key.entry(), &key.lease()]);
-        step.arg(&token.to_bytes()).arg(millis(lease)).arg(seen).arg(&self.origin());
+        step.arg(token.digits()).arg(millis(lease)).arg(seen).arg(self.origin());
         step
     }
 
@@ -172,9 +172,9 @@ impl RedisTier {
         step.arg(channels.publish())
             .arg(&*channels.invalidations(key.group()))
             .arg(&*channels.wake_prefix(key.group()))
-            .arg(&key.id().to_le_bytes())
+            .arg(digits(key.id()))
             .arg(mode)
-            .arg(&self.origin());
+            .arg(self.origin());
         step
     }
 
@@ -290,7 +290,7 @@ impl Remote for RedisTier {
 
     fn renew<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, bool> {
         let mut step = Step::Renew.on(&[&key.lease()]);
-        step.arg(&token.to_bytes()).arg(millis(lease));
+        step.arg(token.digits()).arg(millis(lease));
         Box::pin(async move {
             match self.link(key)?.ask(step).await? {
                 Value::Int(renewed) => Ok(renewed == 1),
@@ -331,11 +331,11 @@ impl Remote for RedisTier {
         let (stage, bytes) = (key.stage(&token), entry.len());
         let channels = self.channels();
         let mut step = Step::Publish.on(&[key.entry(), &key.lease(), &stage]);
-        step.arg(&token.to_bytes())
+        step.arg(token.digits())
             .arg(millis(ttl))
             .arg(channels.publish())
             .arg(&*channels.wake_prefix(key.group()))
-            .arg(&key.id().to_le_bytes())
+            .arg(digits(key.id()))
             .arg(millis(IN_VAIN));
         if entry.len() >= LARGE {
             return Box::pin(async move {
@@ -362,7 +362,7 @@ impl Remote for RedisTier {
     ) -> RemoteFuture<'a, Option<StampValue>> {
         let touched = with_own(key, known);
         let mut step = self.invalidation(key, &touched, Invalidation::Delete);
-        step.arg(&token.to_bytes()).arg(millis(lease));
+        step.arg(token.digits()).arg(millis(lease));
         Box::pin(async move { self.reach_all(key, &touched, Invalidation::Delete, step).await })
     }
 
@@ -440,10 +440,10 @@ impl Purpose {
             Release::NothingStored => millis(IN_VAIN),
         };
         let mut step = Step::Release.on(&[&key.lease()]);
-        step.arg(&token.to_bytes())
+        step.arg(token.digits())
             .arg(self.channels.publish())
             .arg(&*self.channels.wake_prefix(key.group()))
-            .arg(&key.id().to_le_bytes())
+            .arg(digits(key.id()))
             .arg(mark);
         step
     }

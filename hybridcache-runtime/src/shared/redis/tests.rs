@@ -151,8 +151,8 @@ impl Process {
     async fn hears(&self, server: &RedisServer, expected: &[Event]) {
         let already = self.heard().len();
         let mark = fastrand::u64(..);
-        let channel = [b"hc2:test:w:".as_slice(), &self.id.to_le_bytes()].concat();
-        server.command(&[b"PUBLISH", &channel, &[b"P".as_slice(), &mark.to_le_bytes()].concat()]);
+        let (channel, message) = (format!("hc2:test:w:{:016x}", self.id), format!("P{mark:016x}"));
+        server.command(&[b"PUBLISH", channel.as_bytes(), message.as_bytes()]);
         let mark = Event::Woken(mark, Wake::Published);
         eventually("the mark", || self.heard()[already..].contains(&mark)).await;
         self.events.told.lock().unwrap().retain(|event| *event != mark);

@@ -86,12 +86,7 @@ impl Address {
 
     /// The key at which the holder of `token` puts a value before it becomes the entry.
     pub(crate) fn stage(&self, token: &Token) -> String {
-        let token = token.to_bytes();
-        let mut stage = String::with_capacity(self.entry.len() + 1 + 2 * token.len());
-        stage.push_str(self.base());
-        stage.push_str(":s:");
-        HEXLOWER.encode_append(&token, &mut stage);
-        stage
+        [self.base(), ":s:", &token.digits()].concat()
     }
 
     fn base(&self) -> &str {
@@ -142,7 +137,13 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// As it stands on the wire: both halves little endian.
+    /// As leases, stages and scripts have it: [`Self::to_bytes`] in lower-case hex.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "for the tier"))]
+    pub(crate) fn digits(self) -> String {
+        HEXLOWER.encode(&self.to_bytes())
+    }
+
+    /// As an envelope has it: both halves little endian.
     pub(crate) fn to_bytes(self) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.process.to_le_bytes());
@@ -239,9 +240,25 @@ pub(crate) fn invalidation_channel(of: &str) -> String {
     [of, ":inv"].concat()
 }
 
-/// What stands before a process's id (8 bytes as they are) in the name of its wake-up channel. `of` as above.
+/// What stands before the [`digits`] of a process's id in the name of its wake-up channel. `of` as above.
 pub(crate) fn wake_prefix(of: &str) -> String {
     [of, ":w:"].concat()
+}
+
+/// A number as names and messages have it: 16 lower-case hex digits, most significant first. All that is sent can be read in the
+/// server's `MONITOR` and in its errors, which quote arguments (and which clients take for text).
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "for the tier"))]
+pub(crate) fn digits(number: u64) -> String {
+    HEXLOWER.encode(&number.to_be_bytes())
+}
+
+/// Reads [`digits`], and nothing else.
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "for the tier"))]
+pub(crate) fn number(digits: &[u8]) -> Option<u64> {
+    let mut bytes = [0; 8];
+    let length = HEXLOWER.decode_len(digits.len()).ok().filter(|length| *length == bytes.len())?;
+    HEXLOWER.decode_mut(digits, bytes.get_mut(..length)?).ok()?;
+    Some(u64::from_be_bytes(bytes))
 }
 
 fn readable<'a>(text: &'a str, escaped: &'static AsciiSet) -> Cow<'a, str> {

@@ -210,6 +210,9 @@ fn addresses() {
         let token_bytes = bytes(token, "bytes");
         let token = Token { process: id(token, "process"), attempt: id(token, "attempt") };
         assert_eq!(token.to_bytes()[..], token_bytes);
+        assert_eq!(token.digits(), text(&vector["token"], "bytes"));
+        let own = wake_prefix(&names::channels(text(&vector, "namespace"), 0)) + &names::digits(token.process);
+        assert_eq!(own, text(&vector, "own_channel"));
         assert_eq!(address.id(), id(&vector, "key_id"));
         assert_eq!(address.readable(), text(&vector, "readable"));
         assert_eq!(address.entry(), text(&vector, "entry"));
@@ -262,6 +265,18 @@ fn channels() {
             assert_eq!(invalidation_channel(group), text(sharded, "invalidations"));
             assert_eq!(wake_prefix(group), text(sharded, "wake_prefix"));
         }
+    }
+}
+
+/// The scripts write and read these: what they store is compared in `redis/tests/steps.rs`.
+#[test]
+fn leases() {
+    for vector in vectors("leases") {
+        let token = Token { process: id(&vector["token"], "process"), attempt: id(&vector["token"], "attempt") };
+        let mark = if vector["marked"] == true { names::digits(0) } else { String::new() };
+        let waiters = vector["waiters"].as_array().expect("waiters").iter();
+        let waiters: String = waiters.map(|waiter| waiter.as_str().expect("digits")).collect();
+        assert_eq!(token.digits() + &mark + &waiters, text(&vector, "text"));
     }
 }
 

@@ -1,7 +1,7 @@
 -- Makes sure that a stamp exists, names a version of its function, and lives long enough.
 -- KEYS 1=stamp
 -- ARGV 1=number that it gets if there is none(16 hex digits) 2=lifetime_ms 3=version ('' = it is not a function's) 4=most versions
---   5=PUBLISH|SPUBLISH 6=invalidation channel 7=message that it has that number(25)
+--   5=PUBLISH|SPUBLISH 6=invalidation channel 7=message that it has that number(49)
 -- Returns the stamp
 local stamp=redis.pcall('GET',KEYS[1])
 local version=ARGV[3]

@@ -253,7 +253,7 @@ async fn a_full_server_takes_nothing_and_keeps_no_lease() {
     // The mark may be left for a second.
     let remove_mark = |lease: String| {
         let mark = server.command(&[b"GETDEL", lease.as_bytes()]);
-        assert!([Reply::Nil, Reply::Bulk(vec![0; 8])].contains(&mark), "{mark:?}");
+        assert!([Reply::Nil, Reply::Bulk(vec![b'0'; 16])].contains(&mark), "{mark:?}");
     };
     remove_mark(key().lease());
     let error = a.tier.acquire(&key(), token, LEASE, b"").await.unwrap_err();
@@ -377,12 +377,11 @@ async fn scripts_travel_with_the_call_where_they_cannot_be_loaded() {
 async fn foreign_messages_are_ignored() {
     let server = RedisServer::start();
     let process = Process::start(&server, 1).await;
-    let mut own_channel = b"hc2:test:w:".to_vec();
-    own_channel.extend(1_u64.to_le_bytes());
-    for length in 0..40 {
+    let own_channel = b"hc2:test:w:0000000000000001";
+    for length in 0..80 {
         for kind in *b"DSTPRHX\0" {
-            let message = vec![kind; length];
-            for (channel, meant) in [(b"hc2:test:inv".as_slice(), 17), (&own_channel, 9)] {
+            let message = [vec![kind; 1], vec![b'0'; length]].concat();
+            for (channel, meant) in [(b"hc2:test:inv".as_slice(), 32), (own_channel, 16)] {
                 if length != meant {
                     assert_eq!(server.command(&[b"PUBLISH", channel, &message]), Reply::Integer(1));
                 }
@@ -391,8 +390,8 @@ async fn foreign_messages_are_ignored() {
     }
     process.hears(&server, &[]).await;
     assert_eq!((process.connections(), process.tier.outage()), (1, None));
-    server.command(&[b"PUBLISH", &own_channel, b"P12345678"]);
-    process.hears(&server, &[Event::Woken(u64::from_le_bytes(*b"12345678"), Wake::Published)]).await;
+    server.command(&[b"PUBLISH", own_channel, b"P0123456789abcdef"]);
+    process.hears(&server, &[Event::Woken(0x0123_4567_89ab_cdef, Wake::Published)]).await;
 }
 
 /// Killed by: a task that keeps the tier alive; not aborting the supervisor.

@@ -15,10 +15,8 @@ async fn a_lease_is_granted_once_and_each_waiter_registered_once() {
         assert!(matches!(answer, Acquired::Held(left) if left > Duration::ZERO && left <= LEASE), "{answer:?}");
     }
     c.wait(&key()).await;
-    let mut lease = token.to_bytes().to_vec();
-    lease.extend(2_u64.to_le_bytes());
-    lease.extend(3_u64.to_le_bytes());
-    assert_eq!(server.command(&[b"GET", key().lease().as_bytes()]), Reply::Bulk(lease));
+    let lease = format!("{}{:016x}{:016x}", token.digits(), 2, 3);
+    assert_eq!(server.command(&[b"GET", key().lease().as_bytes()]), Reply::Bulk(lease.into_bytes()));
 }
 
 /// Killed by: leaving out the comparison with the own token.
@@ -301,7 +299,7 @@ async fn whatever_stands_at_the_lease_is_no_lease() {
     for kind in (0..).take_while(|&kind| plant(kind)) {
         assert!(!process.tier.renew(&key, token, LEASE).await.unwrap(), "{kind}");
         let mut release = Step::Release.on(&[key.lease()]);
-        release.arg(&token.to_bytes());
+        release.arg(token.digits());
         let released = process.tier.link(&key).unwrap().ask(release).await.unwrap();
         assert_eq!(released, redis::Value::Int(0), "{kind}");
         assert_eq!(process.publish(&key, token).await, Published::Fenced, "{kind}");
@@ -320,7 +318,7 @@ async fn whatever_stands_at_the_lease_is_no_lease() {
     }
 }
 
-const MARK: [u8; 8] = [0; 8];
+const MARK: [u8; 16] = [b'0'; 16];
 
 fn lease_bytes(server: &RedisServer) -> Reply {
     server.command(&[b"GET", key().lease().as_bytes()])
@@ -387,7 +385,7 @@ async fn a_publish_that_finds_no_room_has_stored_nothing() {
     assert_eq!(a.publish(&key(), token).await, Published::Refused);
     server.config_set("maxmemory", "0");
     b.hears(&server, &[Event::Woken(key().id(), Wake::NothingStored)]).await;
-    assert_ne!(lease_bytes(&server), Reply::Bulk(token.to_bytes().to_vec()));
+    assert_ne!(lease_bytes(&server), Reply::Bulk(token.digits().into_bytes()));
 }
 
 /// A failover to a server whose clock is behind: what was to live for three seconds lives for minutes. Killed by: waiting for that.
