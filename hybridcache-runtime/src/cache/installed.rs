@@ -12,6 +12,11 @@ impl HybridCache {
     /// Makes this the cache of every annotated function that names none. Once per process, before the first call: earlier calls
     /// have used another cache, in memory, and a warning says so.
     ///
+    /// An installed cache stays as long as the process: a hit reads it as a static, and would otherwise have to count a reference or
+    /// take a lock. [`reconnect`](Self::reconnect) gives it another URL without a restart, with new credentials or another host, and keeps
+    /// what memory has; [`close`](Self::close) ends its use of Redis. A program that replaces whole caches names them itself: `cache = current()`
+    /// in the attribute takes any expression, such as a function that returns what an `ArcSwap` or a lock holds.
+    ///
     /// # Errors
     /// When a cache was installed already.
     pub fn install(&self) -> Result<(), Error> {

@@ -36,7 +36,7 @@ pub(crate) struct Local {
     pub(crate) journal: Arc<Journal>,
     pub(crate) trust: EpochClock,
     /// Of values that a message removes.
-    disposal: Arc<Disposal>,
+    pub(crate) disposal: Arc<Disposal>,
     /// Up to which epoch what was acknowledged of late has been sent once more.
     replayed_through: AtomicU64,
 }

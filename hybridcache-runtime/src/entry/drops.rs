@@ -125,6 +125,8 @@ pub(crate) struct Disposal {
 #[derive(Debug, Default)]
 struct State {
     entries: Vec<Kept>,
+    /// How many it drops at present.
+    dropping: usize,
     is_running: bool,
 }
 
@@ -156,7 +158,7 @@ impl Disposal {
     /// Ends when nothing has come for a while.
     fn run(&self) {
         loop {
-            let entries = std::mem::take(&mut self.wait().entries);
+            let entries = self.wait();
             if entries.is_empty() {
                 return;
             }
@@ -164,12 +166,22 @@ impl Disposal {
         }
     }
 
-    /// Waits until there are some, or the thread is not needed any more.
-    fn wait(&self) -> MutexGuard<'_, State> {
-        let waited = self.arrived.wait_timeout_while(self.state(), IDLE, |state| state.entries.is_empty());
+    /// Waits until there are some. None: the thread is not needed any more.
+    fn wait(&self) -> Vec<Kept> {
+        let mut state = self.state();
+        state.dropping = 0;
+        let waited = self.arrived.wait_timeout_while(state, IDLE, |state| state.entries.is_empty());
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.is_running = !state.entries.is_empty();
-        state
+        state.dropping = state.entries.len();
+        state.is_running = state.dropping > 0;
+        std::mem::take(&mut state.entries)
+    }
+
+    /// How many have not been dropped yet.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        let state = self.state();
+        state.entries.len() + state.dropping
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

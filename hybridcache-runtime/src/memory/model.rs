@@ -248,6 +248,12 @@ impl Modelled {
         }
     }
 
+    /// What messages have removed, and its own thread has yet to drop.
+    #[cfg(not(shuttle))]
+    pub(crate) fn to_be_dropped(&self) -> u64 {
+        self.local.disposal.waiting() as u64
+    }
+
     pub(crate) fn totals(&self) -> &Arc<Totals> {
         &self.totals
     }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::index::KEPT_BY_A_THREAD;
-use super::model::{Modelled, Totals};
+use super::model::Modelled;
 use super::{Bound, Memory};
 use crate::entry::Entry;
 use crate::shared::Invalidation::{Delete, Expire};
@@ -89,6 +89,9 @@ impl World {
             modelled.assert_counted(self.lost_count_of());
         }
         self.assert_bounded(&modelled, slowest.into_inner());
+        while modelled.to_be_dropped() > 0 {
+            thread::yield_now();
+        }
         let totals = modelled.totals().clone();
         drop(modelled);
         assert_eq!(totals.alive(), 0, "nothing is left of what is dropped");
@@ -113,7 +116,7 @@ impl World {
                 slowest.fetch_max(modelled.totals().made().saturating_sub(oldest), SeqCst);
             }
             mine.store(modelled.totals().made(), SeqCst);
-            self.assert_bounded_meanwhile(modelled.totals(), slowest.load(SeqCst));
+            self.assert_bounded_meanwhile(modelled, slowest.load(SeqCst));
         }
         mine.store(u64::MAX, SeqCst);
     }
@@ -140,9 +143,11 @@ impl World {
 
     /// What was removed before the oldest step under way began is freed, but for what threads keep. What has been removed or
     /// made since may be read by it. Each thread holds an entry of its own, too.
-    fn assert_bounded_meanwhile(&self, totals: &Totals, slowest: u64) {
-        let alive = totals.alive();
-        let late = UNWEIGHED + KEPT + self.kept_by_tables() + THREADS as u64;
+    fn assert_bounded_meanwhile(&self, modelled: &Modelled, slowest: u64) {
+        let to_be_dropped = modelled.to_be_dropped();
+        let alive = modelled.totals().alive();
+        let to_be_dropped = to_be_dropped + modelled.to_be_dropped();
+        let late = UNWEIGHED + KEPT + self.kept_by_tables() + THREADS as u64 + to_be_dropped;
         let bound = self.capacity() + slowest + self.heaviest() * late;
         assert!(alive <= bound, "{alive} where {bound} are allowed, {slowest} of them for a slow step");
     }
@@ -150,8 +155,9 @@ impl World {
     /// All threads have ended.
     fn assert_bounded(&self, modelled: &Modelled, slowest: u64) {
         let in_index = modelled.assert_room(self.lost_count_of());
+        let to_be_dropped = modelled.to_be_dropped();
         let alive = modelled.totals().alive();
-        let bound = in_index + self.heaviest() * (KEPT + self.kept_by_tables()) + slowest;
+        let bound = in_index + self.heaviest() * (KEPT + self.kept_by_tables() + to_be_dropped) + slowest;
         assert!(alive <= bound, "{alive} where {bound} are allowed, {in_index} of them in the index");
     }
 
