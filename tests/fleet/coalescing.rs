@@ -12,8 +12,8 @@ use crate::waiting::within;
 const CHANCES: usize = 8;
 
 /// A machine that is too busy can let an answer wait for longer than a second, or a process for longer than its lease: then calls
-/// load without Redis, or once more, as they should, and nothing can be said of the number of loads. Such runs do not count: Redis has
-/// failed a process, has another connection of it, or has ended a lease by itself. Killed by: an `acquire` that grants always; waiters
+/// load without Redis, or once more, as they should. A run with other loads than expected does not count if that was so: Redis has failed a
+/// process, has another connection of it, or has ended a lease by itself. Killed by: an `acquire` that grants always; waiters
 /// that give up at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_processes_with_fifty_callers_load_a_hundred_cold_keys_a_hundred_times() {
@@ -30,26 +30,23 @@ async fn eight_processes_with_fifty_callers_load_a_hundred_cold_keys_a_hundred_t
         for storm in storms {
             answers.push(storm.await);
         }
+        let expected: Vec<String> = (0..100).map(|id| format!("{id}=[1]")).collect();
+        let mut loads = 0;
+        for id in 0..100 {
+            loads += fleet.database.loads(id).await;
+        }
+        let as_expected = loads == 100 && answers.iter().all(|answer| *answer == expected.join(";"));
+        let has_expired = !fleet.redis.info("stats").contains("expired_keys:0\r\n");
+        if as_expected && !has_expired {
+            return fleet.leaves_no_trace().await;
+        }
         let mut failures = 0;
         for process in &processes {
             failures += process.stat("redis_errors").await + process.stat("degraded_loads").await;
         }
         let is_cut = connections != subscribers(&fleet);
-        if failures > 0 || is_cut || !fleet.redis.info("stats").contains("expired_keys:0\r\n") {
-            eprintln!(
-                "once more: {failures} failures, {}",
-                if is_cut { "other connections" } else { "the same connections" }
-            );
-            continue;
-        }
-        let expected: Vec<String> = (0..100).map(|id| format!("{id}=[1]")).collect();
-        for answer in answers {
-            assert_eq!(answer, expected.join(";"));
-        }
-        for id in 0..100 {
-            assert_eq!(fleet.database.loads(id).await, 1, "item {id}");
-        }
-        return fleet.leaves_no_trace().await;
+        assert!(failures > 0 || is_cut || has_expired, "{loads} loads: {answers:?}");
+        eprintln!("once more: {failures} failures, new connections: {is_cut}, a lease ended by itself: {has_expired}");
     }
     panic!("the machine is too busy for eight processes: none of {CHANCES} runs was without failures");
 }
