@@ -15,7 +15,7 @@ use crate::waiting::{eventually, within};
 const PUT: u64 = 9;
 
 /// Whether a command of a connection is about an item, or about its stage.
-fn is_about_an_item(words: &[&[u8]]) -> bool {
+pub(crate) fn is_about_an_item(words: &[&[u8]]) -> bool {
     let names = words.iter().any(|word| word.windows(6).any(|part| part == b":item@"));
     names && [b"EVALSHA".as_slice(), b"EVAL", b"SET"].contains(&words[0])
 }
