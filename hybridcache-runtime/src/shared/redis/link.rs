@@ -159,7 +159,7 @@ impl Link {
     /// nothing yet. A refusal (no permission, another node's slot) will not change.
     pub(crate) async fn beat(&self) {
         let mut publish = cmd(self.publish);
-        publish.arg(&self.beat).arg(&Message::beat(self.wire.health.next_nonce()));
+        publish.arg(&self.beat).arg(Message::beat(self.wire.health.next_nonce()));
         match self.call(&publish).await {
             Err(error) if error.kind == RemoteErrorKind::Refused => self.wire.health.report(error.message),
             _ => {}

@@ -77,7 +77,7 @@ pub(crate) async fn restamp(
     for name in names {
         let (mut unlink, mut publish) = (cmd("UNLINK"), cmd(channels.publish()));
         unlink.arg(&*name.key);
-        publish.arg(channels.invalidations(group_of(&name.key))).arg(&Message::restamped(origin, name.hash));
+        publish.arg(channels.invalidations(group_of(&name.key))).arg(Message::restamped(origin, name.hash));
         commands.extend([unlink, publish].map(|command| (&*name.key, command)));
     }
     links.scatter(commands).await.into_iter().try_for_each(|reply| reply.map(drop))
@@ -106,7 +106,7 @@ fn register(name: &StampName, lifetime: Duration, channels: &Channels, origin: u
         .arg(MOST_VERSIONS)
         .arg(channels.publish())
         .arg(channels.invalidations(group_of(&name.key)))
-        .arg(&Message::renumbered(origin, name.hash, number));
+        .arg(Message::renumbered(origin, name.hash, number));
     step
 }
 
