@@ -202,7 +202,7 @@ impl HybridCache {
     async fn publish_put(
         &self,
         remote: &dyn Remote,
-        mut lease: Lease,
+        lease: Lease,
         fill: &Fill<'_>,
         value: Box<AnyValue>,
     ) -> Result<(Put, Box<AnyValue>), Error> {
