@@ -4,6 +4,7 @@
 pub(crate) mod builder;
 pub(crate) mod closing;
 pub(crate) mod encoding;
+pub(crate) mod exchange;
 pub(crate) mod fill;
 pub(crate) mod handle;
 pub(crate) mod installed;
@@ -97,6 +98,17 @@ pub(crate) struct Limits {
     pub(crate) lease_limit: Duration,
     pub(crate) value_limit: usize,
     pub(crate) degraded_loads: usize,
+}
+
+/// What memory has of a key.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum InMemory {
+    /// Fresh, or stale.
+    Usable(Arc<Entry>),
+    /// It may have missed its invalidation: the shared tier is asked first.
+    Unverified(Arc<Entry>),
+    #[default]
+    Nothing,
 }
 
 impl HybridCache {
@@ -326,6 +338,16 @@ impl HybridCache {
                 entry.meta.unproven_state(now)
             }
             state => state,
+        }
+    }
+
+    /// What memory has of a key.
+    pub(crate) fn look(&self, key: &Arc<Key>) -> InMemory {
+        let Some(entry) = self.inner.local.memory.find(key) else { return InMemory::Nothing };
+        match self.state(&entry, self.clock().now()) {
+            State::Fresh | State::Stale => InMemory::Usable(entry),
+            State::Unverified => InMemory::Unverified(entry),
+            State::Gone => InMemory::Nothing,
         }
     }
 

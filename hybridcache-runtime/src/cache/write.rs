@@ -36,7 +36,7 @@ enum Put {
     /// With its fence, and the bytes that it takes.
     Stored(Fence, usize),
     /// It stays in this process, and that was counted.
-    JournalEntry,
+    MemoryOnly,
     /// Somebody has the lease since, or had: the key was invalidated, or put once more. The value is stored nowhere.
     Overtaken,
     /// The shared tier has no room.
@@ -146,7 +146,7 @@ impl HybridCache {
             (put, value) = self.publish_put(&**remote, lease, &fill, value).await?;
             match put {
                 Put::Stored(stored, bytes) => (encoded, fence) = (Some(bytes), Some(stored)),
-                Put::JournalEntry => {}
+                Put::MemoryOnly => {}
                 Put::Overtaken => return Ok(()),
                 Put::Refused => {
                     count(&counters.redis_errors);
@@ -208,7 +208,7 @@ impl HybridCache {
     ) -> Result<(Put, Box<AnyValue>), Error> {
         let load = Load { token: lease.token(), took: Duration::ZERO };
         let (bytes, value) = lease.hold_while(SENDING, self.encode(remote, fill, value, load)).await;
-        let Some(bytes) = bytes else { return Ok((Put::JournalEntry, value)) };
+        let Some(bytes) = bytes else { return Ok((Put::MemoryOnly, value)) };
         let encoded = bytes.len();
         let ttl = Duration::from_millis(fill.plan.lifetimes_of(&*value).ttl());
         let published = lease.publish_at_leisure(bytes, ttl).await.map_err(|error| {

@@ -3,7 +3,7 @@
 //! 1. [`begin`] looks in memory. A fresh value, or a stale one that is being refreshed, is returned there and then.
 //! 2. [`SlowPath::join`] decides what the call is: a stale hit, a bypass, a refresh, or a miss. A miss joins the key's flight
 //!    and waits, or it is this call's [`MustLoad`] to load. Only then are arguments cloned.
-//! 3. [`MustLoad::load`] sets the flight going ([`fly`]), and waits for it like everybody.
+//! 3. [`MustLoad::load`] sets the flight going ([`start`]), and waits for it like everybody.
 //!
 //! The engine is compiled once: from `join` on it knows no types, and `answer` puts them on again.
 
@@ -23,16 +23,15 @@ use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
 use pin_project_lite::pin_project;
-use tokio::runtime::Handle;
 
 use crate::cache::HybridCache;
 use crate::call::settings::FullSettings;
 use crate::call::shape::{Returned, Shape, typed_error};
-use crate::engine::join::{Caller, Duty, Next, Settled, fly};
-use crate::engine::run::Reason;
+use crate::engine::job::{Lead, LoadJob};
+use crate::engine::join::Decision;
+use crate::engine::run::start;
 use crate::engine::scope::{self, Mode};
 use crate::engine::task::{Loaded, Work};
-use crate::entry::plan::Plan;
 use crate::entry::{Entry, RefreshClaim, State};
 use crate::flight::outcome::{Outcome, Role};
 use crate::function::Instance;
@@ -52,22 +51,16 @@ pub enum Begin<S: Shape> {
 /// A call that memory alone does not settle.
 #[derive(Debug)]
 pub struct SlowPath<S: Shape> {
-    call: Call,
-    shape: PhantomData<fn() -> S>,
-}
-
-/// The same without its types.
-#[derive(Debug)]
-struct Call {
     cache: HybridCache,
     key: Arc<Key>,
     mode: Mode,
     stale: Option<(Arc<Entry>, RefreshClaim)>,
+    shape: PhantomData<fn() -> S>,
 }
 
 /// A call that has to load.
 pub struct MustLoad<S: Shape> {
-    duty: Duty,
+    lead: Box<Lead>,
     timed_out: Option<fn() -> S::Return>,
 }
 
@@ -131,7 +124,7 @@ fn begin_slow<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) ->
             return Begin::Hit(S::give(value.clone()));
         }
     }
-    Begin::SlowPath(SlowPath { call: Call { cache: cache.clone(), key, mode, stale }, shape: PhantomData })
+    Begin::SlowPath(SlowPath { cache: cache.clone(), key, mode, stale, shape: PhantomData })
 }
 
 impl<S: Shape> SlowPath<S> {
@@ -141,7 +134,9 @@ impl<S: Shape> SlowPath<S> {
         settings: I,
     ) -> impl Future<Output = Result<S::Return, MustLoad<S>>> + Send + use<S, I> {
         let FullSettings { plan, timed_out } = settings.into();
-        join(self.call, plan).settled().map(move |settled| settled.typed(timed_out))
+        let Self { cache, key, mode, stale, .. } = self;
+        let next = LoadJob::new(cache, key, plan).start(mode, stale);
+        next.decided().map(move |decision| typed(decision, timed_out))
     }
 }
 
@@ -158,8 +153,8 @@ impl<S: Shape> MustLoad<S> {
     }
 
     fn begin(self, work: Work) -> impl Future<Output = S::Return> + Send + use<S> {
-        let Self { duty, timed_out } = self;
-        fly(duty, work).map(move |outcome| answer::<S>(outcome, timed_out, Role::Starter))
+        let Self { lead, timed_out } = self;
+        start(lead, work).map(move |outcome| answer::<S>(outcome, timed_out, Role::Starter))
     }
 }
 
@@ -180,38 +175,10 @@ impl<S: Shape, L: Future<Output = S::Return>> Future for Erased<S, L> {
     }
 }
 
-impl Settled {
-    fn typed<S: Shape>(self, timed_out: Option<fn() -> S::Return>) -> Result<S::Return, MustLoad<S>> {
-        match self {
-            Self::Answered(outcome) => Ok(answer::<S>(outcome, timed_out, Role::Joiner)),
-            Self::Load(duty) => Err(MustLoad { duty, timed_out }),
-        }
-    }
-}
-
-fn join(call: Call, plan: Plan) -> Next {
-    let Call { cache, key, mode, stale } = call;
-    let caller = Caller::new(cache, key, plan);
-    match (stale, mode) {
-        // Outside of a runtime nothing can run in the background.
-        (Some((entry, claim)), _) if Handle::try_current().is_err() => {
-            claim.done();
-            Next::answered(Outcome::Value(entry))
-        }
-        (Some((entry, claim)), _) => match caller.flights().lead(&caller.key, || caller.capture_stamps()) {
-            Some(leader) => caller.duty(leader, Reason::Refresh(claim), Some(entry)),
-            None => {
-                claim.done();
-                Next::answered(Outcome::Value(entry))
-            }
-        },
-        (None, Mode::Bypass) => caller.duty_alone(Reason::Bypass),
-        (None, Mode::Refresh) if caller.is_within_its_load() => caller.duty_alone(Reason::Bypass),
-        (None, Mode::Refresh) => {
-            let leader = caller.flights().supersede(&caller.key, || caller.capture_stamps());
-            caller.duty(leader, Reason::Reload, None)
-        }
-        (None, Mode::Normal) => caller.join_or_lead(),
+fn typed<S: Shape>(decision: Decision, timed_out: Option<fn() -> S::Return>) -> Result<S::Return, MustLoad<S>> {
+    match decision {
+        Decision::Answered(outcome) => Ok(answer::<S>(outcome, timed_out, Role::Joiner)),
+        Decision::Load(lead) => Err(MustLoad { lead, timed_out }),
     }
 }
 
@@ -223,7 +190,7 @@ fn erased<S: Shape>(returned: Poll<S::Return>) -> Poll<Loaded> {
     })
 }
 
-/// The outcome in the function's own types. What [`Caller::can_have`] has ruled out ends as a panic of the load does.
+/// The outcome in the function's own types. What [`LoadJob::start`] has ruled out ends as a panic of the load does.
 fn answer<S: Shape>(outcome: Outcome, timed_out: Option<fn() -> S::Return>, role: Role) -> S::Return {
     let ended = |why: &str| resume_unwind(Box::new(why.to_owned()));
     match outcome {

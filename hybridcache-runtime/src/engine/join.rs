@@ -1,147 +1,166 @@
-//! One who calls and has not been answered from memory: joins the key's flight, or leads one.
+//! A call that missed memory: joins the key's flight, or leads one.
 //!
-//! [`Caller::join_or_lead`] is the choice, [`wait`] what joining means, [`fly`] what leading does: from there on it is the flight's
-//! own way ([`crate::engine::run::lead`]), and the caller waits for its [`LoadOutcome`].
+//! [`LoadJob::start`] decides what the call is, [`LoadJob::join_or_lead`] is the choice of a miss, and [`wait`] is what joining
+//! means. From there on a flight goes its own way ([`crate::engine::run`]), and its callers wait for its outcome.
 
 use std::any::Any;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::ready;
-use tokio::time::Instant;
-use tracing::Span;
+use tokio::runtime::Handle;
 
-use crate::cache::HybridCache;
-use crate::coherence::stamps::StampSnapshot;
-use crate::engine::run::{Errand, Reason, lead};
-use crate::engine::scope::{self, Frame};
-use crate::engine::task::{WAIT, Work};
-use crate::entry::Entry;
-use crate::entry::plan::Plan;
-use crate::flight::inline::InlineDriver;
+use crate::cache::InMemory;
+use crate::engine::job::{Lead, LoadJob, Reason};
+use crate::engine::scope::Mode;
+use crate::entry::{Entry, RefreshClaim};
 use crate::flight::outcome::Outcome;
-use crate::flight::{Claim, Flights, Joined, Joiner, Leader};
-use crate::function::call_key::Key;
+use crate::flight::{Claim, Joined, Joiner, Leader};
 use crate::primitives::timers::timeout_at;
 use crate::stats::count;
 
 /// How late a load's timeout may come to be known on a busy runtime.
 const SLACK: Duration = Duration::from_millis(250);
 
-/// Who asks, and until when.
-pub(crate) struct Caller {
-    pub(crate) cache: HybridCache,
-    pub(crate) key: Arc<Key>,
-    pub(crate) plan: Plan,
-    pub(crate) deadline: Instant,
-    /// The load that this call is part of.
-    pub(crate) frame: Option<Arc<Frame>>,
+/// What a call does next.
+#[expect(clippy::large_enum_variant, reason = "it is matched at once; a box would cost each miss an allocation")]
+pub(crate) enum Next {
+    Decided(Decision),
+    /// Another caller's flight loads the key.
+    Wait(LoadJob, Joiner),
 }
 
-/// What becomes of a call.
-pub(crate) enum Next {
-    Settled(Settled),
-    /// Somebody loads.
-    Wait(Caller, Joiner),
+/// What a call has come to.
+pub(crate) enum Decision {
+    Answered(Outcome),
+    /// The load is this call's to make.
+    Load(Box<Lead>),
 }
 
 impl Next {
-    pub(crate) fn answered(outcome: Outcome) -> Self {
-        Self::Settled(Settled::Answered(outcome))
+    fn answered(outcome: Outcome) -> Self {
+        Self::Decided(Decision::Answered(outcome))
     }
 
-    /// Waits until it is settled. Only who has to wait pays for a box.
-    pub(crate) fn settled(self) -> impl Future<Output = Settled> + Send {
+    /// Waits until it is decided. Only a call that has to wait pays for a box.
+    pub(crate) fn decided(self) -> impl Future<Output = Decision> + Send {
         match self {
-            Self::Settled(settled) => ready(settled).left_future(),
-            Self::Wait(caller, joiner) => wait(caller, joiner).boxed().right_future(),
+            Self::Decided(decision) => ready(decision).left_future(),
+            Self::Wait(job, joiner) => wait(job, joiner).boxed().right_future(),
         }
     }
 }
 
-/// What has become of a call.
-pub(crate) enum Settled {
-    Answered(Outcome),
-    Load(Duty),
-}
-
-impl Caller {
-    /// As it calls now.
-    pub(crate) fn new(cache: HybridCache, key: Arc<Key>, plan: Plan) -> Self {
-        let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
-        Self { cache, key, plan, deadline, frame: scope::frame() }
+impl LoadJob {
+    /// Decides what the call is. `stale`: memory has an entry, and the refresh of it is this call's to make.
+    pub(crate) fn start(mut self, mode: Mode, stale: Option<(Arc<Entry>, RefreshClaim)>) -> Next {
+        match (stale, mode) {
+            (Some((entry, claim)), _) => self.refresh(entry, claim),
+            (None, Mode::Bypass) => self.bypass(),
+            (None, Mode::Refresh) if self.is_within_its_load() => self.bypass(),
+            (None, Mode::Refresh) => {
+                self.reason = Reason::Reload;
+                let leader = self.flights().supersede(&self.key, || self.capture_stamps());
+                self.load(leader)
+            }
+            (None, Mode::Normal) => self.join_or_lead(),
+        }
     }
 
-    /// Waits for somebody else's load, unless it is this caller's turn to load.
-    #[cfg(feature = "http")]
-    pub(crate) async fn settle(self) -> Settled {
-        self.join_or_lead().settled().await
+    fn refresh(mut self, entry: Arc<Entry>, claim: RefreshClaim) -> Next {
+        // Outside of a runtime nothing can run in the background.
+        let leader = match Handle::try_current() {
+            Ok(_) => self.flights().lead(&self.key, || self.capture_stamps()),
+            Err(_) => None,
+        };
+        let Some(leader) = leader else {
+            claim.done();
+            return Next::answered(Outcome::Value(entry));
+        };
+        self.reason = Reason::Refresh(claim);
+        self.in_memory = InMemory::Usable(entry);
+        self.load(leader)
     }
 
-    pub(crate) fn flights(&self) -> &Arc<Flights> {
-        &self.cache.local().flights
+    /// Loads beside whatever is under way, and stores nothing.
+    fn bypass(mut self) -> Next {
+        self.reason = Reason::Bypass;
+        self.load_alone()
     }
 
-    pub(crate) fn capture_stamps(&self) -> StampSnapshot {
-        self.cache.capture_stamps(&self.key, &self.plan)
-    }
-
-    pub(crate) fn duty(self, leader: Leader, reason: Reason, stale: Option<Arc<Entry>>) -> Next {
-        Next::Settled(Settled::Load(Duty::new(self, leader, reason, stale)))
-    }
-
-    pub(crate) fn duty_alone(self, reason: Reason) -> Next {
+    fn load_alone(self) -> Next {
         let leader = self.flights().solo(&self.key);
-        self.duty(leader, reason, None)
+        self.load(leader)
     }
 
-    /// Whether it calls from the load of its own key: waiting for oneself would never end.
-    pub(crate) fn is_within_its_load(&self) -> bool {
-        self.frame.as_ref().is_some_and(|frame| frame.is_loading(&self.key))
+    fn load(self, leader: Leader) -> Next {
+        Next::Decided(Decision::Load(self.lead(leader)))
     }
 
     /// One load per key in this process.
-    pub(crate) fn join_or_lead(self) -> Next {
+    ///
+    /// The look into memory and the claim are one step: a value that another flight has stored since this call's first look answers
+    /// it, and it does not wait for that value's refresh.
+    pub(crate) fn join_or_lead(mut self) -> Next {
         if self.is_within_its_load() {
-            return self.duty_alone(Reason::Bypass);
+            return self.bypass();
         }
-        match self.flights().claim(&self.key, || self.capture_stamps()) {
-            Claim::Lead(leader) => self.lead(leader),
-            // Between the look into memory and the claim a value may have come: this would be the wait for its refresh.
-            Claim::Join(joiner) => match self.brought_meanwhile() {
-                Some(outcome) => Next::answered(outcome),
-                None => Next::Wait(self, joiner),
-            },
+        // What the look finds outlives the lock: dropping a user's value may take its time.
+        let mut found = InMemory::Nothing;
+        let claim = {
+            let job = &self;
+            let look = || {
+                found = job.look();
+                matches!(found, InMemory::Usable(_))
+            };
+            job.flights().claim_unless(&job.key, look, || job.capture_stamps())
+        };
+        self.in_memory = found;
+        match claim {
+            None => self.answer_from_memory(),
+            Some(Claim::Lead(leader)) => self.load_missed(leader),
+            Some(Claim::Join(joiner)) => Next::Wait(self, joiner),
         }
     }
 
-    /// What another flight has brought between the look into memory and the claim.
-    fn brought_meanwhile(&self) -> Option<Outcome> {
-        let outcome = Outcome::Value(self.cache.in_memory(&self.key).filter(|entry| self.plan.accepts(entry))?);
-        self.can_have(&outcome).then(|| {
-            self.key.function.counters.hits_memory.count();
-            outcome
-        })
+    /// What memory has that this call can use.
+    fn look(&self) -> InMemory {
+        match self.cache.look(&self.key) {
+            InMemory::Usable(entry) if self.can_use(&entry) => InMemory::Usable(entry),
+            InMemory::Unverified(entry) if self.can_use(&entry) => InMemory::Unverified(entry),
+            _ => InMemory::Nothing,
+        }
     }
 
-    fn lead(self, leader: Leader) -> Next {
-        if let Some(outcome) = self.brought_meanwhile() {
-            leader.finish(|_| outcome.clone());
-            return Next::answered(outcome);
-        }
+    fn answer_from_memory(self) -> Next {
+        let InMemory::Usable(entry) = self.in_memory else { return self.load_alone() };
+        self.key.function.counters.hits_memory.count();
+        Next::answered(Outcome::Value(entry))
+    }
+
+    fn load_missed(self, leader: Leader) -> Next {
         self.cache.local().memory.missed(&self.key);
-        self.duty(leader, Reason::Miss, None)
+        self.load(leader)
     }
 
-    /// Waits until the caller's own deadline. A load that is running by then and will have run into its own before the
-    /// caller's would have passed once more is waited for: if it hangs, another one by each of its waiters would only hang
+    /// The error of the flight that this call had joined is not to be had twice: loads now, and not behind the others.
+    fn lead_next(mut self) -> Next {
+        let Some(leader) = self.flights().lead(&self.key, || self.capture_stamps()) else { return self.bypass() };
+        self.in_memory = self.look();
+        if let InMemory::Usable(entry) = &self.in_memory {
+            leader.finish(|_| Outcome::Value(entry.clone()));
+            return self.answer_from_memory();
+        }
+        self.load_missed(leader)
+    }
+
+    /// Waits until the call's own deadline. A load that is running by then, and will have run into its own timeout before the
+    /// caller's would have passed once more, is waited for: if it hangs, another one by each of its waiters would only hang
     /// too.
     async fn outcome_of(&self, mut joiner: Joiner) -> Option<Joined> {
-        if let Some(course) = joiner.detach() {
-            tokio::spawn(course);
+        if let Some(future) = joiner.detach() {
+            tokio::spawn(future);
         }
         if let Ok(joined) = timeout_at(self.deadline, &mut joiner).await {
             return Some(joined);
@@ -151,8 +170,12 @@ impl Caller {
         timeout_at(ends_by + SLACK, joiner).await.ok()
     }
 
-    /// Whether an outcome has this caller's types, and can be had by one who only joined. Two functions that share an
-    /// explicit name could differ.
+    /// Whether the entry is of this call's type, and not refused by it. Two functions that share an explicit name could differ.
+    fn can_use(&self, entry: &Arc<Entry>) -> bool {
+        Any::type_id(&entry.value) == self.plan.value.value_type() && self.plan.accepts(entry)
+    }
+
+    /// Whether an outcome has this call's types, and can be had by a call that only joined.
     fn can_have(&self, outcome: &Outcome) -> bool {
         match outcome {
             Outcome::Value(entry) => Any::type_id(&entry.value) == self.plan.value.value_type(),
@@ -163,88 +186,25 @@ impl Caller {
     }
 }
 
-/// Waits for the flight that a caller has joined, and for the next one where that one is not for it.
-async fn wait(mut caller: Caller, mut joiner: Joiner) -> Settled {
-    count(&caller.key.function.counters.joined);
+/// Waits for the flight that a call has joined, and for the next one where the outcome of that one is not for it.
+async fn wait(mut job: LoadJob, mut joiner: Joiner) -> Decision {
+    count(&job.key.function.counters.joined);
     loop {
-        if caller.frame.is_some() {
+        if job.frame.is_some() {
             joiner.hurry();
         }
-        let next = match caller.outcome_of(joiner).await {
-            Some(Joined::Outcome(outcome)) if caller.can_have(&outcome) => Next::answered(outcome),
-            Some(Joined::Retry) => caller.join_or_lead(),
-            // The error is not to be had twice: load now, and not one after the other.
-            Some(Joined::Outcome(_)) => match caller.flights().lead(&caller.key, || caller.capture_stamps()) {
-                Some(leader) => caller.lead(leader),
-                None => caller.duty_alone(Reason::Bypass),
-            },
-            None => caller.duty_alone(Reason::WaitedTooLong),
+        let next = match job.outcome_of(joiner).await {
+            Some(Joined::Outcome(outcome)) if job.can_have(&outcome) => Next::answered(outcome),
+            Some(Joined::Retry) => job.join_or_lead(),
+            Some(Joined::Outcome(_)) => job.lead_next(),
+            None => {
+                job.reason = Reason::WaitedTooLong;
+                job.load_alone()
+            }
         };
         match next {
-            Next::Settled(settled) => return settled,
-            Next::Wait(again, other) => (caller, joiner) = (again, other),
+            Next::Decided(decision) => return decision,
+            Next::Wait(again, other) => (job, joiner) = (again, other),
         }
-    }
-}
-
-/// A load that is this call's to make.
-pub(crate) struct Duty {
-    errand: Box<Errand>,
-    /// The load that this call is part of.
-    frame: Option<Arc<Frame>>,
-    /// What the caller gets meanwhile.
-    stale: Option<Arc<Entry>>,
-}
-
-impl Duty {
-    /// `stale`: what the caller gets meanwhile. That the key was deleted a short while ago is asked here, and so forgotten: for the
-    /// one load that this is about.
-    pub(crate) fn new(caller: Caller, leader: Leader, reason: Reason, stale: Option<Arc<Entry>>) -> Self {
-        let Caller { cache, key, plan, deadline, frame } = caller;
-        let expects_a_miss = matches!(reason, Reason::Miss) && cache.expects_a_miss(&key);
-        let (nested, span) = (frame.is_some(), Span::current());
-        let errand = Box::new(Errand { cache, plan, leader, reason, deadline, nested, expects_a_miss, span });
-        Self { errand, frame, stale }
-    }
-}
-
-/// Sets a flight going: in this caller where it has to look into the shared tier first, else in a task.
-pub(crate) fn fly(duty: Duty, work: Work) -> LoadOutcome {
-    let Duty { errand, frame, stale } = duty;
-    let (joiner, work) = (errand.leader.starter(), work.within(frame));
-    if errand.looks_first() {
-        return LoadOutcome::Inline(InlineDriver::new(joiner, lead(errand, work)));
-    }
-    errand.spawn(work);
-    match stale {
-        Some(stale) => {
-            count(&stale.meta.key.function.counters.refreshes);
-            LoadOutcome::Meanwhile(stale)
-        }
-        None => LoadOutcome::Awaited(joiner),
-    }
-}
-
-/// What a caller who has started a flight gets of it.
-pub(crate) enum LoadOutcome {
-    /// It goes on in the background.
-    Meanwhile(Arc<Entry>),
-    Awaited(Joiner),
-    Inline(InlineDriver),
-}
-
-impl Future for LoadOutcome {
-    type Output = Outcome;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        let joined = match self.get_mut() {
-            Self::Meanwhile(stale) => return Poll::Ready(Outcome::Value(stale.clone())),
-            Self::Awaited(joiner) => joiner.poll_unpin(context),
-            Self::Inline(driver) => driver.poll_unpin(context),
-        };
-        joined.map(|joined| match joined {
-            Joined::Outcome(outcome) => outcome,
-            Joined::Retry => Outcome::Abandoned,
-        })
     }
 }

@@ -26,7 +26,7 @@ impl Leader {
         &self.flight.key
     }
 
-    pub(crate) fn capture_stamps(&self) -> &StampSnapshot {
+    pub(crate) fn stamps(&self) -> &StampSnapshot {
         &self.flight.seen
     }
 

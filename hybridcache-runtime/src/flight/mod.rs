@@ -35,11 +35,32 @@ pub(crate) enum Claim {
 
 impl Flights {
     /// Joins the key's flight, or starts one. A flight that began before one of its stamps was voided is none to join.
+    #[cfg(any(test, feature = "http"))]
     pub(crate) fn claim(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> StampSnapshot) -> Claim {
+        self.claim_in(&mut self.stripe(key.id()), key, seen)
+    }
+
+    /// The same, unless memory has the answer. It is looked up under the lock under which flights store: no value comes between
+    /// the look and the claim.
+    pub(crate) fn claim_unless(
+        self: &Arc<Self>,
+        key: &Arc<Key>,
+        is_answered: impl FnOnce() -> bool,
+        seen: impl FnOnce() -> StampSnapshot,
+    ) -> Option<Claim> {
         let mut stripe = self.stripe(key.id());
-        match current(&mut stripe, key) {
+        if is_answered() { None } else { Some(self.claim_in(&mut stripe, key, seen)) }
+    }
+
+    fn claim_in(
+        self: &Arc<Self>,
+        stripe: &mut Vec<Arc<Flight>>,
+        key: &Arc<Key>,
+        seen: impl FnOnce() -> StampSnapshot,
+    ) -> Claim {
+        match current(stripe, key) {
             Some(flight) => Claim::Join(Joiner::new(flight.clone())),
-            None => Claim::Lead(self.start(key, seen(), &mut stripe)),
+            None => Claim::Lead(self.start(key, seen(), stripe)),
         }
     }
 

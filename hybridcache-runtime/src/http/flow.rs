@@ -23,7 +23,9 @@ use super::rfc::{CacheStatus, Reuse};
 use super::settings::StaleOn;
 use super::store::entry::{HttpEntry, LoadStart, RejectedEntry};
 use super::store::record::{Record, StoredPage, Variants};
-use crate::engine::join::{Duty, Settled, fly};
+use crate::engine::job::Lead;
+use crate::engine::join::Decision;
+use crate::engine::run::start;
 use crate::engine::task::Work;
 use crate::flight::Leader;
 use crate::flight::outcome::Outcome;
@@ -96,9 +98,9 @@ where
 
     /// Asks the handler in the background, unless a refresh is running.
     async fn refresh(&self, slot: VariantSlot, held: &StoredPage) {
-        if let Some(duty) = slot.entry.refresh(&held.entry) {
+        if let Some(lead) = slot.entry.refresh(&held.entry) {
             let (work, _) = self.work(slot, Arc::new(Mutex::new(Some(held.entry.clone()))));
-            fly(duty, work).await;
+            start(lead, work).await;
         }
     }
 
@@ -108,8 +110,8 @@ where
         let request = self.request.clone();
         let refused: RejectedEntry = Arc::new(Mutex::new(stored.map(|held| held.entry)));
         match slot.entry.join(move |entry| request.accepts(entry), &refused).await {
-            Settled::Load(duty) => self.lead(duty, slot, refused).await,
-            Settled::Answered(outcome) => {
+            Decision::Load(lead) => self.lead(lead, slot, refused).await,
+            Decision::Answered(outcome) => {
                 self.collapsed = true;
                 self.end(outcome, slot, &refused)
             }
@@ -117,9 +119,9 @@ where
     }
 
     /// Probes a hit-for-pass key: the answer is for this request, and may end the state. No other request waits for it.
-    async fn probe_hit_for_pass(self, duty: Duty, slot: VariantSlot) -> Answered<B2, S::Error> {
+    async fn probe_hit_for_pass(self, lead: Box<Lead>, slot: VariantSlot) -> Answered<B2, S::Error> {
         let (work, direct) = self.work(slot.clone(), RejectedEntry::default());
-        drop(fly(duty, work));
+        drop(start(lead, work));
         match (direct.await, self.asking.made()) {
             (Ok(told), _) => self.told(told),
             (Err(_), Some(page)) => Ok(self.request.fresh(page, self.status(true))),
@@ -128,9 +130,9 @@ where
         }
     }
 
-    async fn lead(&mut self, duty: Duty, slot: VariantSlot, refused: RejectedEntry) -> WaitOutcome<B2, S::Error> {
+    async fn lead(&mut self, lead: Box<Lead>, slot: VariantSlot, refused: RejectedEntry) -> WaitOutcome<B2, S::Error> {
         let (work, direct) = self.work(slot.clone(), refused.clone());
-        let flying = fly(duty, work);
+        let flying = start(lead, work);
         let (told, outcome) = match select(direct, flying).await {
             Either::Left((Ok(told), _)) => (Some(told), None),
             // The load sent no reply of its own, or did not run.

@@ -114,7 +114,7 @@ impl World {
     }
 
     fn lead(&self, leader: Leader) -> u64 {
-        let seen = &leader.capture_stamps().clone();
+        let seen = &leader.stamps().clone();
         if let Some(found) = self.hit() {
             leader.finish(|_| Outcome::Value(self.entry(found, seen, self.local.trust.epoch())));
             return found;

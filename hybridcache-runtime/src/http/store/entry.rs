@@ -7,11 +7,12 @@ use std::time::Duration;
 use tracing::Span;
 
 use super::record::{Record, Trial, Variants};
-use crate::cache::HybridCache;
 use crate::cache::fill::Fill;
+use crate::cache::{HybridCache, InMemory};
 use crate::coherence::stamps::{StampSnapshot, Watermark};
-use crate::engine::join::{Caller, Duty, Settled};
-use crate::engine::run::{Errand, Reason, lead};
+use crate::engine::job::{Lead, LoadJob, Reason};
+use crate::engine::join::Decision;
+use crate::engine::run::run;
 use crate::engine::task::{Loaded, Work};
 use crate::entry::lifetimes::Lifetimes;
 use crate::entry::plan::{Judge, Plan};
@@ -101,7 +102,7 @@ impl HttpEntry {
         &self,
         accepts: impl Fn(&Arc<Entry>) -> bool + Send + Sync + 'static,
         refused: &RejectedEntry,
-    ) -> Settled {
+    ) -> Decision {
         let refused = refused.clone();
         let judge: Judge = Arc::new(move |entry| {
             let is_accepted = accepts(entry);
@@ -110,23 +111,24 @@ impl HttpEntry {
             }
             is_accepted
         });
-        self.caller(Some(judge)).settle().await
+        self.job(Some(judge)).join_or_lead().decided().await
     }
 
-    fn caller(&self, judge: Option<Judge>) -> Caller {
+    fn job(&self, judge: Option<Judge>) -> LoadJob {
         let Self { cache, key, plan } = self.clone();
-        Caller::new(cache, key, Plan { judge, ..plan })
+        LoadJob::new(cache, key, Plan { judge, ..plan })
     }
 
     /// The right to refresh a stale entry, if nobody has it and none failed a short while ago.
-    pub(crate) fn refresh(&self, entry: &Arc<Entry>) -> Option<Duty> {
+    pub(crate) fn refresh(&self, entry: &Arc<Entry>) -> Option<Box<Lead>> {
         let clock = self.cache.clock();
         let claim = RefreshClaim::take(entry, clock, clock.now())?;
         let Some(leader) = self.cache.local().flights.lead(&self.key, || self.capture_stamps()) else {
             claim.done();
             return None;
         };
-        Some(Duty::new(self.caller(None), leader, Reason::Refresh(claim), Some(entry.clone())))
+        let (reason, in_memory) = (Reason::Refresh(claim), InMemory::Usable(entry.clone()));
+        Some(LoadJob { reason, in_memory, ..self.job(None) }.lead(leader))
     }
 
     fn capture_stamps(&self) -> StampSnapshot {
@@ -165,10 +167,9 @@ impl HttpEntry {
         if self.cache.local().trust.epoch() != begun.epoch {
             return;
         }
-        let Caller { cache, plan, deadline, .. } = self.caller(None);
-        let (reason, nested, expects_a_miss, span) = (Reason::Miss, true, true, Span::current());
-        let errand = Errand { cache, plan, leader, reason, deadline, nested, expects_a_miss, span };
-        lead(Box::new(errand), Work::new(async move { Loaded::Value(Box::new(record)) })).await;
+        let job = LoadJob { expects_a_miss: true, span: Span::current(), ..self.job(None) };
+        let work = Work::new(async move { Loaded::Value(Box::new(record)) });
+        run(Box::new(Lead { job, leader }), work).await;
     }
 
     /// Stores in memory what was loaded for another key and belongs here, with tags that only its answer told.

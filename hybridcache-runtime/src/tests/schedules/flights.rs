@@ -220,7 +220,7 @@ fn course(world: Arc<World>, leader: Leader) -> FlightFuture {
     Box::pin(async move {
         shuttle::future::yield_now().await;
         leader.ensure_spawned().await;
-        let seen = leader.capture_stamps().clone();
+        let seen = leader.stamps().clone();
         world.load(leader, &seen);
     })
 }

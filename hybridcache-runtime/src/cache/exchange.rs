@@ -1,0 +1,14 @@
+//! One exchange with the shared tier.
+
+use std::sync::Arc;
+
+use crate::cache::fill::Fill;
+use crate::shared::Remote;
+use crate::shared::budget::Budget;
+
+/// With which tier, what for, and how long it may take.
+pub(crate) struct Exchange<'a> {
+    pub(crate) remote: &'a Arc<dyn Remote>,
+    pub(crate) fill: Fill<'a>,
+    pub(crate) budget: &'a mut Budget,
+}

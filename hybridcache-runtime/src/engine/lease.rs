@@ -1,0 +1,184 @@
+//! The right to load a key in the whole fleet: asking for the lease, and waiting for its holder.
+//!
+//! Leases as in "Scaling Memcache at Facebook" (Nishtala et al., 2013); their tokens fence what is published (Kleppmann, "How to do
+//! distributed locking", 2016).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join};
+use tokio::time::Instant;
+
+use crate::cache::exchange::Exchange;
+use crate::cache::fill::Fill;
+use crate::cache::lease::Lease;
+use crate::cache::read::{Interpreted, Read};
+use crate::engine::found::{Found, Round, Rounds};
+use crate::engine::job::{Lead, Reason};
+use crate::primitives::timers::timeout_at;
+use crate::shared::budget::Budget;
+use crate::shared::wakeups::Waiter;
+use crate::shared::{Acquired, Invalidation, Lifespan, Remote, RemoteError, StampName, Wake};
+
+/// The lease was asked for.
+pub(super) struct LeaseAttempt {
+    lease: Lease,
+    /// Registered before: the wake-up may overtake the answer.
+    waiter: Waiter,
+    answer: Acquired,
+}
+
+impl Lead {
+    /// Gets the lease, or waits for its holder.
+    pub(super) async fn obtain(
+        &self,
+        exchange: &mut Exchange<'_>,
+        rounds: &mut Rounds,
+        fence: &[u8],
+        asked: Option<LeaseAttempt>,
+    ) -> Result<Round, RemoteError> {
+        let found = |found| Ok(Round::Found(found));
+        let LeaseAttempt { mut lease, waiter, mut answer } = match asked {
+            // It was asked for as if nothing stood there. What does is of no use.
+            None | Some(LeaseAttempt { answer: Acquired::Changed, .. }) => self.ask(exchange, fence).await?,
+            Some(asked) => asked,
+        };
+        loop {
+            let left = match answer {
+                Acquired::Granted => return found(Found::Leased(lease)),
+                Acquired::Changed => return Ok(Round::Changed),
+                Acquired::Held(left) => left,
+                Acquired::HeldInVain => {
+                    rounds.in_vain = true;
+                    Duration::ZERO
+                }
+            };
+            if Instant::now() >= self.job.deadline {
+                let nobody_waits = matches!(self.job.reason, Reason::Refresh(_));
+                return found(if nobody_waits { Found::HeldByOther } else { Found::Degraded });
+            }
+            match (&self.job.reason, exchange.remote.is_subscribed()) {
+                (Reason::Reload, _) => self.end_older_load(exchange).await?,
+                (_, _) if rounds.in_vain => return found(Found::InVain),
+                // Released, or not renewed: ask again.
+                (_, true) => {
+                    let woken = self.wait(&waiter, left).await;
+                    exchange.budget.renew();
+                    if !exchange.fill.origin.seen.is_current() {
+                        return found(Found::StampsChanged);
+                    }
+                    match (woken, &self.job.reason) {
+                        (Some(Wake::Published), _) => {
+                            rounds.published = true;
+                            return Ok(Round::Waited);
+                        }
+                        // It was tried just now: this process's own attempt waits its time, too.
+                        (Some(Wake::NothingStored), Reason::Refresh(_)) => return found(Found::InVain),
+                        // Of those that were woken one gets the lease, and the others load beside it.
+                        (Some(Wake::NothingStored), _) => rounds.in_vain = true,
+                        (Some(Wake::Released) | None, _) => {}
+                    }
+                }
+                (_, false) => {
+                    self.wait(&waiter, rounds.pause).await;
+                    exchange.budget.renew();
+                    let is_current = exchange.fill.origin.seen.is_current();
+                    return if is_current { Ok(Round::Waited) } else { found(Found::StampsChanged) };
+                }
+            }
+            answer = self.acquire(&mut lease, exchange, fence).await?;
+        }
+    }
+
+    /// Reads, and asks for the lease in the same round trip.
+    pub(super) async fn read_and_ask(&self, exchange: &mut Exchange<'_>) -> Result<(Read, LeaseAttempt), RemoteError> {
+        let (waiter, mut lease) = self.prepare(exchange.remote).await;
+        let Exchange { remote, fill, budget } = exchange;
+        let unknown = fill.origin.seen.unknown();
+        let (entry, answer) = if unknown.is_empty() {
+            lease.read_and_acquire(budget).await?
+        } else {
+            let mut beside = budget.secondary();
+            let asking = lease.read_and_acquire(budget).boxed();
+            let creating = Creating { stamps: &unknown, lifespan: self.job.cache.lifespan(&self.job.plan) };
+            let asked = Box::pin(creating.alongside(&***remote, fill, &mut beside, asking)).await;
+            budget.spent_secondary(&beside);
+            asked?
+        };
+        let entry = self.job.cache.complete(&***remote, fill, entry, budget).await?;
+        let read = match self.job.cache.interpret(&***remote, fill, entry, &[]).await {
+            Interpreted::Read(read) => read,
+            Interpreted::InDoubt(_) => self.job.cache.read(&***remote, fill, budget).await?,
+        };
+        Ok((read, LeaseAttempt { lease, waiter, answer }))
+    }
+
+    async fn ask(&self, exchange: &mut Exchange<'_>, fence: &[u8]) -> Result<LeaseAttempt, RemoteError> {
+        let (waiter, mut lease) = self.prepare(exchange.remote).await;
+        let answer = self.acquire(&mut lease, exchange, fence).await?;
+        Ok(LeaseAttempt { lease, waiter, answer })
+    }
+
+    /// Moves the flight to a task first: a caller may stop polling while it holds the lease.
+    async fn prepare(&self, remote: &Arc<dyn Remote>) -> (Waiter, Lease) {
+        self.leader.ensure_spawned().await;
+        let key = self.leader.key();
+        let waiter = self.job.cache.local().waiters.register(key.id());
+        (waiter, Lease::new(remote.clone(), key.clone(), self.job.cache.next_token()))
+    }
+
+    async fn acquire(
+        &self,
+        lease: &mut Lease,
+        exchange: &mut Exchange<'_>,
+        fence: &[u8],
+    ) -> Result<Acquired, RemoteError> {
+        let Exchange { remote, fill, budget } = exchange;
+        let unknown = fill.origin.seen.unknown();
+        if unknown.is_empty() {
+            return lease.acquire(fence, budget).await;
+        }
+        let mut beside = budget.secondary();
+        let asking = lease.acquire(fence, budget).boxed();
+        let creating = Creating { stamps: &unknown, lifespan: self.job.cache.lifespan(&self.job.plan) };
+        let acquired = Box::pin(creating.alongside(&***remote, fill, &mut beside, asking)).await;
+        budget.spent_secondary(&beside);
+        acquired
+    }
+
+    /// The load under way began before this one: it must not store.
+    async fn end_older_load(&self, exchange: &mut Exchange<'_>) -> Result<(), RemoteError> {
+        let (local, address) = (self.job.cache.local(), self.leader.key().address());
+        exchange.budget.spend(Box::pin(local.tell_invalidated(&**exchange.remote, address, Invalidation::Expire))).await
+    }
+
+    /// Waits for a message, or until the lease must have ended.
+    async fn wait(&self, waiter: &Waiter, left: Duration) -> Option<Wake> {
+        let jitter = Duration::from_millis(fastrand::u64(1..=25));
+        timeout_at(self.job.deadline.min(Instant::now() + left + jitter), waiter.woken()).await.ok()
+    }
+}
+
+/// Stamps that do not exist yet, or do not name this version: what is loaded from now on will carry them.
+struct Creating<'a> {
+    stamps: &'a [StampName],
+    lifespan: Lifespan,
+}
+
+impl Creating<'_> {
+    /// Creates them while the lease is being asked for: both are sent before either is answered.
+    async fn alongside<T>(
+        self,
+        remote: &dyn Remote,
+        fill: &Fill<'_>,
+        beside: &mut Budget,
+        asking: BoxFuture<'_, Result<T, RemoteError>>,
+    ) -> Result<T, RemoteError> {
+        let asked_at = Instant::now();
+        let creating = remote.create_stamps(self.stamps, self.lifespan.given);
+        let (created, asked) = join(beside.spend(creating), asking).await;
+        fill.origin.seen.learn_created(self.stamps, created?, asked_at + self.lifespan.given);
+        asked
+    }
+}

@@ -1,0 +1,114 @@
+//! What becomes of a load's outcome: published to the shared tier, stored in memory, handed to the waiters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::HybridCache;
+use crate::cache::fill::Fill;
+use crate::cache::lease::{Lease, SENDING};
+use crate::cache::write::Load;
+use crate::engine::task::Loaded;
+use crate::entry::Fence;
+use crate::entry::value_type::AnyValue;
+use crate::flight::Leader;
+use crate::flight::outcome::Outcome;
+use crate::primitives::clock::Millis;
+use crate::shared::Published;
+use crate::shared::budget::Budget;
+use crate::stats::count;
+
+/// Where a loaded value is to go, or has gone; with the bytes that it takes encoded.
+pub(super) enum Stored {
+    InBothTiers {
+        encoded: usize,
+        fence: Fence,
+    },
+    InMemoryOnly {
+        encoded: Option<usize>,
+    },
+    /// Somebody invalidated the key, or took over, while it was loaded.
+    Nowhere,
+}
+
+/// Puts a loaded value into memory and hands it out; `false`: it was not to be stored any more.
+pub(super) fn store(
+    cache: &HybridCache,
+    fill: &Fill<'_>,
+    leader: &Leader,
+    now: Millis,
+    value: Box<AnyValue>,
+    published: Stored,
+) -> bool {
+    let (encoded, fence) = match published {
+        Stored::InBothTiers { encoded, fence } => (Some(encoded), Some(fence)),
+        Stored::InMemoryOnly { encoded } => (encoded, None),
+        Stored::Nowhere => (None, None),
+    };
+    let Some(entry) = fill.entry(now, value, encoded, fence) else { return false };
+    let stored = !matches!(published, Stored::Nowhere)
+        && fill.origin.seen.is_current()
+        && leader.store(|| cache.local().memory.insert(entry.clone()));
+    if stored {
+        leader.finish(|_| Outcome::Value(entry));
+    } else {
+        leader.finish_fenced(Outcome::Value(entry));
+    }
+    stored
+}
+
+/// Sends a value to the shared tier, and gives it back.
+pub(super) async fn publish(
+    cache: &HybridCache,
+    fill: &Fill<'_>,
+    lease: Lease,
+    value: Box<AnyValue>,
+    took: Duration,
+    mut budget: Budget,
+) -> (Stored, Box<AnyValue>) {
+    let load = Load { token: lease.token(), took };
+    let (bytes, value) = lease.hold_while(SENDING, cache.encode(lease.remote(), fill, value, load)).await;
+    let Some(bytes) = bytes else {
+        return (Stored::InMemoryOnly { encoded: None }, value);
+    };
+    let encoded = bytes.len();
+    let stored = match lease.publish(bytes, fill.plan.shared_for(&*value), &mut budget).await {
+        Ok(Published::Stored) => {
+            budget.succeeded();
+            Stored::InBothTiers { encoded, fence: load.token.to_bytes() }
+        }
+        Ok(Published::Fenced) => Stored::Nowhere,
+        Ok(Published::Refused) => {
+            count(&fill.key.function.counters.redis_errors);
+            // The tier has said why.
+            Stored::InMemoryOnly { encoded: Some(encoded) }
+        }
+        Err(error) => {
+            count(&fill.key.function.counters.redis_errors);
+            cache.log_failure(&error);
+            Stored::InMemoryOnly { encoded: Some(encoded) }
+        }
+    };
+    (stored, value)
+}
+
+/// Hands out what is not stored.
+pub(super) fn finish(cache: &HybridCache, fill: &Fill<'_>, leader: &Leader, loaded: Loaded) {
+    let counters = &fill.key.function.counters;
+    if !matches!(loaded, Loaded::Value(_) | Loaded::NotStored(_)) {
+        count(&counters.load_errors);
+    }
+    match loaded {
+        Loaded::Value(value) | Loaded::NotStored(value) => {
+            // Else the leader, when it is dropped, sends the others on.
+            if let Some(entry) = fill.entry(cache.clock().now(), value, None, None) {
+                leader.finish(|_| Outcome::Value(entry));
+            }
+        }
+        Loaded::Error(failure) => leader.finish(|others| Outcome::Failed(Arc::new(failure(others)))),
+        Loaded::Panicked(message) => leader.finish(|_| Outcome::Panicked(message)),
+        Loaded::TimedOut => {
+            count(&counters.timeouts);
+            leader.finish(|_| Outcome::TimedOut);
+        }
+    }
+}
