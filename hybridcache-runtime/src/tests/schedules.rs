@@ -61,6 +61,7 @@ struct World {
     key: Arc<Key>,
     stamp: Arc<Stamp>,
     database: AtomicU64,
+    loads: AtomicU64,
 }
 
 /// A moment in which everything is fresh.
@@ -76,7 +77,7 @@ impl World {
         let instance = Instance { site: &SITE, receiver: None, generics: &[] };
         let key = cache.key(&cache.lookup(&instance, &KeyBuf::new()));
         let stamp = local.stamps.named(stamp_name());
-        Arc::new(Self { local, key, stamp, database: AtomicU64::new(0) })
+        Arc::new(Self { local, key, stamp, database: AtomicU64::new(0), loads: AtomicU64::new(0) })
     }
 
     fn capture_stamps(&self) -> StampSnapshot {
@@ -96,15 +97,24 @@ impl World {
         is_fresh.then(|| version(&entry))
     }
 
-    /// One call: as `load.rs` and `caller.rs` have it.
+    /// One call: as `call/mod.rs` and `engine/join.rs` have it.
     fn call(&self) -> u64 {
         if let Some(version) = self.hit() {
             return version;
         }
         loop {
-            match self.local.flights.claim(&self.key, || self.capture_stamps()) {
-                Claim::Lead(leader) => return self.lead(leader),
-                Claim::Join(joiner) => match block_on(joiner) {
+            let mut found = None;
+            let look = || {
+                found = self.hit();
+                found.is_some()
+            };
+            match self.local.flights.claim_unless(&self.key, look, || self.capture_stamps()) {
+                None => return found.unwrap(),
+                Some(Claim::Lead(leader)) => {
+                    let seen = leader.stamps().clone();
+                    return self.load(leader, &seen);
+                }
+                Some(Claim::Join(joiner)) => match block_on(joiner) {
                     Joined::Outcome(Outcome::Value(entry)) => return version(&entry),
                     Joined::Outcome(_) => panic!("no load fails"),
                     Joined::Retry => {}
@@ -113,19 +123,11 @@ impl World {
         }
     }
 
-    fn lead(&self, leader: Leader) -> u64 {
-        let seen = &leader.stamps().clone();
-        if let Some(found) = self.hit() {
-            leader.finish(|_| Outcome::Value(self.entry(found, seen, self.local.trust.epoch())));
-            return found;
-        }
-        self.load(leader, seen)
-    }
-
-    /// As `refresh.rs` has it, without a shared tier.
+    /// As `engine/run.rs` has it, without a shared tier.
     fn load(&self, leader: Leader, seen: &StampSnapshot) -> u64 {
         let epoch = self.local.trust.epoch();
         leader.begin_load(None);
+        self.loads.fetch_add(1, Ordering::SeqCst);
         let loaded = self.database.load(Ordering::SeqCst);
         let entry = self.entry(loaded, seen, epoch);
         if seen.is_current() {

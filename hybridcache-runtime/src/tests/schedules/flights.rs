@@ -69,6 +69,18 @@ fn one_load_at_a_time_and_everybody_gets_its_value() {
     });
 }
 
+/// A call that missed on its first look, and comes to the claim when another call's flight has ended, finds that flight's value.
+/// Killed by: looking into memory before the lock of the claim is taken.
+#[test]
+fn what_another_call_has_stored_is_not_loaded_again() {
+    explore(|| {
+        let world = World::new();
+        let callers: Vec<_> = (0..3).map(|_| world.clone()).map(|world| spawn(move || world.call())).collect();
+        callers.into_iter().for_each(|caller| assert_eq!(caller.join().unwrap(), 0));
+        assert_eq!(world.loads.load(Ordering::SeqCst), 1);
+    });
+}
+
 /// A joiner that is not woken would be a deadlock, which shuttle finds. Killed by: `end` taking the wakers before it says
 /// that it has ended.
 #[test]
