@@ -78,7 +78,7 @@ where
                 StoreLookup::OnlyIfCached => return Ok(self.request.gateway_timeout(None)),
                 StoreLookup::Pass(slot, stored) => return self.pass(slot, stored).await,
                 StoreLookup::HitForPass(slot, mark) => match slot.entry.refresh(&mark) {
-                    Some(duty) => return self.probe_hit_for_pass(duty, slot).await,
+                    Some(lead) => return self.probe_hit_for_pass(lead, slot).await,
                     None => return self.pass(Some(slot), None).await,
                 },
                 StoreLookup::Head(slot, held) => return self.head(slot, held).await,
