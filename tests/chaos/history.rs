@@ -43,9 +43,9 @@ pub(crate) struct Key {
 pub(crate) enum How {
     Plainly,
     /// In `hybridcache::refresh`.
-    Anew,
+    Reload,
     /// In `hybridcache::bypass`.
-    Past,
+    Bypass,
     /// `get` of its handle.
     Peek,
 }

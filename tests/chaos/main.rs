@@ -9,9 +9,9 @@
 //! ```
 //!
 //! A seed repeats the plan of faults (`plan.rs`) and what each process wants to do; how they get in each other's way differs
-//! from run to run; on a busy machine fewer loads and calls can be counted against the bounds of a calm. Values carry the version that the database had when their load began. What each process does it writes
-//! into a log of its own, before and after; the logs are read when the round is over. Logs of a round that broke a promise
-//! are left behind.
+//! from run to run; on a busy machine fewer loads and calls can be counted against the bounds of a calm. Values carry the
+//! version that the database had when their load began. Each process writes what it does into a log of its own, before and
+//! after; the logs are read when the round is over. Logs of a round that broke a promise are left behind.
 
 #![allow(clippy::unwrap_used, reason = "a test panics to fail")]
 
@@ -49,7 +49,7 @@ fn worker() {
 /// Seen to be killed, most within half a minute, all within two rounds, by:
 ///
 /// - in memory: invalidating without detaching the flight; ignoring a message, of a key or of a group; no new epoch on a new
-///   connection; trusting a suspect whatever Redis has; serving past `expires_at`; 30 s without proof under
+///   connection; trusting an unverified entry whatever Redis has; serving past `expires_at`; 30 s without proof under
 ///   `Outage::Strict`;
 /// - in Redis: `invalidate.lua` leaving the lease; `publish.lua` ignoring the token, or waking nobody;
 ///   `acquire.lua` granting always, not looking at the fence, or without a lifetime (a leak); a lease that is not released;
@@ -85,7 +85,7 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
 
-/// Past the harness, which shows what a test prints only when it fails.
+/// Past libtest, which shows what a test prints only when it fails.
 fn say(text: &str) {
     let _ = writeln!(stderr(), "{text}");
 }

@@ -16,7 +16,7 @@ use crate::worker::{CALM, Orders, STORM};
 pub(crate) struct Round {
     seed: u64,
     pub(crate) redis: RedisServer,
-    /// Whoever does something to the server.
+    /// Held while a thread does something to the server.
     pub(crate) alone: Mutex<()>,
     database: RedisServer,
     pub(crate) proxies: Vec<FaultProxy>,

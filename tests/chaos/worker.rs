@@ -170,11 +170,11 @@ fn any_key(rng: &mut Rng) -> Key {
     Key { function, id }
 }
 
-/// Few begin anew: no load of their key can be counted for a while.
+/// Few reload: no load of their key can be counted for a while.
 fn any_how(rng: &mut Rng) -> How {
     match rng.u32(..1000) {
-        0..2 => How::Anew,
-        2..20 => How::Past,
+        0..2 => How::Reload,
+        2..20 => How::Bypass,
         20..50 => How::Peek,
         _ => How::Plainly,
     }
@@ -199,8 +199,8 @@ async fn call(shop: Shop, key: Key, how: How) {
     let called = spawn(async move {
         match how {
             How::Plainly => shop.call(key, how).await.map(Some),
-            How::Anew => hybridcache::refresh(shop.call(key, how)).await.map(Some),
-            How::Past => hybridcache::bypass(shop.call(key, how)).await.map(Some),
+            How::Reload => hybridcache::refresh(shop.call(key, how)).await.map(Some),
+            How::Bypass => hybridcache::bypass(shop.call(key, how)).await.map(Some),
             How::Peek => Ok(shop.entry(key).get().await),
         }
     });

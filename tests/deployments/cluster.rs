@@ -104,7 +104,7 @@ impl Load {
 
 /// Changes an item until Redis has it too: what was loaded while Redis could not be asked stays in memory.
 /// That the other one has the same load shows that it read it.
-async fn is_stored_anew(fleet: &Fleet, shop: &Shop, other: &Shop, id: u64, version: u64) {
+async fn is_stored_again(fleet: &Fleet, shop: &Shop, other: &Shop, id: u64, version: u64) {
     fleet.database.set_version(id, version).await;
     eventually("it is stored", async || {
         let told = within("an answer", shop.item_entry(id).invalidate()).await;
@@ -173,7 +173,7 @@ async fn a_node_that_is_down_does_not_take_the_others_with_it() {
         assert!(told.is_err_and(|error| error.is_pending()));
         let version = 1 + 10 * u64::from(silent);
         for &id in &left {
-            is_stored_anew(&fleet, &shop, &other, id, version).await;
+            is_stored_again(&fleet, &shop, &other, id, version).await;
         }
         if silent {
             dead.resume()
@@ -181,7 +181,7 @@ async fn a_node_that_is_down_does_not_take_the_others_with_it() {
             dead.restart()
         }
         for &id in &gone {
-            is_stored_anew(&fleet, &shop, &other, id, version + 1).await;
+            is_stored_again(&fleet, &shop, &other, id, version + 1).await;
         }
         let stats = shop.cache.stats();
         assert_eq!((stats.pending_invalidations, stats.breaker), (0, BreakerState::Closed));

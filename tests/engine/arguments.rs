@@ -71,7 +71,7 @@ async fn arguments_are_cloned_for_a_load_and_never_on_a_hit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_joins_a_load_clones_nothing() {
+async fn joining_a_load_clones_nothing() {
     let db = Db::new().await;
     db.world.hold();
     let mut leader = Box::pin(of_db(&db, 7));

@@ -123,7 +123,7 @@ async fn an_error_that_cannot_be_cloned_is_shared() {
 
 /// Killed by: one `LoadError::Failed` for all once somebody has joined.
 #[tokio::test(start_paused = true)]
-async fn the_caller_who_started_a_load_has_its_own_error_also_where_others_joined() {
+async fn the_caller_that_started_a_load_has_its_own_error_also_where_others_joined() {
     let world = World::new().await;
     let callers = ten(&world, |world| async move { row(&world, 7).await }).await;
     world.let_all_go();
@@ -143,7 +143,7 @@ async fn the_caller_who_started_a_load_has_its_own_error_also_where_others_joine
 
 /// The caller who started it is gone: what it would have had is nobody's.
 #[tokio::test(start_paused = true)]
-async fn those_who_joined_a_caller_that_went_away_get_what_its_error_said() {
+async fn waiters_get_the_text_of_the_error_when_the_caller_went_away() {
     let world = World::new().await;
     let callers = ten(&world, |world| async move { row(&world, 7).await }).await;
     callers[0].abort();
@@ -219,12 +219,12 @@ async fn a_stale_hit_joins_nobody() {
     pass(secs(10)).await;
     world.hold();
     world.fail(true);
-    let anew = world.call(|world| async move { hybridcache::refresh(shared(&world, 7)).await });
+    let refreshed = world.call(|world| async move { hybridcache::refresh(shared(&world, 7)).await });
     world.until_loads(2).await;
     assert_eq!(at_once(shared(&world, 7)).unwrap(), 1);
     settle().await;
     world.let_all_go();
-    let error = anew.await.unwrap().unwrap_err();
+    let error = refreshed.await.unwrap().unwrap_err();
     assert_eq!(error.downcast_ref(), Some(&Original(2)), "nobody joined: {error:?}");
 }
 
@@ -248,7 +248,7 @@ async fn with_an_error_that_cannot_be_shared_each_loads_at_once() {
 
 /// While ten fail side by side another comes: it waits for one load at most, then runs its own.
 #[tokio::test(start_paused = true)]
-async fn who_comes_later_waits_for_no_queue_of_failing_loads() {
+async fn a_later_caller_waits_for_no_queue_of_failing_loads() {
     let world = World::new().await;
     let callers = ten(&world, |world| async move { owned(&world, 7).await }).await;
     world.let_go(1);
@@ -280,7 +280,7 @@ async fn with_an_error_that_cannot_be_shared_a_value_still_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_reach_those_who_joined_a_caller_that_went_away() {
+async fn errors_reach_the_waiters_when_the_caller_went_away() {
     let world = World::new().await;
     let callers = ten(&world, |world| async move { owned(&world, 7).await }).await;
     callers[0].abort();
@@ -352,7 +352,7 @@ async fn generic<E: From<Cloned> + Send + 'static>(world: &World, id: u64) -> Re
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_generic_error_is_shared_as_its_bounds_say() {
+async fn a_generic_error_is_shared_as_its_bounds_allow() {
     let world = World::new().await;
     let callers = ten(&world, |world| async move { generic::<Cloned>(&world, 7).await }).await;
     world.let_go(1);

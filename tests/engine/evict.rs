@@ -157,7 +157,7 @@ async fn held(world: World, panics: bool) -> Fallible<u64> {
 
 /// The write may have happened. Killed by: an eviction that is dropped with the function.
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_goes_away_during_the_write_leaves_no_old_value() {
+async fn a_caller_that_goes_away_during_the_write_leaves_no_old_value() {
     let world = filled().await;
     world.hold();
     let mut call = Box::pin(held(world.clone(), false));

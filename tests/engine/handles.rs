@@ -57,7 +57,7 @@ async fn get_does_not_wait_for_a_load() {
 
 /// The type of what is cached: the `Ok` type of a result, else all that the function returns.
 #[tokio::test(start_paused = true)]
-async fn get_tells_a_stored_none_from_nothing() {
+async fn get_distinguishes_a_stored_none_from_nothing() {
     let world = World::new().await;
     let nothing: Option<Option<String>> = optional_entry(&world, 0).get().await;
     assert_eq!(nothing, None);

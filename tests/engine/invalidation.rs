@@ -218,7 +218,7 @@ async fn an_expiration_ends_the_pause_after_a_failed_refresh() {
     assert_eq!(at_once(fallible(&world, 7)), Ok(3));
 }
 
-/// Threads load and invalidate one key: whoever calls after an invalidation gets what was loaded after it.
+/// Threads load and invalidate one key: a call after an invalidation gets what was loaded after it.
 async fn race<Fut: Future<Output = ()> + Send>(invalidate: impl Fn(World) -> Fut + Copy + Send + 'static) {
     let world = World::new().await;
     let callers: Vec<_> = (0..8)
@@ -282,7 +282,7 @@ async fn a_load_may_use_the_handle_of_its_own_entry() {
 /// Its call may have begun after an invalidation in another process, whose message came later. Killed by: a flight that was
 /// detached ending as others do.
 #[tokio::test(start_paused = true)]
-async fn who_joined_a_load_after_it_began_does_not_get_what_was_invalidated_meanwhile() {
+async fn a_caller_that_joins_late_does_not_get_what_was_invalidated_meanwhile() {
     let world = World::new().await;
     world.hold();
     let first = world.call(|world| async move { value(&world, 7).await });

@@ -113,7 +113,7 @@ async fn errors_of_other_types_lead_to_loads_of_ones_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_cannot_time_out_does_not() {
+async fn a_function_that_cannot_time_out_does_not() {
     let world = World::new().await;
     world.hold();
     let first = world.call(|world| async move { with_timeout(&world, 7).await });

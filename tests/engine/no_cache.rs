@@ -108,7 +108,7 @@ async fn errors_are_what_they_were() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_who_wait_get_a_marked_value() {
+async fn all_waiters_get_a_marked_value() {
     let world = World::new().await;
     world.hold();
     let anyhow: Vec<_> =

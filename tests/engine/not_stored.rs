@@ -63,7 +63,7 @@ async fn an_unmarked_one_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_who_wait_get_the_value() {
+async fn all_waiters_get_the_value() {
     let world = World::new().await;
     world.hold();
     let callers: Vec<_> = (0..10).map(|_| world.call(|world| async move { plain(&world, -7).await })).collect();

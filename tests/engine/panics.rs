@@ -98,7 +98,7 @@ async fn a_payload_that_is_no_text_hangs_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_whose_caller_went_away_reaches_those_who_joined() {
+async fn a_panic_reaches_the_waiters_when_its_caller_went_away() {
     let world = World::new().await;
     world.hold();
     world.fail(true);

@@ -28,7 +28,7 @@ async fn in_time(condition: impl Fn() -> bool) {
 
 /// Killed by: a flight that stays when its leader is dropped.
 #[test]
-fn who_joined_a_load_whose_runtime_is_shut_down_loads_anew() {
+fn a_waiter_loads_again_when_the_runtime_of_the_load_is_shut_down() {
     let (first, second) = (runtime(), runtime());
     let world = first.block_on(World::new());
     world.hold();

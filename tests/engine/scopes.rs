@@ -28,7 +28,7 @@ async fn fallible(world: &World, id: u64, stored: bool) -> Result<u64, String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refresh_loads_anew_and_stores() {
+async fn refresh_loads_again_and_stores() {
     let world = World::new().await;
     value(&world, 7).await;
     assert_eq!(refresh(value(&world, 7)).await, 2);
@@ -102,13 +102,13 @@ async fn refresh_joins_no_load_that_began_before() {
     world.hold();
     let older = world.call(|world| async move { value(&world, 7).await });
     world.until_loads(1).await;
-    let anew = world.call(|world| async move { refresh(value(&world, 7)).await });
+    let refreshed = world.call(|world| async move { refresh(value(&world, 7)).await });
     world.until_loads(2).await;
     let late = world.call(|world| async move { value(&world, 7).await });
     settle().await;
     assert_eq!(world.loads(), 2, "others may join the refresh");
     world.let_go(2);
-    assert_eq!(anew.await.unwrap(), 2);
+    assert_eq!(refreshed.await.unwrap(), 2);
     assert_eq!(late.await.unwrap(), 2);
     world.let_go(1);
     assert_eq!(older.await.unwrap(), 1);
@@ -135,7 +135,7 @@ async fn while_a_refresh_runs_hits_go_on() {
     let world = World::new().await;
     value(&world, 7).await;
     world.hold();
-    let anew = world.call(|world| async move { refresh(value(&world, 7)).await });
+    let refreshed = world.call(|world| async move { refresh(value(&world, 7)).await });
     world.until_loads(2).await;
     assert_eq!(at_once(value(&world, 7)), 1);
     pass(secs(10)).await;
@@ -143,7 +143,7 @@ async fn while_a_refresh_runs_hits_go_on() {
     settle().await;
     assert_eq!(world.loads(), 2, "somebody loads it anyway");
     world.let_all_go();
-    assert_eq!(anew.await.unwrap(), 2);
+    assert_eq!(refreshed.await.unwrap(), 2);
     assert_eq!(at_once(value(&world, 7)), 2);
 }
 
@@ -179,11 +179,11 @@ async fn a_stale_hit_beside_a_refresh_that_fails_has_not_failed_itself() {
     pass(secs(10)).await;
     world.hold();
     world.fail(true);
-    let anew = world.call(|world| async move { refresh(fallible(&world, 7, true)).await });
+    let refreshed = world.call(|world| async move { refresh(fallible(&world, 7, true)).await });
     world.until_loads(2).await;
     assert_eq!(at_once(fallible(&world, 7, true)), Ok(1));
     world.let_all_go();
-    anew.await.unwrap().unwrap_err();
+    refreshed.await.unwrap().unwrap_err();
     assert_eq!(at_once(fallible(&world, 7, true)), Ok(1));
     world.until_loads(3).await;
 }
@@ -202,11 +202,11 @@ async fn an_invalidation_during_a_refresh_is_not_undone() {
     let world = World::new().await;
     value(&world, 7).await;
     world.hold();
-    let anew = world.call(|world| async move { refresh(value(&world, 7)).await });
+    let refreshed = world.call(|world| async move { refresh(value(&world, 7)).await });
     world.until_loads(2).await;
     value_entry(&world, 7).invalidate().await.unwrap();
     world.let_all_go();
-    anew.await.unwrap();
+    refreshed.await.unwrap();
     assert_eq!(value_entry(&world, 7).get().await, None);
 }
 

@@ -47,7 +47,7 @@ async fn std_result(world: &World, id: u64) -> std::io::Result<u64> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_outermost_result_is_told_apart() {
+async fn only_the_outermost_result_is_unwrapped() {
     let world = World::new().await;
     for _ in 0..2 {
         assert_eq!(unit_result(&world, 1).await, Ok(()));

@@ -95,7 +95,7 @@ async fn with_load_error(world: &World, id: u64) -> Result<u64, LoadError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_error_that_can_say_so_says_so() {
+async fn every_error_type_shows_that_the_load_timed_out() {
     let world = World::new().await;
     world.hold();
     let anyhow = with_anyhow(&world, 7).await.unwrap_err();

@@ -18,7 +18,7 @@ async fn limited(world: &World, id: u64, limit: Duration) -> Result<u64, LoadErr
 
 /// Killed by: joining without a limit.
 #[tokio::test(start_paused = true)]
-async fn who_joined_waits_thirty_seconds_and_then_loads() {
+async fn a_waiter_waits_thirty_seconds_and_then_loads() {
     let world = World::new().await;
     world.hold();
     let leader = world.call(|world| async move { value(&world, 7).await });
@@ -44,7 +44,7 @@ async fn who_joined_waits_thirty_seconds_and_then_loads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_joined_waits_no_longer_than_its_timeout() {
+async fn a_waiter_waits_no_longer_than_its_timeout() {
     let world = World::new().await;
     world.hold();
     let leader = world.call(|world| async move { limited(&world, 7, secs(20)).await });
@@ -62,7 +62,7 @@ async fn who_joined_waits_no_longer_than_its_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_loads_for_itself_after_waiting_has_the_same_deadline_again() {
+async fn a_waiter_that_loads_for_itself_has_the_same_deadline_again() {
     let world = World::new().await;
     world.hold();
     let _leader = world.call(|world| async move { limited(&world, 7, secs(100)).await });

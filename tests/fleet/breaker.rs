@@ -183,7 +183,7 @@ async fn it_opens_and_closes_again_and_again() {
     assert!(shop.cache.stats().breaker_opened >= 4);
 }
 
-/// The task that closes it ends with the runtime on which the cache was built. Killed by: a task that nobody starts anew.
+/// The task that closes it ends with the runtime on which the cache was built. Killed by: a task that nobody starts again.
 #[test]
 fn it_closes_on_another_runtime() {
     let fleet = Fleet::start();

@@ -86,7 +86,7 @@ async fn after_closing_a_cache_goes_on_without_redis() {
 /// Killed by: a close that waits for a tier that is away although there is nothing to send; one that keeps silent about what it
 /// could not send.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn closing_without_redis_says_what_is_left() {
+async fn closing_without_redis_counts_what_is_pending() {
     let fleet = Fleet::start();
     let [idle, busy] = [connected_shop(&fleet).await, connected_shop(&fleet).await];
     fleet.redis.kill();

@@ -63,7 +63,7 @@ async fn a_cold_miss_takes_three_round_trips() {
 /// What a miss costs where it was expected: the lease is asked for with the reading.
 const EXPECTED_MISS: [&[&str]; 2] = [&["GETRANGE", "EVALSHA"], &["SET", "EVALSHA"]];
 
-/// Killed by: no forecast; one that the function's own readings do not make.
+/// Killed by: no prediction of misses; one that ignores the function's own reads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_miss_after_misses_takes_two_round_trips() {
     let fleet = Fleet::start();
@@ -98,7 +98,7 @@ async fn a_miss_after_the_keys_invalidation_takes_two_round_trips() {
     assert_eq!(proxy.take_round_trips(), [vec!["GETRANGE"], vec!["EVALSHA"], vec!["SET", "EVALSHA"]]);
 }
 
-/// Killed by: a load of what was found; a lease that is kept, or granted, beside an entry; a forecast that a hit leaves as it
+/// Killed by: a load of what was found; a lease that is kept, or granted, beside an entry; a prediction that a hit leaves as it
 /// was.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hit_where_a_miss_was_expected_is_a_hit_in_one_round_trip() {
@@ -122,7 +122,7 @@ async fn a_hit_where_a_miss_was_expected_is_a_hit_in_one_round_trip() {
 
 /// The lease that is asked for with the reading is one like any other. Killed by: registering for the wake-up behind it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_expected_a_miss_waits_for_another_process_as_everybody() {
+async fn a_caller_that_expected_a_miss_waits_for_another_process() {
     let fleet = Fleet::start();
     let (first, shop) = (fleet.shop().await, fleet.shop().await);
     for id in 1..=4 {
@@ -207,7 +207,7 @@ async fn what_one_process_stored_another_reads() {
     assert_eq!(other_namespace.item_entry(2).get().await, None);
 }
 
-/// Killed by: an entry from Redis that gets the function's `ttl` anew in memory.
+/// Killed by: an entry from Redis that gets the function's whole `ttl` in memory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_gets_the_time_that_remains_in_redis() {
     let fleet = Fleet::start();
@@ -223,7 +223,7 @@ async fn memory_gets_the_time_that_remains_in_redis() {
     assert_eq!(shop.item(1).await.unwrap(), item(1, 2, 0));
 }
 
-/// Killed by: an entry from Redis that is fresh in memory for `fresh_for` anew.
+/// Killed by: an entry from Redis that is fresh in memory for the whole `fresh_for`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_gets_the_freshness_that_remains_in_redis() {
     let fleet = Fleet::start();

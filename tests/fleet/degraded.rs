@@ -165,7 +165,7 @@ async fn loads_for_other_loads_need_no_turn() {
 /// The inner load was begun by somebody else, and waits for its turn behind the outer ones. Killed by: no hurry; a hurry
 /// that wakes nobody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_load_that_others_wait_for_who_have_their_turn_need_not_wait() {
+async fn a_nested_load_that_others_wait_for_skips_the_queue() {
     let warehouse = Warehouse::with(3).await;
     let pallets: Vec<_> = (0..3).map(|id| warehouse.spawn_pallet(id, 7)).collect();
     warehouse.standing(3).await;
@@ -199,7 +199,7 @@ async fn nested_loads_in_a_storm_do_not_wait_for_each_other() {
 
 /// Killed by: a wait for the turn without end; a load all the same, once the time is over; an error that is not counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_for_its_turn_beyond_its_timeout_fails() {
+async fn a_caller_that_queues_beyond_its_timeout_fails() {
     let warehouse = Warehouse::with(1).await;
     let holder = warehouse.spawn_crate(1);
     warehouse.standing(1).await;

@@ -92,7 +92,7 @@ async fn a_held_caller_that_nobody_joins_goes_on_where_it_was() {
 
 /// Given up while it looks into Redis. Killed by: dropping the flight with its caller.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_looked_and_went_away_has_its_load_done() {
+async fn a_load_goes_on_when_its_caller_has_looked_and_gone_away() {
     let fleet = Fleet::start();
     let shop = fleet.shop().await;
     {

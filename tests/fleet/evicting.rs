@@ -96,7 +96,7 @@ async fn a_redis_that_is_down_neither_fails_nor_hangs_the_writer() {
 
 /// Killed by: an eviction that the function does not wait for; one target after the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_writer_returns_when_everything_is_told() {
+async fn the_writer_returns_when_everything_is_invalidated() {
     let fleet = Fleet::start();
     for _ in 0..20 {
         let shop = fleet.shop().await;
@@ -147,7 +147,7 @@ async fn an_eviction_goes_on_without_its_caller() {
 
 /// Nobody knows whether it has written. Killed by: a dropped eviction that does nothing where no runtime is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_writer_who_is_given_up_evicts_all_the_same() {
+async fn a_writer_that_is_given_up_evicts_all_the_same() {
     for on_another_thread in [false, true] {
         let fleet = Fleet::start();
         let (shop, process) = (fleet.shop().await, fleet.process());
@@ -207,7 +207,7 @@ impl Subscriber for Log {
 
 /// As a warning, or in the second after one for debugging. Killed by: a failure that nobody logs.
 #[tokio::test]
-async fn what_was_not_told_is_in_the_log() {
+async fn an_invalidation_that_was_not_sent_is_logged() {
     let fleet = Fleet::start();
     let shop = fleet.shop().await;
     let log = Log::default();

@@ -12,8 +12,8 @@ use crate::invalidation::call;
 use crate::recovery::{GAPS, Gap, connected_shop, cut_off, is_connected, is_open, shop_behind};
 use crate::waiting::{eventually, within};
 
-/// Killed by: a suspect that is read again instead of compared; one that stays a suspect after the comparison; a
-/// reconnection that makes no suspects.
+/// Killed by: an unverified entry that is read again instead of compared; one that stays unverified after the comparison; a
+/// reconnection that leaves entries verified.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_still_there_is_compared_once_and_not_loaded() {
     for gap in GAPS {
@@ -64,7 +64,7 @@ async fn a_thousand_callers_of_one_suspect_are_one_comparison() {
     assert_eq!(shop.cache.stats().revalidated, 1);
 }
 
-/// Killed by: comparing all suspects on a reconnection.
+/// Killed by: comparing all unverified entries on a reconnection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn suspects_that_nobody_asks_for_cost_nothing() {
     let fleet = Fleet::start();
@@ -161,7 +161,7 @@ async fn after_a_restart_without_data_each_key_is_loaded_once_in_the_fleet() {
     fleet.leaves_no_trace().await;
 }
 
-/// Before anybody has asked for a suspect Redis is gone again. Killed by: `Outage::Serve` that loads suspects;
+/// Redis is gone again before anybody has asked for an unverified entry. Killed by: `Outage::Serve` that loads unverified entries;
 /// `Outage::Strict` that serves them; an answer that was not given taken for proof.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn suspects_are_served_in_an_outage_unless_strict() {

@@ -137,7 +137,7 @@ async fn a_put_during_a_load_stays() {
 
 /// A process that waits for a load elsewhere gets what was put, and does not load. Killed by: a put that wakes nobody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_put_answers_who_waits_for_a_load() {
+async fn a_put_answers_the_waiters_of_a_load() {
     let fleet = Fleet::start();
     let (shop, waiter) = (fleet.shop().await, fleet.process());
     let outdated = hold_outdated_load(&fleet, &shop).await;
@@ -153,7 +153,7 @@ async fn a_put_answers_who_waits_for_a_load() {
 
 /// Killed by: an invalidation that wakes nobody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_when_a_key_is_invalidated_loads_at_once() {
+async fn a_waiter_loads_at_once_when_its_key_is_invalidated() {
     let fleet = Fleet::start();
     let (shop, waiter) = (fleet.shop().await, fleet.process());
     let outdated = hold_outdated_load(&fleet, &shop).await;

@@ -240,7 +240,7 @@ async fn what_was_read_during_a_dropped_invalidation_is_not_kept() {
 
 /// Redis is silent. Killed by: forgetting in this process only when Redis has been told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_is_cleared_before_redis_is_told() {
+async fn memory_is_cleared_before_redis_answers() {
     for way in [Way::Invalidate, Way::Tag, Way::Function, Way::Namespace] {
         let fleet = Fleet::start();
         let shop = connected_shop(&fleet).await;

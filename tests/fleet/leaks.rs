@@ -90,7 +90,7 @@ async fn a_cache_that_never_found_its_redis_ends_too() {
     within("a call", shop.item(1)).await.unwrap();
     drop(shop);
     fleet.redis.restart();
-    // Whoever still tried would be here within a second.
+    // A client that still tried would be here within a second.
     let accepted = || {
         let stats = fleet.redis.info("stats");
         let count = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:")).unwrap();

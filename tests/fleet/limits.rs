@@ -107,7 +107,7 @@ async fn a_value_that_cannot_be_serialized_stays_in_memory() {
 /// Who waits in another process for what will not be stored is told at once, and loads. Killed by: a release that wakes
 /// nobody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_for_a_value_over_the_limit_goes_on() {
+async fn a_waiter_for_a_value_over_the_limit_goes_on() {
     let fleet = Fleet::start();
     let shop = fleet.shop_with(|builder| builder.value_limit(1000)).await;
     let other = fleet.shop().await;

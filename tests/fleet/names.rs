@@ -256,7 +256,7 @@ fn worker() {
 ///
 /// Killed by: names without what encloses the function; local functions, or types, in Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn functions_of_one_name_share_no_entry_whoever_calls_first() {
+async fn functions_of_one_name_share_no_entry_in_either_order_of_calls() {
     let fleet = Fleet::start();
     let process = || fleet.process_as("names::worker");
     let (forwards, backwards) = (process(), process());
@@ -342,7 +342,7 @@ fn log_of_local_functions(url: Option<String>) -> String {
 
 /// Killed by: a warning for each call, for none; one where there is no Redis that the function could stay out of.
 #[test]
-fn that_a_local_function_stays_out_of_redis_is_said_once() {
+fn that_a_local_function_stays_out_of_redis_is_logged_once() {
     let server = hybridcache_test_support::RedisServer::start();
     assert_eq!(log_of_local_functions(None), "");
     let log = log_of_local_functions(Some(server.url()));

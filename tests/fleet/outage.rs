@@ -195,7 +195,7 @@ async fn what_was_invalidated_during_a_gap_is_not_served_after_it() {
     other.cache.invalidate_tag("shelf:1").await.unwrap();
     assert_eq!(within("a call in the gap", behind.item(1)).await.unwrap(), item(1, 1, 0));
     proxy.restore();
-    eventually("the entry is loaded anew", async || behind.item(1).await.unwrap().version == 1).await;
+    eventually("the entry is loaded again", async || behind.item(1).await.unwrap().version == 1).await;
     eventually("so is the tagged one", async || behind.offer(1, 2).await.unwrap().version == 1).await;
     assert_eq!(other.offer(1, 2).await.unwrap(), behind.offer(1, 2).await.unwrap());
 }
@@ -238,6 +238,6 @@ async fn a_load_that_was_invalidated_during_a_gap_is_not_served_after_it() {
     fleet.database.release(1, 1).await;
     assert_eq!(within("the outdated call", outdated).await.unwrap(), item(1, 1, 0));
     proxy.restore();
-    eventually("the value is loaded anew", async || behind.item(1).await.unwrap().version == 1).await;
+    eventually("the value is loaded again", async || behind.item(1).await.unwrap().version == 1).await;
     assert_eq!(other.item(1).await.unwrap().version, 1);
 }

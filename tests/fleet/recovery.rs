@@ -47,7 +47,7 @@ impl Gap {
             Self::CommandsKilled => kill(fleet, "normal"),
             Self::MessagesKilled => kill(fleet, "pubsub"),
             Self::Cut => network.cut(),
-            // The new server counts its clients anew.
+            // The new server counts its clients from zero.
             Self::Restart => {
                 fleet.redis.restart_with_data();
                 return is_connected(shop).await;

@@ -67,7 +67,7 @@ async fn redis_that_is_full_still_invalidates() {
     for id in 1..=3 {
         eventually("the other's memory follows", async || other.item(id).await.unwrap().version == 1).await;
         // What was expired may be served once more.
-        eventually("it is loaded anew", async || shop.item(id).await.unwrap().version == 1).await;
+        eventually("it is loaded again", async || shop.item(id).await.unwrap().version == 1).await;
     }
     eventually("the other's memory follows", async || other.offer(1, 4).await.unwrap().version == 1).await;
     assert_eq!(shop.offer(1, 4).await.unwrap().version, 1);

@@ -105,7 +105,7 @@ async fn a_handle_that_is_not_answered_in_time_says_so() {
 
 /// Waiters elsewhere go on when the holder cannot publish.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_while_nothing_is_answered_loads_for_itself() {
+async fn a_waiter_loads_for_itself_while_nothing_is_answered() {
     let fleet = Fleet::start();
     let (holder, waiter) = (shop(&fleet).await, shop(&fleet).await);
     let held = hold_load(&fleet, &holder, 1).await;

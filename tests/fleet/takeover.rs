@@ -25,7 +25,7 @@ async fn when_the_holder_dies_one_waiter_takes_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_comes_after_the_holder_died_takes_over() {
+async fn a_caller_takes_over_after_the_holder_died() {
     let fleet = Fleet::start();
     let mut holder = fleet.process();
     let shop = fleet.shop().await;
@@ -121,7 +121,7 @@ async fn a_load_that_times_out_gives_its_lease_back() {
 
 /// A waiter has a deadline of its own; then it loads for itself, and what it loads stays out of Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_has_waited_as_long_as_its_timeout_loads_for_itself() {
+async fn a_caller_that_has_waited_as_long_as_its_timeout_loads_for_itself() {
     let fleet = Fleet::start();
     let mut holder = fleet.shop().await;
     let waiter = fleet.shop().await;
@@ -142,7 +142,7 @@ async fn who_has_waited_as_long_as_its_timeout_loads_for_itself() {
 
 /// What it knew when it began to wait is void by then. Killed by: loading under the stamps from before the wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_takes_over_after_its_group_was_voided_stores_what_it_loads() {
+async fn a_caller_that_takes_over_after_its_group_was_voided_stores_its_load() {
     let fleet = Fleet::start();
     let mut holder = fleet.process();
     let shop = fleet.shop().await;

@@ -81,46 +81,46 @@ where
 
 /// Killed by: a release without a reason; a waiter that waits for the next load whatever the reason.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_a_load_fails_all_who_wait_load_at_once() {
+async fn when_a_load_fails_all_waiters_load_at_once() {
     let call = |shop: Shop| async move { drop(shop.item(1).await) };
     frees_all(0, [Order::HoldAndFail; 2], call, call).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_a_load_panics_all_who_wait_load_at_once() {
+async fn when_a_load_panics_all_waiters_load_at_once() {
     let call = |shop: Shop| async move { drop(shop.item(1).await) };
     frees_all(0, [Order::HoldAndPanic; 2], call, call).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_a_value_is_not_to_be_stored_all_who_wait_load_at_once() {
+async fn when_a_value_is_not_to_be_stored_all_waiters_load_at_once() {
     let call = |shop: Shop| async move { drop(shop.draft(1).await) };
     frees_all(0, [Order::Hold; 2], call, call).await;
 }
 
 /// Killed by: a lease that is dropped without a reason where a value cannot be sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_a_value_is_over_the_limit_all_who_wait_load_at_once() {
+async fn when_a_value_is_over_the_limit_all_waiters_load_at_once() {
     let call = |shop: Shop| async move { drop(shop.text(1).await) };
     frees_all(TOO_LONG, [Order::Hold; 2], call, call).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_a_value_cannot_be_encoded_all_who_wait_load_at_once() {
+async fn when_a_value_cannot_be_encoded_all_waiters_load_at_once() {
     let call = |shop: Shop| async move { assert!(matches!(shop.unwritable(1).await, Unwritable)) };
     frees_all(0, [Order::Hold; 2], call, call).await;
 }
 
 /// It is stored, and comes to nobody. Killed by: a waiter that takes what it cannot decode for nothing at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_a_value_cannot_be_decoded_all_who_wait_load_at_once() {
+async fn when_a_value_cannot_be_decoded_all_waiters_load_at_once() {
     let call = |shop: Shop| async move { assert!(shop.unreadable(1).await.load > 0) };
     frees_all(0, [Order::Hold; 2], call, call).await;
 }
 
 /// Who waits has no timeout, and would wait for the next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_a_load_times_out_all_who_wait_load_at_once() {
+async fn when_a_load_times_out_all_waiters_load_at_once() {
     type Boxed = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
     let timed = |shop: Shop| -> Boxed { Box::pin(async move { drop(shop.timed(1).await) }) };
     let patient = |shop: Shop| -> Boxed { Box::pin(async move { drop(shop.patient(1).await) }) };

@@ -279,7 +279,7 @@ async fn letters(cache: &HybridCache, id: u64) -> String {
 
 /// Killed by: no warning; one for each value.
 #[test]
-fn that_values_do_not_come_back_is_said_once() {
+fn that_values_do_not_come_back_is_logged_once() {
     let redis = RedisServer::start();
     let log = log_with(&redis, async |cache| {
         for id in 0..5 {
@@ -295,7 +295,7 @@ fn that_values_do_not_come_back_is_said_once() {
 
 /// Killed by: a miss that nobody is told of; one that is told of each time.
 #[test]
-fn that_an_entry_cannot_be_read_is_said_once_a_minute() {
+fn that_an_entry_cannot_be_read_is_logged_once_a_minute() {
     let redis = RedisServer::start();
     let log = log_with(&redis, async |cache| {
         for id in 0..5 {
@@ -320,7 +320,7 @@ fn that_an_entry_cannot_be_read_is_said_once_a_minute() {
 
 /// Killed by: no warning; one for each value.
 #[test]
-fn that_values_are_too_large_is_said_once() {
+fn that_values_are_too_large_is_logged_once() {
     let redis = RedisServer::start();
     let log = log_with(&redis, async |cache| {
         for id in 100_000..100_009 {

@@ -18,7 +18,7 @@ const LEASE: Micros = 3 * SECOND;
 
 pub(super) fn check(history: &History, weather: &Weather, findings: &mut Findings) {
     // These load whatever is cached, and end the leases of others.
-    let anew = by_key(history.calls.iter().filter(|call| call.how == How::Anew), |call| call.key);
+    let reloads = by_key(history.calls.iter().filter(|call| call.how == How::Reload), |call| call.key);
     for (key, mut loads) in by_key(history.loads.iter().filter(|load| load.how == How::Plainly), |load| load.key) {
         loads.sort_by_key(|load| load.begin);
         let changes = history.changes.iter().filter(|change| change.change.covers(key));
@@ -28,9 +28,9 @@ pub(super) fn check(history: &History, weather: &Weather, findings: &mut Finding
             Some((end, Told::Pending | Told::Unheard)) => Span { begin: change.begin, end: end + 2 * RECOVERY },
             None => Span { begin: change.begin, end: change.begin + 2 * RECOVERY },
         });
-        let reloaded = anew.get(&key).into_iter().flatten().map(|call| span(call));
+        let reloaded = reloads.get(&key).into_iter().flatten().map(|call| span(call));
         let changed: Vec<Span> = changed.chain(reloaded).collect();
-        let beside = beside(history.loads.iter().filter(|load| load.key == key && load.how != How::Past));
+        let beside = beside(history.loads.iter().filter(|load| load.key == key && load.how != How::Bypass));
         for pair in loads.windows(2) {
             let [first, second] = pair else { continue };
             let Some((end, how)) = first.end else { continue };

@@ -96,7 +96,7 @@ impl Story<'_> {
             let what = format!("version {version} by {origin:?} is not what that gave");
             return findings.violations.push(self.violation("I7", read, call.begin, what));
         };
-        if matches!(call.how, How::Anew | How::Past) && birth.begin < call.begin {
+        if matches!(call.how, How::Reload | How::Bypass) && birth.begin < call.begin {
             let what = format!("{:?} gives {origin:?}, which began before", call.how);
             findings.violations.push(self.violation("fresh", read, birth.begin, what));
         }

@@ -103,7 +103,7 @@ fn others_see_it_within_a_message() {
 }
 
 #[test]
-fn who_is_deaf_sees_it_once_it_can_hear_again_and_who_is_strict_within_three_seconds() {
+fn messages_that_come_late_are_followed_and_under_strict_their_loss_within_three_seconds() {
     let history = || History::of_two_versions(Told::Acknowledged).harmed(Harm::Deaf, None, (1500, 9000));
     history().reads_one(2, 11_999).accepted().reads_one(2, 12_001).breaks(&["I2"]);
     history().reads_one(1, 4509).accepted().reads_one(1, 4511).breaks(&["I2"]);
@@ -129,7 +129,7 @@ fn what_is_pending_is_in_force_once_its_process_is_out_of_trouble() {
 }
 
 #[test]
-fn what_redis_has_undone_is_in_force_once_it_was_told_again() {
+fn an_invalidation_that_redis_has_undone_holds_once_it_was_sent_again() {
     let history = || History::of_two_versions(Told::Acknowledged).harmed(Harm::Undone, None, (900, 3000));
     history().reads_one(1, 6999).accepted().reads_one(1, 9501).breaks(&["I2"]);
     history().reads_one(0, 1011).breaks(&["I6"]);
@@ -151,7 +151,7 @@ fn changes_of_groups_count_and_those_that_only_expire_do_not() {
 }
 
 #[test]
-fn who_puts_an_older_version_meanwhile_may_have_come_last() {
+fn a_put_of_an_older_version_meanwhile_may_come_last() {
     let put = |times| {
         let history = quiet().changed(1, Change::Put(KEY), 1, times, Told::Acknowledged);
         let history = history.changed(0, Change::Invalidate(KEY), 2, (1000, 1010), Told::Acknowledged);
@@ -175,8 +175,8 @@ fn no_value_outlives_its_lifetime_or_comes_from_nowhere() {
 }
 
 #[test]
-fn who_asks_for_a_load_gets_a_new_one() {
-    for how in [How::Anew, How::Past] {
+fn a_refresh_gets_a_new_load() {
+    for how in [How::Reload, How::Bypass] {
         let history = quiet().loaded(0, KEY, (100, 110), LoadEnd::Gave(1));
         let history = history.called_so(how, 0, KEY, (99, 111), ONE).accepted();
         history.called_so(how, 0, KEY, (101, 111), ONE).breaks(&["fresh"]);
@@ -271,7 +271,7 @@ fn in_a_calm_a_key_is_loaded_by_one_at_a_time() {
     twice(5099).harmed(Harm::Slow, Some(3), (2200, 2400)).accepted();
     twice(5099).changed(3, Change::Clear, 2, (4000, 4010), Told::Acknowledged).accepted();
     twice(5099).changed(3, Change::Clear, 2, (3900, 3990), Told::Acknowledged).breaks(&["I1"]);
-    twice(5099).called_so(How::Anew, 3, KEY, (4990, 5000), Answer::Cancelled).accepted();
+    twice(5099).called_so(How::Reload, 3, KEY, (4990, 5000), Answer::Cancelled).accepted();
     let slow = quiet().loaded(0, KEY, (5000, 6500), LoadEnd::Failed);
     slow.loaded(1, KEY, (6400, 6410), LoadEnd::Gave(1)).accepted();
 }

@@ -37,7 +37,7 @@ async fn i08_no_fault_of_redis_fails_a_call_or_holds_it_up() {
 /// One connection's order is everybody's order: what is pending goes before whatever callers ask. Killed by: a breaker
 /// that a failed invalidation does not open; one that closes before the journal is sent; a replay after the first read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i10_what_is_pending_is_told_before_redis_is_read() {
+async fn i10_pending_invalidations_are_sent_before_redis_is_read() {
     for acknowledged in [false, true] {
         let fleet = Fleet::start();
         let proxy = FaultProxy::start(fleet.redis.port());

@@ -16,7 +16,7 @@ fn every_kind_of_reply_is_read() {
 }
 
 #[test]
-fn a_restart_keeps_the_port_and_the_data_only_when_told() {
+fn a_restart_keeps_the_port_and_the_data_only_on_demand() {
     let server = RedisServer::start();
     server.command(&[b"SET", b"k", b"v"]);
     server.restart_with_data();
