@@ -294,7 +294,7 @@ impl Network {
                 }
                 Flow::Delay(delay) => Some(delay.saturating_sub(sent.elapsed())),
                 Flow::Rate(rate) => {
-                    let passed_at = *passed_at.get_or_insert_with(|| state.reserve(direction, length, rate));
+                    let passed_at = *passed_at.get_or_insert_with(|| state.reserve(direction, sent, length, rate));
                     Some(passed_at.saturating_duration_since(Instant::now()))
                 }
                 Flow::Hold => None,
@@ -341,10 +341,11 @@ impl State {
         }
     }
 
-    /// The line's next time for so many bytes: when they have passed.
-    fn reserve(&mut self, direction: Direction, length: usize, rate: u64) -> Instant {
+    /// The line's next time for so many bytes: when they have passed. They begin when the line is free and they were sent, however late the
+    /// proxy's thread runs: on a busy machine the line would else be slower with each turn.
+    fn reserve(&mut self, direction: Direction, sent: Instant, length: usize, rate: u64) -> Instant {
         let free_at = &mut self.free_at[direction as usize];
-        *free_at = (*free_at).max(Instant::now()) + Duration::from_secs_f64(length as f64 / rate as f64);
+        *free_at = (*free_at).max(sent) + Duration::from_secs_f64(length as f64 / rate as f64);
         *free_at
     }
 
