@@ -20,7 +20,7 @@ pub mod ladder {
         CloneRung as _, FitRung as _, MisfitRung as _, NoCacheRung as _, OwnRung as _, PlainReturns as _,
         ShareRung as _, TellRung as _,
     };
-    pub use crate::key::ladder::{WriteDisplayed as _, WritePlain as _};
+    pub use crate::key::placeholder::{WriteDisplayed as _, WritePlain as _};
 }
 
 /// What `Err(NoCache(value))` is rewritten to.

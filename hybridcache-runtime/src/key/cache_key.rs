@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::KeyBuf;
+use super::text::KeyBuf;
 
 /// A type whose values can be part of a cache key.
 ///

@@ -3,7 +3,8 @@
 //! A date is written as it is displayed, which names it in full. A moment is written by its instant: two times in two zones that
 //! are equal are one key, as they are one value to `==`.
 
-use super::{CacheKey, KeyBuf};
+use crate::key::cache_key::CacheKey;
+use crate::key::text::KeyBuf;
 
 #[cfg(any(feature = "chrono", feature = "jiff"))]
 macro_rules! displayed {
@@ -21,7 +22,8 @@ macro_rules! displayed {
 mod of_chrono {
     use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 
-    use super::{CacheKey, KeyBuf};
+    use crate::key::cache_key::CacheKey;
+    use crate::key::text::KeyBuf;
 
     displayed!(NaiveDate, NaiveDateTime, NaiveTime);
 
@@ -38,7 +40,8 @@ mod of_jiff {
     use jiff::civil::{Date, DateTime, Time};
     use jiff::{Timestamp, Zoned};
 
-    use super::{CacheKey, KeyBuf};
+    use crate::key::cache_key::CacheKey;
+    use crate::key::text::KeyBuf;
 
     displayed!(Date, DateTime, Time, Timestamp);
 
@@ -54,7 +57,8 @@ mod of_jiff {
 mod of_time {
     use time::{Date, OffsetDateTime, PrimitiveDateTime, Time};
 
-    use super::{CacheKey, KeyBuf};
+    use crate::key::cache_key::CacheKey;
+    use crate::key::text::KeyBuf;
 
     #[diagnostic::do_not_recommend]
     impl CacheKey for Date {

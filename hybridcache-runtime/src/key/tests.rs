@@ -16,8 +16,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use self::read_back::ReadBack;
-use super::ladder::{Placeholder, Plain, WriteDisplayed as _, WritePlain as _};
-use super::{CacheKey, KeyBuf, ON_STACK, key_part};
+use super::placeholder::{Placeholder, Plain, WriteDisplayed as _, WritePlain as _};
+use super::text::{ON_STACK, hash};
+use super::{CacheKey, KeyBuf, key_part};
 
 fn key_of<T: CacheKey + ?Sized>(value: &T) -> String {
     let mut key = KeyBuf::new();
@@ -442,6 +443,6 @@ fn numbers_and_strings_are_noted_and_nothing_else() {
 #[test]
 fn texts_of_one_letter_are_noted_by_their_length() {
     let lengths = || (0..100).chain([1_000, 1_001]);
-    let hashes: HashSet<_> = lengths().map(|length| super::hash(&"x".repeat(length))).collect();
+    let hashes: HashSet<_> = lengths().map(|length| hash(&"x".repeat(length))).collect();
     assert_eq!(hashes.len(), lengths().count());
 }

@@ -144,3 +144,8 @@ fn said(error: &ServerError) -> String {
 pub(crate) fn unexpected(to: &str) -> RemoteError {
     RemoteError { kind: RemoteErrorKind::Refused, message: format!("unexpected answer to {to}") }
 }
+
+/// As Redis takes it: at least one, and far from overflowing its clock.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    duration.as_millis().clamp(1, 1 << 52) as u64
+}

@@ -34,7 +34,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use self::channels::Channels;
-use self::connection::unexpected;
+use self::connection::{millis, unexpected};
 use self::link::Link;
 use self::links::{Links, Numbered, Purpose};
 use self::permissions::Permissions;
@@ -480,11 +480,6 @@ fn set_stage(key: &str, entry: &[u8]) -> Cmd {
     let mut set = Cmd::with_capacity(5, key.len() + entry.len() + 16);
     set.arg("SET").arg(key).arg(entry).arg("PX").arg(millis(STAGE));
     set
-}
-
-/// As Redis takes it: at least one, and far from overflowing its clock.
-fn millis(duration: Duration) -> u64 {
-    duration.as_millis().clamp(1, 1 << 52) as u64
 }
 
 fn acquired(reply: &Value) -> Result<Acquired, RemoteError> {

@@ -8,10 +8,9 @@ use futures_util::future::join;
 use redis::{Cmd, Value, cmd};
 
 use super::channels::Channels;
-use super::connection::unexpected;
+use super::connection::{millis, unexpected};
 use super::links::Links;
 use super::messages::Message;
-use super::millis;
 use super::scripts::Step;
 use crate::shared::wire::names::{Address, group_of};
 use crate::shared::{Fetched, RemoteError, StampName, StampValue, Versions};

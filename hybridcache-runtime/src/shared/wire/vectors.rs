@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::key::ladder::{Placeholder, WritePlain as _};
+use crate::key::placeholder::{Placeholder, WritePlain as _};
 use crate::key::{CacheKey, KeyBuf};
 use crate::shared::wire::codec::{Kind, decode_option, decode_value, encode_option, encode_value};
 use crate::shared::wire::envelope::{self, Header};

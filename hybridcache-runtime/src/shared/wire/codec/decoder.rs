@@ -5,7 +5,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::{CodecError, I128, SOME, U128, length, step_into, take};
+use super::format::{CodecError, I128, SOME, U128, length, step_into, take};
 
 pub(super) struct Decoder<'de> {
     rest: &'de [u8],

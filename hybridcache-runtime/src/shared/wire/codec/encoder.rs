@@ -4,7 +4,7 @@ use rmp::encode;
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 
-use super::{CodecError, I128, MAX_DEPTH, NIL, ONE_BYTE_EXTENSION, SOME, U128};
+use super::format::{CodecError, I128, MAX_DEPTH, NIL, ONE_BYTE_EXTENSION, SOME, U128};
 
 /// Appends to `bytes`.
 pub(super) struct Encoder<'a> {

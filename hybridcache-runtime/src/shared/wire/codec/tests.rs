@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 use serde::{Deserialize, Deserializer};
 
+use std::fmt;
+
 use super::*;
 
 fn encoded<T: Serialize>(value: &T) -> Vec<u8> {

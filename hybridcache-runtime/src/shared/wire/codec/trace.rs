@@ -8,7 +8,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::encoder::Encoder;
-use super::{CodecError, is_map, step_into};
+use super::format::{CodecError, is_map, step_into};
 
 /// Whether the two say the same of themselves. `true` also where `value` does not say the same twice: then nothing can be known.
 pub(super) fn is_same<T: Serialize + ?Sized>(value: &T, copy: &T) -> Result<bool, CodecError> {

@@ -7,7 +7,8 @@
 
 use std::fmt;
 
-use super::{CacheKey, KeyBuf};
+use super::cache_key::CacheKey;
+use super::text::KeyBuf;
 
 /// A value that fills a placeholder.
 #[doc(hidden)]
