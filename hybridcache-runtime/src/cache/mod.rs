@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinError;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::cache::closing::close;
 use crate::cache::recovery::Recovery;
@@ -37,11 +37,12 @@ use crate::function::{Function, Functions, Instance};
 use crate::key::KeyBuf;
 use crate::primitives::clock::bounded;
 use crate::primitives::clock::{Clock, Millis};
-use crate::primitives::log_limit::{LogLimit, MINUTE};
+use crate::primitives::log_limit::{LogLimit, MINUTE, warn_or_debug};
 use crate::primitives::timers::Standstill;
 use crate::shared::Lifespan;
 use crate::shared::budget::Budget;
 use crate::shared::{Remote, RemoteError, RemoteErrorKind, StampName, Token};
+use crate::stats::count;
 use crate::stats::{BreakerState, Counters, Stats};
 
 /// A cache: a memory tier and, where one was configured, a tier that all processes share.
@@ -277,10 +278,12 @@ impl HybridCache {
         Lookup::new(instance, args, &self.inner.hashing)
     }
 
-    /// That the shared tier refuses what a call needs is told once a minute. All else its connection tells, and the way back.
-    pub(crate) fn log_failure(&self, error: &RemoteError) {
-        if error.kind == RemoteErrorKind::Refused && self.inner.log_limit.allow() {
-            warn!(%error, "Redis refuses; going on without it");
+    /// Counts a failure of the shared tier that a call goes on without, and logs it: that the tier refuses what a call needs, as a warning
+    /// once a minute. The connection logs all other failures, and the way back.
+    pub(crate) fn redis_failed(&self, counters: &Counters, error: &RemoteError) {
+        count(&counters.redis_errors);
+        if error.kind == RemoteErrorKind::Refused {
+            warn_or_debug!(self.inner.log_limit, %error, "Redis refuses; going on without it");
         } else {
             debug!(%error, "going on without Redis");
         }

@@ -1,8 +1,8 @@
 //! The puts of this process that are under way.
 
 use std::collections::HashMap;
-use std::sync::PoisonError;
 
+use crate::primitives::sync::LockExt as _;
 use crate::primitives::sync::{Mutex, MutexGuard};
 
 /// By the id of their key.
@@ -30,7 +30,7 @@ impl Puts {
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<u64, UnderWay>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way.lock_unpoisoned()
     }
 }
 

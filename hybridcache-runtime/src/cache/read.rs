@@ -262,8 +262,7 @@ impl HybridCache {
             Ok(Read::Fresh(entry, _) | Read::Stale(entry, _)) => Some(entry),
             Ok(Read::Absent(_) | Read::Undecodable(_)) => None,
             Err(error) => {
-                count(&key.function.counters.redis_errors);
-                self.log_failure(&error);
+                self.redis_failed(&key.function.counters, &error);
                 self.unverified(key, plan).filter(|_| self.local().trust.serves_unverified())
             }
         }

@@ -7,17 +7,17 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tracing::{debug, info, warn};
+use tracing::info;
 
 use crate::cache::state::Local;
-use crate::primitives::log_limit::{LogLimit, MINUTE};
+use crate::primitives::backoff::Backoff;
+use crate::primitives::log_limit::{LogLimit, MINUTE, warn_or_debug};
 use crate::shared::budget::ANSWERS;
 use crate::shared::journal::{JournalEntry, Notice};
 use crate::shared::{Remote, RemoteError, RemoteErrorKind};
 
 /// The pause after the first attempt; it doubles with each further one. A tier that is back is noticed within the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(400));
 
 /// How many notices are sent at once.
 const AT_ONCE: usize = 128;
@@ -52,7 +52,7 @@ async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) {
     let log_limit = LogLimit::every(MINUTE);
     loop {
         local.breaker.changed().await;
-        let mut pause = FIRST_PAUSE;
+        let mut failures = 0;
         while let Some(reasons) = local.breaker.reasons() {
             match attempt(&local, &*remote, budget).await {
                 Ok(()) => {
@@ -60,15 +60,10 @@ async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) {
                     info!("Redis is in use again");
                 }
                 Err(error) => {
-                    if log_limit.allow() {
-                        warn!(%error, "Redis is not in use; trying on in the background");
-                    } else {
-                        debug!(%error, "Redis is not in use");
-                    }
-                    let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+                    warn_or_debug!(log_limit, %error, "Redis is not in use; trying on in the background");
                     // Only a sign that the tier may be back shortens the pause.
-                    let _ = timeout(jittered, local.breaker.changed()).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    let _ = timeout(PAUSES.jittered(failures), local.breaker.changed()).await;
+                    failures = failures.saturating_add(1);
                 }
             }
         }

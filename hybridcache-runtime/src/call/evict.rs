@@ -11,13 +11,13 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, poll_immediate};
 use tokio::runtime::Handle;
-use tracing::{Instrument, debug, warn};
+use tracing::Instrument;
 
 use crate::cache::HybridCache;
 use crate::cache::handle::CacheEntry;
 use crate::error::Error;
 use crate::key::KeyBuf;
-use crate::primitives::log_limit::LogLimit;
+use crate::primitives::log_limit::{LogLimit, warn_or_debug};
 
 /// What is to be evicted, gathered before the function's body runs. Dropping it evicts.
 #[must_use = "it evicts when it is dropped"]
@@ -69,10 +69,8 @@ impl Eviction {
     fn push(&mut self, told: impl Future<Output = Result<(), Error>> + Send + 'static) {
         self.targets.push(Box::pin(async move {
             // It was counted where it failed.
-            match told.await {
-                Err(error) if COMPLAINTS.allow() => warn!(%error, "a write is not evicted everywhere"),
-                Err(error) => debug!(%error, "a write is not evicted everywhere"),
-                Ok(()) => {}
+            if let Err(error) = told.await {
+                warn_or_debug!(PENDING, %error, "a write is not evicted everywhere");
             }
         }));
     }
@@ -83,7 +81,7 @@ impl Eviction {
 }
 
 /// Once a second: while Redis is down every write has something to say.
-static COMPLAINTS: LogLimit = LogLimit::every(Duration::from_secs(1));
+static PENDING: LogLimit = LogLimit::every(Duration::from_secs(1));
 
 impl Drop for Eviction {
     fn drop(&mut self) {
@@ -168,7 +166,7 @@ mod tests {
     /// Killed by: a warning for each.
     #[test]
     fn many_failures_have_few_warnings() {
-        let warned = (0..10_000).filter(|_| COMPLAINTS.allow()).count();
+        let warned = (0..10_000).filter(|_| PENDING.allow()).count();
         assert!((1..1_000).contains(&warned), "{warned}");
     }
 }

@@ -8,7 +8,7 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::error::Error;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +17,7 @@ use crate::call::no_cache::{NoCache, NotStored};
 use crate::entry::value_type::{Typed, ValueType};
 use crate::error::{LoadError, Told};
 use crate::flight::outcome::Failure;
+use crate::primitives::sync::LockExt as _;
 
 /// A return type taken apart.
 pub trait Shape: Copy + Send + Sync + 'static {
@@ -302,7 +303,7 @@ impl<T, E: Clone + Send + 'static> ErrorMode<T, E> for ByClone {
         }
         // Errors need not be `Sync`.
         let error = Mutex::new(error);
-        Failure::shared(move || error.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        Failure::shared(move || error.lock_unpoisoned().clone())
     }
 }
 

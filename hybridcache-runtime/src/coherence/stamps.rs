@@ -9,11 +9,12 @@
 //! it, so an invalidation that reads the stamp finds all versions in which there can be a valid entry.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::primitives::sync::LockExt as _;
 use crate::primitives::sync::atomic::{AtomicU64, Ordering};
 use crate::primitives::sync::{Mutex, MutexGuard};
 use crate::shared::wire::envelope::StampValues;
@@ -73,7 +74,7 @@ impl Stamp {
     }
 
     fn number(&self) -> MutexGuard<'_, Number> {
-        self.number.lock().unwrap_or_else(PoisonError::into_inner)
+        self.number.lock_unpoisoned()
     }
 }
 
@@ -308,7 +309,7 @@ impl SnapshotInterner {
         if seen.len() != WITHOUT_TAGS {
             return seen.clone();
         }
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.0.lock_unpoisoned();
         if !last.is_like(seen) {
             *last = seen.settled();
         }
@@ -428,7 +429,7 @@ impl Stamps {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock_unpoisoned()
     }
 }
 

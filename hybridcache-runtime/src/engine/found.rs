@@ -39,6 +39,8 @@ pub(super) struct Rounds {
     pub(super) changes: usize,
     /// For how long the next one waits where no message can come.
     pub(super) pause: Duration,
+    /// How many have ended by waiting.
+    pub(super) waits: u32,
     /// The last one ended with the message that there is an entry.
     pub(super) published: bool,
     /// What others load does not come to this process: nothing is stored, or it cannot be decoded.

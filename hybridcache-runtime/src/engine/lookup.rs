@@ -10,9 +10,9 @@ use crate::cache::read::Read;
 use crate::engine::found::{Found, Round, Rounds, Source};
 use crate::engine::job::{Lead, Reason};
 use crate::entry::{Entry, FilledUnder, State};
+use crate::primitives::backoff::Backoff;
 use crate::shared::budget::Budget;
 use crate::shared::{Remote, RemoteError};
-use crate::stats::count;
 
 /// What became of an entry that may have missed its invalidation.
 enum Known {
@@ -26,8 +26,7 @@ enum Known {
 const CHANGES: usize = 16;
 
 /// How often another process's load is looked after while no message can tell that it ended.
-const FIRST_PAUSE: Duration = Duration::from_millis(25);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(25), Duration::from_millis(250));
 
 impl Lead {
     /// Reads, or gets the lease, or waits for its holder and reads again.
@@ -57,8 +56,7 @@ impl Lead {
             Ok(Known::Verified) => unverified.map_or(Found::Degraded, |entry| this.held(entry, Source::Memory)),
             Ok(Known::Continue(found)) => found,
             Err(error) => {
-                count(&this.job.key.function.counters.redis_errors);
-                this.job.cache.log_failure(&error);
+                this.job.cache.redis_failed(&this.job.key.function.counters, &error);
                 let serves = this.job.cache.local().trust.serves_unverified();
                 let unverified = unverified.filter(|_| serves);
                 unverified.map_or(Found::Degraded, |entry| this.held(entry, Source::Unproven))
@@ -92,13 +90,17 @@ impl Lead {
 
     async fn seek(&self, exchange: &mut Exchange<'_>) -> Result<Found, RemoteError> {
         let expects_a_miss = self.job.expects_a_miss;
-        let mut rounds = Rounds { expects_a_miss, changes: 0, pause: FIRST_PAUSE, published: false, in_vain: false };
+        let mut rounds =
+            Rounds { expects_a_miss, changes: 0, waits: 0, pause: PAUSES.pause(0), published: false, in_vain: false };
         loop {
             match self.seek_once(exchange, &mut rounds).await? {
                 Round::Found(found) => return Ok(found),
                 Round::Changed if rounds.changes == CHANGES => return Ok(Found::Degraded),
                 Round::Changed => rounds.changes += 1,
-                Round::Waited => rounds.pause = (rounds.pause * 2).min(LONGEST_PAUSE),
+                Round::Waited => {
+                    rounds.waits += 1;
+                    rounds.pause = PAUSES.pause(rounds.waits);
+                }
             }
         }
     }

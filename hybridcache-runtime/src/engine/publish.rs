@@ -83,8 +83,7 @@ pub(super) async fn publish(
             Stored::InMemoryOnly { encoded: Some(encoded) }
         }
         Err(error) => {
-            count(&fill.key.function.counters.redis_errors);
-            cache.log_failure(&error);
+            cache.redis_failed(&fill.key.function.counters, &error);
             Stored::InMemoryOnly { encoded: Some(encoded) }
         }
     };

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Entry;
+use crate::primitives::sync::LockExt as _;
 
 /// An entry in memory.
 #[derive(Clone, Debug)]
@@ -185,6 +186,6 @@ impl Disposal {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock_unpoisoned()
     }
 }

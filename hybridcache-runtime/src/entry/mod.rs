@@ -7,12 +7,14 @@ pub(crate) mod value_type;
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use once_cell::race::OnceBox;
 
 use crate::coherence::epoch::{EpochSnapshot, VerifiedAt};
 use crate::coherence::stamps::StampSnapshot;
 use crate::function::call_key::PlainKey;
+use crate::primitives::backoff::Backoff;
 use crate::primitives::clock::{Clock, Millis};
 use crate::primitives::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -200,8 +202,7 @@ impl Refresh {
     }
 }
 
-const FIRST_PAUSE: u64 = 1_000;
-const LONGEST_PAUSE: u64 = 30_000;
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// The right to refresh an entry, of which there is one. Dropped without [`RefreshClaim::done`] it counts as failed,
 /// and the next attempt waits: 1 s, doubling to 30 s, less up to a quarter at random.
@@ -245,7 +246,7 @@ impl Drop for RefreshClaim {
         let refresh = self.entry.meta.refresh();
         if self.failed && refresh.attempt.load(Ordering::Acquire) == self.attempt {
             let failures = refresh.failures.fetch_add(1, Ordering::AcqRel);
-            let pause = (FIRST_PAUSE << failures.min(5)).min(LONGEST_PAUSE);
+            let pause = PAUSES.pause(failures).as_millis() as u64;
             let pause = pause - fastrand::u64(..=pause / 4);
             refresh.not_before.store(self.clock.now() + pause, Ordering::SeqCst);
             if refresh.attempt.load(Ordering::SeqCst) != self.attempt {

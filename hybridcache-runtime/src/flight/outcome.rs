@@ -2,9 +2,10 @@
 
 use std::any::{Any, TypeId};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::entry::Entry;
+use crate::primitives::sync::LockExt as _;
 
 /// What everybody who joined a load gets.
 #[derive(Clone)]
@@ -61,7 +62,7 @@ impl Failure {
 
     /// The error for one caller. `None`: another one has it.
     pub(crate) fn take(&self, role: Role) -> Option<Box<dyn Any + Send>> {
-        let kept = || self.original.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let kept = || self.original.lock_unpoisoned().take();
         match (&self.copies, role) {
             (None, _) => kept(),
             (Some(copy), Role::Starter) => kept().or_else(|| Some(copy())),

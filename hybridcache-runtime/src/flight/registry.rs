@@ -1,6 +1,6 @@
 //! The flights under way, by key, and what each has come to.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::Waker;
 
 use futures_util::future::BoxFuture;
@@ -11,6 +11,7 @@ use crate::coherence::stamps::StampSnapshot;
 use crate::entry::drops::Deferral;
 use crate::flight::outcome::Outcome;
 use crate::function::call_key::Key;
+use crate::primitives::sync::LockExt as _;
 use crate::primitives::sync::{Mutex, MutexGuard};
 
 const STRIPES: usize = 1024;
@@ -37,13 +38,13 @@ impl Flights {
     /// Detaches all flights.
     pub(crate) fn detach_all(&self) {
         for stripe in &self.stripes {
-            stripe.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            stripe.lock_unpoisoned().clear();
         }
     }
 
     pub(super) fn stripe(&self, id: u64) -> MutexGuard<'_, Vec<Arc<Flight>>> {
         // The low byte is the bucket of the key in a cluster: others spread better.
-        self.stripes[(id >> 8) as usize % STRIPES].lock().unwrap_or_else(PoisonError::into_inner)
+        self.stripes[(id >> 8) as usize % STRIPES].lock_unpoisoned()
     }
 }
 
@@ -105,6 +106,6 @@ impl std::fmt::Debug for Progress {
 
 impl Flight {
     pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        self.progress.lock_unpoisoned()
     }
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::primitives::clock::Millis;
-use crate::primitives::log_limit::{LogLimit, MINUTE};
+use crate::primitives::log_limit::{LogLimit, MINUTE, warn_or_debug};
 
 /// So many values in a row that are too large, and the function's next large ones are taken to be so for a while. Small ones are
 /// not, and no value is where a large one has ever fitted: a function may have values of all sizes.
@@ -115,11 +115,7 @@ impl Fit {
 
     /// A value could not be turned into bytes, or bytes into a value. Said once a minute.
     pub(crate) fn log_failure(&self, function: &str, error: &dyn fmt::Display, what: &str) {
-        if self.log_limit.allow() {
-            warn!(function, %error, "{what}");
-        } else {
-            debug!(function, %error, "{what}");
-        }
+        warn_or_debug!(self.log_limit, function, %error, "{what}");
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) mod sizes;
 use std::any::{TypeId, type_name};
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use tracing::warn;
 
@@ -19,6 +19,7 @@ use crate::function::fit::Fit;
 use crate::function::miss_predictor::MissPredictor;
 use crate::function::sizes::Sizes;
 use crate::primitives::identity_hash::{AlreadyHashed, FNV_PRIME};
+use crate::primitives::sync::{LockExt as _, RwLockExt as _};
 use crate::shared::wire::names::{self, Address};
 use crate::stats::Counters;
 
@@ -235,7 +236,7 @@ impl Function {
     /// To be told once that the function stays out of the shared tier, where it would use that.
     pub(crate) fn warn_of_its_name(&self) {
         static WARNED: Mutex<Option<HashSet<Arc<str>>>> = Mutex::new(None);
-        let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warned = WARNED.lock_unpoisoned();
         if !warned.get_or_insert_default().insert(self.name.clone()) {
             return;
         }
@@ -314,10 +315,10 @@ impl Functions {
     pub(crate) fn resolve(&self, instance: &Instance<'_>, stamp: impl FnOnce(&str) -> Arc<Stamp>) -> Arc<Function> {
         let id = instance.site.id;
         let find = |functions: &Vec<Arc<Function>>| functions.iter().find(|function| function.is(instance)).cloned();
-        if let Some(function) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&id).and_then(find) {
+        if let Some(function) = self.known.read_unpoisoned().get(&id).and_then(find) {
             return function;
         }
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.write_unpoisoned();
         let functions = known.entry(id).or_default();
         if let Some(function) = find(functions) {
             return function;
@@ -329,7 +330,7 @@ impl Functions {
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Function>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect()
+        self.known.read_unpoisoned().values().flatten().cloned().collect()
     }
 
     fn new_function(
@@ -370,6 +371,6 @@ fn is_first_of_its_name(name: &Arc<str>, instance: &Instance<'_>) -> bool {
     type Owner = (u64, Option<TypeTag>, Box<[TypeTag]>);
     static OWNERS: Mutex<Option<HashMap<Arc<str>, Owner>>> = Mutex::new(None);
     let me: Owner = (instance.site.owner, instance.receiver, instance.generics.into());
-    let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut owners = OWNERS.lock_unpoisoned();
     *owners.get_or_insert_default().entry(name.clone()).or_insert_with(|| me.clone()) == me
 }

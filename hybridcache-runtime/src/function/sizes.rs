@@ -1,7 +1,9 @@
 //! How large a function's entries are: whether the next one is read as a large one, and whether large ones can be read at all.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
+use crate::primitives::backoff::Backoff;
 use crate::primitives::clock::Millis;
 use crate::primitives::log_limit::MINUTE;
 use crate::shared::LARGE;
@@ -14,7 +16,7 @@ const SLOWLY: usize = 8;
 /// (`client-output-buffer-limit normal`), and a network may take longer than any caller waits: then such values are loaded.
 const ENOUGH: u32 = 2;
 const PAUSE: Millis = MINUTE.as_millis() as Millis;
-const LONGEST_PAUSE: Millis = 60 * PAUSE;
+const PAUSES: Backoff = Backoff::new(MINUTE, Duration::from_secs(3_600));
 
 /// Failures that come together have one reason: a connection that ends has several transfers, a restart ends all connections.
 const TOGETHER: Millis = 1_000;
@@ -66,7 +68,7 @@ impl Sizes {
         };
         self.failures.store(failures.saturating_add(1), Relaxed);
         if let Some(times) = (failures + 1).checked_sub(ENOUGH) {
-            let pause = PAUSE.saturating_mul(2_u64.saturating_pow(times)).min(LONGEST_PAUSE);
+            let pause = PAUSES.pause(times).as_millis() as Millis;
             self.paused_until.store(now + pause, Relaxed);
         }
     }
@@ -102,7 +104,7 @@ mod tests {
         for _ in 0..5 {
             fail(now);
             assert!(!sizes.is_paused(now + 10), "once an hour is nothing");
-            now += LONGEST_PAUSE;
+            now += 60 * PAUSE;
         }
         fail(now);
         now += 2 * TOGETHER;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Extensions, HeaderName, Uri, request, response};
@@ -17,6 +17,7 @@ use crate::cache::HybridCache;
 use crate::error::Error;
 use crate::function::Site;
 use crate::primitives::clock::bounded;
+use crate::primitives::sync::LockExt as _;
 
 /// How long answers are kept unless a setting or the answer says otherwise.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -341,7 +342,7 @@ fn is_token(name: &str) -> bool {
 /// The name, leaked, and the site of all layers of that name: one for each name, not for each layer.
 fn named(name: &str) -> (&'static str, &'static Site) {
     static NAMED: Mutex<Option<HashMap<&'static str, &'static Site>>> = Mutex::new(None);
-    let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut named = NAMED.lock_unpoisoned();
     let named = named.get_or_insert_default();
     if let Some((name, site)) = named.get_key_value(name) {
         return (name, site);

@@ -1,13 +1,14 @@
 //! Which entries a message is about.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::entry::Entry;
 use crate::entry::drops::Kept;
 use crate::primitives::identity_hash::AlreadyHashed;
+use crate::primitives::sync::LockExt as _;
 use crate::primitives::sync::{Mutex, MutexGuard};
 
 const SHARDS: usize = 64;
@@ -47,19 +48,13 @@ impl EntriesById {
     }
 
     fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
-        self.shards[(id >> 32) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[(id >> 32) as usize % SHARDS].lock_unpoisoned()
     }
 
     #[cfg(test)]
     pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
         let entries = |shard: &Mutex<Shard>| -> Vec<_> {
-            shard
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .values()
-                .flatten()
-                .filter_map(|kept| (**kept).clone())
-                .collect()
+            shard.lock_unpoisoned().values().flatten().filter_map(|kept| (**kept).clone()).collect()
         };
         self.shards.iter().flat_map(entries).collect()
     }

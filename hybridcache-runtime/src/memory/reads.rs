@@ -8,8 +8,8 @@
 //! How near that comes to a moka that hears of everything: `benches/README.md`, "Hit ratio".
 
 use std::ops::Range;
-use std::sync::PoisonError;
 
+use crate::primitives::sync::LockExt as _;
 use crate::primitives::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::primitives::sync::{Mutex, MutexGuard};
 use crate::primitives::thread_slot::{STRIPES, ThreadSlot};
@@ -81,7 +81,7 @@ impl Ring {
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        self.heard.lock_unpoisoned()
     }
 }
 

@@ -1,12 +1,14 @@
-//! How often the same trouble is told: an outage of hours is no warning for each call.
+//! How often the same failure is logged as a warning: an outage of hours is no warning for each call.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+use crate::primitives::sync::LockExt as _;
 
 /// For what can go on for hours.
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
-/// What was told of one kind of trouble.
+/// One kind of failure, and when it was logged as a warning.
 #[derive(Debug)]
 pub(crate) struct LogLimit {
     pause: Duration,
@@ -18,9 +20,9 @@ impl LogLimit {
         Self { pause, last: Mutex::new(None) }
     }
 
-    /// Whether to warn now; what is not due yet is for who debugs.
+    /// Whether a warning is due. Else the failure is logged for debugging: [`warn_or_debug`].
     pub(crate) fn allow(&self) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock_unpoisoned();
         let allow = last.is_none_or(|last| last.elapsed() >= self.pause);
         if allow {
             *last = Some(Instant::now());
@@ -28,3 +30,15 @@ impl LogLimit {
         allow
     }
 }
+
+/// Logs a failure as a warning where one is due, else for debugging.
+macro_rules! warn_or_debug {
+    ($limit:expr, $($event:tt)+) => {
+        if $limit.allow() {
+            tracing::warn!($($event)+);
+        } else {
+            tracing::debug!($($event)+);
+        }
+    };
+}
+pub(crate) use warn_or_debug;

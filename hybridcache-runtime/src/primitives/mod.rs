@@ -1,6 +1,7 @@
 //! What every other folder may use: time, locks, limits.
 
 pub(crate) mod background;
+pub(crate) mod backoff;
 pub(crate) mod clock;
 pub(crate) mod identity_hash;
 pub(crate) mod log_limit;

@@ -5,11 +5,12 @@
 //! a server that may lack it.)
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::primitives::sync::LockExt as _;
 use crate::primitives::sync::{Mutex, MutexGuard};
 use crate::shared::breaker::Breaker;
 use crate::shared::wire::names::Address;
@@ -144,7 +145,7 @@ impl Journal {
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.notes.lock_unpoisoned()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Which leases this process has, or may have: what is to be given back when the cache is closed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
+use crate::primitives::sync::LockExt as _;
 use crate::primitives::sync::{Mutex, MutexGuard};
 use crate::shared::wire::names::{Address, Token};
 
@@ -32,6 +33,6 @@ impl Leases {
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Token, Arc<dyn Addressed>>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock_unpoisoned()
     }
 }

@@ -1,11 +1,12 @@
 //! Who in this process waits for a load in another.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
+use crate::primitives::sync::LockExt as _;
 use crate::primitives::sync::Mutex;
 use crate::shared::Wake;
 
@@ -26,24 +27,24 @@ impl Wakeups {
     /// To be called *before* asking for the lease: the wake-up may come before the answer.
     pub(crate) fn register(self: &Arc<Self>, key_id: u64) -> Waiter {
         let slot = Arc::new(Mailbox::default());
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).entry(key_id).or_default().push(slot.clone());
+        self.waiting.lock_unpoisoned().entry(key_id).or_default().push(slot.clone());
         Waiter { waiters: self.clone(), key_id, slot }
     }
 
     pub(crate) fn wake(&self, key_id: u64, wake: Wake) {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.waiting.lock_unpoisoned();
         waiting.get(&key_id).into_iter().flatten().for_each(|slot| slot.wake(wake));
     }
 
     pub(crate) fn wake_all(&self, wake: Wake) {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.waiting.lock_unpoisoned();
         waiting.values().flatten().for_each(|slot| slot.wake(wake));
     }
 }
 
 impl Mailbox {
     fn wake(&self, wake: Wake) {
-        *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+        *self.wake.lock_unpoisoned() = Some(wake);
         self.arrived.notify_one();
     }
 }
@@ -60,7 +61,7 @@ impl Waiter {
     /// Waits for the next message; one that has arrived already counts.
     pub(crate) async fn woken(&self) -> Wake {
         loop {
-            if let Some(wake) = self.slot.wake.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            if let Some(wake) = self.slot.wake.lock_unpoisoned().take() {
                 return wake;
             }
             self.slot.arrived.notified().await;
@@ -70,7 +71,7 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        let mut waiting = self.waiters.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiters.waiting.lock_unpoisoned();
         if let Some(slots) = waiting.get_mut(&self.key_id) {
             slots.retain(|slot| !Arc::ptr_eq(slot, &self.slot));
             if slots.is_empty() {

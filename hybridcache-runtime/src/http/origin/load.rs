@@ -3,7 +3,7 @@
 //! The value that the load returns to the engine reaches all of them, in all processes. An answer for the requester only goes through a
 //! channel to that requester, and never to the engine.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -22,6 +22,7 @@ use crate::http::rfc::vary::{self, Vary};
 use crate::http::settings::StaleOn;
 use crate::http::store::entry::{LoadStart, RejectedEntry};
 use crate::http::store::record::{HIT_FOR_PASS, HIT_FOR_PASS_AFTER_FAILURE, Page, Record, StoredPage};
+use crate::primitives::sync::LockExt as _;
 use crate::stats::count;
 
 /// The response, or the error of the inner service.
@@ -52,7 +53,7 @@ impl<S, B> SharedExchange<S, B> {
 
     /// Once: the handler is called once for a request.
     pub(crate) fn take(&self) -> Option<Exchange<S, B>> {
-        self.exchange.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.exchange.lock_unpoisoned().take()
     }
 
     /// The page that its own load has stored.

@@ -1,7 +1,7 @@
 //! One request, as far as the types of its body and of the handler do not matter.
 
 use std::mem::take;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use http::header::{CONTENT_TYPE, RANGE};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri, request};
@@ -24,6 +24,7 @@ use crate::http::store::tags::path_tag;
 use crate::key::KeyBuf;
 use crate::primitives::clock::Millis;
 use crate::primitives::log_limit::{self, LogLimit};
+use crate::primitives::sync::LockExt as _;
 
 /// A request that the store may answer.
 #[derive(Debug)]
@@ -266,7 +267,7 @@ impl CacheRequest {
 
     /// The rejected page, if it is still valid.
     pub(crate) fn standing(&self, refused: &RejectedEntry) -> Option<StoredPage> {
-        let entry = refused.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let entry = refused.lock_unpoisoned().clone()?;
         let state = self.cache().state(&entry, self.cache().clock().now());
         StoredPage::of(&entry).filter(|_| matches!(state, State::Fresh | State::Stale))
     }

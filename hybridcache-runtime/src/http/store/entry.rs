@@ -1,7 +1,7 @@
 //! One key of the layer, for the engine: look-up, load, store.
 
 use std::any::TypeId;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tracing::Span;
@@ -23,6 +23,7 @@ use crate::function::call_key::Key;
 use crate::function::{Instance, Site};
 use crate::key::KeyBuf;
 use crate::primitives::clock::Millis;
+use crate::primitives::sync::LockExt as _;
 use crate::stats::count;
 
 /// A key, and how the engine handles its entries.
@@ -107,7 +108,7 @@ impl HttpEntry {
         let judge: Judge = Arc::new(move |entry| {
             let is_accepted = accepts(entry);
             if !is_accepted {
-                *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(entry.clone());
+                *refused.lock_unpoisoned() = Some(entry.clone());
             }
             is_accepted
         });

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
+use crate::primitives::sync::LockExt as _;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -36,7 +37,7 @@ impl Health {
 
     /// The nonce of the next heartbeat, which is sent now.
     pub(crate) fn next_nonce(&self) -> u64 {
-        let mut underway = self.underway.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut underway = self.underway.lock_unpoisoned();
         let count = self.sent.fetch_add(1, Ordering::Relaxed);
         underway.push_back((count, Instant::now()));
         self.first_nonce.wrapping_add(count)
@@ -49,7 +50,7 @@ impl Health {
             return None;
         }
         self.answered.fetch_max(count + 1, Ordering::Relaxed);
-        let mut underway = self.underway.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut underway = self.underway.lock_unpoisoned();
         let place = underway.iter().position(|(underway, _)| *underway == count)?;
         underway.drain(..=place).next_back().map(|(_, sent)| sent)
     }
@@ -96,7 +97,7 @@ impl DeliveryWatermark {
 
     /// What is proven for all of them, now that the one at `place` has proven so much. `None`: no more than before.
     pub(crate) fn proven(&self, place: usize, until: Instant) -> Option<Instant> {
-        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nodes = self.nodes.lock_unpoisoned();
         let before = nodes.iter().min().copied()?;
         let node = nodes.get_mut(place)?;
         *node = until.max(*node);

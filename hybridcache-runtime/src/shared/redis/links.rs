@@ -1,6 +1,6 @@
 //! The links to all servers that a tier needs, and which of them is the right one for a name.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::{join_all, select_all, select_ok};
 use redis::{Cmd, ConnectionInfo, Value, cmd};
@@ -16,6 +16,7 @@ use super::messages::Inbox;
 use super::permissions::Permissions;
 use super::transfers::TransferThread;
 use super::url::Target;
+use crate::primitives::sync::LockExt as _;
 use crate::primitives::timers::Standstill;
 use crate::shared::{Listeners, RemoteError, RemoteErrorKind};
 
@@ -265,12 +266,12 @@ impl Links {
 
 impl Purpose {
     pub(crate) fn target(&self) -> Numbered {
-        self.target.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.target.lock_unpoisoned().clone()
     }
 
     /// Returns the number of the new one.
     pub(crate) fn set_target(&self, target: Target) -> u64 {
-        let mut current = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.target.lock_unpoisoned();
         *current = Numbered { target: Arc::new(target), number: current.number + 1 };
         current.number
     }

@@ -45,7 +45,7 @@ use self::transfers::TransferThread;
 use self::unreleased::Unreleased;
 use self::url::Target;
 use crate::primitives::background::Background;
-use crate::primitives::log_limit::{LogLimit, MINUTE};
+use crate::primitives::log_limit::{LogLimit, MINUTE, warn_or_debug};
 use crate::primitives::timers::Standstill;
 use crate::shared::Lifespan;
 use crate::shared::leases::Leases;
@@ -509,10 +509,6 @@ fn published(reply: &Value, staged: Result<Value, RemoteError>) -> Result<Publis
 
 /// A server that is full refuses each value. What becomes of the call is the engine's to say.
 fn warn_of_refusal(reason: &str) {
-    static COMPLAINTS: LogLimit = LogLimit::every(MINUTE);
-    if COMPLAINTS.allow() {
-        tracing::warn!(reason, "Redis did not store a value");
-    } else {
-        tracing::debug!(reason, "Redis did not store a value");
-    }
+    static UNSTORED: LogLimit = LogLimit::every(MINUTE);
+    warn_or_debug!(UNSTORED, reason, "Redis did not store a value");
 }

@@ -2,11 +2,12 @@
 //! operator reads it at the start, and not piece by piece in errors of calls.
 
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use redis::{Cmd, Script, Value, cmd};
 
 use super::connection::Connection;
+use crate::primitives::sync::LockExt as _;
 use crate::shared::{RemoteError, RemoteErrorKind};
 
 /// A command, and what goes wrong without it.
@@ -109,7 +110,7 @@ impl Permissions {
             }
             answer => return tracing::debug!(?answer, "cannot ask Redis which commands are missing"),
         };
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.logged.lock_unpoisoned();
         if !problem.is_empty() && *logged != problem {
             tracing::warn!(
                 "Redis lacks commands, or its user lacks the permission to run them (see \"Which Redis\" in the documentation). \

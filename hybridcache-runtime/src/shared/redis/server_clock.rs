@@ -5,9 +5,9 @@
 //! whose interval is narrowest *now* is kept; an interval widens with age, since clocks drift.
 
 use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 
+use crate::primitives::sync::LockExt as _;
 use tokio::time::Instant;
 
 /// How far two undisciplined clocks may drift apart: 200 ms in 1000 s.
@@ -50,7 +50,7 @@ impl Sample {
 impl ServerClock {
     /// Takes in a sample if it is better than what is known, or if it shows that the clock was set.
     pub(crate) fn learn(&self, sample: Sample) {
-        let mut best = self.best.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut best = self.best.lock_unpoisoned();
         if best.is_none_or(|known| replaces(sample, known)) {
             *best = Some(sample);
         }
@@ -58,7 +58,7 @@ impl ServerClock {
 
     /// Milliseconds since the Unix epoch, once there was a sample.
     pub(crate) fn now(&self) -> Option<u64> {
-        let best = *self.best.lock().unwrap_or_else(PoisonError::into_inner);
+        let best = *self.best.lock_unpoisoned();
         best.map(|sample| sample.shown_at(Instant::now()).as_millis() as u64)
     }
 }

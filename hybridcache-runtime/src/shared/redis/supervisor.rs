@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -12,7 +12,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::links::{Links, Numbered, Purpose};
 use super::server_clock::ServerClock;
 use super::unreleased::Unreleased;
-use crate::primitives::log_limit::{LogLimit, MINUTE};
+use crate::primitives::backoff::Backoff;
+use crate::primitives::log_limit::{LogLimit, MINUTE, warn_or_debug};
+use crate::primitives::sync::{LockExt as _, RwLockExt as _};
 use crate::shared::RemoteError;
 
 /// How often a heartbeat is sent.
@@ -27,8 +29,8 @@ const BEATS_PER_SAMPLE: u32 = 10;
 /// Whether the servers are still the right ones is asked with each n-th heartbeat, and with each while one is missing.
 const BEATS_PER_CHECK: u32 = 3;
 
-/// The pause after the first failed attempt to connect; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// Between failed attempts to connect.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(50), LONGEST_PAUSE);
 
 /// A server that comes back is noticed within this time.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -64,14 +66,14 @@ pub(crate) enum State {
 impl SharedState {
     /// The links, where there are some now.
     pub(crate) fn links(&self) -> Result<Arc<Links>, RemoteError> {
-        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.state.read_unpoisoned() {
             State::Connected(links) => Ok(links.clone()),
             State::Disconnected(reason) => Err(RemoteError::unavailable(format!("not connected to Redis: {reason}"))),
         }
     }
 
     fn set_state(&self, state: State) {
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        *self.state.write_unpoisoned() = state;
     }
 
     /// Opens links and makes them ready: their messages flow, and whoever must know that they were interrupted
@@ -94,7 +96,7 @@ impl SharedState {
     /// `target` numbers the URL: another one may name another database of the same servers.
     fn keeps_history(&self, target: u64, servers: Option<Vec<String>>) -> bool {
         let now = servers.map(|servers| (target, servers));
-        let mut last = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.history.lock_unpoisoned();
         let kept = now.is_some() && *last == now;
         *last = now;
         kept
@@ -199,26 +201,16 @@ pub(crate) async fn supervise(shared_state: Arc<SharedState>) {
                 shared_state.set_state(State::Disconnected(reason.clone()));
                 shared_state.attempted.send_replace(Attempt { target: number, failure: Some(reason) });
                 // Another target is tried at once.
-                let _ = timeout(pause(failures), shared_state.retargeted.notified()).await;
+                let _ = timeout(PAUSES.jittered(failures), shared_state.retargeted.notified()).await;
                 failures += 1;
             }
         }
     }
 }
 
-/// Exponential with jitter: a fleet that lost its server together does not come back in step.
-fn pause(failures: u32) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE);
-    longest.mul_f64(0.5 + fastrand::f64() / 2.0)
-}
-
-/// An outage of hours is told every minute, not with each attempt.
+/// An outage of hours is logged as a warning every minute, not with each attempt.
 fn tell(log_limit: &LogLimit, what: &str, reason: &str) {
-    if log_limit.allow() {
-        tracing::warn!(reason, "{what}");
-    } else {
-        tracing::debug!(reason, "{what}");
-    }
+    warn_or_debug!(log_limit, reason, "{what}");
 }
 
 struct DisconnectOnDrop<'a>(&'a SharedState);
@@ -228,19 +220,5 @@ impl Drop for DisconnectOnDrop<'_> {
         self.0.set_state(State::Disconnected("the cache was closed".to_owned()));
         // Nobody waits for messages any more, and memory asks for no proof that they arrive.
         self.0.purpose.listener.disconnected();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_up_to_the_longest() {
-        for failures in 0..100 {
-            let longest = Duration::from_millis(50 << failures.min(10)).min(LONGEST_PAUSE);
-            let pause = pause(failures);
-            assert!(pause >= longest / 2 && pause <= longest, "{failures}: {pause:?}");
-        }
     }
 }

@@ -7,7 +7,7 @@
 //! `client-output-buffer-limit normal` allows.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep};
 use super::connection::{Connection, Reply};
 use super::health::Health;
 use crate::primitives::background::Background;
+use crate::primitives::sync::LockExt as _;
 use crate::primitives::timers::Standstill;
 use crate::shared::{RemoteError, RemoteErrorKind};
 
@@ -142,7 +143,7 @@ impl Transfers {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<(Connection, Instant)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock_unpoisoned()
     }
 }
 

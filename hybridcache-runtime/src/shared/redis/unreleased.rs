@@ -1,10 +1,11 @@
 //! Leases that were to be given back while there was no way to the server.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use tokio::time::Instant;
 
+use crate::primitives::sync::LockExt as _;
 use crate::shared::LEASE;
 use crate::shared::wire::names::Address;
 use crate::shared::{Release, Token};
@@ -20,7 +21,7 @@ pub(crate) struct Unreleased {
 
 impl Unreleased {
     pub(crate) fn push(&self, key: Address, token: Token, release: Release) {
-        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut leases = self.leases.lock_unpoisoned();
         if leases.len() == LIMIT {
             leases.pop_front();
         }
@@ -29,7 +30,7 @@ impl Unreleased {
 
     /// Those that have not ended by themselves: nobody has renewed them since.
     pub(crate) fn take(&self) -> Vec<(Address, Token, Release)> {
-        let leases = std::mem::take(&mut *self.leases.lock().unwrap_or_else(PoisonError::into_inner));
+        let leases = std::mem::take(&mut *self.leases.lock_unpoisoned());
         let left = leases.into_iter().filter(|(since, ..)| since.elapsed() < LEASE);
         left.map(|(_, key, token, release)| (key, token, release)).collect()
     }

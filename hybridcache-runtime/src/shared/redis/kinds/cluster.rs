@@ -6,7 +6,7 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crc::{CRC_16_XMODEM, Crc};
@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, Pipeline, RedisError, Value};
 
+use crate::primitives::sync::LockExt as _;
 use crate::shared::redis::endpoint::located;
 
 /// How long a node may take to connect and to answer.
@@ -81,7 +82,7 @@ impl Cluster {
     }
 
     fn candidates(&self) -> Vec<ConnectionInfo> {
-        let mut nodes = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut nodes = self.known.lock_unpoisoned().clone();
         for seed in &self.seeds {
             if !nodes.iter().any(|node| node.addr() == seed.addr()) {
                 nodes.push(seed.clone());
@@ -94,7 +95,7 @@ impl Cluster {
 
     fn remember(&self, topology: Topology) -> Topology {
         let nodes = topology.nodes.iter().map(|node| self.node(node)).collect();
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = nodes;
+        *self.known.lock_unpoisoned() = nodes;
         topology
     }
 }
