@@ -22,8 +22,7 @@ macro_rules! displayed {
 mod of_chrono {
     use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 
-    use crate::key::cache_key::CacheKey;
-    use crate::key::text::KeyBuf;
+    use super::{CacheKey, KeyBuf};
 
     displayed!(NaiveDate, NaiveDateTime, NaiveTime);
 
@@ -40,8 +39,7 @@ mod of_jiff {
     use jiff::civil::{Date, DateTime, Time};
     use jiff::{Timestamp, Zoned};
 
-    use crate::key::cache_key::CacheKey;
-    use crate::key::text::KeyBuf;
+    use super::{CacheKey, KeyBuf};
 
     displayed!(Date, DateTime, Time, Timestamp);
 
@@ -57,8 +55,7 @@ mod of_jiff {
 mod of_time {
     use time::{Date, OffsetDateTime, PrimitiveDateTime, Time};
 
-    use crate::key::cache_key::CacheKey;
-    use crate::key::text::KeyBuf;
+    use super::{CacheKey, KeyBuf};
 
     #[diagnostic::do_not_recommend]
     impl CacheKey for Date {
