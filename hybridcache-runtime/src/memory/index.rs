@@ -37,7 +37,10 @@ impl Index {
 
     #[inline]
     pub(crate) fn look<R>(&self, hash: u64, read: impl FnOnce(&Arc<Entry>) -> R) -> Option<R> {
-        self.entries.pin().get(&hash).and_then(|kept| kept.as_ref()).map(read)
+        match self.entries.pin().get(&hash).map(|kept| &**kept) {
+            Some(Some(entry)) => Some(read(entry)),
+            _ => None,
+        }
     }
 
     pub(crate) fn insert(&self, entry: Arc<Entry>) {
