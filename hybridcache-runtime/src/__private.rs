@@ -1,4 +1,4 @@
-//! All that an expansion of the attribute may name. Not for people: it changes without notice.
+//! All that an expansion of the attribute may name. It is no public interface, and changes without notice.
 #![allow(missing_docs, reason = "for expansions only")]
 
 pub use crate::cache::installed::installed;
@@ -12,7 +12,7 @@ pub use crate::entry::lifetimes::{Lifetimes, constant_timeout};
 pub use crate::function::{Instance, Site, TypeTag};
 pub use crate::key::{KeyBuf, Placeholder, key_part};
 
-/// The method calls by which the compiler is asked what a type can do.
+/// The traits whose method calls ask the compiler what a type can do (autoref specialization).
 pub mod ladder {
     pub use crate::call::evict::WrittenPlain as _;
     pub use crate::call::settings::Exact as _;
@@ -23,7 +23,7 @@ pub mod ladder {
     pub use crate::key::placeholder::{WriteDisplayed as _, WritePlain as _};
 }
 
-/// What `Err(NoCache(value))` is rewritten to.
+/// The expression that replaces `Err(NoCache(value))`.
 pub fn not_stored<T, E>(value: T) -> Result<T, E> {
     crate::engine::scope::no_cache();
     Ok(value)

@@ -1,13 +1,17 @@
-//! The engine of [hybridcache](https://docs.rs/hybridcache): what an annotated function calls. Use it through that crate.
+//! The engine of [hybridcache](https://docs.rs/hybridcache): what an annotated function calls. Use it through that
+//! crate.
 //!
 //! The path of one call begins in `call/` and goes on in `engine/`: ARCHITECTURE.md describes it. What always holds:
 //!
 //! - One load per key in this process (`flight/`), and in the fleet while Redis keeps its data (`engine/lease.rs`).
-//! - A load that began before an invalidation is stored nowhere after it: flights are detached, leases fenced, stamps voided.
-//! - A cached call never fails because the cache does, and waits for Redis no longer than its budget (`shared/budget.rs`).
+//! - A load that began before an invalidation is stored nowhere after it: flights are detached, leases are fenced, and
+//!   stamps are voided.
+//! - A cached call never fails because the cache does, and waits for Redis no longer than its budget
+//!   (`shared/budget.rs`).
 //! - Bytes that cannot be read are a miss, never a wrong value (`shared/wire/envelope.rs`).
-//! - Loads run in their own task: a caller that is dropped does not end a load.
-//! - Nothing leaks: a flight, a lease, a wait and the right to refresh are guards.
+//! - A load runs in a task of its own: a caller that is dropped does not end it.
+//! - Nothing leaks: a flight, a lease, a wait and the right to refresh are guards, and dropping a guard releases what
+//!   it holds.
 #![cfg_attr(not(feature = "redis"), allow(dead_code, reason = "parts that only a shared tier uses"))]
 
 mod cache;

@@ -1,11 +1,12 @@
-//! The arguments of a load, which runs in its own task and so must own them.
+//! The arguments of a load. A load runs in its own task, so it must own them.
 
 use std::borrow::Borrow;
 use std::fmt;
 
 /// The load's own copy of a `&T` argument, made when a load starts and never on a hit.
 ///
-/// It hides what it owns and so has no bounds: a `T` that cannot be copied is one error, where the copy is made.
+/// The owned type is erased, so `LoadArg` needs no bounds: a `T` that cannot be copied gives one compile error, where
+/// the copy is made.
 pub struct LoadArg<T: ?Sized>(Box<dyn Borrow<T> + Send>);
 
 impl<T: ?Sized> LoadArg<T> {
@@ -17,7 +18,7 @@ impl<T: ?Sized> LoadArg<T> {
         Self(Box::new(argument.to_load()))
     }
 
-    /// What the function's body sees.
+    /// The argument as the function's body gets it.
     pub fn get(&self) -> &T {
         (*self.0).borrow()
     }
@@ -29,17 +30,17 @@ impl<T: ?Sized> fmt::Debug for LoadArg<T> {
     }
 }
 
-/// What a load asks of an argument behind a reference.
+/// The bounds of an argument that the function takes by reference.
 #[diagnostic::on_unimplemented(
     message = "a load cannot have its own `{Self}`: it must be `Clone + Send + Sync + 'static`",
     label = "cannot be cloned for a load that runs in its own task",
     note = "implement `Clone`, pass an `Arc<{Self}>`, or create it inside the function"
 )]
 pub trait ToLoad {
-    /// What the load owns.
+    /// The owned copy.
     type Owned: Borrow<Self> + Send + 'static;
 
-    /// Copies.
+    /// Makes the copy.
     fn to_load(&self) -> Self::Owned;
 }
 
@@ -52,7 +53,7 @@ impl<T: ToOwned<Owned: Send + 'static> + Sync + ?Sized> ToLoad for T {
     }
 }
 
-/// What a load asks of an argument that it takes by value.
+/// The bounds of an argument that the function takes by value.
 #[diagnostic::on_unimplemented(
     message = "a load cannot take a `{Self}` along: it must be `Send + 'static`",
     label = "cannot be sent to the load's own task",
@@ -62,8 +63,8 @@ pub trait SendArg: Send + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Send + 'static> SendArg for T {}
 
-/// Asks for `SendArg` by type.
+/// Checks `SendArg` for a type.
 pub const fn sendable<T: SendArg>() {}
 
-/// Asks for `SendArg` by value, where the type has no name.
+/// Checks `SendArg` for the type of a value, where that type has no name.
 pub fn sendable_value<T: SendArg>(_: &T) {}

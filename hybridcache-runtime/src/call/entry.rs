@@ -1,4 +1,4 @@
-//! Makes the handle of one entry, from what the expansion of `<function>_entry(..)` says.
+//! Makes the handle of one entry from the arguments that the expansion of `<function>_entry(..)` passes.
 
 use crate::cache::HybridCache;
 use crate::cache::handle::CacheEntry;

@@ -1,8 +1,8 @@
-//! What `#[hybrid_evict(..)]` does after a function that writes.
+//! Evictions of `#[hybrid_evict(..)]`, after a function that writes.
 //!
-//! It must not be lost: a write whose eviction does not happen leaves old values for as long as their `ttl`, while an
-//! eviction too many costs a load. So everything but an orderly `Err` evicts: also a panic, and a caller who goes away
-//! while the function runs, because nobody knows what was written by then.
+//! An eviction must not be lost: without it old values are served for as long as their `ttl`, while an eviction too
+//! many costs one load. So every end of the function but an `Err` evicts. That includes a panic, and a caller that is
+//! dropped while the function runs: nobody knows how much was written by then.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,48 +19,48 @@ use crate::error::Error;
 use crate::key::KeyBuf;
 use crate::primitives::log_limit::{LogLimit, warn_or_debug};
 
-/// What is to be evicted, gathered before the function's body runs. Dropping it evicts.
+/// The entries and tags to evict, collected before the function's body runs. Dropping it evicts.
 #[must_use = "it evicts when it is dropped"]
 pub struct Eviction {
     targets: Vec<BoxFuture<'static, ()>>,
-    /// Where the body runs: who drops it may be elsewhere.
+    /// The runtime on which the body runs: `Eviction` may be dropped on a thread without one.
     runtime: Option<Handle>,
 }
 
 impl Eviction {
-    /// Of nothing yet.
+    /// An eviction without targets.
     #[allow(clippy::new_without_default, reason = "only expansions call it")]
     pub fn new() -> Self {
         Self { targets: Vec::new(), runtime: Handle::try_current().ok() }
     }
 
-    /// One entry.
+    /// Adds one entry.
     pub fn entry(&mut self, entry: impl Evictable) {
         self.push(entry.evict());
     }
 
-    /// All entries that carry a tag.
+    /// Adds all entries that carry a tag.
     pub fn tag(&mut self, cache: &HybridCache, tag: &KeyBuf) {
         let (cache, tag) = (cache.clone(), tag.unescaped());
         self.push(async move { cache.invalidate_tag(&tag).await });
     }
 
-    /// Nothing was written.
+    /// Evicts nothing: the function has written nothing.
     pub fn cancel(mut self) {
         self.targets.clear();
     }
 
-    /// Evicts all at once, and returns when all of it is done or has failed.
+    /// Evicts all targets at the same time, and returns when each has been evicted or has failed.
     ///
-    /// Memory forgets at once; what has to wait for the shared tier does so in a task, so that a caller who goes away, or
-    /// does not look for a while, delays nothing.
+    /// Memory is changed at the first poll. Waiting for the shared tier is done in a task: a caller that is dropped, or
+    /// not polled for a while, does not delay it.
     pub async fn run(mut self) {
         let mut rest = self.take();
         if poll_immediate(&mut rest).await.is_some() {
             return;
         }
         match Handle::try_current() {
-            // A task that panicked has said so, and is no failure of the writer.
+            // A panic in the task was reported by the panic hook. It is no failure of the writing function.
             Ok(runtime) => drop(runtime.spawn(rest.in_current_span()).await),
             Err(_) => rest.await,
         }
@@ -68,7 +68,7 @@ impl Eviction {
 
     fn push(&mut self, told: impl Future<Output = Result<(), Error>> + Send + 'static) {
         self.targets.push(Box::pin(async move {
-            // It was counted where it failed.
+            // It was counted where it occurred.
             if let Err(error) = told.await {
                 warn_or_debug!(PENDING, %error, "a write is not evicted everywhere");
             }
@@ -80,7 +80,7 @@ impl Eviction {
     }
 }
 
-/// Once a second: while Redis is down every write has something to say.
+/// At most once a second: while Redis is down, every write would log a warning.
 static PENDING: LogLimit = LogLimit::every(Duration::from_secs(1));
 
 impl Drop for Eviction {
@@ -91,7 +91,7 @@ impl Drop for Eviction {
         let mut rest = self.take();
         let runtime = Handle::try_current().ok().or_else(|| self.runtime.take());
         let _entered = runtime.as_ref().map(Handle::enter);
-        // Without a runtime, or while it shuts down, tokio's timers panic; and this may be a panic's unwinding.
+        // tokio's timers panic without a runtime, or while it shuts down; and a panic may be unwinding here already.
         let polled = catch_unwind(AssertUnwindSafe(|| (&mut rest).now_or_never()));
         if let (Ok(None), Some(runtime)) = (polled, &runtime) {
             drop(runtime.spawn(rest.in_current_span()));
@@ -105,14 +105,14 @@ impl fmt::Debug for Eviction {
     }
 }
 
-/// The handle of an entry, of whatever type its value is.
+/// The handle of an entry, whatever the type of its value.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no entry handle",
     label = "not the entry of a cached function",
     note = "a cached function that is called `.._entry` itself is named by its handle: `.._entry_entry(..)`"
 )]
 pub trait Evictable {
-    /// Invalidates it.
+    /// Invalidates the entry.
     fn evict(self) -> impl Future<Output = Result<(), Error>> + Send + 'static;
 }
 
@@ -122,22 +122,23 @@ impl<R: 'static> Evictable for CacheEntry<R> {
     }
 }
 
-/// What a function returned. A `Result` is told from everything else by its type, as in `shape.rs`.
+/// The return value of the writing function. Whether it is a `Result` is decided by its type, as in `shape.rs`.
 #[derive(Debug)]
 pub struct Written<R>(pub R);
 
-/// Whether to evict after it.
+/// Whether to evict after the function.
 #[derive(Debug)]
 pub enum Verdict<V, R> {
-    /// What is held meanwhile, and how to return it. Of a `Result` that is the value alone, so that the function's future
-    /// is not the less `Send` for an error that is not.
+    /// Evict. Holds the value that the eviction's future has to keep, and a function that makes the return value of it.
+    /// Of a `Result` only the `Ok` value is kept, so that an error that is not `Send` does not make the future not
+    /// `Send`.
     Evict(V, fn(V) -> R),
-    /// To be returned at once: an `Err`.
+    /// Return at once, without an eviction: an `Err`.
     Leave(R),
 }
 
 impl<T, E> Written<Result<T, E>> {
-    /// Evicts but for `Err`.
+    /// Evicts unless it is an `Err`.
     pub fn __hc_unless_err(self) -> Verdict<T, Result<T, E>> {
         match self.0 {
             Ok(value) => Verdict::Evict(value, Ok),
@@ -146,10 +147,10 @@ impl<T, E> Written<Result<T, E>> {
     }
 }
 
-/// All other types, to which the inherent method of the same name does not apply. `None` is no failure: a function that
-/// returns what was there before, as `HashMap::insert` does, has written.
+/// All types but `Result`, whose inherent method of the same name takes precedence. `None` is no failure: a function
+/// that returns the previous value, as `HashMap::insert` does, has written.
 pub trait WrittenPlain<R> {
-    /// Evicts.
+    /// Always evicts.
     fn __hc_unless_err(self) -> Verdict<R, R>;
 }
 

@@ -1,11 +1,12 @@
 //! The path of one call, from the attribute's expansion to its value. Read it top to bottom:
 //!
-//! 1. [`begin`] looks in memory. A fresh value, or a stale one that is being refreshed, is returned there and then.
-//! 2. [`SlowPath::join`] decides what the call is: a stale hit, a bypass, a refresh, or a miss. A miss joins the key's flight
-//!    and waits, or it is this call's [`MustLoad`] to load. Only then are arguments cloned.
-//! 3. [`MustLoad::load`] sets the flight going ([`start`]), and waits for it like everybody.
+//! 1. [`begin`] looks in memory. A fresh value is returned at once, and so is a stale one that another call refreshes.
+//! 2. [`SlowPath::join`] decides what the call is: a stale hit, a bypass, a reload, or a miss. A miss joins the key's
+//!    flight and waits, or it becomes a [`MustLoad`]: this call has to load. It is returned to the expansion, which
+//!    clones the arguments only now.
+//! 3. [`MustLoad::load`] starts the flight ([`start`]) and waits for its outcome, like every other caller.
 //!
-//! The engine is compiled once: from `join` on it knows no types, and `answer` puts them on again.
+//! The engine is compiled once: `join` erases the types, and `answer` restores them.
 
 pub(crate) mod args;
 pub(crate) mod entry;
@@ -39,16 +40,16 @@ use crate::function::call_key::{Key, Lookup};
 use crate::key::KeyBuf;
 use crate::primitives::clock::Millis;
 
-/// What a look into memory gave.
+/// The result of the first look into memory.
 #[derive(Debug)]
 pub enum Begin<S: Shape> {
     /// The call is answered.
     Hit(S::Return),
-    /// It is not, or it is and a refresh is due.
+    /// Memory has nothing for this call, or it has a stale value whose refresh is due.
     SlowPath(SlowPath<S>),
 }
 
-/// A call that memory alone does not settle.
+/// A call that memory alone cannot answer.
 #[derive(Debug)]
 pub struct SlowPath<S: Shape> {
     cache: HybridCache,
@@ -58,13 +59,13 @@ pub struct SlowPath<S: Shape> {
     shape: PhantomData<fn() -> S>,
 }
 
-/// A call that has to load.
+/// A call that has to load: it leads the key's flight.
 pub struct MustLoad<S: Shape> {
     lead: Box<Lead>,
     timed_out: Option<fn() -> S::Return>,
 }
 
-/// Looks in memory: all that a hit costs.
+/// Looks in memory. A hit costs nothing else.
 #[inline]
 pub fn begin<S: Shape>(cache: &HybridCache, instance: Instance<'_>, key: &KeyBuf, _: Option<S>) -> Begin<S> {
     let lookup = cache.lookup(&instance, key);
@@ -77,7 +78,7 @@ pub fn begin<S: Shape>(cache: &HybridCache, instance: Instance<'_>, key: &KeyBuf
     begin_slow(cache, &lookup, mode)
 }
 
-/// A copy of what memory has, unless a refresh of it is due.
+/// A copy of the value in memory, unless this call would have to refresh it.
 #[inline]
 fn hit<V: Clone + 'static>(cache: &HybridCache, lookup: &Lookup<'_>) -> Option<V> {
     let local = cache.local();
@@ -92,7 +93,8 @@ fn hit<V: Clone + 'static>(cache: &HybridCache, lookup: &Lookup<'_>) -> Option<V
     })?
 }
 
-/// Whether it is stale, and this call has nothing to do about that.
+/// Whether the entry is stale and this call need not refresh it: another call does, or the last refresh failed a short
+/// while ago.
 #[cold]
 #[inline(never)]
 fn is_refreshed_by_another(cache: &HybridCache, entry: &Arc<Entry>, now: Millis) -> bool {
@@ -117,7 +119,7 @@ fn begin_slow<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) ->
             key.function.counters.stale_hits.count();
             stale = RefreshClaim::take(&entry, cache.clock(), now).map(|claim| (entry.clone(), claim));
         }
-        // Somebody has come first, or it has been loaded meanwhile.
+        // The entry is fresh by now, or another call has taken the claim since `hit` looked.
         if stale.is_none()
             && let Some(value) = entry.value.downcast_ref::<S::Value>()
         {
@@ -128,7 +130,7 @@ fn begin_slow<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) ->
 }
 
 impl<S: Shape> SlowPath<S> {
-    /// Waits for somebody else's load, unless it is this call's turn to load.
+    /// Waits for another call's load, unless this call has to load.
     pub fn join<I: Into<FullSettings<S>>>(
         self,
         settings: I,
@@ -141,10 +143,10 @@ impl<S: Shape> SlowPath<S> {
 }
 
 impl<S: Shape> MustLoad<S> {
-    /// Loads in a task of its own, so that this caller may go away, and waits for it; in the background where there is a
-    /// stale value to return at once.
+    /// Starts the load and waits for its outcome; where there is a stale value to return at once, the load runs in the
+    /// background. The load itself runs in a task of its own, so that it goes on when this caller is dropped.
     ///
-    /// This alone is compiled for each function: the load, which differs, is behind a pointer from here on.
+    /// Only this is compiled for each function: from here on the load is behind a pointer.
     pub fn load<L>(self, load: L) -> impl Future<Output = S::Return> + Send + use<S, L>
     where
         L: Future<Output = S::Return> + Send + 'static,
@@ -159,7 +161,8 @@ impl<S: Shape> MustLoad<S> {
 }
 
 pin_project! {
-    /// A load without the types of its value and error. (An `async` block around it would be compiled for each function.)
+    /// A load without the types of its value and error. (An `async` block around it would be compiled for each
+    /// function.)
     struct Erased<S, L> {
         #[pin]
         load: L,
@@ -190,7 +193,7 @@ fn erased<S: Shape>(returned: Poll<S::Return>) -> Poll<Loaded> {
     })
 }
 
-/// The outcome in the function's own types. What [`LoadJob::start`] has ruled out ends as a panic of the load does.
+/// The outcome in the function's own types. Outcomes that [`LoadJob::start`] rules out end as a panic of the load does.
 fn answer<S: Shape>(outcome: Outcome, timed_out: Option<fn() -> S::Return>, role: Role) -> S::Return {
     let ended = |why: &str| resume_unwind(Box::new(why.to_owned()));
     match outcome {

@@ -14,7 +14,7 @@ pub struct NoCache<T> {
     pub(crate) inner: NotStored<T>,
 }
 
-/// What a [`NoCache`] can be: a value on its way out, or the only failure such a function knows.
+/// The content of a [`NoCache`]: the value to return, or the only error that a function of this error type has.
 pub(crate) enum NotStored<T> {
     Value(T),
     Failed(LoadError),
@@ -37,7 +37,7 @@ pub fn NoCache<T>(value: T) -> NoCache<T> {
 }
 
 impl<T> NoCache<T> {
-    /// The value, or the failed load this stands for.
+    /// The value, or the failed load that this represents.
     ///
     /// # Errors
     /// The [`LoadError`] it was made from.

@@ -1,4 +1,4 @@
-//! What an expansion says of a function beside its key: built on a miss only.
+//! The settings of a function that are not part of its key. They are built on a miss only.
 
 use std::any::TypeId;
 use std::fmt;
@@ -12,21 +12,21 @@ use crate::entry::value_type::{AnyValue, Typed, ValueType};
 use crate::key::KeyBuf;
 use crate::primitives::clock::bounded;
 
-/// The settings of one call, typed. There is nothing in them to drop, so an expansion needs no clean-up between the calls by
-/// which it makes them: that is half of what it costs to compile.
+/// The settings of one call, typed. They have no destructor, so an expansion needs no clean-up code between the calls
+/// that make them: that clean-up would be half of what the calls cost to compile.
 pub struct Settings<S: Shape> {
     value: &'static ValueType,
     lifetimes: Lifetimes,
     timeout: Option<Timeout<S>>,
 }
 
-/// The deadline of a load, and what a caller gets who has waited until then.
+/// The timeout of a load, and what a caller returns when it expires.
 struct Timeout<S: Shape> {
     after: Duration,
     timed_out: fn() -> S::Return,
 }
 
-/// The settings with what only some functions have: tags and a weight.
+/// The settings with tags and a weight, which only some functions have.
 #[derive(Debug)]
 pub struct FullSettings<S: Shape> {
     pub(crate) plan: Plan,
@@ -56,7 +56,7 @@ impl<T, E, M> Settings<ResultShape<Option<T>, E, M>>
 where
     ResultShape<Option<T>, E, M>: Shape,
 {
-    /// Keeps the `Option` out of the payload.
+    /// Encodes the `Option` outside of the payload.
     pub fn __hc_exact(self) -> Self
     where
         T: SharedValue,
@@ -65,9 +65,9 @@ where
     }
 }
 
-/// All other return types, to which the inherent method of the same name does not apply.
+/// All other return types; the inherent method of the same name takes precedence where it applies.
 pub trait Exact: Sized {
-    /// Nothing to be done.
+    /// Changes nothing.
     fn __hc_exact(self) -> Self {
         self
     }
@@ -76,7 +76,7 @@ pub trait Exact: Sized {
 impl<S: Shape> Exact for Settings<S> {}
 
 impl<S: Shape> Settings<S> {
-    /// Both tiers.
+    /// Stores values in both tiers.
     pub fn shared(_: Option<S>, lifetimes: Lifetimes) -> Self
     where
         S: SharedShape,
@@ -89,7 +89,7 @@ impl<S: Shape> Settings<S> {
         Self { value: S::memory_type(), lifetimes, timeout: None }
     }
 
-    /// The deadline of a load, and of waiting for somebody else's.
+    /// The timeout of a load, and of waiting for another caller's load.
     pub fn timeout(self, timeout: Duration) -> Self
     where
         S: CanTimeOut,
@@ -97,7 +97,7 @@ impl<S: Shape> Settings<S> {
         Self { timeout: Some(Timeout { after: bounded(timeout), timed_out: S::timed_out }), ..self }
     }
 
-    /// A tag.
+    /// Adds a tag.
     pub fn tag(self, tag: KeyBuf) -> FullSettings<S> {
         FullSettings::from(self).tag(tag)
     }
@@ -119,7 +119,7 @@ impl<S: Shape> From<Settings<S>> for FullSettings<S> {
 }
 
 impl<S: Shape> FullSettings<S> {
-    /// One more tag.
+    /// Adds a tag.
     pub fn tag(mut self, tag: KeyBuf) -> Self {
         self.plan.tags.push(tag);
         self

@@ -1,8 +1,8 @@
 //! What a cached function returns: `Result<T, E>`, `Option<T>` or a plain `T`, told apart by type.
 //!
-//! A macro sees only tokens, and `anyhow::Result<T>` or `type Fallible<T> = ..` are tokens that say nothing. So the
-//! expansion asks the compiler: method calls on a [`Probe`] resolve to the most specific candidate (autoref
-//! specialization, after David Tolnay's "Autoref-based stable specialization").
+//! A macro sees only tokens, and from the tokens `anyhow::Result<T>` or `type Fallible<T> = ..` it cannot tell what the
+//! type is. So the expansion asks the compiler: method calls on a [`Probe`] resolve to the most specific candidate
+//! (autoref specialization, after David Tolnay's "Autoref-based stable specialization").
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -21,31 +21,31 @@ use crate::primitives::sync::LockExt as _;
 
 /// A return type taken apart.
 pub trait Shape: Copy + Send + Sync + 'static {
-    /// As declared.
+    /// The declared return type.
     type Return: 'static;
-    /// What is stored.
+    /// The type of the value, which is stored.
     type Value: Clone + Send + Sync + 'static;
-    /// What is not.
+    /// The type of the error, which is not stored.
     type Error: Send + 'static;
 
-    /// From what is stored.
+    /// Makes the return value from a stored value.
     fn give(value: Self::Value) -> Self::Return;
-    /// From a failed load.
+    /// Makes the return value from the error of a load.
     fn fail(error: Self::Error) -> Self::Return;
-    /// From what the function returned.
+    /// Takes a return value apart.
     fn split(returned: Self::Return) -> Returned<Self::Value, Self::Error>;
-    /// The error for all who joined the load; `others`: somebody did.
+    /// The error for all callers of the load. `others`: other callers than the one that started the load wait for it.
     fn failure(error: Self::Error, others: bool) -> Failure;
-    /// The value's type, memory only.
+    /// The value's type, without a codec: for the memory tier only.
     fn memory_type() -> &'static ValueType;
 }
 
-/// What a function returned.
+/// A return value, taken apart.
 #[derive(Debug)]
 pub enum Returned<V, E> {
-    /// To be stored.
+    /// A value to store.
     Value(V),
-    /// To be given to the callers only.
+    /// A value that the callers get and that is not stored.
     NotStored(V),
     /// A failed load.
     Error(E),
@@ -57,18 +57,18 @@ pub trait SharedShape: Shape {
     fn shared_type() -> &'static ValueType;
 }
 
-/// A [`Shape`] that can say that the load took too long.
+/// A [`Shape`] that can report that the load took too long.
 #[diagnostic::on_unimplemented(
     message = "a cached function with a `timeout` must be able to fail",
     label = "this function has no error to return when the load takes too long",
     note = "let it return `Result<_, E>` where `E: From<hybridcache::LoadError>`, or leave out `timeout`"
 )]
 pub trait CanTimeOut: Shape {
-    /// What a caller gets.
+    /// The return value of a caller whose load has timed out.
     fn timed_out() -> Self::Return;
 }
 
-/// What every tier asks of a value.
+/// The bounds of every cached value.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached: it must be `Clone + Send + Sync + 'static`",
     label = "this value cannot be cached",
@@ -79,7 +79,7 @@ pub trait CacheValue: Clone + Send + Sync + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Clone + Send + Sync + 'static> CacheValue for T {}
 
-/// What the shared tier asks of a value.
+/// The bounds of a value that goes to the shared tier.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot go to Redis: it must be `Serialize + DeserializeOwned`",
     label = "this value cannot be encoded",
@@ -101,7 +101,7 @@ pub trait ErrorValue: Send + 'static {}
 #[diagnostic::do_not_recommend]
 impl<E: Send + 'static> ErrorValue for E {}
 
-/// What an error type needs where loads can time out.
+/// The bound of an error type where loads can time out.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` must implement `From<hybridcache::LoadError>`, because the function has a `timeout`",
     label = "`?` could not make this error of a load that timed out",
@@ -116,7 +116,7 @@ impl<E: From<LoadError>> FromLoadError for E {}
 pub struct Unchecked<R, S>(S, PhantomData<fn() -> R>);
 
 impl<R, S> Unchecked<R, S> {
-    /// Asks about `shape`.
+    /// Probes `shape`.
     pub fn new(shape: S) -> Self {
         Self(shape, PhantomData)
     }
@@ -134,10 +134,10 @@ impl<R, S: Shape> FitRung<S> for &Unchecked<R, S> {
     }
 }
 
-/// The lower rung. It fits every value, asks only then for what is missing, and goes on with a shape that lacks nothing, so
-/// that there is one error and not one for each use of the shape.
+/// The lower rung. It fits every value, and its `where` clause then reports what is missing. It continues with a
+/// stand-in that fulfils all bounds, so that there is one compile error and not one for each use of the shape.
 pub trait MisfitRung<R> {
-    /// What lacks something.
+    /// The shape that lacks a bound.
     type Shape;
 
     /// A stand-in: no program that calls this compiles.
@@ -161,35 +161,35 @@ impl<R, S> MisfitRung<R> for Unchecked<R, S> {
 #[derive(Debug)]
 pub struct Misfit<R>(PhantomData<fn() -> R>);
 
-/// Asks what a declared return type is.
+/// Finds out what a declared return type is.
 #[derive(Debug)]
 pub struct Probe<R>(PhantomData<fn() -> R>);
 
 impl<R> Probe<R> {
-    /// Asks about `R`.
+    /// Probes `R`.
     pub const NEW: Self = Self(PhantomData);
 }
 
-/// What an expansion returns where it never gets to: `if false { return never::<R>() }` fixes the type of an `async` block.
+/// A return value for code that never runs: `if false { return never::<R>() }` fixes the type of an `async` block.
 pub fn never<R>() -> R {
     unreachable!("nobody calls it")
 }
 
 impl<T, E> Probe<Result<T, E>> {
-    /// A result: what its error can do is asked next.
+    /// A `Result`: the next rungs find out what its error can do.
     pub fn __hc_returns(self) -> ResultProbe<T, E> {
         ResultProbe(PhantomData)
     }
 }
 
 impl<T> Probe<Option<T>> {
-    /// An option.
+    /// An `Option`.
     pub fn __hc_returns(self) -> OptionShape<T> {
         OptionShape(PhantomData)
     }
 }
 
-/// Everything that is neither, a bare type parameter included.
+/// Every type that is neither, including a bare type parameter.
 pub trait PlainReturns<R> {
     /// A plain value.
     fn __hc_returns(self) -> PlainShape<R>;
@@ -201,7 +201,7 @@ impl<R> PlainReturns<R> for Probe<R> {
     }
 }
 
-/// Says of which types something is, without having one.
+/// Names types without holding a value of them.
 type Marker<T> = PhantomData<fn() -> T>;
 
 /// `-> T`
@@ -212,11 +212,11 @@ pub struct PlainShape<R>(PhantomData<fn() -> R>);
 #[derive(Debug)]
 pub struct OptionShape<T>(PhantomData<fn() -> T>);
 
-/// `-> Result<T, E>`, where `M` says how an error is shared.
+/// `-> Result<T, E>`; `M` is the way in which callers share an error.
 #[derive(Debug)]
 pub struct ResultShape<T, E, M>(Marker<(T, E, M)>);
 
-/// `-> Result<T, E>`, before it is known how an error is shared.
+/// `-> Result<T, E>`, before it is known how callers share an error.
 #[derive(Debug)]
 pub struct ResultProbe<T, E>(PhantomData<fn() -> (T, E)>);
 
@@ -233,14 +233,14 @@ macro_rules! copy {
 copy!(Misfit<R>, PlainShape<R>, OptionShape<T>, ResultShape<T, E, M>);
 
 impl<R> PlainShape<R> {
-    /// Itself: the ladder ends here.
+    /// Returns itself: there are no further rungs.
     pub fn __hc_shape(&self) -> Self {
         *self
     }
 }
 
 impl<T> OptionShape<T> {
-    /// Itself: the ladder ends here.
+    /// Returns itself: there are no further rungs.
     pub fn __hc_shape(&self) -> Self {
         *self
     }
@@ -269,9 +269,9 @@ rung!("Errors that a `LoadError` can carry.", ShareRung, ByLoadError, &ResultPro
     [E: From<LoadError> + Into<Box<dyn Error + Send + Sync>>], E);
 rung!("All other errors.", OwnRung, ByOwner, ResultProbe<T, E>, [E], E);
 
-/// How the error of one load reaches all who joined it.
+/// How the error of one load reaches all of its callers.
 pub trait ErrorMode<T, E>: 'static {
-    /// The value that the error stands for, if it does.
+    /// The value that the error carries, if it is a `NoCache`.
     fn into_value(error: E) -> Result<T, E> {
         Err(error)
     }
@@ -280,16 +280,17 @@ pub trait ErrorMode<T, E>: 'static {
     fn failure(error: E, others: bool) -> Failure;
 }
 
-/// Each gets a clone.
+/// Each caller gets a clone.
 #[derive(Debug)]
 pub struct ByClone;
-/// The caller who started the load gets it; the others a `LoadError::Failed` with its message and those of its sources.
+/// The caller that started the load gets the error itself. The others get a `LoadError::Failed` with its message and
+/// those of its sources.
 #[derive(Debug)]
 pub struct ByText;
-/// Each gets a `LoadError::Failed` around the one error.
+/// Each caller gets a `LoadError::Failed` around the same error.
 #[derive(Debug)]
 pub struct ByLoadError;
-/// Only the caller who started the load gets it; the others load for themselves.
+/// Only the caller that started the load gets the error; each of the others loads for itself.
 #[derive(Debug)]
 pub struct ByOwner;
 /// `NoCache<T>`: a value, or a `LoadError` to clone.
@@ -498,7 +499,7 @@ impl<T: CacheValue, E: FromLoadError + ErrorValue, M: ErrorMode<T, E>> CanTimeOu
     }
 }
 
-/// The error that [`Failure::take`] gave, in its own type.
+/// The error that [`Failure::take`] returned, downcast to its own type.
 pub(crate) fn typed_error<S: Shape>(error: Box<dyn Any + Send>) -> Option<S::Error> {
     error.downcast().ok().map(|error| *error)
 }

@@ -1,4 +1,4 @@
-//! What a lookup in the shared tier comes to.
+//! The results of a lookup in the shared tier.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,19 +6,20 @@ use std::time::Duration;
 use crate::cache::lease::Lease;
 use crate::entry::Entry;
 
-/// What the shared tier says of a key.
+/// The result of looking a key up in the shared tier.
 pub(crate) enum Found {
     Fresh(Arc<Entry>, Source),
     Stale(Arc<Entry>, Source),
-    /// Ours to load, in the whole fleet.
+    /// This process holds the lease: it loads, and no other process does.
     Leased(Lease),
-    /// The stamps changed while this process waited for another one: capture them again and start over.
+    /// A stamp changed while this process waited for the lease holder: capture the stamps again and start over.
     StampsChanged,
     /// Another process holds the lease, and no caller here waits for its load.
     HeldByOther,
-    /// Another process loads it, or did, and such loads store nothing: a call that needs a value loads at once, without a lease.
+    /// Another process loads the key, or did, and such loads store nothing. Waiting is useless: a call that needs a
+    /// value loads at once, without a lease.
     InVain,
-    /// To be loaded without a lease: the shared tier does not answer, or the wait was too long.
+    /// Load without a lease: the shared tier does not answer, or the wait was too long.
     Degraded,
 }
 
@@ -26,32 +27,32 @@ pub(crate) enum Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Redis,
-    /// In memory; the shared tier has it still.
+    /// In memory; the shared tier has confirmed that it still has the same entry.
     Memory,
     /// In memory; the shared tier could not be asked.
     Unproven,
 }
 
-/// What the rounds so far came to.
+/// The state of a lookup over its rounds.
 pub(super) struct Rounds {
     pub(super) expects_a_miss: bool,
-    /// How many found another entry when they asked for the lease.
+    /// How many rounds found that the entry had changed when they asked for the lease.
     pub(super) changes: usize,
-    /// For how long the next one waits where no message can come.
+    /// How long the next round waits if this process is not subscribed to messages.
     pub(super) pause: Duration,
-    /// How many have ended by waiting.
+    /// How many rounds have ended with a wait.
     pub(super) waits: u32,
-    /// The last one ended with the message that there is an entry.
+    /// The last round ended with the message that the lease holder has published an entry.
     pub(super) published: bool,
-    /// What others load does not come to this process: nothing is stored, or it cannot be decoded.
+    /// Values that other processes load do not reach this process: they store nothing, or it cannot decode them.
     pub(super) in_vain: bool,
 }
 
-/// What one round of seeking came to.
+/// The result of one round.
 pub(super) enum Round {
     Found(Found),
-    /// The entry changed between the reading and the asking for the lease.
+    /// The entry changed between the read and the request for the lease.
     Changed,
-    /// Another process loads, or did.
+    /// This process has waited for another one's load: read again.
     Waited,
 }

@@ -1,4 +1,4 @@
-//! A call that memory has not answered, on its way through the engine.
+//! A call that memory has not answered, as it goes through the engine.
 
 use std::sync::Arc;
 
@@ -14,47 +14,48 @@ use crate::entry::{Entry, RefreshClaim};
 use crate::flight::{Flights, Leader};
 use crate::function::call_key::Key;
 
-/// One call: made once, and handed on by value from step to step.
+/// One call. It is made once, and passed by value from step to step.
 pub(crate) struct LoadJob {
     pub(crate) cache: HybridCache,
     pub(crate) key: Arc<Key>,
     pub(crate) plan: Plan,
     pub(crate) reason: Reason,
-    /// Until when it may wait for other loads.
+    /// The latest time until which it waits for other loads.
     pub(crate) deadline: Instant,
-    /// The load that this call is part of.
+    /// The load that makes this call, if it is a nested one.
     pub(crate) frame: Option<Arc<Frame>>,
-    /// Where the load's own spans and events belong.
+    /// The parent of the load's own spans and events.
     pub(crate) span: Span,
-    /// What memory had at the latest look.
+    /// What the latest look into memory found.
     pub(crate) in_memory: InMemory,
-    /// The shared tier is likely to have nothing.
+    /// The shared tier probably has no entry: ask for the lease together with the read.
     pub(crate) expects_a_miss: bool,
 }
 
 /// Why a flight is made.
 #[derive(Debug)]
 pub(crate) enum Reason {
-    /// A caller waits; anything that is cached will do.
+    /// A caller waits; any cached value answers it.
     Miss,
-    /// No caller waits: an entry is stale.
+    /// An entry is stale. No caller waits.
     Refresh(RefreshClaim),
-    /// A caller waits for a value that was loaded from now on.
+    /// A caller waits for a value whose load begins now or later.
     Reload,
     /// A caller waits; nothing is read or stored.
     Bypass,
-    /// The same, for a caller that has waited for other loads until its deadline.
+    /// As `Bypass`, for a caller that has waited for other loads until its deadline. Where there is a shared tier, it
+    /// counts as a degraded load.
     WaitedTooLong,
 }
 
-/// A job, and the right to lead the flight of its key.
+/// A job that leads the flight of its key.
 pub(crate) struct Lead {
     pub(crate) job: LoadJob,
     pub(crate) leader: Leader,
 }
 
 impl LoadJob {
-    /// As the caller calls now.
+    /// A job for a call that is made now, in the scope of the current task.
     pub(crate) fn new(cache: HybridCache, key: Arc<Key>, plan: Plan) -> Self {
         let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
         Self {
@@ -78,12 +79,12 @@ impl LoadJob {
         self.cache.capture_stamps(&self.key, &self.plan)
     }
 
-    /// Whether it is part of a load of its own key: waiting for that load would never end.
+    /// Whether this call is nested in a load of its own key. Waiting for that load would be a deadlock.
     pub(crate) fn is_within_its_load(&self) -> bool {
         self.frame.as_ref().is_some_and(|frame| frame.is_loading(&self.key))
     }
 
-    /// The entry that the caller gets while its refresh runs.
+    /// The stale entry that the caller gets while its refresh runs.
     pub(crate) fn meanwhile(&self) -> Option<&Arc<Entry>> {
         match (&self.reason, &self.in_memory) {
             (Reason::Refresh(_), InMemory::Usable(stale)) => Some(stale),
@@ -91,7 +92,7 @@ impl LoadJob {
         }
     }
 
-    /// Leads the key's flight. Consumes the hint that the key was deleted a short while ago: it serves one load only.
+    /// Leads the key's flight. Consumes the recent-delete hint of the key: it serves one load only.
     pub(crate) fn lead(mut self, leader: Leader) -> Box<Lead> {
         self.expects_a_miss = matches!(self.reason, Reason::Miss) && self.cache.expects_a_miss(&self.key);
         self.span = Span::current();

@@ -1,7 +1,7 @@
 //! A call that missed memory: joins the key's flight, or leads one.
 //!
-//! [`LoadJob::start`] decides what the call is, [`LoadJob::join_or_lead`] is the choice of a miss, and [`wait`] is what joining
-//! means. From there on a flight goes its own way ([`crate::engine::run`]), and its callers wait for its outcome.
+//! [`LoadJob::start`] decides what the call is, [`LoadJob::join_or_lead`] decides for a miss between joining and
+//! leading, and [`wait`] waits for a joined flight. The flight itself runs in [`crate::engine::run`].
 
 use std::any::Any;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::flight::{Claim, Joined, Joiner, Leader};
 use crate::primitives::timers::timeout_at;
 use crate::stats::count;
 
-/// How late a load's timeout may come to be known on a busy runtime.
+/// How late a load's timeout may be noticed on a busy runtime.
 const SLACK: Duration = Duration::from_millis(250);
 
-/// What a call does next.
+/// The next step of a call.
 #[expect(clippy::large_enum_variant, reason = "it is matched at once; a box would cost each miss an allocation")]
 pub(crate) enum Next {
     Decided(Decision),
@@ -31,10 +31,10 @@ pub(crate) enum Next {
     Wait(LoadJob, Joiner),
 }
 
-/// What a call has come to.
+/// The decision about a call.
 pub(crate) enum Decision {
     Answered(Outcome),
-    /// The load is this call's to make.
+    /// This call has to load.
     Load(Box<Lead>),
 }
 
@@ -43,7 +43,7 @@ impl Next {
         Self::Decided(Decision::Answered(outcome))
     }
 
-    /// Waits until it is decided. Only a call that has to wait pays for a box.
+    /// Waits until the call is decided. Only a call that has to wait allocates a box.
     pub(crate) fn decided(self) -> impl Future<Output = Decision> + Send {
         match self {
             Self::Decided(decision) => ready(decision).left_future(),
@@ -53,7 +53,7 @@ impl Next {
 }
 
 impl LoadJob {
-    /// Decides what the call is. `stale`: memory has an entry, and the refresh of it is this call's to make.
+    /// Decides what the call is. `stale`: the entry in memory, and the right to refresh it, which this call has taken.
     pub(crate) fn start(mut self, mode: Mode, stale: Option<(Arc<Entry>, RefreshClaim)>) -> Next {
         match (stale, mode) {
             (Some((entry, claim)), _) => self.refresh(entry, claim),
@@ -69,7 +69,7 @@ impl LoadJob {
     }
 
     fn refresh(mut self, entry: Arc<Entry>, claim: RefreshClaim) -> Next {
-        // Outside of a runtime nothing can run in the background.
+        // A refresh runs in a task: outside of a runtime there is none, and the stale value is the answer.
         let leader = match Handle::try_current() {
             Ok(_) => self.flights().lead(&self.key, || self.capture_stamps()),
             Err(_) => None,
@@ -83,7 +83,7 @@ impl LoadJob {
         self.load(leader)
     }
 
-    /// Loads beside whatever is under way, and stores nothing.
+    /// Loads beside any other load of the key, and stores nothing.
     fn bypass(mut self) -> Next {
         self.reason = Reason::Bypass;
         self.load_alone()
@@ -100,13 +100,15 @@ impl LoadJob {
 
     /// One load per key in this process.
     ///
-    /// The look into memory and the claim are one step: a value that another flight has stored since this call's first look answers
-    /// it, and it does not wait for that value's refresh.
+    /// The look into memory and the claim are one step, under the stripe's lock. Otherwise a flight could store its
+    /// value and end between the two: this call would find neither the value nor the flight, and load the key a second
+    /// time. A stale value answers the call too; it does not wait for that value's refresh.
     pub(crate) fn join_or_lead(mut self) -> Next {
         if self.is_within_its_load() {
             return self.bypass();
         }
-        // What the look finds outlives the lock: dropping a user's value may take its time.
+        // Declared outside of the lock's scope: the entry may be the last reference to a user's value, whose `Drop` may
+        // take long.
         let mut found = InMemory::Nothing;
         let claim = {
             let job = &self;
@@ -124,7 +126,7 @@ impl LoadJob {
         }
     }
 
-    /// What memory has that this call can use.
+    /// The entry in memory, if this call can use it.
     fn look(&self) -> InMemory {
         match self.cache.look(&self.key) {
             InMemory::Usable(entry) if self.can_use(&entry) => InMemory::Usable(entry),
@@ -144,7 +146,9 @@ impl LoadJob {
         self.load(leader)
     }
 
-    /// The error of the flight that this call had joined is not to be had twice: loads now, and not behind the others.
+    /// The flight that this call had joined ended with an outcome that this call cannot have: an error for one caller
+    /// only, or a value of another type. This call leads the next flight, as joining again could end the same way, once
+    /// for each waiter.
     fn lead_next(mut self) -> Next {
         let Some(leader) = self.flights().lead(&self.key, || self.capture_stamps()) else { return self.bypass() };
         self.in_memory = self.look();
@@ -155,10 +159,11 @@ impl LoadJob {
         self.load_missed(leader)
     }
 
-    /// Waits until the call's own deadline. A load that is running by then, and will have run into its own timeout before the
-    /// caller's would have passed once more, is waited for: if it hangs, another one by each of its waiters would only hang
-    /// too.
+    /// Waits until the call's own deadline, and longer for a load that is running by then, if that load's timeout ends
+    /// it within one more timeout of this call. If that load hangs, a load by each of its waiters would probably hang
+    /// too, and add to the overload.
     async fn outcome_of(&self, mut joiner: Joiner) -> Option<Joined> {
+        // The caller that drives the flight inline may stop polling it: from now on a task drives it.
         if let Some(future) = joiner.detach() {
             tokio::spawn(future);
         }
@@ -170,12 +175,13 @@ impl LoadJob {
         timeout_at(ends_by + SLACK, joiner).await.ok()
     }
 
-    /// Whether the entry is of this call's type, and not refused by it. Two functions that share an explicit name could differ.
+    /// Whether the entry has this call's type and the plan accepts it. Two functions that share an explicit name could
+    /// differ in their types.
     fn can_use(&self, entry: &Arc<Entry>) -> bool {
         Any::type_id(&entry.value) == self.plan.value.value_type() && self.plan.accepts(entry)
     }
 
-    /// Whether an outcome has this call's types, and can be had by a call that only joined.
+    /// Whether an outcome has this call's types and may be given to a call that joined.
     fn can_have(&self, outcome: &Outcome) -> bool {
         match outcome {
             Outcome::Value(entry) => Any::type_id(&entry.value) == self.plan.value.value_type(),
@@ -186,10 +192,12 @@ impl LoadJob {
     }
 }
 
-/// Waits for the flight that a call has joined, and for the next one where the outcome of that one is not for it.
+/// Waits for the flight that a call has joined. Where this call cannot use its outcome, joins or leads the next one.
 async fn wait(mut job: LoadJob, mut joiner: Joiner) -> Decision {
     count(&job.key.function.counters.joined);
     loop {
+        // A nested load may hold a permit of the degraded queue. The flight that it waits for must not wait for such a
+        // permit.
         if job.frame.is_some() {
             joiner.hurry();
         }

@@ -1,7 +1,6 @@
-//! The right to load a key in the whole fleet: asking for the lease, and waiting for its holder.
+//! The right to load a key in the whole fleet: asks for the lease, and waits for its holder.
 //!
-//! Leases as in "Scaling Memcache at Facebook" (Nishtala et al., 2013); their tokens fence what is published (Kleppmann, "How to do
-//! distributed locking", 2016).
+//! The guard itself is in `cache/lease.rs`, with the papers that leases and fencing tokens are from.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +20,10 @@ use crate::shared::budget::Budget;
 use crate::shared::wakeups::Waiter;
 use crate::shared::{Acquired, Invalidation, Lifespan, Remote, RemoteError, StampName, Wake};
 
-/// The lease was asked for.
+/// A request for the lease, with its answer.
 pub(super) struct LeaseAttempt {
     lease: Lease,
-    /// Registered before: the wake-up may overtake the answer.
+    /// Registered before the request was sent: the wake-up may arrive before the answer.
     waiter: Waiter,
     answer: Acquired,
 }
@@ -40,7 +39,8 @@ impl Lead {
     ) -> Result<Round, RemoteError> {
         let found = |found| Ok(Round::Found(found));
         let LeaseAttempt { mut lease, waiter, mut answer } = match asked {
-            // It was asked for as if nothing stood there. What does is of no use.
+            // `read_and_ask` asks before it knows the fence, as if the key were empty. `Changed` means that an entry is
+            // there, and this call cannot use it: ask again with that entry's fence.
             None | Some(LeaseAttempt { answer: Acquired::Changed, .. }) => self.ask(exchange, fence).await?,
             Some(asked) => asked,
         };
@@ -55,13 +55,14 @@ impl Lead {
                 }
             };
             if Instant::now() >= self.job.deadline {
+                // A caller that waits gets a load of its own. A refresh does not: the lease holder's result will do.
                 let nobody_waits = matches!(self.job.reason, Reason::Refresh(_));
                 return found(if nobody_waits { Found::HeldByOther } else { Found::Degraded });
             }
             match (&self.job.reason, exchange.remote.is_subscribed()) {
                 (Reason::Reload, _) => self.end_older_load(exchange).await?,
                 (_, _) if rounds.in_vain => return found(Found::InVain),
-                // Released, or not renewed: ask again.
+                // The holder released the lease, or died and did not renew it: ask again.
                 (_, true) => {
                     let woken = self.wait(&waiter, left).await;
                     exchange.budget.renew();
@@ -73,9 +74,11 @@ impl Lead {
                             rounds.published = true;
                             return Ok(Round::Waited);
                         }
-                        // It was tried just now: this process's own attempt waits its time, too.
+                        // The other process's load has just stored nothing. This refresh ends as failed, so that the
+                        // next attempt waits for the backoff.
                         (Some(Wake::NothingStored), Reason::Refresh(_)) => return found(Found::InVain),
-                        // Of those that were woken one gets the lease, and the others load beside it.
+                        // All waiting processes are woken, and one of them gets the lease. The others must not wait for
+                        // it in turn, as its load may store nothing either: they load beside it, without a lease.
                         (Some(Wake::NothingStored), _) => rounds.in_vain = true,
                         (Some(Wake::Released) | None, _) => {}
                     }
@@ -91,7 +94,7 @@ impl Lead {
         }
     }
 
-    /// Reads, and asks for the lease in the same round trip.
+    /// Reads the entry and asks for the lease in the same round trip.
     pub(super) async fn read_and_ask(&self, exchange: &mut Exchange<'_>) -> Result<(Read, LeaseAttempt), RemoteError> {
         let (waiter, mut lease) = self.prepare(exchange.remote).await;
         let Exchange { remote, fill, budget } = exchange;
@@ -120,7 +123,8 @@ impl Lead {
         Ok(LeaseAttempt { lease, waiter, answer })
     }
 
-    /// Moves the flight to a task first: a caller may stop polling while it holds the lease.
+    /// Moves the flight to a task first: a caller may stop polling while it holds the lease, and would block the key in
+    /// the whole fleet.
     async fn prepare(&self, remote: &Arc<dyn Remote>) -> (Waiter, Lease) {
         self.leader.ensure_spawned().await;
         let key = self.leader.key();
@@ -147,27 +151,30 @@ impl Lead {
         acquired
     }
 
-    /// The load under way began before this one: it must not store.
+    /// Expires the entry, which ends the lease of the load under way: it began before this reload, so its result must
+    /// not be stored.
     async fn end_older_load(&self, exchange: &mut Exchange<'_>) -> Result<(), RemoteError> {
         let (local, address) = (self.job.cache.local(), self.leader.key().address());
         exchange.budget.spend(Box::pin(local.tell_invalidated(&**exchange.remote, address, Invalidation::Expire))).await
     }
 
-    /// Waits for a message, or until the lease must have ended.
+    /// Waits for a message, or until the lease has expired. The jitter spreads the requests of all processes that wait
+    /// for a holder that died.
     async fn wait(&self, waiter: &Waiter, left: Duration) -> Option<Wake> {
         let jitter = Duration::from_millis(fastrand::u64(1..=25));
         timeout_at(self.job.deadline.min(Instant::now() + left + jitter), waiter.woken()).await.ok()
     }
 }
 
-/// Stamps that do not exist yet, or do not name this version: what is loaded from now on will carry them.
+/// Stamps that do not exist in the shared tier yet, or not for this version of the function. The loaded value will
+/// carry them.
 struct Creating<'a> {
     stamps: &'a [StampName],
     lifespan: Lifespan,
 }
 
 impl Creating<'_> {
-    /// Creates them while the lease is being asked for: both are sent before either is answered.
+    /// Creates the stamps while the lease is being asked for: both requests are sent before either is answered.
     async fn alongside<T>(
         self,
         remote: &dyn Remote,

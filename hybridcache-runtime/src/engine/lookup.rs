@@ -1,4 +1,4 @@
-//! Looks for a key's value in the shared tier.
+//! Looks for a key's value in the shared tier: verify, or read, ask for the lease, wait, and read again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,29 +14,31 @@ use crate::primitives::backoff::Backoff;
 use crate::shared::budget::Budget;
 use crate::shared::{Remote, RemoteError};
 
-/// What became of an entry that may have missed its invalidation.
+/// The result of the lookup, where memory may have an unverified entry.
 enum Known {
-    /// It has not.
+    /// The shared tier has the same entry under the same stamps: it has missed no invalidation.
     Verified,
-    /// There is none, or it has.
+    /// There is no such entry, or it is void.
     Continue(Found),
 }
 
-/// How often an entry may change in a row before the load goes on without a lease.
+/// How many times in a row an entry may change before the call loads without a lease.
 const CHANGES: usize = 16;
 
-/// How often another process's load is looked after while no message can tell that it ended.
+/// The pauses between two reads while another process loads and no message can announce its end: this process is not
+/// subscribed.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(25), Duration::from_millis(250));
 
 impl Lead {
-    /// Reads, or gets the lease, or waits for its holder and reads again.
+    /// Reads the key, or gets its lease, or waits for the lease holder and reads again.
     pub(super) async fn look_up(
         &mut self,
         remote: &Arc<dyn Remote>,
         origin: FilledUnder<'_>,
         budget: &mut Budget,
     ) -> Found {
-        // Used once: an entry that was found void is not to be served when Redis fails later.
+        // Taken out of the job: after `StampsChanged` this function runs again, and an entry that turned out void must
+        // not be served if Redis fails then.
         let unverified = match std::mem::take(&mut self.job.in_memory) {
             InMemory::Unverified(entry) if matches!(self.job.reason, Reason::Miss) => Some(entry),
             other => {
@@ -48,7 +50,8 @@ impl Lead {
         let fill = Fill { key: &this.job.key, plan: &this.job.plan, origin };
         let mut exchange = Exchange { remote, fill, budget };
         let found = this.verify_or_seek(&mut exchange, unverified.as_deref()).await;
-        // A call that got the lease still needs an answer to what it will publish.
+        // Not after the lease was granted: that call still needs Redis to answer its publish, and only then has Redis
+        // been fast enough.
         if !matches!(found, Err(_) | Ok(Known::Continue(Found::Leased(_)))) {
             exchange.budget.succeeded();
         }
@@ -64,12 +67,12 @@ impl Lead {
         }
     }
 
-    /// What memory has.
+    /// The entry in memory, by its times.
     fn held(&self, entry: Arc<Entry>, source: Source) -> Found {
         match entry.meta.unproven_state(self.job.cache.clock().now()) {
             State::Fresh | State::Unverified => Found::Fresh(entry, source),
             State::Stale => Found::Stale(entry, source),
-            // It has ended while Redis was asked.
+            // Its lifetime ended, or it was invalidated, while Redis was asked.
             State::Gone => Found::Degraded,
         }
     }
@@ -117,6 +120,8 @@ impl Lead {
         let is_hit = !matches!(read, Read::Absent(_) | Read::Undecodable(_));
         self.job.key.function.miss_predictor.learn(is_hit);
         let published = std::mem::take(&mut rounds.published);
+        // The lease holder has published, and this process cannot decode it (another version of a type, say). Waiting
+        // for the next holder would end the same way.
         rounds.in_vain |= published && matches!(read, Read::Undecodable(_));
         let fence = match (read, &self.job.reason) {
             (Read::Fresh(entry, _), Reason::Miss | Reason::Refresh(_)) if self.job.plan.accepts(&entry) => {
@@ -129,7 +134,7 @@ impl Lead {
                 fence
             }
         };
-        // In its own box, which a hit does not pay for.
+        // In a box of its own, so that a hit does not allocate the state of a wait.
         Box::pin(self.obtain(exchange, rounds, &fence, asked)).await
     }
 }

@@ -1,6 +1,7 @@
 //! One load, step by step. The engine knows no types: each step is a file named after it.
 //!
-//! `join` → `run` → `lookup` → `lease` → `task` → `publish`; `job` is what goes from step to step, `found` what a lookup comes to.
+//! `join` → `run` → `lookup` → `lease` → `task` → `publish`; `job` is passed from step to step, `found` has the results
+//! of a lookup.
 
 pub(crate) mod job;
 pub(crate) mod join;

@@ -1,4 +1,4 @@
-//! What becomes of a load's outcome: published to the shared tier, stored in memory, handed to the waiters.
+//! The end of a load: its value is published to the shared tier, stored in memory, and handed to the waiters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::shared::Published;
 use crate::shared::budget::Budget;
 use crate::stats::count;
 
-/// Where a loaded value is to go, or has gone; with the bytes that it takes encoded.
+/// Where a loaded value may be stored, with the length of its encoding.
 pub(super) enum Stored {
     InBothTiers {
         encoded: usize,
@@ -26,11 +26,12 @@ pub(super) enum Stored {
     InMemoryOnly {
         encoded: Option<usize>,
     },
-    /// Somebody invalidated the key, or took over, while it was loaded.
+    /// The key was invalidated, or another process has taken the lease, while the value was loaded.
     Nowhere,
 }
 
-/// Puts a loaded value into memory and hands it out; `false`: it was not to be stored any more.
+/// Stores a loaded value in memory and hands it to the callers. `false`: it was not stored, because an invalidation
+/// came first.
 pub(super) fn store(
     cache: &HybridCache,
     fill: &Fill<'_>,
@@ -45,18 +46,22 @@ pub(super) fn store(
         Stored::Nowhere => (None, None),
     };
     let Some(entry) = fill.entry(now, value, encoded, fence) else { return false };
+    // Stored before the flight ends, so that a call between the two finds the flight or the entry. `is_current` is
+    // checked after publishing: a stamp may have been voided meanwhile.
     let stored = !matches!(published, Stored::Nowhere)
         && fill.origin.seen.is_current()
         && leader.store(|| cache.local().memory.insert(entry.clone()));
     if stored {
         leader.finish(|_| Outcome::Value(entry));
     } else {
+        // The waiters that joined before the load began may have the value. Later ones may have called after the
+        // invalidation, so they look again.
         leader.finish_fenced(Outcome::Value(entry));
     }
     stored
 }
 
-/// Sends a value to the shared tier, and gives it back.
+/// Publishes a value to the shared tier, and returns it.
 pub(super) async fn publish(
     cache: &HybridCache,
     fill: &Fill<'_>,
@@ -79,7 +84,7 @@ pub(super) async fn publish(
         Ok(Published::Fenced) => Stored::Nowhere,
         Ok(Published::Refused) => {
             count(&fill.key.function.counters.redis_errors);
-            // The tier has said why.
+            // The tier has logged why.
             Stored::InMemoryOnly { encoded: Some(encoded) }
         }
         Err(error) => {
@@ -90,7 +95,7 @@ pub(super) async fn publish(
     (stored, value)
 }
 
-/// Hands out what is not stored.
+/// Hands an outcome that is not stored to the callers.
 pub(super) fn finish(cache: &HybridCache, fill: &Fill<'_>, leader: &Leader, loaded: Loaded) {
     let counters = &fill.key.function.counters;
     if !matches!(loaded, Loaded::Value(_) | Loaded::NotStored(_)) {
@@ -98,7 +103,7 @@ pub(super) fn finish(cache: &HybridCache, fill: &Fill<'_>, leader: &Leader, load
     }
     match loaded {
         Loaded::Value(value) | Loaded::NotStored(value) => {
-            // Else the leader, when it is dropped, sends the others on.
+            // Otherwise the value is of another type. Dropping the leader then makes the waiters retry.
             if let Some(entry) = fill.entry(cache.clock().now(), value, None, None) {
                 leader.finish(|_| Outcome::Value(entry));
             }

@@ -1,6 +1,6 @@
-//! A flight: looking in the shared tier, taking the lease, running the load under it, storing the outcome.
+//! A flight: looks in the shared tier, takes the lease, runs the load under it, and stores the outcome.
 //!
-//! [`start`] sets it going, [`run`] is its way, and each ending is a method of [`Lead`].
+//! [`start`] starts it, [`run`] is its course, and each of its endings is a method of [`Lead`].
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,15 +29,16 @@ use crate::shared::Remote;
 use crate::shared::budget::Budget;
 use crate::stats::count;
 
-/// What a caller that has started a flight gets of it.
+/// The outcome, for the caller that has started the flight.
 pub(crate) enum LoadOutcome {
-    /// The flight goes on in the background.
+    /// The stale value; the flight runs in the background.
     Meanwhile(Arc<Entry>),
     Awaited(Joiner),
     Inline(InlineDriver),
 }
 
-/// Sets a flight going: in this caller where it looks into the shared tier first, else in a task.
+/// Starts a flight. A flight that looks in the shared tier first is driven by its caller ([`InlineDriver`]): a hit
+/// there then costs no task. Every other flight runs in a task.
 pub(crate) fn start(lead: Box<Lead>, work: Work) -> LoadOutcome {
     let (joiner, work) = (lead.leader.starter(), work.within(lead.job.frame.clone()));
     if lead.looks_first() {
@@ -54,7 +55,7 @@ pub(crate) fn start(lead: Box<Lead>, work: Work) -> LoadOutcome {
     }
 }
 
-/// Runs a flight to its end.
+/// The future that runs a flight to its end.
 pub(crate) fn run(lead: Box<Lead>, work: Work) -> BoxFuture<'static, ()> {
     match lead.remote() {
         Some(remote) => run_under(lead.leader.stamps().clone(), remote, lead, work),
@@ -62,8 +63,8 @@ pub(crate) fn run(lead: Box<Lead>, work: Work) -> BoxFuture<'static, ()> {
     }
 }
 
-/// The same under these stamps. Each part has its own box: most flights need one only, and a box of a kilobyte or more is
-/// dear.
+/// Runs a flight under these stamps. Each part has its own box: most flights need one part only, and a box of a
+/// kilobyte or more costs time.
 fn run_under(seen: StampSnapshot, remote: Arc<dyn Remote>, mut lead: Box<Lead>, work: Work) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let origin = lead.job.cache.origin(&seen);
@@ -81,7 +82,8 @@ fn run_under(seen: StampSnapshot, remote: Arc<dyn Remote>, mut lead: Box<Lead>, 
                 run_under(seen, remote, lead, work).await;
             }
             Found::HeldByOther => lead.leave(),
-            // The claim counts as one that has failed. The callers that have joined meanwhile look for themselves.
+            // The lead is dropped here. So its claim counts as a failed attempt, and calls that have joined this flight
+            // look again.
             Found::InVain if matches!(lead.job.reason, Reason::Refresh(_)) => {}
             Found::InVain | Found::Degraded => Box::pin(lead.load_degraded(work, origin, budget)).await,
         }
@@ -97,12 +99,12 @@ impl Lead {
         }
     }
 
-    /// Whether a caller waits for it that may be answered from the shared tier.
+    /// Whether a caller waits that the shared tier may be able to answer.
     fn looks_first(&self) -> bool {
         matches!(self.job.reason, Reason::Miss) && !self.job.expects_a_miss && self.remote().is_some()
     }
 
-    /// Where it looks first, and stores.
+    /// The shared tier, if this flight uses it.
     fn remote(&self) -> Option<Arc<dyn Remote>> {
         match self.job.reason {
             Reason::Bypass => None,
@@ -110,14 +112,14 @@ impl Lead {
         }
     }
 
-    /// Loads a value that the shared tier does not get.
+    /// Loads a value without the shared tier.
     async fn load_unshared(self: Box<Self>, work: Work) {
         let seen = self.leader.stamps().clone();
         let (origin, budget) = (self.job.cache.origin(&seen), self.job.cache.budget());
         self.load(work, None, origin, budget).await;
     }
 
-    /// There is a value already.
+    /// Ends the flight with a value that was found.
     fn adopt(self: Box<Self>, entry: &Arc<Entry>, source: Source, origin: FilledUnder<'_>) {
         self.take_in(entry, source, origin);
         if let Reason::Refresh(claim) = self.job.reason {
@@ -126,7 +128,7 @@ impl Lead {
         self.leader.finish(|_| Outcome::Value(entry.clone()));
     }
 
-    /// Answers with a stale entry, and goes on to refresh it.
+    /// Ends the flight with a stale entry, and starts the refresh of it as a new flight.
     fn serve_stale(self: Box<Self>, entry: Arc<Entry>, source: Source, origin: FilledUnder<'_>, work: Work) {
         self.take_in(&entry, source, origin);
         let Self { job, leader } = *self;
@@ -134,13 +136,15 @@ impl Lead {
         let claim = RefreshClaim::take(&entry, job.cache.clock(), job.cache.clock().now());
         leader.finish(|_| Outcome::Value(entry));
         let Some(claim) = claim else { return };
-        // A caller that leads the key's flight now has found the entry in memory and ends it at once: the next hit starts the refresh.
+        // Another caller may lead the key's flight by now: it finds the entry in memory and ends its flight at once.
+        // The claim is given back unused, so that the next hit starts the refresh.
         let Some(leader) = job.flights().lead(&job.key, || job.capture_stamps()) else { return claim.done() };
         count(&job.key.function.counters.refreshes);
         let deadline = Instant::now() + job.plan.timeout.unwrap_or(WAIT);
         let (reason, in_memory) = (Reason::Refresh(claim), InMemory::Nothing);
         let job = LoadJob { reason, deadline, in_memory, expects_a_miss: false, ..job };
-        // A task of its own: this one may be the caller's.
+        // In a task of its own: the current one may be the caller's, which has its answer and must not wait for a
+        // refresh.
         tokio::spawn(run(Box::new(Self { job, leader }), work));
     }
 
@@ -151,11 +155,11 @@ impl Lead {
         }
     }
 
-    /// Into memory, or trusted again, unless the key was invalidated meanwhile.
+    /// Stores an entry in memory, or marks the one there as verified, unless the key was invalidated meanwhile.
     fn take_in(&self, entry: &Arc<Entry>, source: Source, origin: FilledUnder<'_>) {
         let counters = &self.job.key.function.counters;
         match (source, &self.job.reason) {
-            // It was counted when it began.
+            // A refresh was counted when it began.
             (_, Reason::Refresh(_)) => {}
             (Source::Redis, _) => count(&counters.hits_redis),
             (Source::Memory | Source::Unproven, _) => counters.hits_memory.count(),
@@ -168,14 +172,16 @@ impl Lead {
         }
     }
 
-    /// Loads without a lease, when it is its turn.
+    /// Loads without a lease, after it has got a permit. The permits limit what reaches the database while no lease
+    /// does.
     async fn load_degraded(self: Box<Self>, work: Work, origin: FilledUnder<'_>, budget: Budget) {
         self.leader.ensure_spawned().await;
         let counters = self.job.key.function.clone();
         let counters = &counters.counters;
         count(&counters.degraded_loads);
         let cache = self.job.cache.clone();
-        // A load waits for it, unless it is a refresh, for which none does.
+        // A nested load waits for this flight and may hold a permit itself. Waiting for another permit could be a
+        // deadlock, so it needs none. No load waits for a refresh.
         let is_awaited = self.job.frame.is_some() && !matches!(self.job.reason, Reason::Refresh(_));
         let permit = if is_awaited { None } else { self.queue(&cache).await };
         let is_over = self.job.plan.timeout.is_some() && Instant::now() >= self.job.deadline;
@@ -185,12 +191,12 @@ impl Lead {
             return self.leader.finish(|_| Outcome::TimedOut);
         }
         self.load(work, None, origin, budget).await;
-        // Only now may another one load.
+        // The permit is held until the load has ended and its value is stored.
         drop(permit);
     }
 
-    /// Queues with all loads that have no lease, until the deadline, or for [`WAIT`] where there is none. Leaves the queue
-    /// when a nested load waits for this flight: that load has a permit, and the two would wait for each other.
+    /// Waits for a permit until the deadline, or for [`WAIT`] where there is none. Stops waiting when a nested load
+    /// begins to wait for this flight: that load may hold a permit, and the two would wait for each other.
     async fn queue<'a>(&self, cache: &'a HybridCache) -> Option<SemaphorePermit<'a>> {
         let (permit, hurried) = (std::pin::pin!(cache.degraded().acquire()), std::pin::pin!(self.leader.hurried()));
         let until = match self.job.plan.timeout {
@@ -215,10 +221,13 @@ impl Lead {
         if let Some(lease) = &lease {
             origin.seen.prolong(cache.lifespan(&job.plan), lease.remote());
         }
+        // From here on later joiners are `late`: the load may already have read what an invalidation is about to
+        // change.
         leader.begin_load(timeout);
         let began = Instant::now();
         let loaded = match &mut lease {
-            // In boxes of their own, here and below: a load without a lease does not pay for them.
+            // The futures that need a lease are boxed, here and below: a load without a lease does not pay for their
+            // size.
             Some(lease) => {
                 let limit = timeout.unwrap_or(cache.limits().lease_limit);
                 let loaded = Box::pin(lease.hold_while(limit, work.run(key, timeout, span))).await;
@@ -231,16 +240,17 @@ impl Lead {
         let value = match loaded {
             Loaded::Value(value) => value,
             unstored => {
-                // Frees the key for other processes before it wakes the calls that wait here.
+                // Dropped before the waiters are woken: one that loads next asks for this very lease.
                 drop(lease);
                 return finish(cache, &fill, &leader, unstored);
             }
         };
-        // Memory must not outlive the envelope, which is made from here on.
+        // The lifetime in memory begins before the envelope's, so that memory does not keep the value longer than the
+        // shared tier.
         let now = cache.clock().now();
         let (published, value) = match lease {
             Some(lease) => {
-                // No caller waits for a refresh: the tier may take its time.
+                // No caller waits for a refresh, so it may spend a whole budget on publishing.
                 let budget = if matches!(job.reason, Reason::Refresh(_)) { cache.budget() } else { budget };
                 Box::pin(publish(cache, &fill, lease, value, began.elapsed(), budget)).await
             }

@@ -1,4 +1,5 @@
-//! What a call inherits from the task it runs on: a `refresh` or `bypass` around it, and the load it is part of.
+//! What a call inherits from the task that makes it: a `refresh` or `bypass` around it, and the load that it is nested
+//! in.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -10,9 +11,9 @@ use crate::function::call_key::Key;
 
 /// Runs a future in which the outermost cached calls load again, whatever is cached, and store the result.
 ///
-/// A failed load is returned as the error it is, even where an older value is still cached. The scope covers the same
-/// task only; cached functions called by the loads are not refreshed. A refresh never joins a load that began before it.
-/// A load that has begun goes on, and is stored, if the future is dropped.
+/// The error of a failed load is returned, even if an older value is still cached. The scope covers the same task only;
+/// cached functions called by the loads are not refreshed. A refresh never joins a load that began before it. If the
+/// future is dropped, a load that has begun goes on and its value is stored.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -26,7 +27,8 @@ pub fn refresh<F: Future>(future: F) -> impl Future<Output = F::Output> {
     within(Mode::Refresh, future)
 }
 
-/// Runs a future in which the outermost cached calls neither read nor store: they only load. No other caller joins such a load.
+/// Runs a future in which the outermost cached calls neither read nor store: they only load. No other caller joins such
+/// a load.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -42,8 +44,8 @@ pub fn bypass<F: Future>(future: F) -> impl Future<Output = F::Output> {
 
 /// Marks the innermost running load: its value is returned to all its callers and not stored.
 ///
-/// The way for functions that return `Option<T>` or a plain `T`. Outside a load, and in tasks that a load has spawned,
-/// it does nothing.
+/// For functions that return `Option<T>` or a plain `T`. Outside of a load, and in tasks that a load has spawned, it
+/// does nothing.
 pub fn no_cache() {
     let _ = FRAME.try_with(|frame| frame.no_cache.store(true, Relaxed));
 }
@@ -53,11 +55,11 @@ tokio::task_local! {
 }
 
 thread_local! {
-    /// The mode of what is being polled. Apart from the frame, since every hit reads it.
+    /// The mode of the future that this thread is polling. It is not part of the frame, since every hit reads it.
     static MODE: Cell<Mode> = const { Cell::new(Mode::Normal) };
 }
 
-/// How the calls of a task treat what is cached.
+/// How the calls of a task treat cached values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Normal,
@@ -65,7 +67,7 @@ pub(crate) enum Mode {
     Bypass,
 }
 
-/// One running load, and those that it runs for.
+/// One running load, and the loads that it is nested in.
 pub(crate) struct Frame {
     key: Arc<Key>,
     no_cache: AtomicBool,
@@ -82,7 +84,7 @@ impl Frame {
         self.no_cache.load(Relaxed)
     }
 
-    /// Whether this load, or one that it runs for, is a load of `key`: waiting for it would never end.
+    /// Whether this load, or one that it is nested in, loads `key`. Waiting for such a load would be a deadlock.
     pub(crate) fn is_loading(&self, key: &Key) -> bool {
         let mut frame = Some(self);
         while let Some(this) = frame {
@@ -95,18 +97,19 @@ impl Frame {
     }
 }
 
-/// The mode that holds for a call made now.
+/// The mode of a call that is made now.
 #[inline]
 pub(crate) fn mode() -> Mode {
     MODE.get()
 }
 
-/// The innermost load that a call made now is part of.
+/// The innermost load around a call that is made now.
 pub(crate) fn frame() -> Option<Arc<Frame>> {
     FRAME.try_with(Arc::clone).ok()
 }
 
-/// Runs a load: [`no_cache`] marks it, and an outer `refresh` or `bypass` does not reach the calls that it makes.
+/// Runs a load so that [`no_cache`] marks it, and so that an outer `refresh` or `bypass` does not affect the calls that
+/// it makes.
 pub(crate) fn loading<F: Future>(frame: Arc<Frame>, load: F) -> impl Future<Output = F::Output> {
     FRAME.scope(frame, within(Mode::Normal, load))
 }
@@ -120,7 +123,7 @@ async fn within<F: Future>(mode: Mode, future: F) -> F::Output {
     .await
 }
 
-/// While it lives, the mode holds; then the one before. Also where the future panics.
+/// Sets the mode while it lives, and restores the previous one when it is dropped, also by a panic of the future.
 struct Entered {
     outer: Mode,
 }

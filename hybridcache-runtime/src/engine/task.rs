@@ -15,20 +15,21 @@ use crate::flight::outcome::Failure;
 use crate::function::call_key::Key;
 use crate::primitives::timers;
 
-/// How long a caller waits for somebody else's load where the function has no `timeout`.
+/// How long a caller waits for another caller's load where the function has no `timeout`.
 pub(crate) const WAIT: Duration = Duration::from_secs(30);
 
-/// Runs at most once, possibly much later than it was made: a caller who waits keeps its own.
+/// The body of a load. It runs at most once, possibly long after it was made: a caller that waits for another load
+/// keeps its own until then.
 pub(crate) struct Work {
     load: BoxFuture<'static, Loaded>,
     parent: Option<Arc<Frame>>,
 }
 
-/// What a load gave.
+/// The result of a load.
 pub(crate) enum Loaded {
     Value(Box<AnyValue>),
     NotStored(Box<AnyValue>),
-    /// Makes the failure from whether others have joined.
+    /// Makes the failure; the argument is whether other callers have joined.
     Error(Box<dyn FnOnce(bool) -> Failure + Send>),
     Panicked(Arc<str>),
     TimedOut,
@@ -39,12 +40,12 @@ impl Work {
         Self { load: Box::pin(load), parent: None }
     }
 
-    /// Remembers for which loads this one runs.
+    /// Records the load that this one is nested in.
     pub(crate) fn within(self, parent: Option<Arc<Frame>>) -> Self {
         Self { parent, ..self }
     }
 
-    /// Runs the load. It ends by finishing, by panic, or at `timeout`.
+    /// Runs the load until it returns, panics, or reaches `timeout`.
     pub(crate) async fn run(self, key: &Arc<Key>, timeout: Option<Duration>, span: Span) -> Loaded {
         let frame = Frame::new(key.clone(), self.parent);
         let caught = AssertUnwindSafe(self.load).catch_unwind();
@@ -62,7 +63,7 @@ impl Work {
     }
 }
 
-/// The message of a panic, with a hint if the load misses a task-local of its caller.
+/// The message of a panic, with a hint if the load lacks a task-local of its caller.
 fn message(panic: &(dyn Any + Send)) -> Arc<str> {
     let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(message), _) => *message,

@@ -1,8 +1,30 @@
-//! The caller who started a flight drives it while nobody else depends on it: what stands in the shared tier is read
-//! without a task.
+//! Lets the caller that started a flight drive it, so that a hit in the shared tier costs no task.
 //!
-//! A task drives it from then on when somebody joins, when the caller goes away, and before a lease is taken or a load
-//! begun. So a caller that is polled once and then held holds nobody up.
+//! The caller polls the flight as part of its own future. A task takes over in three cases: another call joins, the
+//! caller is dropped, or the flight is about to take a lease or to load. A caller that is polled once and then never
+//! again therefore blocks nobody.
+//!
+//! The states are those of `Driver` (`registry.rs`), under the lock of the flight's `Progress`:
+//!
+//! - `Task`: a task drives the flight. Every flight begins so, and this state is final after `attach`.
+//! - `Caller(Some(future))`: the caller drives it; the future is stored here between two of its polls.
+//! - `Caller(None)`: the caller is polling the future now, or the flight has ended.
+//! - `HandOver`: the future has asked for a task (`ensure_spawned`) during the caller's poll.
+//!
+//! ```text
+//! Task          attach                                  -> Caller(Some)
+//! Caller(Some)  the caller polls: poll_inline           -> Caller(None)
+//! Caller(None)  pending, and no call has joined         -> Caller(Some)
+//! Caller(None)  pending, and a call has joined          -> Task, spawned
+//! Caller(None)  ready                                   -> Caller(None), for good
+//! Caller(None)  the future needs a task: ensure_spawned -> HandOver
+//! HandOver      that poll of the caller ends            -> Task, spawned
+//! Caller(Some)  a joiner waits: detach                  -> Task, spawned
+//! Caller(Some)  the caller is dropped: detach           -> Task, spawned
+//! ```
+//!
+//! Race: a call joins while the caller polls. Its `detach` finds `Caller(None)` and does nothing. It has set `others`
+//! before, under the same lock, so the caller sees that when its poll ends, and spawns the task.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,10 +34,10 @@ use tokio::runtime::Handle;
 use crate::flight::registry::FlightFuture;
 use crate::flight::waiter::{Joined, Joiner};
 
-/// The caller who started a flight, waiting for its outcome. Dropping it hands the flight to a task.
+/// The caller that started a flight, as it waits for the outcome. Dropping it hands the flight to a task.
 pub(crate) struct InlineDriver {
     joiner: Joiner,
-    /// Where it may be dropped there may be none to ask for.
+    /// Captured at the start: the thread that drops this may have no runtime.
     runtime: Handle,
 }
 

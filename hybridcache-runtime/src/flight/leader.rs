@@ -1,4 +1,4 @@
-//! Who runs a flight.
+//! The right to run a flight.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::entry::drops::Deferral;
 use crate::flight::outcome::Outcome;
 use crate::function::call_key::Key;
 
-/// Owned by the task that runs the flight. Dropped without an outcome (its runtime is gone), it sends the others on.
+/// Owned by the future that runs the flight. Dropped without an outcome (the runtime was shut down, say), it makes the
+/// waiters retry.
 #[derive(Debug)]
 pub(crate) struct Leader {
     pub(super) flights: Arc<Flights>,
@@ -30,33 +31,35 @@ impl Leader {
         &self.flight.seen
     }
 
-    /// The wait of the caller who started the flight.
+    /// The waiter for the caller that started the flight.
     pub(crate) fn starter(&self) -> Joiner {
         Joiner::of_starter(self.flight.clone())
     }
 
-    /// Waits until a task drives the flight: what follows must go on whatever becomes of the caller.
+    /// Waits until a task drives the flight: what follows must go on even if the caller is dropped.
     pub(crate) async fn ensure_spawned(&self) {
         poll_fn(|_| {
             let mut progress = self.flight.progress();
             if matches!(progress.driver, Driver::Task) {
                 return Poll::Ready(());
             }
-            // The caller sees to it when this poll has ended.
+            // No waker is stored: the caller spawns the future when this poll has ended, and a new task is polled at
+            // once.
             progress.driver = Driver::HandOver;
             Poll::Pending
         })
         .await;
     }
 
-    /// From here on the load may see less than what is invalidated meanwhile. `timeout`: it will end by then.
+    /// Marks the load as begun: a later joiner may have called after an invalidation that this load does not see.
+    /// `timeout`: how long the load takes at most.
     pub(crate) fn begin_load(&self, timeout: Option<Duration>) {
         let mut progress = self.flight.progress();
         progress.loading = true;
         progress.ends_by = timeout.map(|timeout| Instant::now() + timeout);
     }
 
-    /// Waits until somebody is in a [hurry](Joiner::hurry).
+    /// Waits until a joiner calls [`Joiner::hurry`].
     pub(crate) async fn hurried(&self) {
         poll_fn(|context| {
             let mut progress = self.flight.progress();
@@ -69,7 +72,8 @@ impl Leader {
         .await;
     }
 
-    /// Stores, unless the flight was detached.
+    /// Stores, unless the flight was detached. The check and the store are one step under the stripe's lock, under
+    /// which invalidations detach.
     pub(crate) fn store(&self, store: impl FnOnce()) -> bool {
         let _values = Deferral::begin();
         let stripe = self.flights.stripe(self.flight.key.id());
@@ -80,7 +84,8 @@ impl Leader {
         attached
     }
 
-    /// Stores, unless it was detached, and detaches whatever else is under way: that may have read what this replaces.
+    /// Stores, unless the flight was detached, and detaches all other flights of the key: they may have read the value
+    /// that this one replaces.
     pub(crate) fn replace(self, store: impl FnOnce()) -> bool {
         let _values = Deferral::begin();
         let mut stripe = self.flights.stripe(self.flight.key.id());
@@ -92,18 +97,20 @@ impl Leader {
         attached
     }
 
-    /// Hands the outcome to everybody. It is made when nobody can join any more, from whether anybody has.
+    /// Hands the outcome to all waiters. `outcome` is called when no call can join any more; its argument is whether
+    /// any call has.
     pub(crate) fn finish(&self, outcome: impl FnOnce(bool) -> Outcome) {
         self.end(outcome, false);
     }
 
-    /// The load was overtaken by an invalidation in another process: who joined after it began may have begun after the
-    /// invalidation, and must look again.
+    /// Ends a flight whose load was overtaken by an invalidation in another process. A call that joined after the load
+    /// began may have been made after that invalidation, so it must look again.
     pub(crate) fn finish_fenced(&self, outcome: Outcome) {
         self.end(|_| outcome, true);
     }
 
     fn end(&self, outcome: impl FnOnce(bool) -> Outcome, fenced: bool) {
+        // Out of the stripe first: from then on no call can join, and `others` is final.
         self.flights.stripe(self.flight.key.id()).retain(|flight| !Arc::ptr_eq(flight, &self.flight));
         let others = self.flight.progress().others;
         let ended = Ended { outcome: outcome(others), fenced };
@@ -115,6 +122,7 @@ impl Leader {
             progress.ended = Some(ended);
             std::mem::take(&mut progress.wakers)
         };
+        // Outside of the lock: a waker may run code of the runtime that polls the waiter.
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
 }

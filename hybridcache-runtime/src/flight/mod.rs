@@ -1,9 +1,9 @@
 //! One load per key in this process: single-flight, as in Go's `golang.org/x/sync/singleflight`.
 //!
-//! Whoever misses a key either leads its flight or joins the one under way. An invalidation *detaches* the flight:
-//! those who joined before may still get its result, but it can no longer store it, and later callers start a new one.
-//! Storing in memory, detaching and joining happen under one lock per stripe of keys, so that no result is stored after
-//! the invalidation that detached its flight has returned.
+//! A call that misses a key leads its flight, or joins the flight under way. An invalidation *detaches* the flight:
+//! calls that joined before may still get its result, but the result can no longer be stored, and later calls start a
+//! new flight. Storing in memory, detaching and joining happen under one lock for each stripe of keys, so that no
+//! result is stored after the invalidation that detached its flight has returned.
 
 pub(crate) mod inline;
 pub(crate) mod outcome;
@@ -24,24 +24,24 @@ use crate::coherence::stamps::StampSnapshot;
 use crate::function::call_key::Key;
 use crate::primitives::sync::Mutex;
 
-/// What a caller who missed is to do.
+/// The part of a call that missed memory.
 #[derive(Debug)]
 pub(crate) enum Claim {
-    /// Nobody loads: run the flight.
+    /// No flight is under way: run this one.
     Lead(Leader),
-    /// Somebody does.
+    /// A flight is under way.
     Join(Joiner),
 }
 
 impl Flights {
-    /// Joins the key's flight, or starts one. A flight that began before one of its stamps was voided is none to join.
+    /// Joins the key's flight, or starts one. A flight that began before one of its stamps was voided cannot be joined.
     #[cfg(any(test, feature = "http"))]
     pub(crate) fn claim(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> StampSnapshot) -> Claim {
         self.claim_in(&mut self.stripe(key.id()), key, seen)
     }
 
-    /// The same, unless memory has the answer. It is looked up under the lock under which flights store: no value comes between
-    /// the look and the claim.
+    /// The same, unless memory has the answer. `is_answered` looks in memory under the lock under which flights store,
+    /// so no flight stores between the look and the claim.
     pub(crate) fn claim_unless(
         self: &Arc<Self>,
         key: &Arc<Key>,
@@ -64,8 +64,8 @@ impl Flights {
         }
     }
 
-    /// Starts a flight unless there is one. The stamps are captured under the lock: a gap in the messages that is noticed before
-    /// detaches the flight, or is seen by the capture.
+    /// Starts a flight unless one is under way. The stamps are captured under the lock: a gap in the messages before
+    /// that either detaches the flight or shows in the captured stamps.
     pub(crate) fn lead(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> StampSnapshot) -> Option<Leader> {
         let mut stripe = self.stripe(key.id());
         match current(&mut stripe, key) {
@@ -74,21 +74,21 @@ impl Flights {
         }
     }
 
-    /// Starts a flight whether or not one is under way, which is then detached: its result is older than this one's.
+    /// Starts a flight even if one is under way. That one is detached: its result is older.
     pub(crate) fn supersede(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> StampSnapshot) -> Leader {
         let mut stripe = self.stripe(key.id());
         stripe.retain(|flight| *flight.key != **key);
         self.start(key, seen(), &mut stripe)
     }
 
-    /// Holds the place of a value that is stored by hand, beside whatever is under way. Nobody can join it.
+    /// Reserves the key for a value that a put stores, beside any flight under way. No call can join it.
     pub(crate) fn reserve(self: &Arc<Self>, key: &Arc<Key>, seen: StampSnapshot) -> Leader {
         let flight = Arc::new(Flight { key: key.clone(), seen, joinable: false, progress: Mutex::default() });
         self.stripe(key.id()).push(flight.clone());
         Leader { flights: self.clone(), flight }
     }
 
-    /// A flight that nobody can join and that stores nothing.
+    /// A flight that no call can join and that stores nothing: it is in no stripe.
     pub(crate) fn solo(self: &Arc<Self>, key: &Arc<Key>) -> Leader {
         self.start(key, StampSnapshot::default(), &mut Vec::new())
     }

@@ -1,4 +1,4 @@
-//! How a load can end for those who wait for it, with the types of its value and error erased.
+//! The ways in which a load can end, for the callers that wait for it. The types of value and error are erased.
 
 use std::any::{Any, TypeId};
 use std::fmt;
@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 use crate::entry::Entry;
 use crate::primitives::sync::LockExt as _;
 
-/// What everybody who joined a load gets.
+/// The outcome for all callers of a load.
 #[derive(Clone)]
 pub(crate) enum Outcome {
     Value(Arc<Entry>),
     Failed(Arc<Failure>),
     Panicked(Arc<str>),
     TimedOut,
-    /// The task that loaded was dropped with its runtime.
+    /// The task that loaded was dropped, with its runtime for instance.
     Abandoned,
 }
 
@@ -25,7 +25,7 @@ pub struct Failure {
     copies: Option<Copies>,
 }
 
-/// Makes one more error like the original.
+/// Makes another error like the original.
 pub(crate) type Copies = Box<dyn Fn() -> Box<dyn Any + Send> + Send + Sync>;
 
 impl fmt::Debug for Failure {
@@ -35,17 +35,17 @@ impl fmt::Debug for Failure {
 }
 
 impl Failure {
-    /// An error that only the caller who started the load can have.
+    /// An error that only one caller can have.
     pub(crate) fn unshared<E: Send + 'static>(error: E) -> Self {
         Self { error_type: TypeId::of::<E>(), original: Mutex::new(Some(Box::new(error))), copies: None }
     }
 
-    /// An error that the caller who started the load gets, and copies for those who joined.
+    /// An error that the caller that started the load gets, and copies of it for the callers that joined.
     pub(crate) fn kept<E: Send + 'static>(error: E, copy: impl Fn() -> E + Send + Sync + 'static) -> Self {
         Self { original: Mutex::new(Some(Box::new(error))), ..Self::shared(copy) }
     }
 
-    /// An error of which everybody gets one.
+    /// An error of which every caller gets a copy.
     pub(crate) fn shared<E: Send + 'static>(copy: impl Fn() -> E + Send + Sync + 'static) -> Self {
         let copies: Copies = Box::new(move || Box::new(copy()));
         Self { error_type: TypeId::of::<E>(), original: Mutex::new(None), copies: Some(copies) }
@@ -55,12 +55,12 @@ impl Failure {
         self.error_type
     }
 
-    /// Whether it can be had more than once.
+    /// Whether more than one caller can have it.
     pub(crate) fn is_shared(&self) -> bool {
         self.copies.is_some()
     }
 
-    /// The error for one caller. `None`: another one has it.
+    /// The error for one caller. `None`: another caller has taken the only one.
     pub(crate) fn take(&self, role: Role) -> Option<Box<dyn Any + Send>> {
         let kept = || self.original.lock_unpoisoned().take();
         match (&self.copies, role) {
@@ -71,11 +71,11 @@ impl Failure {
     }
 }
 
-/// What a caller has to do with the load whose outcome it gets.
+/// How a caller took part in the load whose outcome it gets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Role {
-    /// Its own.
+    /// It started the load.
     Starter,
-    /// Another caller's.
+    /// It joined the load of another caller.
     Joiner,
 }

@@ -1,4 +1,4 @@
-//! The flights under way, by key, and what each has come to.
+//! The flights under way, by key, with the progress of each.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -27,7 +27,8 @@ impl Flights {
         Self { stripes: (0..STRIPES).map(|_| Mutex::default()).collect() }
     }
 
-    /// Detaches all flights of the keys with this id, and does what else must not be interleaved with a store.
+    /// Detaches all flights of the keys with this id. `and` runs under the same lock: no flight can store before it has
+    /// ended.
     pub(crate) fn detach(&self, id: u64, and: impl FnOnce()) {
         let _values = Deferral::begin();
         let mut stripe = self.stripe(id);
@@ -43,12 +44,12 @@ impl Flights {
     }
 
     pub(super) fn stripe(&self, id: u64) -> MutexGuard<'_, Vec<Arc<Flight>>> {
-        // The low byte is the bucket of the key in a cluster: others spread better.
+        // In a cluster the low byte is the key's bucket, so these bits do not spread evenly.
         self.stripes[(id >> 8) as usize % STRIPES].lock_unpoisoned()
     }
 }
 
-/// The key's flight. One whose stamps were voided since it began is detached.
+/// The key's flight. Removes flights of the key whose stamps were voided since they began, which detaches them.
 pub(super) fn current<'a>(stripe: &'a mut Vec<Arc<Flight>>, key: &Key) -> Option<&'a Arc<Flight>> {
     stripe.retain(|flight| *flight.key != *key || flight.seen.is_current());
     stripe.iter().find(|flight| flight.joinable && *flight.key == *key)
@@ -57,7 +58,7 @@ pub(super) fn current<'a>(stripe: &'a mut Vec<Arc<Flight>>, key: &Key) -> Option
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) key: Arc<Key>,
-    /// The stamps that stood when it began.
+    /// The stamps as they were when the flight began.
     pub(super) seen: StampSnapshot,
     pub(super) joinable: bool,
     pub(super) progress: Mutex<Progress>,
@@ -68,27 +69,27 @@ pub(super) struct Progress {
     pub(super) loading: bool,
     pub(super) ends_by: Option<Instant>,
     pub(super) others: bool,
-    /// Somebody waits for this flight who holds what it may itself be waiting for.
+    /// A nested load waits for this flight and may hold the permit that the flight itself waits for.
     pub(super) hurried: bool,
     pub(super) leader: Option<Waker>,
     pub(super) driver: Driver,
     pub(super) ended: Option<Ended>,
-    /// Most flights have one.
+    /// Most flights have one waiter.
     pub(super) wakers: SmallVec<[Option<Waker>; 1]>,
 }
 
-/// What a flight does, as a future.
+/// The course of a flight, as a future.
 pub(crate) type FlightFuture = BoxFuture<'static, ()>;
 
-/// Who polls a flight's course.
+/// What polls the future of a flight. The transitions are in `inline.rs`.
 #[derive(Default)]
 pub(super) enum Driver {
-    /// A task.
+    /// A task, or the leader itself.
     #[default]
     Task,
-    /// The caller who started it; the course is here between two polls.
+    /// The caller that started it. The future is here between two of its polls.
     Caller(Option<FlightFuture>),
-    /// The caller until this poll ends: the course wants a task.
+    /// The caller, until its current poll ends: the future has asked for a task.
     HandOver,
 }
 

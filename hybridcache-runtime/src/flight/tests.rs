@@ -115,8 +115,8 @@ fn a_superseded_flight_is_detached() {
     assert!(!alone.store(|| ()));
 }
 
-/// What is stored by hand. Killed by: a reserved flight that can be joined; `replace` leaving others attached, or storing
-/// after an invalidation.
+/// For puts. Killed by: a reserved flight that can be joined; `replace` leaving others attached, or storing after an
+/// invalidation.
 #[test]
 fn a_reserved_place_is_not_joined_and_goes_with_an_invalidation() {
     let (flights, key) = (Arc::new(Flights::new()), key("7"));

@@ -1,4 +1,4 @@
-//! Who waits for a flight, be it the caller who has started it or one who has joined.
+//! The waiters of a flight: the caller that has started it, and the calls that have joined it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use super::registry::{Driver, Ended, Flight, FlightFuture};
 use crate::flight::outcome::Outcome;
 
-/// What a joiner gets.
+/// The result of waiting.
 pub(crate) enum Joined {
     Outcome(Outcome),
-    /// The flight's result is not for this caller: look again.
+    /// The flight's result is not for this caller: it looks again.
     Retry,
 }
 
@@ -21,9 +21,9 @@ pub(crate) enum Joined {
 #[derive(Debug)]
 pub(crate) struct Joiner {
     flight: Arc<Flight>,
-    /// Joined after the load had begun.
+    /// It joined after the load had begun: the load may be older than this call.
     late: bool,
-    /// The caller who started the flight.
+    /// It belongs to the caller that started the flight.
     started: bool,
     waker: Option<usize>,
 }
@@ -42,7 +42,7 @@ impl Joiner {
         Self { flight, late: false, started: true, waker: None }
     }
 
-    /// Says that the flight must not wait for other loads to end: one of them waits for it.
+    /// Makes the flight stop waiting for other loads to end: one of them waits for it.
     pub(crate) fn hurry(&self) {
         let leader = {
             let mut progress = self.flight.progress();
@@ -52,19 +52,20 @@ impl Joiner {
         leader.into_iter().for_each(Waker::wake);
     }
 
-    /// For the caller who started the flight: `course` is what it does, for [`Self::drive`].
+    /// For the caller that started the flight: it will drive `course` by [`Self::poll_inline`].
     pub(crate) fn attach(&self, course: FlightFuture) {
         self.flight.progress().driver = Driver::Caller(Some(course));
     }
 
-    /// For the same caller, before each [poll](Future::poll): drives the flight as long as nobody else waits for it. What it
-    /// returns is for a task.
+    /// For the same caller, before each [poll](Future::poll): drives the flight as long as no other call waits for it.
+    /// A future that is returned has to be spawned.
     pub(crate) fn poll_inline(&self, context: &mut Context<'_>) -> Option<FlightFuture> {
         let mut course = self.take_course()?;
         if course.as_mut().poll(context).is_ready() {
             return None;
         }
         let mut progress = self.flight.progress();
+        // Still the caller's, unless during the poll the future asked for a task (`HandOver`), or a call joined.
         if matches!(progress.driver, Driver::Caller(_)) && !progress.others {
             progress.driver = Driver::Caller(Some(course));
             return None;
@@ -78,23 +79,24 @@ impl Joiner {
         let Driver::Caller(course) = &mut progress.driver else { return None };
         let course = course.take();
         if let Some(place) = self.waker {
-            // Whoever ends the flight need not wake itself.
+            // This poll may end the flight, which wakes all waiters. The caller is running and needs no wake-up; the
+            // [poll](Future::poll) that follows registers its waker again.
             progress.wakers[place] = None;
         }
         course
     }
 
-    /// Takes the flight from a caller who may never drive it again. What it returns is for a task.
+    /// Takes the flight from a caller that may never poll it again. A future that is returned has to be spawned.
     pub(crate) fn detach(&self) -> Option<FlightFuture> {
         let mut progress = self.flight.progress();
         let Driver::Caller(course) = &mut progress.driver else { return None };
-        // Where it is being polled, the caller sees in a moment that there are others.
+        // `None` in here: the caller is polling it, and sees `others` when that poll ends.
         let course = course.take()?;
         progress.driver = Driver::Task;
         Some(course)
     }
 
-    /// When the load that is running will have ended, if that is known.
+    /// The latest end of the load that is running, if it has a timeout.
     pub(crate) fn ends_by(&self) -> Option<Instant> {
         self.flight.progress().ends_by
     }
@@ -108,6 +110,7 @@ impl Future for Joiner {
         let mut progress = this.flight.progress();
         match &progress.ended {
             Some(Ended { fenced: true, .. }) if this.late => Poll::Ready(Joined::Retry),
+            // A joiner still has its own load and can run it. The starter's load was in the flight that was dropped.
             Some(Ended { outcome: Outcome::Abandoned, .. }) if !this.started => Poll::Ready(Joined::Retry),
             Some(ended) => Poll::Ready(Joined::Outcome(ended.outcome.clone())),
             None => {
