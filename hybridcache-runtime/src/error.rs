@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 /// An error of the cache object or of an entry handle.
 ///
-/// The builder, the methods of [`HybridCache`](crate::HybridCache), the entry handles and the HTTP layer return it. A cached call
-/// never fails because the cache does.
+/// The builder, the methods of [`HybridCache`](crate::HybridCache), the entry handles and the HTTP layer return it. A
+/// cached call never fails because the cache does.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -37,14 +37,14 @@ impl Error {
         self.kind == Kind::Unavailable
     }
 
-    /// Redis did not answer in time: whether it has run the command is not known.
+    /// Redis did not answer in time: it is not known whether Redis ran the command.
     pub fn is_timeout(&self) -> bool {
         self.kind == Kind::Timeout
     }
 
-    /// The invalidation took effect in this process, and Redis has not acknowledged it. This process sends it again as soon as Redis
-    /// answers, and reads nothing from that server before. Until then other processes may serve the old value. The invalidation is lost to
-    /// them if this process ends first.
+    /// The invalidation took effect in this process, and Redis has not acknowledged it. This process sends it again as
+    /// soon as Redis answers, and reads nothing from that server before. Until then other processes may serve the old
+    /// value. The invalidation is lost to them if this process ends first.
     pub fn is_pending(&self) -> bool {
         self.pending
     }
@@ -59,7 +59,7 @@ impl Error {
         Self { kind: Kind::Config, pending: false, message: format!("{setting}: {problem}") }
     }
 
-    /// What a shared tier did not do, or may have done.
+    /// The error of an operation that a shared tier did not do, or may have done.
     pub(crate) fn of_tier(kind: Kind, pending: bool, message: String) -> Self {
         Self { kind, pending, message }
     }
@@ -71,7 +71,7 @@ impl Error {
         Self { kind: Kind::Unavailable, pending: false, message }
     }
 
-    /// Closing it has ended before its time, and nobody knows how far it came.
+    /// Closing the cache was stopped before it was done: it is not known which invalidations were sent.
     pub(crate) fn not_closed(pending: usize, reason: &str) -> Self {
         let message = format!(
             "close: {reason}; {pending} invalidations are known to be unsent, and leases may not have been given back"
@@ -92,7 +92,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// The message too: it is what `fn main() -> Result<(), Box<dyn Error>>` prints.
+/// Includes the message: `fn main() -> Result<(), Box<dyn Error>>` prints this form.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -101,7 +101,8 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// Why a call got neither a value nor its own error from a load. A function with a `timeout` must be able to turn it into its error.
+/// Why a call got neither a value nor its own error from a load. The error type of a function with a `timeout` must be
+/// convertible from it.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -125,11 +126,13 @@ impl std::error::Error for Error {}
 pub enum LoadError {
     /// The load ran longer than the function's `timeout`.
     TimedOut,
-    /// The load that this caller had joined failed with an error that cannot be cloned. `Display` and `source()` are the original's.
+    /// The load that this caller had joined failed with an error that cannot be cloned. `Display` and `source()` are
+    /// the original's.
     ///
-    /// If the error is a [`std::error::Error`], the caller that started the load gets the original, and this has its message and those of
-    /// its sources. Other errors, such as `anyhow::Error`, are in this for all callers, as soon as one has joined. If callers match on
-    /// variants, derive `Clone` for the error, or return [`SharedError`](crate::SharedError): then each caller gets the error itself.
+    /// If the error is a [`std::error::Error`], the caller that started the load gets the original, and the joined
+    /// callers get its message and those of its sources. If it is another error, such as `anyhow::Error`, all callers
+    /// get it in this variant as soon as one has joined. If callers match on variants, derive `Clone` for the error, or
+    /// return [`SharedError`](crate::SharedError): then each caller gets the error itself.
     Failed(Arc<dyn std::error::Error + Send + Sync>),
     /// The load that this caller had joined ended without an outcome: it panicked with this message where the panic
     /// could not be resumed, or its runtime was shut down.
@@ -155,7 +158,8 @@ impl std::error::Error for LoadError {
     }
 }
 
-/// What an error said, and its sources: for those who joined the load of a caller that has the error itself.
+/// The messages of an error and of its sources, for the callers that joined a load. The caller that started the load
+/// has the error itself.
 pub(crate) struct Told {
     message: String,
     debug: String,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 /// An error that cannot be cloned, shared by all callers of one load: each gets the error itself, behind an `Arc`.
 ///
-/// As the error type of a cached function it converts by `?` what `E` converts, and derefs to `E`, whose variants can be matched.
-/// With `anyhow`, `SharedError<anyhow::Error>` can be downcast by each caller.
+/// As the error type of a cached function it converts by `?` what `E` converts, and derefs to `E`, whose variants can
+/// be matched. With `anyhow`, `SharedError<anyhow::Error>` can be downcast by each caller.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -45,12 +45,13 @@ use std::sync::Arc;
 /// # }
 /// ```
 ///
-/// It does not implement [`std::error::Error`], as `anyhow::Error` does not, so that every such error converts to it. If one is
-/// needed, `.map_err(SharedError::into_inner)?` gives an `Arc<E>`, which implements it.
+/// It does not implement [`std::error::Error`], as `anyhow::Error` does not, so that every such error converts to it.
+/// If one is needed, `.map_err(SharedError::into_inner)?` gives an `Arc<E>`, which implements it.
 pub struct SharedError<E>(Arc<E>);
 
 impl<E> SharedError<E> {
-    /// Shares an error that is no [`std::error::Error`], such as `anyhow::Error`; others have `into()`.
+    /// Shares an error that does not implement [`std::error::Error`], such as `anyhow::Error`. Other errors convert
+    /// with `into()`.
     pub fn new(error: E) -> Self {
         Self(Arc::new(error))
     }

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::primitives::thread_slot::{STRIPES, ThreadSlot};
 
-/// A snapshot of the counters since the cache was built, over all functions or for one. Only calls count as hits and misses:
-/// [`CacheEntry::get`](crate::CacheEntry::get) does not.
+/// A snapshot of the counters since the cache was built, over all functions or for one. Only calls count as hits and
+/// misses: [`CacheEntry::get`](crate::CacheEntry::get) does not.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -49,7 +49,8 @@ pub struct Stats {
     pub unsendable: u64,
     /// Redis commands that failed, ran out of time, or were not sent because the breaker was open.
     pub redis_errors: u64,
-    /// Loads without a lease: Redis could not give one, or another process has it and such loads have stored nothing.
+    /// Loads without a lease: Redis could not grant one, or another process holds it and the load before stored
+    /// nothing.
     pub degraded_loads: u64,
     /// Entries in memory from before a gap in the messages that were compared with Redis and found unchanged.
     pub revalidated: u64,
@@ -67,13 +68,14 @@ pub enum BreakerState {
     /// They do. Also the state of a cache without Redis.
     #[default]
     Closed,
-    /// They do not: Redis failed or was too slow for five calls in a row, or has not acknowledged an invalidation. A background
-    /// task keeps trying and closes the breaker.
+    /// They do not: five calls in a row failed or were too slow, or Redis has not acknowledged an invalidation. A
+    /// background task tests Redis and closes the breaker.
     Open,
 }
 
 impl Stats {
-    /// Hits over calls, from 0 to 1; 0 if there was no call. A call that joined a load counts as neither a hit nor a miss.
+    /// Hits over calls, from 0 to 1; 0 if there was no call. A call that joined a load counts as neither a hit nor a
+    /// miss.
     pub fn hit_ratio(&self) -> f64 {
         let hits = self.hits_memory + self.hits_redis;
         match hits + self.misses {
@@ -146,7 +148,7 @@ impl Counters {
             redis_errors: self.redis_errors.load(Relaxed),
             degraded_loads: self.degraded_loads.load(Relaxed),
             revalidated: self.revalidated.load(Relaxed),
-            // The cache object fills in what is its own.
+            // The cache object fills in these fields.
             breaker: BreakerState::Closed,
             breaker_opened: 0,
             pending_invalidations: 0,
@@ -154,16 +156,16 @@ impl Counters {
     }
 }
 
-/// Counts one.
+/// Adds one to a counter.
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
 }
 
-/// A counter that threads do not fight over: hits are counted on every call.
+/// A counter with a slot for each thread, to avoid contention: hits are counted on every call.
 #[derive(Debug, Default)]
 pub(crate) struct Striped([Line; STRIPES]);
 
-/// Alone on its cache lines (two: processors fetch them in pairs).
+/// Fills its own cache lines (two: processors fetch them in pairs).
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Line(AtomicU64);
@@ -173,14 +175,14 @@ impl Striped {
         self.count_at(ThreadSlot::mine());
     }
 
-    /// The same where the thread's stripe is known.
+    /// The same for a thread whose slot is known.
     #[inline]
     pub(crate) fn count_at(&self, stripe: ThreadSlot) {
         let Line(counter) = &self.0[stripe.index()];
         if stripe.is_shared() {
             count(counter);
         } else {
-            // Nobody else writes to it, so this needs no locked instruction.
+            // No other thread writes to it, so this needs no locked instruction.
             counter.store(counter.load(Relaxed) + 1, Relaxed);
         }
     }
@@ -194,7 +196,8 @@ impl Striped {
 mod tests {
     use super::*;
 
-    /// Killed by: a stripe that is handed out twice, or given back and used on; counting in the shared one as in one's own.
+    /// Killed by: a stripe that is handed out twice, or given back and used on; counting in the shared one as in one's
+    /// own.
     #[test]
     fn threads_count_together() {
         let counter = Striped::default();

@@ -1,28 +1,29 @@
-//! Whether the shared tier is asked at all: a circuit breaker (Nygard, "Release It!", 2007).
+//! A circuit breaker (Nygard, "Release It!", 2007): whether calls use the shared tier at all.
 //!
-//! It opens when several calls in a row fail to get what they need in their time, and whenever this process has invalidated something
-//! that the shared tier may not know: reading on could bring back what was invalidated. While it is open no caller asks,
-//! and no caller tries whether it may: [`crate::cache::recovery`] does, and closes it.
+//! It opens when several calls in a row do not get the answers that they need within their budget. It also opens when
+//! this process has invalidated something that the shared tier may not know: a read could then bring back the
+//! invalidated value. While the breaker is open, no call uses the tier, and no call tests whether the tier is back:
+//! [`crate::cache::recovery`] tests that, and closes the breaker.
 
 use tokio::sync::Notify;
 
 use crate::primitives::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::shared::{RemoteError, RemoteErrorKind};
 
-/// How many calls in a row must fail to get from the tier what they need, in their time.
+/// How many calls in a row must fail to get the answers that they need within their budget.
 const FAILURES: u32 = 5;
 
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
-    /// Odd while open. Counts up with every reason to be open, so that one which comes while it is being closed is not
-    /// overlooked.
+    /// Odd while open. Each reason to be open increases it, so that a reason which comes while the breaker is being
+    /// closed is not overlooked.
     state: AtomicU64,
     failures: AtomicU32,
     openings: AtomicU64,
     changed: Notify,
 }
 
-/// All reasons to be open that were known at a moment.
+/// All reasons to be open that were known at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reasons(u64);
 
@@ -31,22 +32,23 @@ impl Breaker {
         self.reasons().is_some()
     }
 
-    /// How often it has opened.
+    /// How often the breaker has opened.
     pub(crate) fn openings(&self) -> u64 {
         self.openings.load(Ordering::Relaxed)
     }
 
-    /// A call got all it needed, in its time. (One answer in time says little: of a tier that takes half the budget for
-    /// each, no call would get a second one.) A refusal is an answer too: the tier is there, and quick.
+    /// A call got all answers that it needed within its budget. (One answer in time proves little: a tier that takes
+    /// half the budget for each answer gives no call a second one.) A refusal is an answer too: the tier is reachable
+    /// and quick.
     pub(crate) fn record_success(&self) {
         self.failures.store(0, Ordering::Relaxed);
     }
 
-    /// A call did not.
+    /// A call failed to get an answer. Only timeouts and lost connections count.
     pub(crate) fn failed(&self, error: &RemoteError) {
         match error.kind {
             RemoteErrorKind::Refused => self.record_success(),
-            // They say nothing of the rest.
+            // These errors say nothing about the rest of the tier.
             RemoteErrorKind::PartDown | RemoteErrorKind::Transfer => {}
             RemoteErrorKind::Timeout | RemoteErrorKind::Unavailable => {
                 let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
@@ -57,12 +59,12 @@ impl Breaker {
         }
     }
 
-    /// Changes whenever it opens or closes.
+    /// Changes whenever the breaker opens or closes.
     pub(crate) fn generation(&self) -> u64 {
         self.state.load(Ordering::Acquire)
     }
 
-    /// Opens it, or gives one more reason to stay open.
+    /// Opens the breaker, or adds a reason to stay open.
     pub(crate) fn open(&self) {
         let before = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| Some((state + 2) | 1));
         if before.is_ok_and(|state| state % 2 == 0) {
@@ -71,25 +73,25 @@ impl Breaker {
         }
     }
 
-    /// Why it is open, if it is.
+    /// Why the breaker is open, if it is.
     pub(crate) fn reasons(&self) -> Option<Reasons> {
         let state = self.state.load(Ordering::Acquire);
         (state % 2 == 1).then_some(Reasons(state))
     }
 
-    /// Closes it, unless there are other reasons by now.
+    /// Closes the breaker, unless another reason was added after `reasons` was read.
     pub(crate) fn close(&self, reasons: Reasons) {
         self.failures.store(0, Ordering::Relaxed);
-        // That fails where there are.
+        // Another reason has changed the state, so the exchange fails and the breaker stays open.
         let _ = self.state.compare_exchange(reasons.0, reasons.0 + 1, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// The tier may be back: worth a try at once.
+    /// The tier may be back: wakes the waiter of [`Self::changed`] at once.
     pub(crate) fn probe_soon(&self) {
         self.changed.notify_one();
     }
 
-    /// Waits until it opens or is nudged. For one waiter.
+    /// Waits until the breaker opens, or until [`Self::probe_soon`] is called. For one waiter.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -133,7 +135,7 @@ mod tests {
         assert!(breaker.is_open());
     }
 
-    /// An invalidation that fails while the journal is being replayed. Killed by: closing whatever came meanwhile.
+    /// An invalidation fails while the journal is being replayed. Killed by: closing whatever came meanwhile.
     #[test]
     fn a_reason_that_comes_late_keeps_it_open() {
         let breaker = Breaker::default();
@@ -147,7 +149,8 @@ mod tests {
         assert_eq!(breaker.openings(), 1);
     }
 
-    /// What was under way when it opened ends late. Killed by: such an end counting towards the next opening.
+    /// A call that was in flight when the breaker opened ends late. Killed by: such an end counting towards the next
+    /// opening.
     #[test]
     fn it_closes_with_a_clean_slate() {
         let breaker = Breaker::default();

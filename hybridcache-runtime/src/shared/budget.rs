@@ -14,27 +14,27 @@ use crate::shared::{RemoteError, RemoteErrorKind, RemoteFuture};
 /// How many answers one call may need, one after the other: a miss reads, asks for the lease, and publishes.
 pub(crate) const ANSWERS: u32 = 3;
 
-/// The timer is seen within this time after its own. An answer that is seen still later says nothing of the tier: whoever
-/// waited for it was not polled.
+/// A polled caller sees its timer within this time after the deadline. An answer that is seen later says nothing about
+/// the tier: the caller that waited for it was not polled.
 const LATE: Duration = Duration::from_millis(20);
 
-/// How many bytes a network moves in a millisecond at least: an eighth of 1 Gbit/s.
+/// The slowest network that is allowed for: bytes in a millisecond, an eighth of 1 Gbit/s.
 const BYTES_PER_MILLISECOND: usize = 16 << 10;
 
-/// For how long so many bytes may be under way, beside what any answer takes.
+/// How long so many bytes may be in transit, in addition to the time that any answer takes.
 fn transit(bytes: usize) -> Duration {
     Duration::from_millis((bytes / BYTES_PER_MILLISECOND) as u64)
 }
 
-/// What is left of the time that one call may spend on answers of the shared tier. Where the breaker is open it spends
-/// nothing, and asks nothing.
+/// The rest of the time that one call may spend on answers of the shared tier. While the breaker is open, the call
+/// sends nothing and spends nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     whole: Duration,
     left: Duration,
-    /// How long the slowest answer took.
+    /// The time that the slowest answer took.
     slowest: Duration,
-    /// What fails is another's to count.
+    /// Failures are not reported to the breaker: the primary budget reports them.
     beside: bool,
     breaker: Arc<Breaker>,
 }
@@ -44,15 +44,15 @@ impl Budget {
         Self { whole: left, left, slowest: Duration::ZERO, beside: false, breaker }
     }
 
-    /// The same for what reads entries. An answer counts only if the breaker has stayed closed: else it may be from before
-    /// something was told that had to be told first.
+    /// Like [`Self::spend`], for an operation that reads entries. The answer is used only if the breaker has not opened
+    /// or closed meanwhile: otherwise the entry may have been read before a pending invalidation was sent.
     pub(crate) async fn read<T>(&mut self, operation: RemoteFuture<'_, T>) -> Result<T, RemoteError> {
         let generation = self.breaker.generation();
         let answer = self.spend(operation).await?;
         self.still(generation).map(|()| answer)
     }
 
-    /// The same for one that moves so many bytes: see [`Self::spend_large`].
+    /// Like [`Self::read`], for an operation that moves `bytes` bytes: see [`Self::spend_large`].
     pub(crate) async fn read_large<T>(
         &mut self,
         bytes: usize,
@@ -71,30 +71,30 @@ impl Budget {
         Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: "the breaker has opened".into() })
     }
 
-    /// What the call needed came in its time. Where it needed one answer only, and that one so late that three would have been
-    /// too much, this says nothing of the tier.
+    /// The call got every answer that it needed in time. The breaker counts this as a success only if each answer took
+    /// at most a third of the budget: a call that needs three answers would otherwise have failed.
     pub(crate) fn succeeded(&self) {
         if self.slowest <= self.whole / ANSWERS {
             self.breaker.record_success();
         }
     }
 
-    /// For what is asked at the same time.
+    /// A budget for an operation that runs at the same time as the primary one.
     pub(crate) fn secondary(&self) -> Self {
         Self { beside: true, ..self.clone() }
     }
 
-    /// The call has waited for another process, which costs nothing.
+    /// Restores the whole budget: the time for which a call waited for another process is not charged.
     pub(crate) fn renew(&mut self) {
         self.left = self.whole;
     }
 
-    /// Two who waited side by side have spent what the longer wait took.
+    /// Two operations that ran side by side have spent the time of the longer one.
     pub(crate) fn spent_secondary(&mut self, other: &Self) {
         self.left = self.left.min(other.left);
     }
 
-    /// Waits for an answer as long as the budget lasts.
+    /// Waits for an answer until the budget is spent.
     pub(crate) async fn spend<T>(&mut self, mut operation: RemoteFuture<'_, T>) -> Result<T, RemoteError> {
         if self.breaker.is_open() {
             return Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: "the breaker is open".into() });
@@ -118,9 +118,10 @@ impl Budget {
 }
 
 impl Budget {
-    /// Waits for an answer that moves so many bytes. What is left of the budget tells a dead server from a slow network: when it
-    /// is over, `probe` asks the tier for a small answer. If that comes, the bytes have the time that they take on a slow
-    /// network; this time is not charged, and if it is too short, this says nothing of the tier.
+    /// Waits for an answer that moves `bytes` bytes. When the rest of the budget is spent, `probe` asks the tier for a
+    /// small answer: this tells a dead server from a slow network. If the small answer comes, the bytes get the time
+    /// that they take on a slow network. That time is not charged. If it is too short, this says nothing about the
+    /// tier.
     pub(crate) async fn spend_large<T>(
         &mut self,
         bytes: usize,
@@ -169,7 +170,7 @@ fn no_answer() -> RemoteError {
     RemoteError { kind: RemoteErrorKind::Timeout, message: "no answer within the budget".into() }
 }
 
-/// On a busy runtime the timer can be seen before an answer that has long arrived: give the connection one turn.
+/// On a busy runtime the timer can fire before an answer that arrived long ago is seen: yield once to the connection.
 async fn late_answer<T>(operation: RemoteFuture<'_, T>) -> Result<T, RemoteError> {
     tokio::task::yield_now().await;
     operation.now_or_never().unwrap_or_else(|| Err(no_answer()))
@@ -189,7 +190,8 @@ mod tests {
         })
     }
 
-    /// A tier that is slow for all, and in time for those who need one answer. Killed by: counting whatever came in time.
+    /// A tier that is slow for all calls, and in time for a call that needs one answer. Killed by: counting whatever
+    /// came in time.
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_took_most_of_the_budget_does_not_count_for_the_tier() {
         let whole = Duration::from_millis(50);
@@ -212,7 +214,8 @@ mod tests {
         Box::pin(std::future::pending())
     }
 
-    /// Killed by: one time for all sizes; a time without an end; charging what the bytes take; counting what says nothing of the tier.
+    /// Killed by: one time for all sizes; a time without an end; charging what the bytes take; counting what says
+    /// nothing of the tier.
     #[tokio::test(start_paused = true)]
     async fn bytes_under_way_are_not_charged() {
         let whole = Duration::from_millis(50);

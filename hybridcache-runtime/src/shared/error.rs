@@ -1,25 +1,25 @@
-//! Why a shared tier did not do what it was asked, and what the user is told of it.
+//! Why a shared tier did not do an operation, and the [`Error`] that the user gets for it.
 
 use std::fmt;
 
 use crate::error::{Error, Kind};
 
-/// Why a tier did not do what it was asked.
+/// Why a tier did not do an operation.
 #[derive(Clone, Debug)]
 pub(crate) struct RemoteError {
     pub(crate) kind: RemoteErrorKind,
     pub(crate) message: String,
 }
 
-/// The kinds of [`RemoteError`] that make a difference.
+/// The kinds of [`RemoteError`] that the engine handles differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RemoteErrorKind {
-    /// No connection, or it broke: nobody knows whether the command ran.
+    /// There is no connection, or it broke: it is not known whether the command ran.
     Unavailable,
-    /// The part of the tier that has the key cannot be reached, neither to read nor to write, before the tier says
+    /// The part of the tier that has the key can be neither read nor written until the tier calls
     /// [`Listener::resubscribed`]. The other parts can.
     PartDown,
-    /// A large value did not arrive, for its size. This says nothing of what is small.
+    /// A large value did not arrive in time because of its size. This says nothing about small values.
     Transfer,
     /// No answer in time.
     Timeout,
@@ -28,12 +28,13 @@ pub(crate) enum RemoteErrorKind {
 }
 
 impl RemoteError {
-    /// There is no way to who should answer.
+    /// There is no connection to the server that should answer.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self { kind: RemoteErrorKind::Unavailable, message: message.into() }
     }
 
-    /// An invalidation that the journal will repeat. What was to be done is said first: "invalidate user:7".
+    /// An invalidation that the journal will send again. `action` is what failed, such as "invalidate user:7", and
+    /// begins the message.
     pub(crate) fn pending(&self, action: &str) -> Error {
         let message = format!("{action}: {self}; other processes will be told when Redis answers (pending)");
         Error::of_tier(self.kind(), true, message)
@@ -51,7 +52,7 @@ impl RemoteError {
         Error::of_tier(self.kind(), false, message)
     }
 
-    /// The older value is gone everywhere, and the new one was not stored, or nobody knows.
+    /// The older value is removed everywhere. The new value was not stored, or it is not known whether it was.
     pub(crate) fn unstored(&self, action: &str) -> Error {
         let message = format!("{action}: {self}; what was cached is gone everywhere, and the value may not be stored");
         Error::of_tier(self.kind(), false, message)

@@ -1,8 +1,8 @@
-//! What this process has invalidated and the shared tier may not know, or may have forgotten.
+//! The invalidations of this process that the shared tier may not know, or may have forgotten.
 //!
-//! An invalidation is noted *before* it is sent. Until it is acknowledged it is pending, and has to be sent again. One
-//! that was acknowledged is kept for a minute: a failover to a replica can undo it. (A cut cannot: it is sent once more only to
-//! a server that may lack it.)
+//! An invalidation is noted *before* it is sent. It is pending until the tier acknowledges it, and a pending one is
+//! sent again. An acknowledged one is kept for a minute, because a failover to a replica can undo it. (A lost
+//! connection cannot undo it: an acknowledged invalidation is sent again only to a server that may lack it.)
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::shared::breaker::Breaker;
 use crate::shared::wire::names::Address;
 use crate::shared::{Invalidation, StampName};
 
-/// How long a failover may take to undo what was acknowledged before it.
+/// How long after its acknowledgement a failover may undo an invalidation.
 const KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// How many notes are kept. When more are pending, the whole namespace is invalidated instead.
 const LIMIT: usize = 1 << 16;
 
-/// What is to be told to the shared tier.
+/// An invalidation that has to be sent to the shared tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     Entry(Address, Invalidation),
@@ -30,7 +30,7 @@ pub(crate) enum Notice {
 }
 
 impl Notice {
-    /// The name of what it is about, in the shared tier.
+    /// The name of the key or stamp that is invalidated, in the shared tier.
     fn subject(&self) -> String {
         match self {
             Self::Entry(address, _) => address.entry().to_owned(),
@@ -38,7 +38,7 @@ impl Notice {
         }
     }
 
-    /// Takes the place of an older one about the same. What is to be gone is not to be stale only.
+    /// Replaces an older notice about the same subject. Delete wins over expire.
     fn after(self, older: &Self) -> Self {
         match (self, older) {
             (Self::Entry(address, _), Self::Entry(_, Invalidation::Delete)) => {
@@ -49,11 +49,11 @@ impl Notice {
     }
 }
 
-/// The notes of one cache object.
+/// The journal of one cache object.
 #[derive(Debug)]
 pub(crate) struct Journal {
     notes: Mutex<Notes>,
-    /// What all notes together become when they are too many.
+    /// The stamp that replaces all notes when there are too many of them.
     everything: StampName,
     breaker: Arc<Breaker>,
 }
@@ -61,13 +61,14 @@ pub(crate) struct Journal {
 #[derive(Debug, Default)]
 struct Notes {
     by_subject: HashMap<String, Note>,
-    /// Of those that are acknowledged: since when, and which. The oldest is first. Notes that were renewed meanwhile are
-    /// in here with their older number.
+    /// The acknowledged notes, the oldest first: when each was acknowledged, its subject and its number. A note that
+    /// was written again meanwhile is still here under its older number.
     acknowledged: VecDeque<(Instant, String, u64)>,
     pending: usize,
-    /// Notices are retained until this epoch was replayed: the tier is away, and may come back as it was before.
+    /// Acknowledged notes are retained until they have been replayed in this epoch: the tier is unreachable, and may
+    /// come back with older data.
     held: Option<u64>,
-    /// Counts notes.
+    /// How many notes were ever written: the number of the latest one.
     written: u64,
 }
 
@@ -78,7 +79,7 @@ struct Note {
     pending: bool,
 }
 
-/// A notice that is to be sent.
+/// A notice that has to be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct JournalEntry {
     pub(crate) notice: Notice,
@@ -90,7 +91,7 @@ impl Journal {
         Self { notes: Mutex::default(), everything, breaker }
     }
 
-    /// Notes what is about to be sent.
+    /// Notes an invalidation that is about to be sent.
     pub(crate) fn note(self: &Arc<Self>, notice: Notice) -> Pending {
         let mut notes = self.notes();
         notes.forget_old();
@@ -101,7 +102,8 @@ impl Journal {
         Pending { journal: self.clone(), unsent }
     }
 
-    /// What has to be sent before the shared tier may be read. `all`: also what was acknowledged of late.
+    /// The invalidations that must be sent before the shared tier may be read. `all`: also the acknowledged ones that
+    /// are still kept.
     pub(crate) fn unsent(&self, all: bool) -> Vec<JournalEntry> {
         let mut notes = self.notes();
         notes.forget_old();
@@ -109,7 +111,7 @@ impl Journal {
         unsent.map(|note| JournalEntry { notice: note.notice.clone(), number: note.number }).collect()
     }
 
-    /// The shared tier has done it.
+    /// The shared tier has carried out the invalidation.
     pub(crate) fn acknowledge(&self, sent: &JournalEntry) {
         let (mut notes, subject) = (self.notes(), sent.notice.subject());
         let Some(note) = notes.by_subject.get_mut(&subject).filter(|note| note.number == sent.number) else { return };
@@ -119,21 +121,21 @@ impl Journal {
         }
     }
 
-    /// Keeps what was acknowledged of late until it was sent once more in this epoch or a later one: an outage may be longer
-    /// than the time for which it is kept.
+    /// Keeps the acknowledged notes until they have been sent again in this epoch or a later one: an outage may last
+    /// longer than the minute for which they are kept otherwise.
     pub(crate) fn retain_until(&self, epoch: u64) {
         let mut notes = self.notes();
         notes.forget_old();
         notes.held = Some(epoch);
     }
 
-    /// It was, in this epoch.
+    /// The notes were sent again in this epoch: ends [`Self::retain_until`].
     pub(crate) fn release(&self, epoch: u64) {
         let mut notes = self.notes();
         notes.held = notes.held.filter(|held| *held > epoch);
     }
 
-    /// How many have not been acknowledged.
+    /// How many notes have not been acknowledged.
     pub(crate) fn pending(&self) -> usize {
         self.notes().pending
     }
@@ -170,7 +172,7 @@ impl Notes {
         if self.held.is_some() {
             return;
         }
-        // A few keys can be invalidated very often.
+        // The same few keys may be invalidated very often: drop the records of older numbers.
         if self.acknowledged.len() > 2 * LIMIT {
             let Self { by_subject, acknowledged, .. } = self;
             acknowledged
@@ -181,7 +183,7 @@ impl Notes {
         }
     }
 
-    /// The oldest of the acknowledged ones, unless it was renewed.
+    /// Forgets the oldest acknowledged note, unless it was written again.
     fn forget_oldest(&mut self) {
         let Some((_, subject, number)) = self.acknowledged.pop_front() else { return };
         if self.by_subject.get(&subject).is_some_and(|note| note.number == number) {
@@ -201,8 +203,8 @@ impl Notes {
     }
 }
 
-/// A notice on its way. Unless it is acknowledged (the tier fails, or the caller goes away) it will be sent again, and
-/// until that is done the shared tier is not read.
+/// A notice that is being sent. Unless the tier acknowledges it (the tier may fail, or the caller may be dropped), it
+/// will be sent again, and the shared tier is not read until then.
 #[derive(Debug)]
 #[must_use = "dropping it opens the breaker for the whole tier"]
 pub(crate) struct Pending {
@@ -211,7 +213,7 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// What is to be sent: no less than what was to be told of the same before.
+    /// The invalidation to send. It includes an older pending one about the same subject: see [`Notice::after`].
     pub(crate) fn notice(&self) -> Option<&Notice> {
         self.unsent.as_ref().map(|unsent| &unsent.notice)
     }
@@ -222,8 +224,9 @@ impl Pending {
         }
     }
 
-    /// It stays pending, and the shared tier is read: the part of it that was not reached cannot be read either before the tier says
-    /// [`resubscribed`](crate::shared::Listener::resubscribed), and then what is pending is sent first.
+    /// The notice stays pending, and the breaker stays closed. The part of the tier that was not reached cannot be read
+    /// before the tier calls [`resubscribed`](crate::shared::Listener::resubscribed), and then the pending notices are
+    /// sent first.
     pub(crate) fn leave(mut self) {
         self.unsent = None;
     }

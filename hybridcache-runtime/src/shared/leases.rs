@@ -1,4 +1,4 @@
-//! Which leases this process has, or may have: what is to be given back when the cache is closed.
+//! The leases that this process holds or may hold. They are given back when the cache is closed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,19 +7,19 @@ use crate::primitives::sync::LockExt as _;
 use crate::primitives::sync::{Mutex, MutexGuard};
 use crate::shared::wire::names::{Address, Token};
 
-/// A key that a lease can be for.
+/// A key for which a lease can be taken.
 pub(crate) trait Addressed: std::fmt::Debug + Send + Sync {
     fn address(&self) -> &Address;
 }
 
-/// By their tokens.
+/// The leases by their tokens.
 #[derive(Debug, Default)]
 pub(crate) struct Leases {
     held: Mutex<HashMap<Token, Arc<dyn Addressed>>>,
 }
 
 impl Leases {
-    /// To be called before the lease is asked for.
+    /// Called before the lease is requested.
     pub(crate) fn add(&self, token: Token, key: Arc<dyn Addressed>) {
         self.held().insert(token, key);
     }

@@ -1,8 +1,8 @@
-//! The trait of a shared tier. The engine speaks to it and never names Redis.
+//! The trait of a shared tier. The engine uses this trait and never names Redis.
 //!
-//! A tier moves bytes and runs the protocol's atomic steps; what the bytes mean (envelope, freshness, stamps) and how long
-//! a caller may wait for an answer are the engine's business. No method waits for a reconnection: a tier that is not
-//! connected answers [`RemoteError`] at once.
+//! A tier moves bytes and runs the atomic steps of the protocol. The engine decides what the bytes mean (envelope,
+//! freshness, stamps) and how long a caller may wait for an answer. No method waits for a reconnection: a tier that is
+//! not connected returns [`RemoteError`] at once.
 
 pub(crate) mod breaker;
 pub(crate) mod budget;
@@ -31,61 +31,63 @@ pub(crate) use crate::shared::wire::names::{StampName, Token};
 /// What a tier's operation returns.
 pub(crate) type RemoteFuture<'a, T> = BoxFuture<'a, Result<T, RemoteError>>;
 
-/// How many bytes of an entry are enough to tell it from another: fence and mark, see [`crate::shared::wire::envelope`].
+/// How many bytes of an entry are enough to tell it from another entry: fence and mark, see
+/// [`crate::shared::wire::envelope`].
 pub(crate) const HEAD: usize = 40;
 
-/// A lease lives this long unless renewed: how long the fleet waits for a load whose process died.
+/// The lifetime of a lease that is not renewed: how long other processes wait for a load whose process died.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
-/// How long a stamp must live in the shared tier, and how long it is given where it may not. One that ends too soon is a
-/// miss for all that carries it.
+/// How long a stamp must live in the shared tier, and the lifetime that it gets if it might end sooner. A stamp that
+/// ends too soon makes every entry that carries it a miss.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lifespan {
     pub(crate) needed: Duration,
     pub(crate) given: Duration,
 }
 
-/// A stamp is not prolonged more often than this.
+/// The least time between two prolongations of a stamp.
 const LEAST: Duration = Duration::from_secs(10);
 
 impl Lifespan {
-    /// For what lives as long as `ttl` from the end of a load that may take as long as `load`.
+    /// The lifespan for an entry that lives for `ttl` from the end of a load, where the load may take as long as
+    /// `load`.
     pub(crate) fn of(ttl: Duration, load: Duration) -> Self {
         let needed = bounded(ttl).saturating_add(bounded(load));
         Self { needed, given: needed.saturating_add(bounded(ttl).max(LEAST)) }
     }
 
-    /// For a stamp that nothing carries yet. Whatever will carry it prolongs it first.
+    /// The lifespan of a stamp that no entry carries yet. A load that will publish an entry prolongs it first.
     pub(crate) fn unused() -> Self {
         Self::of(Duration::ZERO, Duration::ZERO)
     }
 }
-/// Entries of this size and more are large: they travel on connections of their own, so that no small answer waits for their
-/// bytes (64 KiB take half a millisecond at 1 Gbit/s).
+/// Entries of at least this size are large: they travel on connections of their own, so that no small answer waits for
+/// their bytes (64 KiB take half a millisecond at 1 Gbit/s).
 pub(crate) const LARGE: usize = 64 << 10;
 
 /// A tier that all processes share.
 pub(crate) trait Remote: Send + Sync + 'static {
-    /// Reads the entry's bytes, and beside them the current value of each of `stamps`. Of a [`LARGE`] entry only the first
+    /// Reads the entry's bytes, and the current value of each of `stamps`. Of a [`LARGE`] entry it reads only the first
     /// [`LARGE`] bytes.
     fn fetch<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched>;
 
-    /// Reads the whole of an entry that is likely to have so many bytes; small ones too.
+    /// Reads a whole entry that is expected to have `bytes` bytes. Also reads a small entry.
     fn fetch_large<'a>(&'a self, key: &'a Address, stamps: &'a [StampName], bytes: usize) -> RemoteFuture<'a, Fetched>;
 
-    /// Reads only what tells entries apart, the first [`HEAD`] bytes, and beside them the stamps.
+    /// Reads only the first [`HEAD`] bytes, which tell entries apart, and the stamps.
     fn fetch_head<'a>(&'a self, key: &'a Address, stamps: &'a [StampName]) -> RemoteFuture<'a, Fetched>;
 
-    /// Makes sure that stamps exist, name the version that uses them, and live at least for this time. A function's stamp
-    /// that is created is announced to every process ([`Listener::renumbered`]).
+    /// Makes sure that the stamps exist, name the version that uses them, and live at least for `lifetime`. When a
+    /// function's stamp is created, every process is notified ([`Listener::renumbered`]).
     fn create_stamps<'a>(&'a self, stamps: &'a [StampName], lifetime: Duration) -> RemoteFuture<'a, Vec<StampValue>>;
 
-    /// Lets stamps that exist live at least for this time. Nobody waits for the answer.
+    /// Prolongs stamps that exist, so that they live at least for `lifetime`. Does not wait for the answer.
     fn prolong_stamps(&self, stamps: &[StampName], lifetime: Duration);
 
-    /// Takes the lease of a key, or tells who is in the way.
+    /// Takes the lease of a key, or says why it is not granted.
     ///
-    /// `seen` are the bytes 16 to 31 of what the caller read at the key, empty where there was nothing.
+    /// `seen` is bytes 16 to 31 of the entry that the caller read, or empty if there was no entry.
     fn acquire<'a>(
         &'a self,
         key: &'a Address,
@@ -94,8 +96,9 @@ pub(crate) trait Remote: Send + Sync + 'static {
         seen: &'a [u8],
     ) -> RemoteFuture<'a, Acquired>;
 
-    /// Reads the entry's bytes (as [`Self::fetch`]) and takes the lease, in one round trip. The lease is as for one who has read nothing: where
-    /// there is an entry, the answer is [`Acquired::Changed`], unless it went in between.
+    /// Reads the entry's bytes (as [`Self::fetch`]) and takes the lease, in one round trip. The lease is requested as
+    /// by a caller that has read no entry: if there is an entry, the answer is [`Acquired::Changed`], unless the entry
+    /// was removed in between.
     fn fetch_and_acquire<'a>(
         &'a self,
         key: &'a Address,
@@ -103,14 +106,14 @@ pub(crate) trait Remote: Send + Sync + 'static {
         lease: Duration,
     ) -> RemoteFuture<'a, (Option<Vec<u8>>, Acquired)>;
 
-    /// Prolongs a lease; `false`: it is lost.
+    /// Prolongs a lease. Returns `false` if the lease is lost.
     fn renew<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, bool>;
 
-    /// Gives a lease back and wakes who waits for it. Sent behind whatever was sent before on the same connection;
-    /// nobody waits for the answer.
+    /// Gives a lease back and wakes its waiters. The command is sent behind all earlier commands on the same
+    /// connection. Does not wait for the answer.
     fn release(&self, key: &Address, token: Token, release: Release);
 
-    /// Stores an entry if the lease is still held, ends the lease, wakes who waits.
+    /// Stores an entry if the lease is still held, ends the lease, and wakes its waiters.
     fn publish<'a>(
         &'a self,
         key: &'a Address,
@@ -119,8 +122,8 @@ pub(crate) trait Remote: Send + Sync + 'static {
         ttl: Duration,
     ) -> RemoteFuture<'a, Published>;
 
-    /// The first step of a put: as [`Self::invalidate`] to delete, and the lease is ours, whoever had it. The second is
-    /// [`Self::publish`].
+    /// The first step of a put: deletes as [`Self::invalidate`] does, and takes the lease, whoever held it. The second
+    /// step is [`Self::publish`].
     fn seize<'a>(
         &'a self,
         key: &'a Address,
@@ -129,16 +132,17 @@ pub(crate) trait Remote: Send + Sync + 'static {
         lease: Duration,
     ) -> RemoteFuture<'a, Option<StampValue>>;
 
-    /// Keeps what is at the key for at least this long from now. Nobody waits for it, and it may come late: an entry says itself until
-    /// when it may be used, so that it is never used for longer.
+    /// Keeps the entry at the key for at least `ttl` from now. Does not wait for the answer, and the command may arrive
+    /// late: the entry itself says until when it may be used, so it is never used for longer.
     #[cfg(feature = "http")]
     fn keep(&self, key: &Address, ttl: Duration);
 
-    /// Deletes or marks stale, ends a running load's lease, tells every process: in all versions of the function that its
-    /// stamp names. Takes one round trip where they are all `known`.
+    /// Deletes the entries or marks them stale, ends the lease of a running load, and notifies every process. Covers
+    /// all versions of the function that its stamp names. Takes one round trip if all of them are in `known`.
     ///
-    /// Returns the function's stamp, which is created where it was absent; `None` where the tier has no room for it. In each case what
-    /// this process knows under another number is void: an invalidation by another process may not reach it.
+    /// Returns the function's stamp, which is created if it was absent; `None` if the tier has no room for it. In both
+    /// cases, everything that this process knows under another number is void: an invalidation by another process may
+    /// not reach it.
     fn invalidate<'a>(
         &'a self,
         key: &'a Address,
@@ -146,79 +150,79 @@ pub(crate) trait Remote: Send + Sync + 'static {
         mode: Invalidation,
     ) -> RemoteFuture<'a, Option<StampValue>>;
 
-    /// Removes each stamp, which voids all that carries it, and tells every process.
+    /// Removes each stamp, which voids all entries that carry it, and notifies every process.
     fn restamp<'a>(&'a self, stamps: &'a [StampName]) -> RemoteFuture<'a, ()>;
 
-    /// Asks the tier for an answer that costs it nothing.
+    /// Requests an answer that costs the tier nothing.
     fn probe(&self) -> RemoteFuture<'_, ()>;
 
-    /// The tier's clock, where it was ever heard: Unix milliseconds now.
+    /// The tier's clock, if it was ever read: Unix milliseconds now.
     fn now(&self) -> Option<u64>;
 
     /// Whether wake-up messages can arrive at present.
     fn is_subscribed(&self) -> bool;
 
-    /// Where tasks go on whether or not a caller's runtime runs.
+    /// The runtime for tasks that must go on whether or not a caller's runtime runs.
     fn runtime(&self) -> &Handle;
 
-    /// Those of this process.
+    /// The leases of this process.
     fn leases(&self) -> &Leases;
 
-    /// Gives a lease back whose load has not ended, and waits for the answer.
+    /// Gives back a lease whose load has not ended, and waits for the answer.
     fn give_back<'a>(&'a self, key: &'a Address, token: Token) -> RemoteFuture<'a, ()>;
 
-    /// Takes new connections to `url` in place of the present ones, and waits at most a second for the first attempt.
+    /// Replaces the present connections by new ones to `url`, and waits at most a second for the first attempt.
     ///
     /// # Errors
-    /// Where the URL is of no use: nothing has changed then.
+    /// If the URL is not usable. Nothing has changed then.
     fn reconnect(&self, url: &str) -> Result<RemoteFuture<'_, ()>, String>;
 
-    /// Ends all connections. From then on there are none.
+    /// Ends all connections and opens no others.
     fn close(&self);
 }
 
-/// What a tier tells the engine between calls. Called from the tier's own task: must not block.
+/// The events that a tier reports to the engine between calls. Called from the tier's own task: must not block.
 pub(crate) trait Listener: Send + Sync + 'static {
-    /// Somebody's load of the key ended.
+    /// A process's load of the key ended.
     fn woken(&self, key_id: u64, wake: Wake);
-    /// Somebody invalidated the key.
+    /// A process invalidated the key.
     fn invalidated(&self, key_id: u64, mode: Invalidation, origin: u64);
-    /// Somebody restamped.
+    /// A process restamped.
     fn restamped(&self, stamp: u64, origin: u64);
-    /// A stamp was absent, and has this number now, if any. This process may have created it.
+    /// A stamp was absent. It has this number now, or none. Possibly this process created it.
     fn renumbered(&self, stamp: u64, number: u64);
-    /// The stream of messages began anew: what was sent meanwhile is lost. Called before anybody can use the new
-    /// connection.
+    /// A new stream of messages began: messages that were sent in between are lost. Called before any caller can use
+    /// the new connection.
     ///
-    /// `kept`: whatever the tier had acknowledged it still has, as the same servers answer that answered before. (Else a
-    /// replica that lagged may have taken over, or an older copy of the data was loaded.)
+    /// `kept`: the tier still has everything that it had acknowledged, because the same servers answer as before.
+    /// (Otherwise a replica that lagged may have taken over, or an older copy of the data was loaded.)
     fn resubscribed(&self, kept: bool);
     /// Every message that was sent before this moment has arrived.
     fn proven(&self, until: Instant);
-    /// No message can arrive any more: who waits for one must look for itself.
+    /// No message can arrive any more: a flight that waits for one must read the tier itself.
     fn disconnected(&self);
 }
 
-/// Where a tier reports to.
+/// The listener to which a tier reports.
 pub(crate) type Listeners = Arc<dyn Listener>;
 
-/// What [`Remote::fetch`] found.
+/// The answer to [`Remote::fetch`].
 #[derive(Debug)]
 pub(crate) struct Fetched {
-    /// The bytes at the key; empty where something is there that is no string.
+    /// The bytes at the key; empty if the key holds a type other than a string.
     pub(crate) entry: Option<Vec<u8>>,
-    /// One for each stamp asked for, in order; `None` where it is absent.
+    /// One item for each requested stamp, in order; `None` if the stamp is absent.
     pub(crate) stamps: Vec<Option<StampValue>>,
 }
 
 /// Versions of a function.
 pub(crate) type Versions = SmallVec<[u32; 4]>;
 
-/// A stamp as the tier has it.
+/// A stamp as the tier stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StampValue {
     pub(crate) number: u64,
-    /// Of a function's: the versions that use it.
+    /// For a function's stamp: the versions that use it.
     pub(crate) versions: Versions,
 }
 
@@ -233,11 +237,12 @@ impl From<u64> for StampValue {
 pub(crate) enum Acquired {
     /// The lease is ours.
     Granted,
-    /// Somebody loads; the lease ends after this time unless renewed. We are registered for the wake-up.
+    /// Another load holds the lease, which ends after this time unless it is renewed. This process is registered for
+    /// the wake-up.
     Held(Duration),
-    /// Somebody loads, and the load before that stored nothing: this one is not worth waiting for.
+    /// Another load holds the lease, and the load before it stored nothing: waiting for this one is not worthwhile.
     HeldInVain,
-    /// The entry is not the one that was seen: read again.
+    /// The entry is not the one that the caller saw: read again.
     Changed,
 }
 
@@ -246,27 +251,28 @@ pub(crate) enum Acquired {
 pub(crate) enum Published {
     /// Stored.
     Stored,
-    /// The lease was lost: somebody invalidated or took over. Nothing was changed.
+    /// The lease was lost: another process invalidated the key or took the lease. Nothing was changed.
     Fenced,
-    /// The tier could not take it (it is full, say). An older value may be left.
+    /// The tier could not store the entry (because it is full, for example). An older value may remain.
     Refused,
 }
 
 /// Why a lease is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Release {
-    /// No load has ended under it.
+    /// No load has ended under the lease.
     NotLoaded,
-    /// A load has, and there is nothing that the tier could give to others: they need not wait for the next one.
+    /// A load has ended, and it stored nothing that other processes could read: their waiters need not wait for the
+    /// next load.
     NothingStored,
 }
 
 /// How an entry is invalidated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Invalidation {
-    /// Gone at once.
+    /// The entry is removed at once.
     Delete,
-    /// Kept, but stale at once.
+    /// The entry is kept, but stale at once.
     Expire,
 }
 

@@ -1,4 +1,4 @@
-//! Who in this process waits for a load in another.
+//! The waiters in this process for loads in other processes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use crate::primitives::sync::LockExt as _;
 use crate::primitives::sync::Mutex;
 use crate::shared::Wake;
 
-/// The waits of a cache object, by key id.
+/// The waiters of a cache object, by key id.
 #[derive(Debug, Default)]
 pub(crate) struct Wakeups {
     waiting: Mutex<HashMap<u64, SmallVec<[Arc<Mailbox>; 1]>>>,
 }
 
-/// Keeps a message that arrives before anybody looks.
+/// Keeps a message that arrives before the waiter polls.
 #[derive(Debug, Default)]
 struct Mailbox {
     wake: Mutex<Option<Wake>>,
@@ -24,7 +24,7 @@ struct Mailbox {
 }
 
 impl Wakeups {
-    /// To be called *before* asking for the lease: the wake-up may come before the answer.
+    /// Called *before* the lease is requested: the wake-up may arrive before the answer.
     pub(crate) fn register(self: &Arc<Self>, key_id: u64) -> Waiter {
         let slot = Arc::new(Mailbox::default());
         self.waiting.lock_unpoisoned().entry(key_id).or_default().push(slot.clone());
@@ -58,7 +58,7 @@ pub(crate) struct Waiter {
 }
 
 impl Waiter {
-    /// Waits for the next message; one that has arrived already counts.
+    /// Waits for the next message. A message that has already arrived counts.
     pub(crate) async fn woken(&self) -> Wake {
         loop {
             if let Some(wake) = self.slot.wake.lock_unpoisoned().take() {

@@ -1,8 +1,9 @@
-//! Which channels there are, and how messages are sent on them.
+//! The channels of a namespace, and the command that sends messages on them.
 //!
-//! A single server has one channel for a namespace's invalidations and one for each process. In a cluster ordinary
-//! messages can be lost between nodes without a connection ending, so there the channels are sharded: they live in the
-//! slot of what they are about, and a script may send only there. Each group of keys and each group of stamps has its own.
+//! A single server has one channel for a namespace's invalidations and one channel for each process. In a cluster,
+//! messages on ordinary channels can be lost between nodes although no connection ends. So there the channels are
+//! sharded: a channel is in the slot of its keys or stamps, and a script may send only to channels of that slot. Each
+//! group of keys and each group of stamps has its own channels.
 
 use std::sync::Arc;
 
@@ -10,9 +11,9 @@ use crate::shared::wire::names::{self, digits};
 
 /// The channels of a namespace, as one process sees them.
 pub(crate) struct Channels {
-    /// What names of channels begin with, on a single server.
+    /// The beginning of the names of channels on a single server.
     base: String,
-    /// Its [`digits`].
+    /// The process's id as [`digits`].
     process: String,
     is_sharded: bool,
 }
@@ -27,12 +28,12 @@ impl Channels {
         if self.is_sharded { "SPUBLISH" } else { "PUBLISH" }
     }
 
-    /// Where invalidations of what is in this group are told.
+    /// The channel for invalidations of keys or stamps in this group.
     pub(crate) fn invalidations(&self, group: &str) -> String {
         names::invalidation_channel(self.base(group))
     }
 
-    /// With a process's id behind it: where that process is told of keys in this group.
+    /// With a process's id appended: the channel on which that process receives the wake-ups of keys in this group.
     pub(crate) fn wake_prefix(&self, group: &str) -> String {
         names::wake_prefix(self.base(group))
     }
@@ -42,7 +43,8 @@ impl Channels {
         self.wake_prefix(group) + &self.process
     }
 
-    /// What the names of this process's own channels end with, and no others: no namespace holds a colon.
+    /// The end of the names of this process's own channels. No other channel's name ends with it, because no namespace
+    /// contains a colon.
     pub(crate) fn own_suffix(&self) -> Arc<str> {
         [":w:", &self.process].concat().into()
     }

@@ -12,21 +12,21 @@ use super::health::Health;
 use super::scripts;
 use crate::shared::{RemoteError, RemoteErrorKind};
 
-/// How long a command with a small answer may take. Callers have budgets of their own, far below.
+/// How long a command with a small answer may take. The budgets of callers are far shorter.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One connection for commands.
 pub(crate) struct Connection {
     pub(crate) commands: MultiplexedConnection,
     pub(crate) health: Arc<Health>,
-    /// Where the connection is driven.
+    /// The runtime that drives the connection.
     pub(crate) runtime: Handle,
 }
 
-/// What came back for a command.
+/// The reply to a command.
 pub(crate) enum Reply {
     Answer(Result<Value, RemoteError>),
-    /// The server has lost the script. Whoever still wants the answer asks with this.
+    /// The server has lost the script. A caller that still waits for the answer sends this command instead.
     Again(Cmd),
 }
 
@@ -38,12 +38,12 @@ impl Connection {
         };
         match Reply::to(command, answer) {
             Reply::Answer(answer) => answer,
-            // In its own box, which others do not pay for.
+            // Boxed, so that the future of the usual case stays small.
             Reply::Again(command) => Box::pin(async move { self.call(&command).await }).await,
         }
     }
 
-    /// The answers of all commands; that one was refused says nothing about the others.
+    /// The answers to all commands. The refusal of one command says nothing about the others.
     async fn pipeline(
         &self,
         limit: Duration,
@@ -62,12 +62,12 @@ impl Connection {
         Ok(replies.collect())
     }
 
-    /// The answers of all commands, of which some may be scripts that the server has lost.
+    /// The answers to all commands. Some of them may be scripts that the server has lost.
     pub(crate) async fn replies(&self, commands: &Pipeline) -> Result<impl Iterator<Item = Reply>, RemoteError> {
         self.replies_within(RESPONSE_TIMEOUT, commands).await
     }
 
-    /// The same for answers that may take longer, for their size.
+    /// Like [`Self::replies`], for answers that may take longer because of their size.
     pub(crate) async fn replies_within(
         &self,
         limit: Duration,
@@ -77,7 +77,7 @@ impl Connection {
         Ok(commands.cmd_iter().zip(answers).map(|(command, answer)| Reply::to(command, answer)))
     }
 
-    /// As [`Self::call`], for a question whose refusal says nothing about the link.
+    /// Like [`Self::call`], for a command whose refusal says nothing about the link.
     pub(crate) async fn call_quietly(&self, command: &Cmd) -> Result<Value, RemoteError> {
         match self.in_time(RESPONSE_TIMEOUT, self.commands.clone().send_packed_command(command)).await? {
             Value::ServerError(error) => Err(RemoteError { kind: RemoteErrorKind::Refused, message: said(&error) }),
@@ -85,7 +85,7 @@ impl Connection {
         }
     }
 
-    /// Waits by the timers of the connection's runtime: a caller's may have none, or its clock may be paused.
+    /// Uses the timers of the connection's runtime: the caller's runtime may have no timers, or a paused clock.
     async fn in_time<T>(
         &self,
         limit: Duration,
@@ -98,14 +98,14 @@ impl Connection {
         match waiting.await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.broken(&error)),
-            // The heartbeat decides whether the link has to go.
+            // The heartbeat decides whether the link must be replaced.
             Err(_) => {
                 Err(RemoteError { kind: RemoteErrorKind::Timeout, message: format!("no answer within {limit:?}") })
             }
         }
     }
 
-    /// The server said no. Some answers mean that another server is the right one by now.
+    /// The server refused a command. Some refusals mean that another server is the right one now.
     fn refused(&self, error: &ServerError) -> RemoteError {
         let message = said(error);
         if matches!(error.code(), "READONLY" | "LOADING" | "MASTERDOWN" | "MOVED") {
@@ -132,20 +132,20 @@ impl Reply {
     }
 }
 
-/// The server's words.
+/// The server's error message.
 fn said(error: &ServerError) -> String {
     let details = error.details().unwrap_or_default();
-    // Where in which script it was says nothing to users.
+    // The position in a script is of no use to users.
     let details = details.split_once(" script: ").map_or(details, |(reason, _)| reason);
     [error.code(), details].join(" ")
 }
 
-/// A reply of a form that no server gives.
+/// A reply in a form that no server sends.
 pub(crate) fn unexpected(to: &str) -> RemoteError {
     RemoteError { kind: RemoteErrorKind::Refused, message: format!("unexpected answer to {to}") }
 }
 
-/// As Redis takes it: at least one, and far from overflowing its clock.
+/// A lifetime as Redis accepts it: at least 1 ms, and too short to overflow its clock.
 pub(crate) fn millis(duration: Duration) -> u64 {
     duration.as_millis().clamp(1, 1 << 52) as u64
 }

@@ -1,4 +1,4 @@
-//! Parts of a URL that every kind of server shares.
+//! The parts of a URL that all kinds of servers have.
 
 use percent_encoding::percent_decode_str;
 #[cfg(any(feature = "sentinel", feature = "cluster"))]
@@ -9,7 +9,7 @@ pub(crate) fn missing(schemes: &str, feature: &str) -> String {
     format!("{schemes} needs hybridcache's feature `{feature}`, and it was built without")
 }
 
-/// What stands behind `?`.
+/// The parameters after `?`.
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
@@ -27,9 +27,9 @@ impl Parameters {
         Some(self.0.remove(place).1)
     }
 
-    /// Everything must have been taken.
+    /// Fails if a parameter is left that no code has taken.
     pub(crate) fn end(&mut self, expected: &str) -> Result<(), String> {
-        // redis-rs's own; here it is always 3.
+        // A parameter of redis-rs. Here the version is always 3.
         self.take("protocol");
         if self.0.is_empty() {
             return Ok(());
@@ -38,7 +38,7 @@ impl Parameters {
     }
 }
 
-/// The same, at another address.
+/// The same connection parameters for another address.
 #[cfg(any(feature = "sentinel", feature = "cluster"))]
 pub(crate) fn located(info: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
     let host = host.to_owned();

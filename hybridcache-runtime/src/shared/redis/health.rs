@@ -1,4 +1,4 @@
-//! Whether a link still serves.
+//! Whether a link still works.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,16 +8,16 @@ use crate::primitives::sync::LockExt as _;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// What is known of one link: its heartbeat, and why it has to go.
+/// The state of one link: its heartbeat, and why it must be replaced.
 ///
-/// A nonce counts up from a random number, so that a late echo of an earlier link of this process (both listen on
-/// the same channel) is no proof for this one.
+/// A nonce counts up from a random number, so that a late echo from an earlier link of this process (both subscribe to
+/// the same channel) is no proof for this link.
 #[derive(Debug)]
 pub(crate) struct Health {
     first_nonce: u64,
     sent: AtomicU64,
     answered: AtomicU64,
-    /// When each of those that have not come back was sent.
+    /// The heartbeats that have not come back, and when each was sent.
     underway: Mutex<VecDeque<(u64, Instant)>>,
     trouble: OnceLock<String>,
     troubled: Notify,
@@ -35,7 +35,7 @@ impl Health {
         }
     }
 
-    /// The nonce of the next heartbeat, which is sent now.
+    /// The nonce of the next heartbeat. The caller sends it now.
     pub(crate) fn next_nonce(&self) -> u64 {
         let mut underway = self.underway.lock_unpoisoned();
         let count = self.sent.fetch_add(1, Ordering::Relaxed);
@@ -43,7 +43,8 @@ impl Health {
         self.first_nonce.wrapping_add(count)
     }
 
-    /// A heartbeat came back: when it was sent. `None` for one that is not ours, or older than one that came before.
+    /// A heartbeat came back: returns when it was sent. `None` for the heartbeat of another link, and for one that is
+    /// older than a heartbeat that came back before.
     pub(crate) fn answered(&self, nonce: u64) -> Option<Instant> {
         let count = nonce.wrapping_sub(self.first_nonce);
         if count >= self.sent.load(Ordering::Relaxed) {
@@ -55,24 +56,24 @@ impl Health {
         underway.drain(..=place).next_back().map(|(_, sent)| sent)
     }
 
-    /// How many heartbeats were sent since the last that came back.
+    /// How many heartbeats were sent after the latest one that came back.
     pub(crate) fn unanswered(&self) -> u64 {
         self.sent.load(Ordering::Relaxed).saturating_sub(self.answered.load(Ordering::Relaxed))
     }
 
-    /// The link has to go; the first reason counts.
+    /// The link must be replaced. The first reported reason is kept.
     pub(crate) fn report(&self, trouble: impl Into<String>) {
         if self.trouble.set(trouble.into()).is_ok() {
             self.troubled.notify_one();
         }
     }
 
-    /// Why the link has to go, where it has to.
+    /// Why the link must be replaced, if it must.
     pub(crate) fn trouble(&self) -> Option<&str> {
         self.trouble.get().map(String::as_str)
     }
 
-    /// Waits until the link has to go. For one waiter.
+    /// Waits until the link must be replaced. For one waiter.
     pub(crate) async fn troubled(&self) -> &str {
         loop {
             if let Some(trouble) = self.trouble() {
@@ -83,19 +84,20 @@ impl Health {
     }
 }
 
-/// Until when messages have arrived from *every* node.
+/// The time until which the messages of *every* node have arrived.
 #[derive(Debug)]
 pub(crate) struct DeliveryWatermark {
     nodes: Mutex<Vec<Instant>>,
 }
 
 impl DeliveryWatermark {
-    /// Of so many nodes. One that is never heard of leaves the whole where it began.
+    /// For so many nodes. A node from which no heartbeat ever comes back keeps the watermark at `began`.
     pub(crate) fn new(nodes: usize, began: Instant) -> Self {
         Self { nodes: Mutex::new(vec![began; nodes]) }
     }
 
-    /// What is proven for all of them, now that the one at `place` has proven so much. `None`: no more than before.
+    /// The node at `place` has proven that its messages until `until` have arrived. Returns the new watermark of all
+    /// nodes, or `None` if it has not advanced.
     pub(crate) fn proven(&self, place: usize, until: Instant) -> Option<Instant> {
         let mut nodes = self.nodes.lock_unpoisoned();
         let before = nodes.iter().min().copied()?;

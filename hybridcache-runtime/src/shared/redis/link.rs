@@ -1,9 +1,10 @@
-//! The way to one server: one connection for commands, one for messages, with one fate. Losing either is losing both, so
-//! whoever gets answers also gets messages.
+//! The link to one server: one connection for commands and one for messages. The loss of either ends both, so a caller
+//! that gets answers also gets messages.
 //!
-//! They are two because a server bounds what it holds back for a subscriber (`client-output-buffer-limit pubsub`, 32 MB
-//! where nobody changed it) and closes the connection of one that exceeds it: some large values read at once would do.
-//! And a message does not wait behind the values that were read before it.
+//! There are two connections because a server limits the output that it buffers for a subscriber
+//! (`client-output-buffer-limit pubsub`, 32 MB by default). It closes the connection of a subscriber that exceeds the
+//! limit, and a few large values that are read at once would. Also, a message does not wait behind the values that were
+//! requested before it.
 //!
 //! Large values have further connections: see [`Transfers`].
 
@@ -34,13 +35,13 @@ use crate::shared::{RemoteError, RemoteErrorKind};
 /// How long connecting may take, the handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many commands may wait to be written; whoever comes then waits, within its own budget.
+/// How many commands may wait to be written. When the queue is full, a caller waits within its own budget.
 const PIPELINE_BUFFER: usize = 1024;
 
-/// What a link listens to.
+/// The channels to which a link subscribes.
 pub(crate) struct Subscriptions {
     pub(crate) channels: Vec<String>,
-    /// The one of them on which the link's own heartbeats come back.
+    /// The channel on which the link's own heartbeats come back.
     pub(crate) beat: String,
     pub(crate) is_sharded: bool,
 }
@@ -50,7 +51,7 @@ pub(crate) struct Link {
     wire: Arc<Connection>,
     batches: Batches,
     transfers: Arc<Transfers>,
-    /// Only held: its messages go to the inbox.
+    /// Only kept open: its messages go to the inbox.
     _messages: MultiplexedConnection,
     publish: &'static str,
     beat: String,
@@ -60,7 +61,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects, subscribes and teaches the server the scripts.
+    /// Connects, subscribes and loads the scripts into the server.
     pub(crate) async fn open(
         server: &ConnectionInfo,
         inbox: Inbox,
@@ -74,7 +75,7 @@ impl Link {
             inbox.receive(&push);
             Ok(())
         });
-        // The wire measures the time of each command itself.
+        // [`Connection`] measures the time of each command itself.
         let for_commands = config.clone().set_response_timeout(None);
         let client = Client::open(server.clone()).map_err(|error| error.to_string())?;
         let commands = client.get_multiplexed_async_connection_with_config(&for_commands);
@@ -115,7 +116,8 @@ impl Link {
         &self.address
     }
 
-    /// A sentinel may be behind the times, and so may the server itself.
+    /// Checks that the server is the master: the sentinel may have given outdated information, or the server itself
+    /// may.
     #[cfg(feature = "sentinel")]
     pub(crate) async fn check_master(&self) -> Result<(), String> {
         match self.call(&cmd("ROLE")).await.map_err(|error| error.to_string())? {
@@ -126,7 +128,8 @@ impl Link {
         }
     }
 
-    /// Teaches the server the scripts. It may refuse (they then travel with each call), unless it serves nothing now.
+    /// Loads the scripts into the server. The server may refuse them (each call then sends its script), unless it
+    /// serves nothing now.
     async fn load_scripts(&self) -> Result<(), RemoteError> {
         self.pipeline(&scripts::load()).await?;
         match self.wire.health.trouble() {
@@ -135,7 +138,7 @@ impl Link {
         }
     }
 
-    /// Asks the server for its time.
+    /// Requests the server's time.
     pub(crate) async fn sample_time(&self) -> Result<Sample, RemoteError> {
         let asked = Instant::now();
         let reply = self.call(&cmd("TIME")).await?;
@@ -144,8 +147,8 @@ impl Link {
         Ok(Sample::new(shown, asked, answered))
     }
 
-    /// Names the history of what the server has: a master takes another name when it starts, and when it takes another one's
-    /// place. `None` where the server does not say, or is no master.
+    /// The name of the history of the server's data. A master gets a new name when it starts, and when it takes over
+    /// from another master. `None` if the server does not report a name, or is no master.
     pub(crate) async fn history(&self) -> Option<String> {
         let mut info = cmd("INFO");
         info.arg("replication");
@@ -155,8 +158,8 @@ impl Link {
         (value("role") == Some("master")).then(|| id.to_owned())
     }
 
-    /// Sends a heartbeat. It counts when it comes back as a message, not when it is answered: an answer that is late says
-    /// nothing yet. A refusal (no permission, another node's slot) will not change.
+    /// Sends a heartbeat. It counts when it comes back as a message, not when its `PUBLISH` is answered. A late answer
+    /// is no reason to end the link. A refusal is (no permission, another node's slot), because it will not change.
     pub(crate) async fn beat(&self) {
         let mut publish = cmd(self.publish);
         publish.arg(&self.beat).arg(Message::beat(self.wire.health.next_nonce()));
@@ -178,18 +181,18 @@ impl Link {
         Ok(answers)
     }
 
-    /// As [`Self::call`], for what many callers do at once.
+    /// Like [`Self::call`], for commands that many callers send at once.
     pub(crate) async fn ask(&self, command: Cmd) -> Result<Value, RemoteError> {
         let _standstill = Standstill::begin();
         let place = self.batches.enter();
         if place.is_alone {
-            // In its own box, which others do not pay for.
+            // Boxed, so that the future of the usual case stays small.
             return Box::pin(self.wire.call(&command)).await;
         }
         self.settle(self.batches.send(Commands(command, None), place).await?.0).await
     }
 
-    /// Two commands, the second right behind the first, in one round trip: the answers to both.
+    /// Sends two commands, the second right behind the first, in one round trip. Returns both answers.
     pub(crate) async fn ask_both(
         &self,
         first: Cmd,
@@ -208,7 +211,7 @@ impl Link {
         Ok((self.settle(first).await, self.settle(second).await))
     }
 
-    /// The answers to commands that move so many bytes, beside whatever else is asked.
+    /// The answers to commands that move `bytes` bytes, on connections of their own.
     pub(crate) async fn transfer(
         &self,
         bytes: usize,
@@ -217,10 +220,10 @@ impl Link {
         self.transfers.run(bytes, commands).await
     }
 
-    /// Sends a command behind everything that was sent before; nobody waits for it. `failed` is called where it may not have
-    /// arrived.
+    /// Sends a command behind all commands that were sent before, and does not wait for the answer. `failed` is called
+    /// if the command may not have arrived.
     pub(crate) fn send_detached(self: &Arc<Self>, command: Cmd, failed: impl FnOnce() + Send + 'static) {
-        // Not past what waits to be sent: it may be what this takes back.
+        // Never ahead of the commands that wait to be sent: this command may undo one of them.
         let (link, answers) = (self.clone(), self.batches.send(Commands(command, None), self.batches.enter()));
         self.runtime.spawn(async move {
             let sent = match answers.await {
@@ -233,8 +236,8 @@ impl Link {
         });
     }
 
-    /// Asks again where the server has lost a script. Only who still waits for the answer does: what was given up must not run
-    /// behind what has taken it back.
+    /// Sends the command again if the server has lost its script. Only a caller that still waits for the answer does
+    /// this: an abandoned command must not run behind the command that undoes it.
     async fn settle(&self, reply: Option<Reply>) -> Result<Value, RemoteError> {
         match reply.ok_or_else(|| unexpected("a pipeline"))? {
             Reply::Answer(answer) => answer,
@@ -244,7 +247,7 @@ impl Link {
 }
 
 impl Subscriptions {
-    /// Of a node that owns these groups: at least one.
+    /// For a node that owns these groups: at least one.
     #[cfg(feature = "cluster")]
     pub(crate) fn sharded(channels: &Channels, owned: Vec<&String>) -> Self {
         let own = owned.iter().map(|group| channels.own(group));
@@ -257,7 +260,7 @@ impl Subscriptions {
         if !self.is_sharded {
             return messages.subscribe(&self.channels).await;
         }
-        // One by one: channels of two slots must not stand in one command.
+        // One by one: channels of two slots must not be in one command.
         let mut pipeline = redis::pipe();
         for channel in &self.channels {
             pipeline.cmd("SSUBSCRIBE").arg(channel);
@@ -267,7 +270,7 @@ impl Subscriptions {
     }
 }
 
-/// Why no connection could be made. Two reasons cannot be read in the error alone.
+/// Why no connection could be made. For two reasons the error alone is not clear.
 fn explained(error: &RedisError) -> String {
     let message = error.to_string();
     if message.contains("unknown command") && message.to_uppercase().contains("HELLO") {

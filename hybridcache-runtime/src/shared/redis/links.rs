@@ -1,4 +1,4 @@
-//! The links to all servers that a tier needs, and which of them is the right one for a name.
+//! The links to all servers that a tier needs, and the right link for each name.
 
 use std::sync::{Arc, Mutex};
 
@@ -20,11 +20,11 @@ use crate::primitives::sync::LockExt as _;
 use crate::primitives::timers::Standstill;
 use crate::shared::{Listeners, RemoteError, RemoteErrorKind};
 
-/// What a tier's links are opened for.
+/// The parameters with which a tier's links are opened.
 pub(crate) struct Purpose {
     pub(crate) target: Mutex<Numbered>,
     pub(crate) channels: Channels,
-    /// The names' groups: what a cluster keeps together.
+    /// The groups of names. A cluster keeps each group in one slot.
     pub(crate) groups: Vec<String>,
     pub(crate) process: u64,
     pub(crate) permissions: Permissions,
@@ -32,14 +32,14 @@ pub(crate) struct Purpose {
     pub(crate) listener: Listeners,
 }
 
-/// The target that holds now, and how many there were up to it.
+/// The present target, and the number of targets so far.
 #[derive(Clone)]
 pub(crate) struct Numbered {
     pub(crate) target: Arc<Target>,
     pub(crate) number: u64,
 }
 
-/// One link, or in a cluster one for each node. A cluster's node that cannot be reached does not keep the others from
+/// One link, or in a cluster one link for each node. A node that cannot be reached does not stop the others from
 /// serving.
 pub(crate) struct Links {
     nodes: Vec<Result<Arc<Link>, String>>,
@@ -47,7 +47,7 @@ pub(crate) struct Links {
     is_complete: bool,
     #[cfg(feature = "cluster")]
     topology: Option<Topology>,
-    /// When they began to be opened: what was sent later arrives.
+    /// When the links began to be opened. Messages that are sent later arrive.
     pub(crate) began: Instant,
 }
 
@@ -55,7 +55,7 @@ impl Links {
     /// Connects and subscribes.
     ///
     /// # Errors
-    /// Where no server can be used.
+    /// If no server can be used.
     pub(crate) async fn open(purpose: &Purpose, target: &Target) -> Result<Self, String> {
         match target {
             Target::Server(server) => Self::open_one(purpose, server).await,
@@ -119,7 +119,7 @@ impl Links {
         Err(if reasons.is_empty() { "no node serves any slot".to_owned() } else { reasons.join("; ") })
     }
 
-    /// The link to whoever has what has this name.
+    /// The link to the server that has the key or stamp of this name.
     pub(crate) fn at(&self, name: &str) -> Result<&Arc<Link>, RemoteError> {
         let place = self.place(name).ok_or_else(|| self.unreachable("no node of the cluster serves the slot"))?;
         let link = self.nodes[place].as_ref().map_err(|reason| self.unreachable(reason))?;
@@ -156,13 +156,13 @@ impl Links {
         self.is_complete
     }
 
-    /// Those that can be reached.
+    /// The links that can be used.
     pub(crate) fn usable(&self) -> impl Iterator<Item = &Arc<Link>> {
         self.nodes.iter().flatten().filter(|link| link.health().trouble().is_none())
     }
 
-    /// Sends commands, each to where its name belongs: one round trip, at the same time to all servers. For one server
-    /// the order is kept. The answers come in the order of the commands.
+    /// Sends each command to the server of its name: one round trip, to all servers at the same time. The commands to
+    /// one server keep their order. The answers are in the order of the commands.
     pub(crate) async fn scatter(&self, commands: Vec<(&str, Cmd)>) -> Vec<Result<Value, RemoteError>> {
         let mut answers: Vec<_> = commands.iter().map(|_| Err(unexpected("a pipeline"))).collect();
         let _standstill = Standstill::begin();
@@ -192,7 +192,7 @@ impl Links {
         answers
     }
 
-    /// Names the history of what all servers have, where each of them can be asked: see [`Link::history`].
+    /// The names of the histories of all servers, if each server reports one: see [`Link::history`].
     pub(crate) async fn history(&self) -> Option<Vec<String>> {
         if !self.is_complete {
             return None;
@@ -203,9 +203,9 @@ impl Links {
         Some(histories)
     }
 
-    /// Whether anybody answers.
+    /// Whether any server answers.
     pub(crate) async fn ping(&self) -> Result<(), RemoteError> {
-        // `TIME` is needed anyhow: `PING` would be one more permission.
+        // `TIME` is needed anyway: `PING` would need one more permission.
         let time = cmd("TIME");
         let asked: Vec<_> = self.usable().map(|link| Box::pin(link.call(&time))).collect();
         if asked.is_empty() {
@@ -219,21 +219,21 @@ impl Links {
         join_all(self.usable().map(|link| link.beat())).await;
     }
 
-    /// Reports each link on which no heartbeat came back for too long.
+    /// Reports each link on which no heartbeat has come back for too long.
     pub(crate) fn check_beats(&self, missed: u64, trouble: &str) {
         for link in self.usable().filter(|link| link.health().unanswered() >= missed) {
             link.health().report(trouble);
         }
     }
 
-    /// Waits until any of the links has to go: why.
+    /// Waits until any of the links must be replaced. Returns the reason.
     pub(crate) async fn troubled(&self) -> String {
         let troubled = self.nodes.iter().flatten().map(|link| Box::pin(link.health().troubled()));
         select_all(troubled).await.0.to_owned()
     }
 
-    /// Why these are no longer the right links, where others would be. A link may live on although its server is out of
-    /// office: the others of its kind are asked.
+    /// Why the links must be replaced although they still work: the right servers are others now. A link may still work
+    /// when its server is no longer the master or owner, so the sentinels or another node are queried.
     pub(crate) async fn outdated(&self, purpose: &Purpose) -> Option<String> {
         match &*purpose.target().target {
             Target::Server(_) => None,
@@ -269,7 +269,7 @@ impl Purpose {
         self.target.lock_unpoisoned().clone()
     }
 
-    /// Returns the number of the new one.
+    /// Returns the number of the new target.
     pub(crate) fn set_target(&self, target: Target) -> u64 {
         let mut current = self.target.lock_unpoisoned();
         *current = Numbered { target: Arc::new(target), number: current.number + 1 };

@@ -1,4 +1,4 @@
-//! What arrives on the channels: who says what, and to whom it is passed on.
+//! The messages on the channels: their format, and the listener that they are passed to.
 //!
 //! | channel | bytes | meaning |
 //! |---|---|---|
@@ -11,7 +11,7 @@
 //! | | `N` key | a load has ended and stored nothing |
 //! | | `H` nonce | our own heartbeat |
 //!
-//! Origin, key, stamp, number and nonce are 16 hex digits each. Everything else is somebody else's and ignored.
+//! Origin, key, stamp, number and nonce are 16 hex digits each. All other messages are ignored.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(crate) enum Message {
 }
 
 impl Message {
-    /// Reads what stands on the channel of invalidations.
+    /// Reads a message on the channel of invalidations.
     pub(crate) fn broadcast(bytes: &[u8]) -> Option<Self> {
         match split(bytes).as_ref().map(|(letter, numbers)| (*letter, numbers.as_slice()))? {
             (b'D', &[origin, key_id]) => Some(Self::Invalidated { mode: Invalidation::Delete, origin, key_id }),
@@ -44,7 +44,7 @@ impl Message {
         }
     }
 
-    /// Reads what stands on the process's own channel.
+    /// Reads a message on the process's own channel.
     pub(crate) fn personal(bytes: &[u8]) -> Option<Self> {
         match split(bytes).as_ref().map(|(letter, numbers)| (*letter, numbers.as_slice()))? {
             (b'P', &[key_id]) => Some(Self::Woken { key_id, wake: Wake::Published }),
@@ -55,37 +55,37 @@ impl Message {
         }
     }
 
-    /// What is sent for a restamped stamp. (The scripts write the others.)
+    /// The message for a restamped stamp. (The scripts write the others.)
     pub(crate) fn restamped(origin: u64, stamp: u64) -> String {
         format!("T{origin:016x}{stamp:016x}")
     }
 
-    /// What is sent for a function's stamp that was absent.
+    /// The message for a function's stamp that was absent.
     pub(crate) fn renumbered(origin: u64, stamp: u64, number: u64) -> String {
         format!("C{origin:016x}{stamp:016x}{number:016x}")
     }
 
-    /// What is sent to prove that messages arrive.
+    /// The message that proves that messages arrive.
     pub(crate) fn beat(nonce: u64) -> String {
         format!("H{nonce:016x}")
     }
 }
 
-/// The letter, and the numbers behind it.
+/// The letter, and the numbers after it.
 fn split(bytes: &[u8]) -> Option<(u8, SmallVec<[u64; 3]>)> {
     let (&letter, digits) = bytes.split_first()?;
     Some((letter, digits.chunks(16).map(number).collect::<Option<_>>()?))
 }
 
-/// Where a link's messages go, in the order of their arrival. Called from the task that reads the connection.
+/// Passes a link's messages on, in the order of their arrival. Called from the task that reads the connection.
 pub(crate) struct Inbox {
-    /// What the names of the process's own channels end with, and no others.
+    /// The end of the names of the process's own channels, and of no others.
     pub(crate) own_suffix: Arc<str>,
     pub(crate) process: u64,
     pub(crate) listener: Listeners,
     pub(crate) health: Arc<Health>,
     pub(crate) proofs: Arc<DeliveryWatermark>,
-    /// Which of the proofs is this link's.
+    /// The place of this link's node in `proofs`.
     pub(crate) place: usize,
 }
 
@@ -107,12 +107,13 @@ impl Inbox {
     fn dispatch(&self, channel: &[u8], bytes: &[u8]) {
         let is_own = channel.ends_with(self.own_suffix.as_bytes());
         match if is_own { Message::personal(bytes) } else { Message::broadcast(bytes) } {
-            // Our own echo: the engine acted before it sent.
+            // This process's own message: the engine acted before it sent the message.
             Some(Message::Invalidated { origin, .. } | Message::Restamped { origin, .. }) if origin == self.process => {
             }
             Some(Message::Invalidated { mode, origin, key_id }) => self.listener.invalidated(key_id, mode, origin),
             Some(Message::Restamped { origin, stamp }) => self.listener.restamped(stamp, origin),
-            // Our own too: the number was drawn as the message was sent, and the caller who waited for it may have gone away.
+            // Own messages too: the number was created with the message, and the caller that waited for it may have
+            // been dropped.
             Some(Message::Renumbered { stamp, number, .. }) => self.listener.renumbered(stamp, number),
             Some(Message::Woken { key_id, wake }) => self.listener.woken(key_id, wake),
             Some(Message::Beat { nonce }) => {
@@ -144,7 +145,7 @@ mod tests {
         fn disconnected(&self) {}
     }
 
-    /// Otherwise it would take three heartbeats to notice, or for ever. Killed by: ignoring either.
+    /// Otherwise the process would notice only after three heartbeats, or never. Killed by: ignoring either.
     #[test]
     fn the_end_of_a_connection_or_subscription_is_noticed_at_once() {
         for end in [PushKind::Disconnection, PushKind::SUnsubscribe] {

@@ -1,7 +1,7 @@
 //! The shared tier on Redis 7 and later, or Valkey: one server, the master behind sentinels, or a cluster.
 //!
-//! Each atomic step of the protocol is a Lua script (`*.lua`); values never pass through one, they are staged under a
-//! name of their own and renamed. Reading is a plain `GETRANGE`, or a `GET` of what is large.
+//! Each atomic step of the protocol is a Lua script (`scripts/*.lua`). Values never pass through a script: a value is
+//! staged under a name of its own and then renamed. Reading is a plain `GETRANGE`, or a `GET` for large values.
 
 mod channels;
 mod connection;
@@ -55,17 +55,18 @@ use crate::shared::{
     StampName, StampValue, Token, Versions,
 };
 
-/// How long a staged value waits to be published. After that its process is taken for dead.
+/// How long a staged value waits to be published. After that, the process that staged it is taken for dead.
 const STAGE: Duration = Duration::from_secs(30);
 
-/// How long a key whose load stored nothing is known for that, unless the next load under the lease lasts longer.
+/// The lifetime of the mark that a key's load stored nothing. If the next load under the lease takes longer, the mark
+/// ends with its lease.
 const IN_VAIN: Duration = Duration::from_secs(1);
 
 /// How long building a tier waits for the first attempt to connect.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(1);
 
-/// Redis, through links that are replaced whenever they fail. They live on a thread of their own: see [`Background`]. Dropping
-/// the tier ends it.
+/// Redis, through links that are replaced whenever they fail. The links run on a thread of their own: see
+/// [`Background`]. Dropping the tier ends the thread.
 pub(crate) struct RedisTier {
     shared_state: Arc<SharedState>,
     supervisor: AbortHandle,
@@ -77,11 +78,12 @@ impl RedisTier {
     /// Begins to connect, and waits at most a second for the outcome of the first attempt. A server that is down is no
     /// error: see [`outage`](Self::outage).
     ///
-    /// `process` names this process to others. The tier holds `listener`, and `listener` must not hold the tier.
+    /// `process` identifies this process to other processes. The tier holds `listener`, and `listener` must not hold
+    /// the tier.
     ///
     /// # Errors
     ///
-    /// Where the URL is malformed. The message does not repeat it: it may hold a password.
+    /// If the URL is malformed. The message does not repeat the URL, which may contain a password.
     pub(crate) async fn connect(
         url: &str,
         namespace: &str,
@@ -109,13 +111,13 @@ impl RedisTier {
         });
         let supervisor = background.runtime().spawn(supervise(shared_state.clone())).abort_handle();
         let tier = Arc::new(Self { shared_state, supervisor, background, leases: Leases::default() });
-        // Whatever it brings: without a link each operation says so itself.
+        // The outcome is ignored: without a link, each operation fails by itself.
         let _standstill = Standstill::begin();
         let _ = tier.attempt(1).await;
         Ok(tier)
     }
 
-    /// Why there is no link now, where there is none.
+    /// Why there is no link now, if there is none.
     #[cfg(test)]
     pub(crate) fn outage(&self) -> Option<String> {
         self.shared_state.links().err().map(|error| error.message)
@@ -125,7 +127,7 @@ impl RedisTier {
         self.shared_state.links()
     }
 
-    /// The link to whoever has the key.
+    /// The link to the server that has the key.
     fn link(&self, key: &Address) -> Result<Arc<Link>, RemoteError> {
         self.links()?.at(key.group()).cloned()
     }
@@ -134,7 +136,7 @@ impl RedisTier {
         &self.shared_state.purpose.channels
     }
 
-    /// Waits for the first attempt to connect to a target, for a while.
+    /// Waits up to [`FIRST_ATTEMPT`] for the first attempt to connect to a target.
     async fn attempt(&self, target: u64) -> Result<(), RemoteError> {
         let mut attempts = self.shared_state.attempted.subscribe();
         let attempt = self.background.runtime().spawn(async move {
@@ -178,8 +180,8 @@ impl RedisTier {
         step
     }
 
-    /// Touches the known versions, and those that the stamp names beside them. A version that is registered after the stamp
-    /// was read loads what the caller had written before.
+    /// Invalidates the entries of the known versions, and then those of the other versions that the stamp names. A
+    /// version that is registered after the stamp was read is not missed: its loads begin after the caller's write.
     async fn reach_all(
         &self,
         key: &Address,
@@ -198,14 +200,14 @@ impl RedisTier {
         Ok(Some(stamp))
     }
 
-    /// Where there is no stamp, a process may still use the number of one that was lost, for entries of versions that nobody
-    /// knows any more. It hears that this number is void: a stamp is created for that.
+    /// There is no stamp. A process may still use the number of a stamp that was lost, for entries of versions that are
+    /// unknown here. A new stamp is created, so that this process is notified that the lost number is void.
     async fn announce_number(&self, links: &Links, key: &Address) -> Result<Option<StampValue>, RemoteError> {
         let name = key.stamp().used_by(key.version());
         let (lifetime, process) = (Lifespan::unused().given, self.shared_state.purpose.process);
         match stamps::create(links, std::slice::from_ref(&name), lifetime, self.channels(), process).await {
             Ok(mut stamps) => Ok(stamps.pop()),
-            // A full server has no room for it, and has told everybody all the same.
+            // A full server has no room for the stamp, but has notified all processes.
             Err(error) if error.message.starts_with("OOM") => Ok(None),
             Err(error) => Err(error),
         }
@@ -237,7 +239,7 @@ impl Remote for RedisTier {
         Box::pin(async move {
             let links = self.links()?;
             let reading = links.at(key.group())?.transfer(bytes, move || pipeline([get]));
-            // Whichever is read first: the call began before both.
+            // The order of the two reads does not matter: the call began before both.
             let (answers, stamps) = join(reading, stamps::read_all(&links, stamps)).await;
             let entry = answers?.pop().unwrap_or_else(|| Err(unexpected("GET")));
             Ok(Fetched { entry: stamps::entry_bytes(entry)?, stamps: stamps? })
@@ -255,7 +257,7 @@ impl Remote for RedisTier {
     }
 
     fn prolong_stamps(&self, stamps: &[StampName], lifetime: Duration) {
-        // Without a link nothing is published either.
+        // Without a link no entry is published either.
         let Ok(links) = self.links() else { return };
         for name in stamps {
             if let Ok(link) = links.at(&name.key) {
@@ -301,7 +303,7 @@ impl Remote for RedisTier {
 
     fn release(&self, key: &Address, token: Token, release: Release) {
         let later = {
-            // The last handle of the cache may go before this is sent.
+            // The last handle of the cache may be dropped before this is sent.
             let (shared_state, key, keep_alive) =
                 (self.shared_state.clone(), key.clone(), self.background.keep_alive());
             move || {
@@ -339,7 +341,7 @@ impl Remote for RedisTier {
             .arg(millis(IN_VAIN));
         if entry.len() >= LARGE {
             return Box::pin(async move {
-                // It need not be in order with what this process sends otherwise: its token fences it.
+                // The order relative to this process's other commands does not matter: the token fences it.
                 let commands = move || pipeline([set_stage(&stage, &entry), step]);
                 let answers = self.link(key)?.transfer(bytes, commands).await?;
                 let [staged, reply] = answers.try_into().map_err(|_| unexpected("publish"))?;
@@ -369,10 +371,10 @@ impl Remote for RedisTier {
     #[cfg(feature = "http")]
     fn keep(&self, key: &Address, ttl: Duration) {
         let mut expire = cmd("PEXPIRE");
-        // Never less: another entry may have taken the place of the one that is meant.
+        // `GT` never shortens the lifetime: another entry may have replaced the intended one.
         expire.arg(key.entry()).arg(millis(ttl)).arg("GT");
         if let Ok(link) = self.link(key) {
-            // Should it fail, Redis forgets a page.
+            // If this fails, Redis forgets an HTTP response earlier.
             link.send_detached(expire, || ());
         }
     }
@@ -449,18 +451,18 @@ impl Purpose {
     }
 }
 
-/// Of the entry, and of its lease.
+/// The names of the entry and its lease.
 fn names(key: &Address) -> [String; 2] {
     [key.entry().to_owned(), key.lease()]
 }
 
-/// The versions that an invalidation touches first.
+/// The versions that an invalidation reaches first.
 fn with_own(key: &Address, known: &[u32]) -> Versions {
     let others = known.iter().copied().filter(|version| *version != key.version());
     [key.version()].into_iter().chain(others).collect()
 }
 
-/// The first bytes of an entry: small answers hold up no other ones.
+/// Reads the first bytes of an entry. The answer is small, so it does not delay other answers.
 fn get_range(key: &Address, bytes: usize) -> Cmd {
     let entry = key.entry();
     let mut read = Cmd::with_capacity(4, 24 + entry.len());
@@ -493,7 +495,7 @@ fn acquired(reply: &Value) -> Result<Acquired, RemoteError> {
     }
 }
 
-/// `staged`: what the server said to the value itself.
+/// `staged`: the server's answer to the staging of the value.
 fn published(reply: &Value, staged: Result<Value, RemoteError>) -> Result<Published, RemoteError> {
     match reply {
         Value::Int(1 | 2) => Ok(Published::Stored),
@@ -507,7 +509,7 @@ fn published(reply: &Value, staged: Result<Value, RemoteError>) -> Result<Publis
     }
 }
 
-/// A server that is full refuses each value. What becomes of the call is the engine's to say.
+/// A full server refuses each value. The engine decides how the call goes on.
 fn warn_of_refusal(reason: &str) {
     static UNSTORED: LogLimit = LogLimit::every(MINUTE);
     warn_or_debug!(UNSTORED, reason, "Redis did not store a value");

@@ -1,5 +1,5 @@
-//! Which commands are needed, and what it means for users where one is missing. Asked once for each connection, so that an
-//! operator reads it at the start, and not piece by piece in errors of calls.
+//! The commands that the tier needs, and the effect on users if one is not permitted. Checked once for each connection,
+//! so that an operator sees everything missing at the start and not bit by bit in the errors of calls.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -10,16 +10,16 @@ use super::connection::Connection;
 use crate::primitives::sync::LockExt as _;
 use crate::shared::{RemoteError, RemoteErrorKind};
 
-/// A command, and what goes wrong without it.
+/// A command, and the effect if it is missing.
 #[derive(Clone, Copy, Debug)]
 struct Need {
-    /// As in a rule of the server: `get`, `script|load`.
+    /// As written in a rule of the server: `get`, `script|load`.
     command: &'static str,
     subject: Subject,
     without: &'static str,
 }
 
-/// What a command is about: users may be bound to some names.
+/// The kind of name that a command takes: a user's permissions may be limited to some names.
 #[derive(Clone, Copy, Debug)]
 enum Subject {
     Key,
@@ -36,7 +36,7 @@ const NO_STEPS: &str = "no value is stored in Redis, and invalidations stay pend
 const NO_MASTER: &str = "Redis is not used, since its role is not known";
 const NO_NODES: &str = "Redis is not used, since its nodes are not known";
 
-/// On any kind of Redis. In the order of the README.
+/// Needed for any kind of Redis. In the order of the README.
 const NEEDS: [Need; 17] = [
     need("get", Key, "no value is stored in Redis, and large ones are not read"),
     need("getrange", Key, NOTHING_IS_READ),
@@ -78,14 +78,14 @@ const fn need(command: &'static str, subject: Subject, without: &'static str) ->
 
 const SOURCE: &str = include_str!("scripts/permissions.lua");
 
-/// What one tier's connections must be able to do.
+/// The permissions that one tier's connections need.
 #[derive(Debug)]
 pub(crate) struct Permissions {
     needs: Vec<Need>,
-    /// Names as the tier uses them.
+    /// A key's name as the tier uses it.
     key: String,
     channel: String,
-    /// What was logged last: each reconnection finds the same.
+    /// The problem that was logged last: each reconnection finds the same.
     logged: Mutex<String>,
 }
 
@@ -97,14 +97,15 @@ impl Permissions {
         Self { needs, key: format!("{group}:permissions:e"), channel, logged: Mutex::default() }
     }
 
-    /// Logs which commands are missing. That is all: what works without them goes on.
+    /// Logs which commands are missing and does nothing else: features that work without them are used.
     pub(crate) async fn check(&self, wire: &Connection) {
         let problem = match self.ask(wire).await {
             Ok(Value::Array(missing)) if missing.is_empty() => String::new(),
             Ok(Value::Array(missing)) => self.describe(&missing),
-            // `redis.acl_check_cmd` is new in 7.0.
+            // `redis.acl_check_cmd` is new in Redis 7.0.
             Ok(Value::Nil) => "the server is older than Redis 7.0, which is needed".to_owned(),
-            // Neither `eval` nor `evalsha`, or a server that does nothing at present: what comes next says so.
+            // Neither `eval` nor `evalsha` is permitted, or the server serves nothing now: the next commands report
+            // that.
             Err(error) if error.kind == RemoteErrorKind::Refused && error.message.starts_with("NOPERM") => {
                 format!("`eval` and `evalsha`: {NO_STEPS} ({error})")
             }
@@ -129,7 +130,7 @@ impl Permissions {
         }
         let mut load = cmd("SCRIPT");
         load.arg("LOAD").arg(SOURCE);
-        // Its refusal shows in the next answer.
+        // If it is refused, the next answer shows that.
         let _ = wire.call_quietly(&load).await;
         let mut eval = cmd("EVALSHA");
         eval.arg(Script::new(SOURCE).get_hash());
@@ -141,13 +142,13 @@ impl Permissions {
         for need in &self.needs {
             let mut words: Vec<&str> = need.command.split('|').collect();
             words.extend(match need.subject {
-                // As many as any of them needs to be understood.
+                // The most names that any of these commands needs to be valid.
                 Key => vec![&*self.key, &*self.key],
                 Channel => vec![&*self.channel, &*self.channel],
                 Subject::Script => vec!["x", "0"],
                 Nothing => Vec::new(),
             });
-            // Its script.
+            // The script that it loads.
             if need.command == "script|load" {
                 words.push("x");
             }

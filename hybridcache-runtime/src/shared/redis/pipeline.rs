@@ -1,8 +1,9 @@
-//! Commands of many callers in one pipeline.
+//! Sends the commands of many callers in one pipeline.
 //!
-//! Each write to a connection wakes the server, and each of its answers this process; with many callers that costs more than
-//! the commands do. So those who ask at the same time are sent together: a command that finds others under way waits until
-//! whoever else is ready to run has had its turn. One that finds none is sent at once.
+//! Each write to a connection wakes the server, and each of its answers wakes this process. With many callers that
+//! costs more than the commands themselves. So commands that are sent at the same time go out together: a command that
+//! finds others in flight waits until the other tasks that are ready have run. A command that finds none in flight is
+//! sent at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,16 +17,16 @@ use tokio::task::yield_now;
 use super::connection::{Connection, Reply};
 use crate::shared::RemoteError;
 
-/// How many callers' commands are sent together at most: the first of them is answered when the last of them is.
+/// How many callers' commands are sent together at most: the first is answered only when the last is.
 const LARGEST: usize = 32;
 
-/// Where a wire's commands are put together. Dropping it ends its task.
+/// Collects the commands of a connection into batches. Dropping it ends its task.
 pub(crate) struct Batches {
     queue: mpsc::UnboundedSender<Job>,
     underway: Arc<AtomicUsize>,
 }
 
-/// One caller's commands, and where the answers go.
+/// One caller's commands, and the channel for their answers.
 struct Job {
     commands: Commands,
     answer: oneshot::Sender<Result<Answers, RemoteError>>,
@@ -36,7 +37,7 @@ struct Job {
 /// One command, or two of which the second runs right behind the first.
 pub(crate) struct Commands(pub(crate) Cmd, pub(crate) Option<Cmd>);
 
-/// To one command, or two.
+/// The answers to one command, or to two.
 type Answers = (Option<Reply>, Option<Reply>);
 
 impl Batches {
@@ -46,28 +47,30 @@ impl Batches {
         Self { queue, underway: Arc::default() }
     }
 
-    /// Counts commands among those that are under way.
+    /// Counts commands as in flight.
     pub(crate) fn enter(&self) -> InFlight {
-        // With the decrement in `InFlight`: commands that find no others are sent behind all that have left.
+        // Pairs with the decrement in `InFlight`: commands that find no others in flight are sent behind all that have
+        // left.
         let others = self.underway.fetch_add(1, Ordering::AcqRel);
         InFlight { underway: self.underway.clone(), is_alone: others == 0 }
     }
 
-    /// Sends commands behind all that were sent before this was called.
+    /// Sends commands behind all commands that were sent before this call.
     pub(crate) fn send(
         &self,
         commands: Commands,
         place: InFlight,
     ) -> impl Future<Output = Result<Answers, RemoteError>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        // Where nobody takes it, `answer` is dropped with it.
+        // If the task has ended, the `answer` is dropped with the job.
         let _ = self.queue.send(Job { commands, answer, place });
         async move { answered.await.unwrap_or_else(|_| Err(RemoteError::unavailable("the connection's runtime has ended"))) }
     }
 }
 
-/// Commands that are under way. The count follows the commands and not their caller: a caller may give up commands that
-/// wait to be sent, and the next command would else find none under way, be sent at once, and overtake them.
+/// Commands that are in flight. The count belongs to the commands and not to their caller: a caller may give up
+/// commands that still wait to be sent. If they were no longer counted, the next command would find none in flight, be
+/// sent at once, and overtake them.
 pub(crate) struct InFlight {
     underway: Arc<AtomicUsize>,
     pub(crate) is_alone: bool,
@@ -90,7 +93,7 @@ async fn send_all(wire: Arc<Connection>, mut queue: mpsc::UnboundedReceiver<Job>
         }
         let jobs = std::mem::replace(&mut jobs, Vec::with_capacity(LARGEST));
         let mut sending = Box::pin(answer(wire.clone(), jobs));
-        // The first poll puts it behind the batch before; another task waits for the answers.
+        // The first poll sends the batch behind the one before; another task waits for the answers.
         if sending.as_mut().now_or_never().is_none() {
             runtime.spawn(sending);
         }
@@ -119,7 +122,7 @@ async fn answer(wire: Arc<Connection>, mut jobs: Vec<Job>) {
             Err(error) => Err(error.clone()),
         };
         drop(place);
-        // Whoever asked may be gone.
+        // The caller may have been dropped.
         let _ = answer.send(answers);
     }
 }

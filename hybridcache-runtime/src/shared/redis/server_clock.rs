@@ -1,8 +1,8 @@
-//! The server's clock as this process reads it, without asking each time.
+//! The server's clock as this process reads it, without a request for each reading.
 //!
-//! A sample of `TIME` says what the server's clock showed at some moment between sending and receiving: the midpoint,
-//! wrong by at most half the round trip (Cristian, "Probabilistic clock synchronization", 1989). Of all samples the one
-//! whose interval is narrowest *now* is kept; an interval widens with age, since clocks drift.
+//! A sample of `TIME` is the server's clock at some moment between sending and receiving. It is taken for the midpoint,
+//! which is wrong by at most half the round trip (Cristian, "Probabilistic clock synchronization", 1989). The sample
+//! whose error interval is narrowest *now* is kept; an interval widens with age, because clocks drift.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -13,31 +13,31 @@ use tokio::time::Instant;
 /// How far two undisciplined clocks may drift apart: 200 ms in 1000 s.
 const DRIFT_PER_SECOND: Duration = Duration::from_micros(200);
 
-/// The difference between the server's clock and this process's monotonic clock.
+/// The server's clock, relative to this process's monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct ServerClock {
     best: Mutex<Option<Sample>>,
 }
 
-/// What the server's clock showed at a moment.
+/// The server's clock at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     /// Since the Unix epoch.
     shown: Duration,
     at: Instant,
-    /// By how much `shown` may be wrong, in either direction.
+    /// The greatest possible error of `shown`, in either direction.
     error: Duration,
 }
 
 impl Sample {
-    /// From the server's answer and the moments of asking and of the answer's arrival.
+    /// A sample from the server's answer, the time of the request and the time at which the answer arrived.
     pub(crate) fn new(shown: Duration, asked: Instant, answered: Instant) -> Self {
         let error = answered.saturating_duration_since(asked) / 2;
         Self { shown, at: asked + error, error }
     }
 
     fn shown_at(&self, now: Instant) -> Duration {
-        // A moment before the sample only occurs when samples race; the clock then stands still for it.
+        // `now` is before the sample only if samples race. The clock then does not advance.
         self.shown + now.saturating_duration_since(self.at)
     }
 
@@ -48,7 +48,8 @@ impl Sample {
 }
 
 impl ServerClock {
-    /// Takes in a sample if it is better than what is known, or if it shows that the clock was set.
+    /// Takes a sample if its error is smaller than that of the kept one, or if it shows that the server's clock was
+    /// set.
     pub(crate) fn learn(&self, sample: Sample) {
         let mut best = self.best.lock_unpoisoned();
         if best.is_none_or(|known| replaces(sample, known)) {
@@ -56,7 +57,7 @@ impl ServerClock {
         }
     }
 
-    /// Milliseconds since the Unix epoch, once there was a sample.
+    /// Milliseconds since the Unix epoch; `None` before the first sample.
     pub(crate) fn now(&self) -> Option<u64> {
         let best = *self.best.lock_unpoisoned();
         best.map(|sample| sample.shown_at(Instant::now()).as_millis() as u64)
@@ -79,7 +80,7 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    /// A sample whose answer took `round_trip` to come and arrives now.
+    /// A sample that arrives now, after `round_trip`.
     fn sample(shown: Duration, round_trip: Duration) -> Sample {
         let now = Instant::now();
         Sample::new(shown, now - round_trip, now)

@@ -1,5 +1,5 @@
-//! Reading and changing stamps. One is stored as 16 lower-case hex digits, never zero; a function's is followed by a comma and
-//! the number of each version that uses it. Whatever else is stored at its key counts as absent.
+//! Reads and changes stamps. A stamp is stored as 16 lower-case hex digits, never zero. In a function's stamp, a comma
+//! and a number follow for each version that uses it. Any other value at its key counts as absent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,22 +15,23 @@ use super::scripts::Step;
 use crate::shared::wire::names::{Address, group_of};
 use crate::shared::{Fetched, RemoteError, StampName, StampValue, Versions};
 
-/// How many versions of a function one stamp may name: with one more it gets another number, and names that one alone.
+/// How many versions of a function one stamp may name. One version more gets a new number, and the stamp then names
+/// that version alone.
 const MOST_VERSIONS: usize = 64;
 
-/// Reads an entry (`get` is how, `key` where) and the stamps beside it.
+/// Reads an entry and the stamps. `get` reads the entry at `key`.
 pub(crate) async fn fetch(links: &Links, key: &str, get: Cmd, names: &[StampName]) -> Result<Fetched, RemoteError> {
     if names.is_empty() {
         return fetch_alone(links.at(key)?.ask(get).await);
     }
-    // Whichever is read first: the call began before both.
+    // The order of the reads does not matter: the call began before all of them.
     let commands = [(key, get)].into_iter().chain(readings(links, names)).collect();
     let mut replies = links.scatter(commands).await.into_iter();
     let entry = entry_bytes(replies.next().unwrap_or_else(|| Err(unexpected("a pipeline"))))?;
     Ok(Fetched { entry, stamps: values(replies, names.len())? })
 }
 
-/// Reads stamps alone.
+/// Reads stamps without an entry.
 pub(crate) async fn read_all(links: &Links, names: &[StampName]) -> Result<Vec<Option<StampValue>>, RemoteError> {
     if names.is_empty() {
         return Ok(Vec::new());
@@ -39,12 +40,13 @@ pub(crate) async fn read_all(links: &Links, names: &[StampName]) -> Result<Vec<O
     values(replies.into_iter(), names.len())
 }
 
-/// The entry that was read without stamps.
+/// The answer to reading an entry without stamps.
 pub(crate) fn fetch_alone(reply: Result<Value, RemoteError>) -> Result<Fetched, RemoteError> {
     Ok(Fetched { entry: entry_bytes(reply)?, stamps: Vec::new() })
 }
 
-/// Reads a stamp right behind an invalidation of a key, in the same round trip; at the same time where another server has it.
+/// Reads a stamp right behind the invalidation of a key, in the same round trip. If another server has the stamp, it is
+/// read at the same time.
 pub(crate) async fn read_beside(links: &Links, key: &Address, step: Cmd) -> Result<Option<StampValue>, RemoteError> {
     let (there, stamp) = (links.at(key.group())?, links.at(&key.stamp().key));
     let (told, read) = match stamp {
@@ -64,8 +66,8 @@ fn stamp_of(reply: Result<Value, RemoteError>) -> Result<Option<StampValue>, Rem
     }
 }
 
-/// Removes each stamp and tells every process. Who uses it next creates another one: a number that was drawn at random
-/// does not come back.
+/// Removes each stamp and notifies every process. The next process that uses the stamp creates it with a new number: a
+/// random number does not come back.
 pub(crate) async fn restamp(
     links: &Links,
     names: &[StampName],
@@ -82,8 +84,8 @@ pub(crate) async fn restamp(
     links.scatter(commands).await.into_iter().try_for_each(|reply| reply.map(drop))
 }
 
-/// Makes sure that stamps exist, name the version that uses them, and live for this time. Another process may create the
-/// same stamps at the same time: who comes first wins, and both read that.
+/// Makes sure that stamps exist, name the version that uses them, and live for `lifetime`. If another process creates
+/// the same stamps at the same time, the first one wins, and both processes read its number.
 pub(crate) async fn create(
     links: &Links,
     names: &[StampName],
@@ -109,14 +111,14 @@ fn register(name: &StampName, lifetime: Duration, channels: &Channels, origin: u
     step
 }
 
-/// Lets a stamp live for this time, unless it lives longer anyway.
+/// Makes a stamp live for `lifetime` from now, unless it already lives longer.
 pub(crate) fn prolong(name: &StampName, lifetime: Duration) -> Cmd {
     let mut prolong = cmd("PEXPIRE");
     prolong.arg(&*name.key).arg(millis(lifetime)).arg("GT");
     prolong
 }
 
-/// All at once, or one by one where they may be in different slots.
+/// Reads all stamps in one command, or one by one if they may be in different slots.
 fn readings<'a>(links: &Links, names: &'a [StampName]) -> impl Iterator<Item = (&'a str, Cmd)> {
     names.chunks(links.names_at_once().min(names.len())).map(|names| (&*names[0].key, read(names)))
 }
@@ -138,10 +140,10 @@ fn get(name: &StampName) -> Cmd {
 /// The answer to reading an entry.
 pub(crate) fn entry_bytes(reply: Result<Value, RemoteError>) -> Result<Option<Vec<u8>>, RemoteError> {
     match reply {
-        // A range of what is not there is empty. A value of no bytes would be no entry either.
+        // A range of an absent key is empty. A value of no bytes would be no entry either.
         Ok(Value::BulkString(bytes)) => Ok((!bytes.is_empty()).then_some(bytes)),
         Ok(Value::Nil) => Ok(None),
-        // Something is there, and no envelope.
+        // There is a value, and it is no envelope.
         Err(error) if error.message.starts_with("WRONGTYPE") => Ok(Some(Vec::new())),
         Err(error) => Err(error),
         Ok(_) => Err(unexpected("GET")),
@@ -160,7 +162,7 @@ fn values(
     if read.len() == count { Ok(read) } else { Err(unexpected("MGET")) }
 }
 
-/// `None` for what is no stamp.
+/// `None` if the value is no stamp.
 fn value(item: &Value) -> Option<StampValue> {
     let Value::BulkString(bytes) = item else { return None };
     let text = std::str::from_utf8(bytes).ok()?;
@@ -170,7 +172,7 @@ fn value(item: &Value) -> Option<StampValue> {
     (number != 0).then_some(StampValue { number, versions: named(versions)? })
 }
 
-/// `,<version>` each. No version is larger than 32 bits.
+/// Reads `,<version>` for each version. No version is larger than 32 bits.
 fn named(versions: &str) -> Option<Versions> {
     let Some(versions) = versions.strip_prefix(',') else { return versions.is_empty().then(Versions::new) };
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -183,7 +185,7 @@ mod tests {
 
     use crate::shared::{StampValue, Versions};
 
-    /// As other implementations read it. Killed by: taking any of what is no stamp for one.
+    /// As other implementations read stamps. Killed by: taking any of what is no stamp for one.
     #[test]
     fn values_stand_on_the_wire_as_specified() {
         let all: serde_json::Value =

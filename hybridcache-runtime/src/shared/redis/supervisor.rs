@@ -1,4 +1,4 @@
-//! Keeps the links to the servers: opens them, proves each second that they live, replaces them.
+//! Maintains the links to the servers: opens them, proves each second that they work, and replaces them.
 
 use std::future::pending;
 use std::pin::pin;
@@ -23,48 +23,49 @@ const BEAT: Duration = Duration::from_secs(1);
 /// How many heartbeats in a row may stay unanswered.
 const MISSED_BEATS: u64 = 3;
 
-/// The server's time is asked for with each n-th heartbeat.
+/// Every n-th heartbeat, the server's time is requested.
 const BEATS_PER_SAMPLE: u32 = 10;
 
-/// Whether the servers are still the right ones is asked with each n-th heartbeat, and with each while one is missing.
+/// Every n-th heartbeat, it is checked whether the servers are still the right ones. While a node is missing, this is
+/// checked with every heartbeat.
 const BEATS_PER_CHECK: u32 = 3;
 
-/// Between failed attempts to connect.
+/// The pauses between failed attempts to connect.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(50), LONGEST_PAUSE);
 
 /// A server that comes back is noticed within this time.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// What a tier's callers and the task that keeps its links share.
+/// The state that a tier's callers share with the task that maintains the links.
 pub(crate) struct SharedState {
     pub(crate) purpose: Purpose,
     pub(crate) clock: ServerClock,
     pub(crate) state: RwLock<State>,
-    /// The latest attempt to connect that has ended.
+    /// The latest finished attempt to connect.
     pub(crate) attempted: watch::Sender<Attempt>,
-    /// There is another target.
+    /// Notified when the target changes.
     pub(crate) retargeted: Notify,
     pub(crate) unreleased: Unreleased,
-    /// Of the servers that the last links led to.
+    /// The history of the servers to which the last links led.
     pub(crate) history: Mutex<Option<(u64, Vec<String>)>>,
 }
 
 /// An attempt to connect.
 #[derive(Debug, Default)]
 pub(crate) struct Attempt {
-    /// The number of its target; zero: there was no attempt.
+    /// The number of its target. Zero: there was no attempt.
     pub(crate) target: u64,
     pub(crate) failure: Option<String>,
 }
 
 pub(crate) enum State {
     Connected(Arc<Links>),
-    /// With the reason.
+    /// The reason.
     Disconnected(String),
 }
 
 impl SharedState {
-    /// The links, where there are some now.
+    /// The links, if there are any now.
     pub(crate) fn links(&self) -> Result<Arc<Links>, RemoteError> {
         match &*self.state.read_unpoisoned() {
             State::Connected(links) => Ok(links.clone()),
@@ -76,12 +77,13 @@ impl SharedState {
         *self.state.write_unpoisoned() = state;
     }
 
-    /// Opens links and makes them ready: their messages flow, and whoever must know that they were interrupted
-    /// knows, before the first caller gets them.
+    /// Opens links and prepares them before the first caller gets them: their messages arrive, and the listener has
+    /// been notified that messages may have been lost.
     async fn open(&self, Numbered { target, number }: &Numbered) -> Result<Arc<Links>, String> {
         let links = Links::open(&self.purpose, target).await?;
         self.sample_time(&links).await.map_err(|error| error.to_string())?;
-        // The older links may still be good, if not right: nobody may read by them what the new epoch would trust.
+        // The older links may still work, but they are no longer the right ones: entries that are read through them
+        // must not count for the new epoch.
         self.set_state(State::Disconnected("connecting anew".to_owned()));
         let kept = self.keeps_history(*number, links.history().await);
         self.purpose.listener.resubscribed(kept);
@@ -91,9 +93,10 @@ impl SharedState {
         Ok(Arc::new(links))
     }
 
-    /// What was acknowledged on the last links is still there: the servers are the same, and none has restarted.
+    /// Whether the servers still have everything that they acknowledged on the last links: they are the same servers,
+    /// and none has restarted.
     ///
-    /// `target` numbers the URL: another one may name another database of the same servers.
+    /// `target` is the number of the URL: another URL may name another database of the same servers.
     fn keeps_history(&self, target: u64, servers: Option<Vec<String>>) -> bool {
         let now = servers.map(|servers| (target, servers));
         let mut last = self.history.lock_unpoisoned();
@@ -102,7 +105,7 @@ impl SharedState {
         kept
     }
 
-    /// Gives callers the links as long as they are good. Returns why they no longer are.
+    /// Lets callers use the links until they must be replaced. Returns the reason.
     async fn serve(&self, links: Arc<Links>, target: u64) -> String {
         tracing::debug!("connected to Redis");
         self.set_state(State::Connected(links.clone()));
@@ -112,7 +115,7 @@ impl SharedState {
             Either::Left((reason, _)) => reason,
             Either::Right(_) => "another URL was given".to_owned(),
         };
-        // What is left of a cluster serves until the next attempt has ended.
+        // The reachable nodes of a cluster serve until the next attempt has ended.
         if links.usable().next().is_none() {
             self.set_state(State::Disconnected(reason.clone()));
         }
@@ -127,17 +130,17 @@ impl SharedState {
         }
     }
 
-    /// Leases that could not be given back while there was no connection.
+    /// Gives back the leases that could not be given back while there was no connection.
     fn give_back(&self, links: &Links) {
         for (key, token, release) in self.unreleased.take() {
             if let Ok(link) = links.at(key.group()) {
-                // Should this fail too, little is left of it.
+                // If this fails too, the lease ends by itself soon.
                 link.send_detached(self.purpose.release(&key, token, release), || {});
             }
         }
     }
 
-    /// Returns why the links have to go.
+    /// Checks the links until they must be replaced. Returns the reason.
     async fn watch(&self, links: &Links) -> String {
         let silence = format!("no heartbeat came back for {:?}", BEAT * MISSED_BEATS as u32);
         let mut number = 0;
@@ -145,7 +148,7 @@ impl SharedState {
             links.check_beats(MISSED_BEATS, &silence);
             number += 1;
             let end = pin!(self.beat(links, number));
-            // However long the server takes, a beat takes its second.
+            // One beat takes one second, however slow the server is.
             match timeout(BEAT, select(pin!(links.troubled()), end)).await {
                 Ok(Either::Left((reason, _)) | Either::Right((reason, _))) => return reason,
                 Err(_) => {}
@@ -153,11 +156,11 @@ impl SharedState {
         }
     }
 
-    /// One heartbeat and what goes with it. Returns only with a reason to go.
+    /// Sends one heartbeat and makes the periodic checks. Returns only if the links must be replaced.
     async fn beat(&self, links: &Links, number: u32) -> String {
         links.beat().await;
         if number.is_multiple_of(BEATS_PER_SAMPLE) {
-            // There will be others.
+            // If this fails, a later sample replaces it.
             let _ = self.sample_time(links).await;
         }
         if (!links.is_complete() || number.is_multiple_of(BEATS_PER_CHECK))
@@ -168,7 +171,7 @@ impl SharedState {
         pending().await
     }
 
-    /// In a cluster all processes take the time of the same node, as long as it can be reached.
+    /// In a cluster, all processes take the time from the same node while it can be reached.
     async fn sample_time(&self, links: &Links) -> Result<(), RemoteError> {
         let first = links.at(&self.purpose.groups[0]).ok().or_else(|| links.usable().next());
         let link = first.ok_or_else(|| RemoteError::unavailable("no server can be reached"))?;
@@ -179,7 +182,7 @@ impl SharedState {
 
 /// Runs until it is aborted.
 pub(crate) async fn supervise(shared_state: Arc<SharedState>) {
-    // When the tier ends, or is closed.
+    // Runs when the tier is dropped or closed.
     let _disconnect_on_drop = DisconnectOnDrop(&shared_state);
     let log_limit = LogLimit::every(MINUTE);
     let mut failures = 0;
@@ -191,7 +194,8 @@ pub(crate) async fn supervise(shared_state: Arc<SharedState>) {
             Ok(links) => {
                 failures = 0;
                 tell(&log_limit, "lost a connection to Redis", &shared_state.serve(links, number).await);
-                // Lost at once: a replica, or a server that takes connections only to drop them.
+                // The links may have been lost at once: a replica, or a server that accepts connections only to close
+                // them.
                 if shared_state.purpose.target().number == number {
                     sleep_until(began + LONGEST_PAUSE).await;
                 }
@@ -200,7 +204,7 @@ pub(crate) async fn supervise(shared_state: Arc<SharedState>) {
                 tell(&log_limit, "cannot connect to Redis; trying on in the background", &reason);
                 shared_state.set_state(State::Disconnected(reason.clone()));
                 shared_state.attempted.send_replace(Attempt { target: number, failure: Some(reason) });
-                // Another target is tried at once.
+                // A new target is tried at once.
                 let _ = timeout(PAUSES.jittered(failures), shared_state.retargeted.notified()).await;
                 failures += 1;
             }
@@ -208,7 +212,7 @@ pub(crate) async fn supervise(shared_state: Arc<SharedState>) {
     }
 }
 
-/// An outage of hours is logged as a warning every minute, not with each attempt.
+/// Logs an outage of hours as a warning once a minute, not for each attempt.
 fn tell(log_limit: &LogLimit, what: &str, reason: &str) {
     warn_or_debug!(log_limit, reason, "{what}");
 }
@@ -218,7 +222,7 @@ struct DisconnectOnDrop<'a>(&'a SharedState);
 impl Drop for DisconnectOnDrop<'_> {
     fn drop(&mut self) {
         self.0.set_state(State::Disconnected("the cache was closed".to_owned()));
-        // Nobody waits for messages any more, and memory asks for no proof that they arrive.
+        // No flight waits for messages any more, and memory needs no proof that messages arrive.
         self.0.purpose.listener.disconnected();
     }
 }

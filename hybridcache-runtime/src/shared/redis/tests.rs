@@ -1,4 +1,4 @@
-//! Against a real server, one of its own for each test. "Killed by" names the change that the test was seen to catch.
+//! Tests against a real server. Each test starts its own. "Killed by" names the change that the test was seen to catch.
 
 #![allow(clippy::unwrap_used, reason = "a test panics to fail")]
 
@@ -24,7 +24,7 @@ const LEASE: Duration = Duration::from_secs(3);
 const TTL: Duration = Duration::from_secs(60);
 const LIFE: Duration = Duration::from_secs(300);
 
-/// What a tier told its listener.
+/// A call of the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
     Woken(u64, Wake),
@@ -34,7 +34,7 @@ enum Event {
     Resubscribed,
 }
 
-/// One process of the fleet, as far as the server can tell.
+/// One process of the fleet, as the server sees it.
 struct Process {
     id: u64,
     tier: Arc<RedisTier>,
@@ -44,9 +44,9 @@ struct Process {
 #[derive(Default)]
 struct Events {
     told: Mutex<Vec<Event>>,
-    /// Of each connection, whether what was acknowledged before is there still.
+    /// For each connection, whether the server still had everything that it had acknowledged.
     kept: Mutex<Vec<bool>>,
-    /// Not among the events: it comes each second.
+    /// Not among the events, because there is one each second.
     proven: Mutex<Vec<Instant>>,
 }
 
@@ -117,7 +117,7 @@ impl Process {
         self.tier.publish(key, token, entry(token), TTL).await.unwrap()
     }
 
-    /// As the engine does it, in two steps.
+    /// A put in two steps, as the engine does it.
     async fn put(&self, key: &Address, token: Token) -> Published {
         self.tier.seize(key, &[], token, LEASE).await.unwrap();
         self.publish(key, token).await
@@ -127,7 +127,7 @@ impl Process {
         self.tier.fetch(key, &[]).await.unwrap().entry
     }
 
-    /// Everything heard but connecting, and numbers of stamps.
+    /// All events except connections and numbers of stamps.
     fn heard(&self) -> Vec<Event> {
         let events = self.events.told.lock().unwrap();
         let is_heard = |event: &Event| !matches!(event, Event::Resubscribed | Event::Renumbered(..));
@@ -147,7 +147,7 @@ impl Process {
         self.events.told.lock().unwrap().iter().filter(|event| **event == Event::Resubscribed).count()
     }
 
-    /// Waits until all messages sent so far have arrived: they are those.
+    /// Waits until all messages that were sent so far have arrived, and compares them with `expected`.
     async fn hears(&self, server: &RedisServer, expected: &[Event]) {
         let already = self.heard().len();
         let mark = fastrand::u64(..);
@@ -168,7 +168,7 @@ fn key_at_version(version: u32) -> Address {
     Address::new("test", "shop::user", version, "id:7")
 }
 
-/// As the engine's envelopes: the fence stands in bytes 16 to 31, byte 4 is the mutable one.
+/// An entry as the engine writes it: the fence is in bytes 16 to 31, and byte 4 is the mutable one.
 fn entry(fence: Token) -> Vec<u8> {
     let mut bytes = vec![0; 80];
     bytes[16..32].copy_from_slice(&fence.to_bytes());
@@ -186,7 +186,7 @@ async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     panic!("not within twenty seconds: {what}");
 }
 
-/// What is stored of keys, not of stamps.
+/// The stored keys, without stamps.
 fn keys(server: &RedisServer) -> Vec<String> {
     server.keys("hc2:{test:??}*")
 }

@@ -1,10 +1,10 @@
-//! Large values travel on connections of their own.
+//! Transfers of large values, on connections of their own.
 //!
-//! On one connection answers come in the order of the commands, so a small answer would wait until the bytes of a large one have
-//! arrived; and a thread that copies tens of megabytes does nothing else meanwhile. So transfers have connections and a thread
-//! of their own. A connection is opened when it is needed and closed when it has not been used for a while. Its end says
-//! nothing about the link: a server closes the connection of a client that it owes more than
-//! `client-output-buffer-limit normal` allows.
+//! On one connection, answers come in the order of the commands, so a small answer would wait until all bytes of a
+//! large one have arrived. And a thread that copies tens of megabytes does nothing else meanwhile. So transfers have
+//! their own connections and their own thread. A connection is opened when it is needed, and closed when it has been
+//! idle for a while. The end of such a connection says nothing about the link: a server closes the connection of a
+//! client whose pending output exceeds `client-output-buffer-limit normal`.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -24,44 +24,46 @@ use crate::primitives::sync::LockExt as _;
 use crate::primitives::timers::Standstill;
 use crate::shared::{RemoteError, RemoteErrorKind};
 
-/// How many transfers one server has at a time; the others wait for their turn. More than one, so that a value of a
-/// hundred kilobytes need not wait for one of a hundred megabytes.
+/// How many transfers one server has at a time; the others wait. More than one, so that a value of a hundred kilobytes
+/// need not wait for a value of a hundred megabytes.
 const AT_ONCE: usize = 4;
 
-/// A connection that nobody has used for this time is closed. The server may close it too, which would show only at its next use.
+/// A connection that has been idle for this time is closed. The server may close it too, and that would be noticed only
+/// at its next use.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// How long a transfer may take, beside a second for each [`SLOWEST`] bytes. Its caller waits for less; this frees the connection.
+/// How long a transfer may take, plus one second for each [`SLOWEST`] bytes. Its caller waits less long; this limit
+/// frees the connection.
 const LONGEST: Duration = Duration::from_secs(10);
 const SLOWEST: usize = 1 << 20;
 
-/// The thread of all transfers of a tier, started when it is needed.
+/// The thread for all transfers of a tier, started at the first transfer.
 #[derive(Debug, Default)]
 pub(crate) struct TransferThread(OnceCell<Background>);
 
 impl TransferThread {
-    /// Where the system has no thread to give, `other` does the work.
+    /// The thread's runtime, or `other` if the system cannot start a thread.
     fn runtime(&self, other: &Handle) -> Handle {
         let started = self.0.get_or_try_init(|| Background::start("hybridcache-large"));
         started.map_or_else(|_| other.clone(), |thread| thread.runtime().clone())
     }
 }
 
-/// The transfers from and to one server. Dropping it closes the connections that are not in use.
+/// The transfers from and to one server. Dropping it closes the idle connections.
 pub(crate) struct Transfers {
     client: Client,
     config: AsyncConnectionConfig,
-    /// Of the link to the same server.
+    /// The health of the link to the same server.
     link: Arc<Health>,
     thread: Arc<TransferThread>,
-    /// The link's.
+    /// The runtime of the link.
     other: Handle,
     turns: Semaphore,
     idle: Mutex<Vec<(Connection, Instant)>>,
 }
 
 impl Transfers {
-    /// Connects to nothing yet. `link`: the health of the link to the same server.
+    /// Does not connect yet. `link`: the health of the link to the same server.
     pub(crate) fn new(
         client: Client,
         config: AsyncConnectionConfig,
@@ -72,8 +74,9 @@ impl Transfers {
         Arc::new(Self { client, config, link, thread, other, turns, idle: Mutex::default() })
     }
 
-    /// Sends commands that move so many bytes, and returns the answers. `commands` is called on the thread of the transfers: it
-    /// may copy. A caller that goes away ends its transfer, and the server may or may not have executed the commands.
+    /// Sends commands that move `bytes` bytes, and returns the answers. `commands` is called on the thread of the
+    /// transfers, because it may copy large values. If the caller is dropped, its transfer ends, and the server may or
+    /// may not have executed the commands.
     pub(crate) async fn run(
         self: &Arc<Self>,
         bytes: usize,
@@ -84,10 +87,10 @@ impl Transfers {
         self.thread.runtime(&self.other).spawn(async move {
             let ended = match select(pin!(transfers.transfer(bytes, commands)), pin!(answer.closed())).await {
                 Either::Left((ended, _)) => ended,
-                // The connection goes with it: what is still to come would keep it busy.
+                // The connection is closed too: the bytes that are still to come would keep it busy.
                 Either::Right(_) => return,
             };
-            // The caller may go away just now.
+            // The caller may be dropped at this moment.
             let _ = answer.send(ended);
         });
         answered.await.unwrap_or_else(|_| Err(failed("its thread has ended")))
@@ -114,7 +117,7 @@ impl Transfers {
             });
         }
         match wire.health.trouble() {
-            // Only an answer can say so: another server is the right one by now.
+            // The trouble comes from an answer, so it concerns the server: another server is the right one now.
             Some(trouble) => self.link.report(trouble),
             None => self.set_aside(wire),
         }
@@ -130,7 +133,7 @@ impl Transfers {
         Ok(Connection { commands, health: Arc::new(Health::new()), runtime: Handle::current() })
     }
 
-    /// For the next transfer, if there is one soon.
+    /// Keeps the connection for the next transfer, if there is one soon.
     fn set_aside(self: &Arc<Self>, wire: Connection) {
         self.idle().push((wire, Instant::now()));
         let transfers = Arc::downgrade(self);
@@ -147,7 +150,7 @@ impl Transfers {
     }
 }
 
-/// Says nothing of the tier.
+/// An error that says nothing about the tier.
 fn failed(why: &str) -> RemoteError {
     RemoteError {
         kind: RemoteErrorKind::Transfer,

@@ -1,4 +1,4 @@
-//! Leases that were to be given back while there was no way to the server.
+//! Leases that could not be given back, because there was no connection to the server.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -10,10 +10,10 @@ use crate::shared::LEASE;
 use crate::shared::wire::names::Address;
 use crate::shared::{Release, Token};
 
-/// How many are kept. The others end by themselves.
+/// How many leases are kept. The others end by themselves.
 const LIMIT: usize = 1 << 12;
 
-/// The oldest first.
+/// The oldest lease is first.
 #[derive(Debug, Default)]
 pub(crate) struct Unreleased {
     leases: Mutex<VecDeque<(Instant, Address, Token, Release)>>,
@@ -28,7 +28,7 @@ impl Unreleased {
         leases.push_back((Instant::now(), key, token, release));
     }
 
-    /// Those that have not ended by themselves: nobody has renewed them since.
+    /// The leases that have not ended by themselves: nothing has renewed them since.
     pub(crate) fn take(&self) -> Vec<(Address, Token, Release)> {
         let leases = std::mem::take(&mut *self.leases.lock_unpoisoned());
         let left = leases.into_iter().filter(|(since, ..)| since.elapsed() < LEASE);

@@ -1,6 +1,6 @@
-//! What a URL names: one server, the master that sentinels watch, or a cluster.
+//! The target that a URL names: one server, the master that sentinels watch, or a cluster.
 //!
-//! No message repeats any part of a URL but its scheme: a password may be written where nobody expects one.
+//! No error message repeats any part of a URL except its scheme: the user may have written a password in any part.
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ use super::kinds::cluster::Cluster;
 use super::kinds::sentinel::Watched;
 use super::kinds::tls::Tls;
 
-/// Where to connect to.
+/// The target of a connection.
 pub(crate) enum Target {
     Server(ConnectionInfo),
     #[cfg(feature = "sentinel")]
@@ -36,7 +36,7 @@ const ENCODING: &str = "What is special in a user or password is percent-encoded
 
 impl Target {
     /// # Errors
-    /// What is wrong, and what is expected.
+    /// The mistake, and what is expected.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = url.split_once("://") else { return Err(unknown()) };
         match scheme {
@@ -51,7 +51,7 @@ impl Target {
         }
     }
 
-    /// Whether sentinels say which server it is.
+    /// Whether sentinels name the server.
     pub(crate) fn is_watched(&self) -> bool {
         #[cfg(feature = "sentinel")]
         if let Self::Sentinel(_) = self {
@@ -60,7 +60,7 @@ impl Target {
         false
     }
 
-    /// Which of the server's databases has the keys.
+    /// The number of the server's database that has the keys.
     pub(crate) fn database(&self) -> i64 {
         match self {
             Self::Server(server) => server.redis_settings().db(),
@@ -101,7 +101,7 @@ fn server(rest: &str, is_tls: bool) -> Result<Target, String> {
     Ok(Target::Server(secured(info, tls.as_ref())?))
 }
 
-/// redis-rs knows this form.
+/// The URL of a socket, in the form that redis-rs reads.
 fn socket(rest: &str) -> Result<Target, String> {
     let info = format!("unix://{rest}").into_connection_info().map_err(|_| malformed(SOCKET))?;
     Ok(Target::Server(tuned(info)))
@@ -158,7 +158,7 @@ fn cluster(_: &str, _: bool) -> Result<Target, String> {
     Err(missing("redis-cluster://", "cluster"))
 }
 
-/// What stands behind `://`.
+/// The parts after `://`.
 struct Parts<'a> {
     credentials: Option<&'a str>,
     /// At least one.
@@ -186,14 +186,14 @@ impl<'a> Parts<'a> {
         Ok(Self { credentials, hosts: hosts.split(',').collect(), path, parameters: Parameters::read(query)? })
     }
 
-    /// The path's last segment, where `before` others stand in front of it; empty where there is none.
+    /// The last segment of the path, if `before` segments precede it; empty if there is none.
     fn database(&self, before: usize) -> Option<&'a str> {
         let database = self.path.get(before).copied().unwrap_or_default();
         let is_number = database.bytes().all(|byte| byte.is_ascii_digit());
         (self.path.len() <= before + 1 && is_number).then_some(database)
     }
 
-    /// How to connect to one of the hosts.
+    /// The connection parameters of one of the hosts.
     fn info(&self, host: &str, database: &str) -> Option<ConnectionInfo> {
         let credentials = self.credentials.map_or(String::new(), |credentials| format!("{credentials}@"));
         let info = format!("redis://{credentials}{host}/{database}").into_connection_info().ok()?;
@@ -205,7 +205,7 @@ fn secured(info: ConnectionInfo, tls: Option<&Tls>) -> Result<ConnectionInfo, St
     tls.map_or(Ok(info.clone()), |tls| tls.secure(info))
 }
 
-/// Only RESP3 tells messages from answers.
+/// Only RESP3 distinguishes messages from answers.
 fn tuned(info: ConnectionInfo) -> ConnectionInfo {
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
     info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true))
@@ -213,7 +213,7 @@ fn tuned(info: ConnectionInfo) -> ConnectionInfo {
 
 #[cfg(feature = "sentinel")]
 fn with_port(host: &str, port: u16) -> String {
-    // An IPv6 address stands in brackets.
+    // An IPv6 address is in brackets.
     let behind_address = host.rfind(']').map_or(host, |end| &host[end..]);
     if behind_address.contains(':') { host.to_owned() } else { format!("{host}:{port}") }
 }

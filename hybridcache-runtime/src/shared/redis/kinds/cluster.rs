@@ -1,6 +1,6 @@
 //! A cluster: which node owns which of a namespace's groups.
 //!
-//! Only the groups count: that the slots of others move is none of our business.
+//! Only the groups of this namespace count: if other slots move, the links stay as they are.
 
 #[cfg(test)]
 mod tests;
@@ -20,35 +20,35 @@ use crate::shared::redis::endpoint::located;
 /// How long a node may take to connect and to answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How many nodes are asked at once.
+/// How many nodes are queried at once.
 const ASKED: usize = 8;
 
 const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
 
-/// The nodes to ask.
+/// The nodes to query.
 pub(crate) struct Cluster {
     seeds: Vec<ConnectionInfo>,
-    /// Those that were found last: the seeds may all be gone one day.
+    /// The nodes that were found last: all seeds may be gone by now.
     known: Mutex<Vec<ConnectionInfo>>,
 }
 
 /// Host and port of a node.
 pub(crate) type Place = (String, u16);
 
-/// Who owns the slots that matter.
+/// The owners of the slots of this namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Topology {
     /// Sorted.
     pub(crate) nodes: Vec<Place>,
-    /// By slot. A slot that is not here is served by nobody.
+    /// By slot. No node serves a slot that is missing here.
     owners: BTreeMap<u16, usize>,
     slots: usize,
 }
 
-/// What one node says.
+/// The answer of one node.
 struct View {
     topology: Topology,
-    /// Whether it thinks that the cluster serves. One that is cut off from the others does not.
+    /// Whether the node thinks that the cluster works. A node that is cut off from the others does not.
     is_ok: bool,
 }
 
@@ -62,10 +62,11 @@ impl Cluster {
         located(&self.seeds[0], host, *port)
     }
 
-    /// Asks several nodes; the first that thinks the cluster serves is believed, else any that answers.
+    /// Queries several nodes. Uses the answer of the first node that thinks the cluster works, otherwise the answer of
+    /// any node.
     ///
     /// # Errors
-    /// Where none answers.
+    /// If no node answers.
     pub(crate) async fn find(&self, groups: &[String]) -> Result<Topology, String> {
         let candidates = self.candidates();
         let mut asked: FuturesUnordered<_> = candidates.iter().map(|node| ask(node, groups)).collect();
@@ -101,22 +102,23 @@ impl Cluster {
 }
 
 impl Topology {
-    /// From what a node at this address answers to [`questions`]. `None`: it is in no position to say.
+    /// Reads a node's answers to [`questions`]; `asked` is the node's address. `None` if the node does not think that
+    /// the cluster works.
     pub(crate) fn of(replies: &[Value], asked: &ConnectionAddr, groups: &[String]) -> Option<Self> {
         View::read(replies, asked, groups).filter(|view| view.is_ok).map(|view| view.topology)
     }
 
-    /// The node that owns what has this name.
+    /// The node that owns the key, stamp or channel of this name.
     pub(crate) fn owner(&self, name: &str) -> Option<usize> {
         self.owners.get(&slot(name)).copied()
     }
 
-    /// Whether every slot that matters has an owner.
+    /// Whether every slot of this namespace has an owner.
     pub(crate) fn is_complete(&self) -> bool {
         self.owners.len() == self.slots
     }
 
-    /// From the answer to `CLUSTER SLOTS`. A node that does not know its own host is at the one that was asked.
+    /// Reads the answer to `CLUSTER SLOTS`. A node that does not know its own host is reachable at the queried address.
     fn read(reply: &Value, asked: &str, groups: &[String]) -> Option<Self> {
         let Value::Array(ranges) = reply else { return None };
         let ranges: Vec<_> = ranges.iter().map(|range| range_of(range, asked)).collect::<Option<_>>()?;
@@ -131,7 +133,7 @@ impl Topology {
     }
 }
 
-/// The slot of a name: of what stands between its first braces, as all our names have them.
+/// The slot of a name: the hash of the text between its first braces. All our names have braces.
 pub(crate) fn slot(name: &str) -> u16 {
     let tag = name.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
     let hashed = tag.filter(|tag| !tag.is_empty()).unwrap_or(name);
@@ -153,7 +155,7 @@ async fn ask(node: &ConnectionInfo, groups: &[String]) -> Result<View, String> {
     View::read(&replies, node.addr(), groups).ok_or_else(|| told(&"an unexpected answer"))
 }
 
-/// What to ask a node.
+/// The commands that query a node.
 pub(crate) fn questions() -> Pipeline {
     let mut questions = redis::pipe();
     questions.cmd("CLUSTER").arg("SLOTS");
@@ -173,7 +175,7 @@ impl View {
     }
 }
 
-/// First and last slot, and the master.
+/// The first slot, the last slot, and the master.
 fn range_of(range: &Value, asked: &str) -> Option<(u16, u16, Place)> {
     let Value::Array(parts) = range else { return None };
     let [Value::Int(first), Value::Int(last), Value::Array(master), ..] = parts.as_slice() else { return None };

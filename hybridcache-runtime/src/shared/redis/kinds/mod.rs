@@ -1,4 +1,4 @@
-//! What a URL may name: one server, the master that sentinels watch, a cluster; and certificates.
+//! The kinds of servers that a URL may name: one server, the master that sentinels watch, a cluster; and certificates.
 
 #[cfg(feature = "cluster")]
 pub(crate) mod cluster;

@@ -1,4 +1,4 @@
-//! A master that sentinels watch: which server it is now.
+//! A master that sentinels watch: finds the server that is the master now.
 
 use std::time::Duration;
 
@@ -10,27 +10,28 @@ use crate::shared::redis::endpoint::located;
 /// How long a sentinel may take to connect and to answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// What sentinels watch, and who they are.
+/// The name of the watched master, and its sentinels.
 pub(crate) struct Watched {
     pub(crate) name: String,
     pub(crate) sentinels: Vec<ConnectionInfo>,
-    /// How to connect to the master, but for its address.
+    /// The connection parameters of the master; its address is filled in later.
     pub(crate) master: ConnectionInfo,
 }
 
-/// What one sentinel knows.
+/// The answer of one sentinel.
 struct View {
     address: (String, u16),
-    /// Counts failovers.
+    /// The number of failovers so far.
     epoch: u64,
 }
 
 impl Watched {
-    /// How to connect to the master. All sentinels are asked, and who knows of the latest failover is believed: one that
-    /// is cut off from the others, together with the former master, knows nothing of it.
+    /// The connection parameters of the present master. All sentinels are queried, and the one that knows of the latest
+    /// failover is right: a sentinel that is cut off from the others, together with the former master, does not know of
+    /// it.
     ///
     /// # Errors
-    /// Where none of them knows.
+    /// If no sentinel knows the master.
     pub(crate) async fn find(&self) -> Result<ConnectionInfo, String> {
         let views = join_all(self.sentinels.iter().map(|sentinel| self.ask(sentinel))).await;
         let mut reasons = Vec::new();
@@ -63,7 +64,7 @@ impl Watched {
         let mut connection =
             Client::open(sentinel.clone())?.get_multiplexed_async_connection_with_config(&config).await?;
         let mut questions = redis::pipe();
-        // During a failover the address changes before the rest does.
+        // During a failover the address changes before the other fields do.
         questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
         questions.cmd("SENTINEL").arg("MASTER").arg(&self.name);
         connection.send_packed_commands(&questions, 0, 2).await
@@ -88,7 +89,7 @@ fn address_of(reply: &Value) -> Option<(String, u16)> {
     Some((text(host)?.to_owned(), text(port)?.parse().ok()?))
 }
 
-/// From a list of names and values.
+/// Reads a list of names and values.
 fn epoch(reply: &Value) -> Option<u64> {
     let Value::Array(fields) = reply else { return None };
     let (pairs, _) = fields.as_chunks::<2>();

@@ -1,4 +1,4 @@
-//! Certificates of `rediss://` and its kin.
+//! Certificates for `rediss://` and the other URLs with TLS.
 
 #[cfg(feature = "tls")]
 pub(crate) use self::enabled::Tls;
@@ -12,12 +12,12 @@ mod enabled {
 
     use crate::shared::redis::endpoint::Parameters;
 
-    /// What a server's certificate is checked against, and what is shown to it.
+    /// The certificates that check the server, and the client certificate.
     pub(crate) struct Tls(TlsCertificates);
 
     impl Tls {
-        /// The parameters `ca`, `cert` and `key` name files. They are read now, once. Without `ca` the server is checked
-        /// against the public authorities that Mozilla trusts.
+        /// The parameters `ca`, `cert` and `key` name files. They are read once, here. Without `ca`, the server's
+        /// certificate is checked against the public authorities that Mozilla trusts.
         pub(crate) fn of(is_tls: bool, parameters: &mut Parameters) -> Result<Option<Self>, String> {
             if !is_tls {
                 return Ok(None);
@@ -30,9 +30,9 @@ mod enabled {
                 (None, None) => None,
                 _ => return Err("the parameters `cert` and `key` of the URL belong together".to_owned()),
             };
-            // rustls takes the process's provider, and panics where it cannot tell which one that is.
+            // rustls takes the process's provider, and panics if it cannot choose one.
             if CryptoProvider::get_default().is_none() {
-                // Somebody else's may have come first.
+                // Another thread may have installed a provider first.
                 let _ = ring::default_provider().install_default();
             }
             Ok(Some(Self(TlsCertificates { client_tls, root_cert })))
@@ -69,7 +69,7 @@ mod disabled {
 
     use crate::shared::redis::endpoint::{Parameters, missing};
 
-    /// There is none.
+    /// Without the feature there are no certificates.
     pub(crate) enum Tls {}
 
     impl Tls {

@@ -1,9 +1,9 @@
--- Takes the lease of a key, or registers for the wake-up when it ends.
+-- Takes the lease of a key, or registers the process for the wake-up when the lease ends.
 -- KEYS 1=entry 2=lease
 -- ARGV 1=token(32 hex digits) 2=lease_ms 3=bytes 16 to 31 of the entry as the caller read it ('' = none)
---   4=waiter(16 hex digits, '' = do not wait)
--- Returns {0} granted, {1,ms} held for that long, {2} the entry is not the one that was read: read again,
--- {3} held, and the load before stored nothing: not worth waiting for
+-- 4=waiter(16 hex digits, '' = do not wait)
+-- Returns {0} granted, {1,ms} held for that long, {2} the entry is not the one that the caller read: read again,
+-- {3} held, and the load before stored nothing: waiting is not worthwhile
 local mark='0000000000000000' -- what release.lua leaves; a lease that follows it has it as its first waiter, who is nobody
 local fence=redis.pcall('GETRANGE',KEYS[1],16,31)
 if type(fence)~='string' then fence='' end -- another type reads as a miss

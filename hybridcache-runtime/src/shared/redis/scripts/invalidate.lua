@@ -1,5 +1,6 @@
--- Deletes a key's entries or marks them stale, ends their leases, tells every process. As the first step of a put it then
--- takes the lease, whoever held it: a put publishes under its own lease, as a load does.
+-- Deletes a key's entries or marks them stale, ends their leases, and notifies every process. As the first step of a
+-- put it
+-- then takes the lease, whichever process held it: a put publishes under its own lease, as a load does.
 -- KEYS (entry, lease) of the version, then of each other version of the function that is known
 -- ARGV 1=PUBLISH|SPUBLISH 2=invalidation channel 3=wake channel prefix 4=key id(16 hex digits) 5=D delete|S stale 6=origin(16 hex digits)
 --      for a put also 7=token(32 hex digits) 8=lease_ms
@@ -19,6 +20,6 @@ for k=1,#KEYS,2 do
   end
 end
 redis.call(ARGV[1],ARGV[2],ARGV[5]..ARGV[6]..ARGV[4])
--- Last: should it be refused, all else has happened.
+-- Last: if it is refused, all other steps have been done.
 if ARGV[7] then redis.call('SET',KEYS[2],ARGV[7],'PX',ARGV[8]) end
 return entries

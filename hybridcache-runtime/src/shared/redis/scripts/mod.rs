@@ -25,20 +25,21 @@ pub(crate) const SOURCES: [&str; 6] = [
     include_str!("register.lua"),
 ];
 
-/// By the name the server knows them under.
+/// The scripts, with the hash by which the server knows each.
 static SCRIPTS: LazyLock<[Script; 6]> = LazyLock::new(|| SOURCES.map(Script::new));
 
-/// What the name of a script's command, its hash and the numbers take.
+/// The bytes of the command's name, the script's hash and the numbers.
 const FRAME: usize = 80;
 
-/// Most steps have no more words.
+/// The most words of most steps.
 const WORDS: usize = 12;
 
 impl Step {
-    /// The command that runs it on these keys; the arguments are to be added. The server has the script, most of the time.
+    /// The command that runs the step on these keys. The caller appends the arguments. The server usually has the
+    /// script.
     pub(crate) fn on<K: AsRef<str>>(self, keys: &[K]) -> Cmd {
         let bytes: usize = keys.iter().map(|key| key.as_ref().len()).sum();
-        // The arguments take about as much.
+        // The arguments take about as many bytes as the keys.
         let mut command = Cmd::with_capacity(WORDS, FRAME + 2 * bytes);
         command.arg("EVALSHA").arg(self.hash()).arg(keys.len());
         keys.iter().for_each(|key| {
@@ -52,8 +53,8 @@ impl Step {
     }
 }
 
-/// The same command for a server that has lost the script (a restart, `SCRIPT FLUSH`): this teaches it anew. `None` if it runs
-/// none of ours.
+/// The same command for a server that has lost the script (a restart, `SCRIPT FLUSH`): it loads the script again.
+/// `None` if the command runs none of our scripts.
 pub(crate) fn by_source(command: &Cmd) -> Option<Cmd> {
     let mut words = command.args_iter();
     let (Some(Arg::Simple(b"EVALSHA")), Some(Arg::Simple(hash))) = (words.next(), words.next()) else { return None };
@@ -61,7 +62,7 @@ pub(crate) fn by_source(command: &Cmd) -> Option<Cmd> {
     let mut command = redis::cmd("EVAL");
     command.arg(SOURCES[place]);
     for word in words {
-        // There are no others in a step.
+        // A step has no other kind of argument.
         if let Arg::Simple(word) = word {
             command.arg(word);
         }

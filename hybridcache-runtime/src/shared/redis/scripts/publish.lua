@@ -1,5 +1,6 @@
--- Moves a staged entry into place if the lease is still ours, ends the lease, wakes who waits for it. Where nothing was staged, a
--- mark takes the lease's place as in release.lua.
+-- Moves a staged entry into place if the lease is still ours, ends the lease, and wakes its waiters. If no value was
+-- staged,
+-- a mark takes the lease's place as in release.lua.
 -- KEYS 1=entry 2=lease 3=stage
 -- ARGV 1=token(32 hex digits) 2=ttl_ms 3=PUBLISH|SPUBLISH 4=wake channel prefix 5=key id(16 hex digits) 6=how long the mark lives, ms
 -- Returns 1 stored, 2 stored before by this same publish, 0 fenced out, the error of RENAME: nothing was staged, or it is not permitted

@@ -22,7 +22,8 @@ if number and versions<tonumber(ARGV[4]) then
   redis.call('PEXPIRE',KEYS[1],ARGV[2],'GT')
   return stamp..version
 end
--- There is none, or it names too many versions: whoever uses another number must hear that it is void.
+-- There is no stamp, or it names too many versions: a process that uses another number must be notified that it is
+-- void.
 stamp=ARGV[1]..version
 local set=redis.pcall('SET',KEYS[1],stamp,'PX',ARGV[2])
 if version~='' then redis.call(ARGV[5],ARGV[6],ARGV[7]) end

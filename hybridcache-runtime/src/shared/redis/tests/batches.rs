@@ -1,4 +1,4 @@
-//! What many callers ask at once.
+//! Commands of many callers at once.
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -9,8 +9,9 @@ fn numbered(id: u64) -> Address {
     Address::new("test", "shop::user", 1, &format!("id:{id}"))
 }
 
-/// Whoever found others under way was sent with them. Some give up, one is refused, some ask two things at once, and the server
-/// has lost its scripts. Killed by: a pair that takes one answer; no second attempt for who was sent with others.
+/// A caller that found others in flight sent its command with theirs. Some callers give up, one command is refused,
+/// some callers send two commands at once, and the server has lost its scripts. Killed by: a pair that takes one
+/// answer; no second attempt for who was sent with others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_gets_the_answer_to_what_was_asked() {
     let server = RedisServer::start();
@@ -46,8 +47,8 @@ async fn everybody_gets_the_answer_to_what_was_asked() {
     }
 }
 
-/// The answer to an `acquire` that was given up is not known: what takes it back must come behind it, or it must not be sent.
-/// Killed by: sending it all the same, and its release past what waits.
+/// The answer to an `acquire` that was given up is not known. Its release must be sent behind it, or the `acquire` must
+/// not be sent. Killed by: sending it all the same, and its release past what waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_does_not_overtake_what_it_takes_back() {
     let server = RedisServer::start();
@@ -57,7 +58,7 @@ async fn a_release_does_not_overtake_what_it_takes_back() {
             server.command(&[b"SCRIPT", b"FLUSH"]);
         }
         let keys: Vec<_> = (0..50).map(numbered).collect();
-        // With these under way, what follows waits to be sent.
+        // While these are in flight, the next commands wait to be sent.
         let mut others: Vec<_> = keys.iter().map(|key| process.tier.fetch(key, &[])).collect();
         others.iter_mut().for_each(|asked| drop(asked.now_or_never()));
         for (attempt, key) in keys.iter().enumerate() {
@@ -67,14 +68,14 @@ async fn a_release_does_not_overtake_what_it_takes_back() {
         }
         eventually("no lease is left", || server.keys("*:l").is_empty()).await;
     }
-    // Behind everything: nothing comes after its release.
+    // Sent last: no command comes after its release.
     assert_eq!(process.fetch(&key()).await, None);
     assert_eq!(server.keys("*"), Vec::<String>::new());
 }
 
-/// A step that was given up, also while the server had lost its scripts, runs before what is sent after it, or not at all: a
-/// late one would leave a lease. Killed by: sending the steps of a batch again for every caller who was in it; a command that
-/// finds nothing under way and overtakes the batch that is being put together.
+/// A step that was given up (also while the server had lost its scripts) runs before the commands that are sent after
+/// it, or never: a late step would leave a lease. Killed by: sending the steps of a batch again for every caller who
+/// was in it; a command that finds nothing under way and overtakes the batch that is being put together.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_given_up_is_not_sent_behind_what_follows() {
     let server = RedisServer::start();
@@ -82,7 +83,7 @@ async fn what_was_given_up_is_not_sent_behind_what_follows() {
     for round in 0..100 {
         let keys: Vec<_> = (0..33).map(|nth| numbered(100 * round + nth)).collect();
         server.command(&[b"SCRIPT", b"FLUSH"]);
-        // The one step that the server knows again.
+        // The only script that the server has again.
         process.tier.invalidate(&key(), &[], Invalidation::Delete).await.unwrap();
         let token = process.token(round);
         let mut putting: Vec<_> = keys.iter().map(|key| process.tier.seize(key, &[], token, LEASE)).collect();

@@ -1,4 +1,4 @@
-//! What a tier tells its listener of a cluster.
+//! The events that a tier on a cluster reports to its listener.
 
 use hybridcache_test_support::RedisCluster;
 
@@ -36,7 +36,7 @@ async fn messages_are_proven_once_all_nodes_have_proven_them() {
     }
 }
 
-/// Messages about every group of keys and of stamps, each sent where it belongs.
+/// Messages about every group of keys and of stamps, each sent to the node of its group.
 ///
 /// Killed by: not listening to one of the channels; sending wake-ups to another.
 #[tokio::test]

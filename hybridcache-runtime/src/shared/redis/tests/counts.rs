@@ -1,4 +1,4 @@
-//! What the server is asked to do.
+//! The number of commands that the server gets.
 
 use super::*;
 use crate::shared::StampName;
@@ -42,7 +42,7 @@ async fn publishing_is_a_set_and_a_script_in_one_round_trip() {
         assert_eq!(process.publish(key, *token).await, Published::Stored);
     }
     assert_eq!(calls(&server, &["set", "evalsha", "eval", "rename"]), [100, 100, 0, 100]);
-    // A pipeline arrives in one read. Heartbeats and this question are reads too.
+    // A pipeline arrives in one read. Heartbeats and this command are reads too.
     let stats = server.info("stats");
     let reads: u64 = stats.lines().find_map(|line| line.strip_prefix("total_reads_processed:")?.parse().ok()).unwrap();
     assert!(reads < 150, "{reads} reads for 100 publications");

@@ -7,7 +7,7 @@ use hybridcache_test_support::{Direction, FaultProxy, Flow};
 use super::*;
 use crate::shared::{LARGE, RemoteErrorKind, StampName};
 
-/// How many connections but the one that asks.
+/// The number of connections, not counting this one.
 fn clients(server: &RedisServer) -> usize {
     let list = server.command(&[b"CLIENT", b"LIST"]).into_text().unwrap();
     list.lines().filter(|line| !line.contains("cmd=client")).count()
@@ -55,7 +55,8 @@ async fn scripts_that_the_server_forgot_are_sent_anew() {
     assert_eq!((server.command_calls("evalsha"), server.command_calls("eval")), (1, 0), "it learnt the script again");
 }
 
-/// Killed by: taking each server for another; taking one that has restarted, or a replica that became the master, for the same.
+/// Killed by: taking each server for another; taking one that has restarted, or a replica that became the master, for
+/// the same.
 #[tokio::test]
 async fn a_server_is_the_same_until_it_restarts_or_another_one_takes_its_place() {
     let server = RedisServer::start();
@@ -74,7 +75,7 @@ async fn a_server_is_the_same_until_it_restarts_or_another_one_takes_its_place()
     drop_connections();
     connected(4).await;
     eventually("it serves", || process.tier.outage().is_none()).await;
-    // What happens to a master that was a replica in between.
+    // A master that was a replica in between has changed its history.
     server.command(&[b"REPLICAOF", b"127.0.0.1", b"1"]);
     server.command(&[b"REPLICAOF", b"NO", b"ONE"]);
     drop_connections();
@@ -82,8 +83,8 @@ async fn a_server_is_the_same_until_it_restarts_or_another_one_takes_its_place()
     assert_eq!(*process.events.kept.lock().unwrap(), [false, true, false, true, false]);
 }
 
-/// The server closes the connection of a client that reads what is larger than it sends. Killed by: reading it on the link's
-/// connection; taking its end for one of the link.
+/// The server closes the connection of a client whose pending output exceeds the limit. Killed by: reading it on the
+/// link's connection; taking its end for one of the link.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_that_the_server_does_not_send_ends_a_connection_of_its_own() {
     let server = RedisServer::start();
@@ -179,7 +180,7 @@ async fn a_stopped_server_is_noticed() {
     assert_eq!(process.connections(), 2);
 }
 
-/// Every command is answered, no message arrives: this server's `PUBLISH` is an `EXISTS`.
+/// Every command is answered, but no message arrives: this server's `PUBLISH` is an `EXISTS`.
 ///
 /// Killed by: counting a heartbeat as come back when its `PUBLISH` is answered.
 #[tokio::test]

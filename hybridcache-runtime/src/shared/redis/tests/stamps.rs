@@ -88,8 +88,8 @@ async fn registered(process: &Process, version: u32) -> (u64, Vec<u32>) {
     (stamp.number, stamp.versions.to_vec())
 }
 
-/// Killed by: a version that is named twice, or takes the place of others; a number that changes with it; one that is found
-/// in another (`1` in `10`).
+/// Killed by: a version that is named twice, or takes the place of others; a number that changes with it; one that is
+/// found in another (`1` in `10`).
 #[tokio::test]
 async fn each_version_is_named_once() {
     let server = RedisServer::start();
@@ -104,8 +104,9 @@ async fn each_version_is_named_once() {
     assert_eq!(stored(&server, &function()), format!("{number:016x},20261130,10,1"));
 }
 
-/// A process that uses the number of one that was lost hears that it is void, also the one that created it. Killed by: telling
-/// nobody; telling of other stamps than functions', of which none needs it; passing over the own echo.
+/// A process that uses the number of a lost stamp is notified that it is void, and so is the process that created the
+/// new one. Killed by: telling nobody; telling of other stamps than functions', of which none needs it; passing over
+/// the own echo.
 #[tokio::test]
 async fn a_function_s_number_is_announced_when_it_is_created() {
     let server = RedisServer::start();

@@ -1,4 +1,4 @@
-//! What each step of the protocol promises.
+//! The guarantees of each step of the protocol.
 
 use super::*;
 use crate::shared::redis::scripts::Step;
@@ -132,8 +132,8 @@ async fn a_publish_without_the_lease_changes_nothing() {
     assert_eq!(keys(&server), [key().entry()]);
 }
 
-/// An invalidation, or another put, that comes between the steps of a put. Killed by: a second step that is not fenced; an
-/// invalidation, or a first step, that leaves the lease.
+/// An invalidation, or another put, that comes between the steps of a put. Killed by: a second step that is not fenced;
+/// an invalidation, or a first step, that leaves the lease.
 #[tokio::test]
 async fn a_put_that_was_overtaken_stores_nothing() {
     let server = RedisServer::start();
@@ -152,7 +152,7 @@ async fn a_put_that_was_overtaken_stores_nothing() {
     assert_eq!(keys(&server), [key().entry()]);
 }
 
-/// Nobody will publish under it. Killed by: a lease without a lifetime.
+/// No process will publish under this lease. Killed by: a lease without a lifetime.
 #[tokio::test]
 async fn the_lease_of_a_put_ends_by_itself() {
     let server = RedisServer::start();
@@ -338,7 +338,7 @@ async fn a_load_that_stored_nothing_wakes_who_waits_and_leaves_a_mark() {
     assert!((1..=1000).contains(&integer(server.command(&[b"PTTL", key().lease().as_bytes()]))));
     b.hears(&server, &[Event::Woken(key().id(), Wake::NothingStored)]).await;
     assert!(!a.tier.renew(&key(), token, LEASE).await.unwrap(), "it is no lease");
-    // As long as it stands, each may be beside the other.
+    // While the mark exists, each process may load beside the other.
     server.command(&[b"PERSIST", key().lease().as_bytes()]);
     let next = b.lease(&key()).await;
     assert_eq!(c.tier.acquire(&key(), c.token(1), LEASE, b"").await.unwrap(), Acquired::HeldInVain);
@@ -374,7 +374,8 @@ async fn a_mark_ends_with_a_value_with_an_invalidation_and_with_a_lease_that_was
     }
 }
 
-/// Killed by: waking as if the next load were worth waiting for; a script that fails where there is no room for the mark.
+/// Killed by: waking as if the next load were worth waiting for; a script that fails where there is no room for the
+/// mark.
 #[tokio::test]
 async fn a_publish_that_finds_no_room_has_stored_nothing() {
     let server = RedisServer::start();
@@ -388,7 +389,8 @@ async fn a_publish_that_finds_no_room_has_stored_nothing() {
     assert_ne!(lease_bytes(&server), Reply::Bulk(token.digits().into_bytes()));
 }
 
-/// A failover to a server whose clock is behind: what was to live for three seconds lives for minutes. Killed by: waiting for that.
+/// A failover to a server whose clock is behind: a lease that should live for three seconds lives for minutes.
+/// Killed by: waiting for that.
 #[tokio::test]
 async fn a_lease_that_a_clock_has_prolonged_ends_as_any_other() {
     let server = RedisServer::start();

@@ -1,4 +1,4 @@
-//! Every mistake in a URL says what is expected, and nothing of the URL.
+//! For every mistake in a URL, the error says what is expected and repeats nothing of the URL.
 
 use super::*;
 use crate::shared::redis::endpoint::located;

@@ -1,4 +1,4 @@
-//! Slots, and what nodes say of them.
+//! Slots, and the answers of nodes about them.
 
 use hybridcache_test_support::{RedisServer, Reply};
 
