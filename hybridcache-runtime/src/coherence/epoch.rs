@@ -1,35 +1,37 @@
-//! Whether entries can have missed their invalidation.
+//! Whether an entry can have missed an invalidation message.
 //!
-//! Messages arrive in order or not at all. A new connection begins a new *epoch*: what was filled in an earlier one may
-//! have missed a message. Within an epoch each heartbeat that comes back proves that all messages before it have arrived.
+//! Messages arrive in order or not at all. A new connection begins a new *epoch*: an entry that was filled in an
+//! earlier epoch may have missed a message. Within an epoch, each heartbeat that comes back proves that all messages
+//! before it have arrived.
 //!
-//! [`Outage::Strict`] asks for that proof always. [`Outage::Serve`] asks for it while there is a connection: the task that keeps
-//! it replaces a connection without heartbeats, and so begins a new epoch, before the proof is too old. Where the proof is too
-//! old, that task did not run (the process was suspended, say), and messages may wait to be read.
+//! [`Outage::Strict`] always requires that proof. [`Outage::Serve`] requires it only while there is a connection. The
+//! task that maintains the connection replaces one without heartbeats, which begins a new epoch, before the proof is
+//! too old. So if the proof is too old, that task did not run (for example because the process was suspended), and
+//! messages may wait to be read.
 
 use crate::coherence::outage::Outage;
 use crate::primitives::clock::Millis;
 use crate::primitives::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// For how many milliseconds an entry is trusted without proof that all messages arrive.
+/// How many milliseconds an entry is trusted without proof that all messages arrive.
 const WITHOUT_PROOF: Millis = 3_000;
 
-/// The same where an entry is served in an outage too: three heartbeats may be missing, and the task that notices has a second
-/// for that after the fourth was due.
+/// The same for [`Outage::Serve`]: three heartbeats may be missing, and after the fourth was due the task has a second
+/// to notice that.
 const UNATTENDED: Millis = 5_000;
 
-/// What is known of the stream of messages.
+/// The state of the stream of messages.
 #[derive(Debug)]
 pub(crate) struct EpochClock {
     outage: Outage,
     epoch: AtomicU64,
-    /// Until then what belongs to the epoch is trusted.
+    /// Until then, an entry of the present epoch is trusted.
     until: AtomicU64,
-    /// There is a connection for messages.
+    /// Whether there is a connection for messages.
     is_connected: AtomicBool,
 }
 
-/// The same at a moment.
+/// The state at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EpochSnapshot {
     epoch: u64,
@@ -61,8 +63,8 @@ impl EpochClock {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The connection is known to be lost. Called from the task that also reports proofs, as is [`Self::proven`]: neither overtakes
-    /// the other.
+    /// The connection is known to be lost. This and [`Self::proven`] are called from the same task, so neither
+    /// overtakes the other.
     pub(crate) fn disconnected(&self) {
         self.is_connected.store(false, Ordering::Release);
         if self.outage == Outage::Serve {
@@ -76,27 +78,27 @@ impl EpochClock {
             Outage::Strict => drop(self.until.fetch_max(moment + WITHOUT_PROOF, Ordering::AcqRel)),
             Outage::Serve if self.is_connected.load(Ordering::Acquire) => {
                 let until = moment + UNATTENDED;
-                // The first proof of a connection ends the trust without one.
+                // The first proof of a connection ends the unlimited trust.
                 let later = |known| (known == Millis::MAX || known < until).then_some(until);
                 let _ = self.until.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
             }
-            // A heartbeat of a connection that is lost.
+            // The heartbeat belongs to a connection that is lost.
             Outage::Serve => {}
         }
     }
 
-    /// Whether silence says nothing.
+    /// `Outage::Strict`: entries expire without heartbeats.
     pub(crate) fn asks_for_proof(&self) -> bool {
         self.outage == Outage::Strict
     }
 
-    /// Whether entries that may have missed their invalidation are served as long as nobody can be asked.
+    /// `Outage::Serve`: entries that may have missed an invalidation are served while Redis cannot be reached.
     pub(crate) fn serves_unverified(&self) -> bool {
         self.outage == Outage::Serve
     }
 }
 
-/// What one entry is known to have heard.
+/// When an entry was last known to have missed no invalidation.
 #[derive(Debug)]
 pub(crate) struct VerifiedAt {
     epoch: AtomicU64,
@@ -104,7 +106,7 @@ pub(crate) struct VerifiedAt {
 }
 
 impl VerifiedAt {
-    /// Of what began to be filled, or compared with the shared tier, at a moment of an epoch.
+    /// For an entry that began to be filled, or to be compared with the shared tier, at `at` in this epoch.
     pub(crate) fn new(epoch: u64, at: Millis) -> Self {
         Self { epoch: epoch.into(), at: at.into() }
     }
@@ -125,8 +127,8 @@ impl VerifiedAt {
 mod tests {
     use super::*;
 
-    /// Killed by: trust for an epoch, whether its messages are read or not; asking for proof in an outage; a proof that comes after
-    /// the connection was lost.
+    /// Killed by: trust for an epoch, whether its messages are read or not; asking for proof in an outage; a proof that
+    /// comes after the connection was lost.
     #[test]
     fn what_is_served_in_an_outage_asks_for_proof_while_there_is_a_connection() {
         let trust = EpochClock::new(Outage::Serve);

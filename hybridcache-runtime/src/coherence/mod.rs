@@ -1,4 +1,4 @@
-//! What makes an entry void: the stamps of its groups, the epoch of the message stream.
+//! What makes an entry void: the stamps of its groups, and the epoch of the message stream.
 
 pub(crate) mod epoch;
 pub(crate) mod outage;

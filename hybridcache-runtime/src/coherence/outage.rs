@@ -14,11 +14,12 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outage {
-    /// They are served as before: fresh until `fresh_for`, stale until `ttl`, each process refreshes for itself. An invalidation by
-    /// another process is seen when the connection is back, or when the value is no longer fresh.
+    /// They are served as before: fresh until `fresh_for`, stale until `ttl`, and each process refreshes its own
+    /// values. An invalidation by another process takes effect when the connection is back, or when the value is no
+    /// longer fresh.
     #[default]
     Serve,
-    /// They are served for at most three seconds without proof (a heartbeat of Redis) that no invalidation was missed; then they are
-    /// loaded again, by each process for itself.
+    /// They are served for at most three seconds without proof (a heartbeat of Redis) that no invalidation was missed.
+    /// Then each process loads them again for itself.
     Strict,
 }

@@ -1,12 +1,14 @@
-//! Stamps: what makes a group of entries void at once. The namespace, each function and each tag has one.
+//! Stamps: version numbers of groups of entries. Changing a stamp voids the whole group at once. The namespace, each
+//! function and each tag has a stamp.
 //!
-//! An entry remembers the stamps that stood when its load, or its reading from the shared tier, *began*; it is valid
-//! while they still stand. So voiding a group costs one change, whatever its size, and hides a load that is still
-//! running. In the shared tier a stamp is a random number (losing it can only cause misses); in this process it is a
-//! counter of the changes that were heard of, beside what is known of the shared tier's number.
+//! An entry remembers the stamps at the time when its load, or its reading from the shared tier, *began*. It is valid
+//! while these stamps are unchanged. So voiding a group costs one change, whatever its size, and also voids the result
+//! of a load that is still running. In the shared tier a stamp is a random number (losing it can only cause misses). In
+//! this process it is a counter of the changes that this process has noticed, stored beside the shared tier's number if
+//! that is known.
 //!
-//! A function's stamp also names the versions of the function that use it. A version uses a number only while that names
-//! it, so an invalidation that reads the stamp finds all versions in which there can be a valid entry.
+//! A function's stamp also names the versions of the function that use it. A version uses a number only while the stamp
+//! names the version, so an invalidation that reads the stamp finds all versions in which there can be a valid entry.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -24,27 +26,29 @@ use crate::shared::{Lifespan, Remote, StampName, StampValue, Versions};
 #[derive(Debug)]
 pub(crate) struct Stamp {
     pub(crate) name: StampName,
-    /// Changes of which this process heard. Entries in memory compare it on each hit.
+    /// The number of changes that this process has noticed. Entries in memory compare it on each hit.
     generation: AtomicU64,
     number: Mutex<Number>,
 }
 
-/// The shared tier's number. A reading is accepted only if nothing happened since it was begun.
+/// The shared tier's number. A reading is accepted only if the stamp was not voided or forgotten after the reading
+/// began.
 #[derive(Debug, Default)]
 struct Number {
     readings_void_before: u64,
     value: Option<u64>,
-    /// The versions that it names.
+    /// The versions that the stamp names under this number.
     named: Versions,
-    /// Those that the stamp named when it was last read, whatever its number was: an invalidation touches them at once.
+    /// The versions that the stamp named when it was last read, under whatever number: an invalidation reaches them
+    /// first.
     known: Versions,
     read_at: Option<Instant>,
-    /// Until when the shared tier keeps it, as far as this process knows.
+    /// Until when the shared tier keeps the stamp, as far as this process knows.
     lives_until: Option<Instant>,
 }
 
-/// How long a number is known. The shared tier may lose a stamp, and another process make a new one; without reading it
-/// again the two would never find each other's entries.
+/// How long a number is used without reading it again. The shared tier may lose a stamp, and another process may create
+/// it with a new number. Without reading it again, the two processes would never find each other's entries.
 const KNOWN_FOR: Duration = Duration::from_secs(10);
 
 impl Stamp {
@@ -52,16 +56,17 @@ impl Stamp {
         Self { name, generation: AtomicU64::new(0), number: Mutex::default() }
     }
 
-    /// Voids what was seen of it before.
+    /// Voids everything that was captured before.
     pub(crate) fn void(&self) {
         let mut number = self.number();
-        // Under the lock: a capture between the two would have the new generation and the old number, and an entry that
-        // carries the old number would be valid under it.
+        // Both changes happen under the lock. A capture between them would have the new generation and the old number,
+        // and an entry that carries the old number would be valid under it.
         self.generation.fetch_add(1, Ordering::SeqCst);
         number.forget();
     }
 
-    /// The shared tier has this number, or none. What was read under another one is void: its versions are not named any more.
+    /// The shared tier has this number, or none. Everything that was read under another number is void, because its
+    /// versions are no longer named.
     fn renumber(&self, number: Option<u64>) {
         if self.number().value.is_some_and(|known| Some(known) != number) {
             self.void();
@@ -89,18 +94,19 @@ impl Number {
     }
 }
 
-/// The stamps that stood when something began. Clones are the same. (Behind a thin pointer, since each entry has one.)
+/// The stamps at the time when an operation began. Clones share their state. (One pointer wide, because each entry has
+/// one.)
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StampSnapshot(Arc<AllSeen>);
 
 #[derive(Debug, Default)]
 struct AllSeen {
-    /// The version that uses the function's.
+    /// The version that uses the function's stamp.
     version: Option<u32>,
     stamps: Box<[CapturedStamp]>,
 }
 
-/// Which of them is the function's.
+/// The place of the function's stamp.
 const FUNCTION: usize = 1;
 
 #[derive(Debug)]
@@ -108,8 +114,8 @@ struct CapturedStamp {
     stamp: Arc<Stamp>,
     generation: AtomicU64,
     reading: u64,
-    /// The shared tier's number, zero while it is not known. What is published carries *this* one: the number that
-    /// stands by then may be younger than the load.
+    /// The shared tier's number; zero while it is not known. A published entry carries *this* number: the present one
+    /// may be newer than the load.
     value: AtomicU64,
 }
 
@@ -129,7 +135,7 @@ impl StampSnapshot {
         Self(Arc::new(AllSeen { version, stamps: stamps.enumerate().map(capture).collect() }))
     }
 
-    /// The same, and tags that are captured now.
+    /// The same stamps, and tags that are captured now.
     #[cfg(feature = "http")]
     pub(crate) fn and<'a>(&self, tags: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
         let tags = tags.map(|tag| CapturedStamp::capture(tag, None));
@@ -137,7 +143,7 @@ impl StampSnapshot {
         Self(Arc::new(AllSeen { version: self.0.version, stamps }))
     }
 
-    /// As they are known now: what is learnt from here on is not taken in.
+    /// A copy with the present values: later readings do not change it.
     fn settled(&self) -> Self {
         let stamps = self.all().iter().map(CapturedStamp::settled).collect();
         Self(Arc::new(AllSeen { version: self.0.version, stamps }))
@@ -148,7 +154,7 @@ impl StampSnapshot {
         &self.0.stamps
     }
 
-    /// Whether the same stamps stood, under the same numbers.
+    /// Whether both have the same stamps with the same numbers.
     fn is_like(&self, other: &Self) -> bool {
         self.len() == other.len() && self.all().iter().zip(other.all()).all(|(one, other)| one.is_like(other))
     }
@@ -157,7 +163,7 @@ impl StampSnapshot {
         self.all().len()
     }
 
-    /// Whether all of them still stand.
+    /// Whether none of the stamps has changed.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
         let is_current = |seen: &CapturedStamp| {
@@ -166,12 +172,12 @@ impl StampSnapshot {
         self.all().iter().all(is_current)
     }
 
-    /// Those whose number in the shared tier is not known.
+    /// The stamps whose number in the shared tier is not known.
     pub(crate) fn unknown(&self) -> Vec<StampName> {
         self.names_where(|seen| seen.value.load(Ordering::Acquire) == 0)
     }
 
-    /// Prolongs those that may end too soon for what is loaded, or published, from now on.
+    /// Prolongs the stamps that may end too soon for an entry that is loaded, or published, from now on.
     pub(crate) fn prolong(&self, lifespan: Lifespan, remote: &dyn Remote) {
         let now = Instant::now();
         let (needed, given) = (now + lifespan.needed, now + lifespan.given);
@@ -182,7 +188,7 @@ impl StampSnapshot {
         }
     }
 
-    /// Those whose number is not the one that an entry carries at their place.
+    /// The stamps whose number is not the one that the entry carries.
     pub(crate) fn mismatched(&self, carried: &[(u64, u64)]) -> Vec<StampName> {
         self.names_where(|seen| !carried.contains(&(seen.stamp.name.hash, seen.value.load(Ordering::Acquire))))
     }
@@ -196,12 +202,13 @@ impl StampSnapshot {
         self.0.version.filter(|_| place == FUNCTION)
     }
 
-    /// Has all of them read again, whatever is known: nothing tells whether a message about one was lost.
+    /// Makes the next read request all stamps again, even known ones: a message about one of them may have been lost
+    /// unnoticed.
     pub(crate) fn forget_values(&self) {
         self.all().iter().for_each(|seen| seen.value.store(0, Ordering::Release));
     }
 
-    /// Takes in what was read for `names`, unless it was voided since this was captured.
+    /// Stores the values that were read for `names`. Skips a stamp that was voided or forgotten since the capture.
     pub(crate) fn learn<V: Into<StampValue>>(&self, names: &[StampName], values: impl IntoIterator<Item = Option<V>>) {
         for (name, value) in names.iter().zip(values) {
             let value = value.map(V::into);
@@ -211,7 +218,7 @@ impl StampSnapshot {
         }
     }
 
-    /// The same for what was created or prolonged, to live until then.
+    /// Like [`Self::learn`], for stamps that were created or prolonged and live until `until`.
     pub(crate) fn learn_created(&self, names: &[StampName], values: Vec<StampValue>, until: Instant) {
         self.learn(names, values.into_iter().map(Some));
         self.note_life(names, until);
@@ -222,7 +229,7 @@ impl StampSnapshot {
         self.all().iter().filter(is_named).for_each(|seen| seen.note_life(until));
     }
 
-    /// (hash, number) of each as the shared tier had it, in order; `None` while one is not known.
+    /// The hash and the shared tier's number of each stamp, in order. `None` if one number is not known.
     pub(crate) fn remote(&self) -> Option<StampValues> {
         let number = |seen: &CapturedStamp| match seen.value.load(Ordering::Acquire) {
             0 => None,
@@ -257,7 +264,7 @@ impl CapturedStamp {
         Arc::ptr_eq(&self.stamp, &other.stamp) && generations.0 == generations.1 && numbers.0 == numbers.1
     }
 
-    /// `version`: the one that has to be named.
+    /// `version`: the version that the stamp must name.
     fn learn(&self, value: Option<&StampValue>, version: Option<u32>) {
         let mut number = self.stamp.number();
         if number.readings_void_before != self.reading {
@@ -266,7 +273,8 @@ impl CapturedStamp {
         let read = value.map(|value| value.number);
         if number.value != read {
             if number.value.is_some() {
-                // It changed or ended, and no message has told. What has read or loaded nothing yet does so under the new one.
+                // The stamp changed or ended, and no message arrived. Snapshots under the old generation are void. This
+                // snapshot continues under the new generation: nothing was read or loaded under it yet.
                 let before = self.stamp.generation.fetch_add(1, Ordering::SeqCst);
                 let _ = self.generation.compare_exchange(before, before + 1, Ordering::SeqCst, Ordering::Relaxed);
             }
@@ -281,12 +289,12 @@ impl CapturedStamp {
         self.value.store(trusted.unwrap_or(0), Ordering::Release);
     }
 
-    /// Whether the shared tier is known to keep it until then.
+    /// Whether the shared tier is known to keep the stamp until `until`.
     fn lives_until(&self, until: Instant) -> bool {
         self.stamp.number().lives_until.is_some_and(|end| end >= until)
     }
 
-    /// The shared tier keeps it until then, if it still has the number.
+    /// The shared tier keeps the stamp until `until`, if it still has this number.
     fn note_life(&self, until: Instant) {
         let mut number = self.stamp.number();
         if number.value.is_some_and(|value| value == self.value.load(Ordering::Acquire)) {
@@ -295,8 +303,8 @@ impl CapturedStamp {
     }
 }
 
-/// What the entries of one function share as long as nothing is voided: all that have no tags were loaded under the same
-/// stamps.
+/// A snapshot that the entries of one function share while no stamp changes: all entries without tags are loaded under
+/// the same stamps.
 #[derive(Debug, Default)]
 pub(crate) struct SnapshotInterner(Mutex<StampSnapshot>);
 
@@ -304,7 +312,7 @@ pub(crate) struct SnapshotInterner(Mutex<StampSnapshot>);
 const WITHOUT_TAGS: usize = 2;
 
 impl SnapshotInterner {
-    /// The same stamps, for an entry to keep.
+    /// The shared snapshot with the same stamps, for an entry to keep.
     pub(crate) fn share(&self, seen: &StampSnapshot) -> StampSnapshot {
         if seen.len() != WITHOUT_TAGS {
             return seen.clone();
@@ -317,8 +325,8 @@ impl SnapshotInterner {
     }
 }
 
-/// The stamps of a cache object that anybody uses, by the hash of their name. Tags come from data: those that nothing
-/// carries any more are forgotten.
+/// The stamps that this cache object uses, by the hash of their name. Tags come from data: a tag that no entry carries
+/// any more is forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Stamps {
     known: Mutex<Known>,
@@ -327,17 +335,17 @@ pub(crate) struct Stamps {
 #[derive(Debug, Default)]
 struct Known {
     stamps: HashMap<u64, Weak<Stamp>>,
-    /// How many there may be before the unused ones among them are looked for.
+    /// How many stamps there may be before the unused ones are removed.
     sweep_at: usize,
-    /// The latest that were voided, whether anything here carried them or not, and how many there have been.
+    /// The stamps that were voided last, whether or not an entry here carried them. `voids` counts all of them.
     voided: VecDeque<u64>,
     voids: u64,
 }
 
-/// How many voided stamps are remembered: those that are voided while one value is loaded.
+/// How many voided stamps are remembered: enough for those that are voided while one value is loaded.
 const REMEMBERED: usize = 1024;
 
-/// A moment: what was voided before it is not asked for.
+/// A moment: only stamps that are voided after it are looked for.
 #[cfg(any(test, feature = "http"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watermark(u64);
@@ -358,7 +366,7 @@ impl Stamps {
         stamp
     }
 
-    /// Voids a stamp that another process changed. One that nobody here uses needs no voiding.
+    /// Voids a stamp that another process changed. A stamp that is not in use here needs no voiding.
     pub(crate) fn void(&self, hash: u64) {
         let stamp = self.note(hash);
         if let Some(stamp) = stamp {
@@ -366,7 +374,8 @@ impl Stamps {
         }
     }
 
-    /// Notes what is about to be voided, for those who learn only later that they carry it. Returns it where it is used.
+    /// Records a stamp that is about to be voided, for loads that learn only later which tags their entry has. Returns
+    /// the stamp if it is in use.
     pub(crate) fn note(&self, hash: u64) -> Option<Arc<Stamp>> {
         let mut known = self.known();
         known.voids += 1;
@@ -382,8 +391,8 @@ impl Stamps {
         Watermark(self.known().voids)
     }
 
-    /// Whether one of these may have been voided since. To be asked after they were captured: then whatever comes later
-    /// changes their generation.
+    /// Whether one of these stamps may have been voided since. The caller asks after it has captured them: a later
+    /// change then changes their generation.
     #[cfg(any(test, feature = "http"))]
     pub(crate) fn any_voided_since(&self, Watermark(before): Watermark, mut hashes: impl Iterator<Item = u64>) -> bool {
         let known = self.known();
@@ -392,7 +401,7 @@ impl Stamps {
         recent.is_none_or(|first| hashes.any(|hash| known.voided.range(first..).any(|voided| *voided == hash)))
     }
 
-    /// The shared tier's number was changed, and nothing here is void for it.
+    /// The shared tier's number was changed, but no entry here is void because of that.
     pub(crate) fn forget(&self, hash: u64) {
         self.used(hash).iter().for_each(|stamp| stamp.forget());
     }
@@ -407,9 +416,9 @@ impl Stamps {
         self.used(hash).map(|stamp| stamp.number().known.clone()).unwrap_or_default()
     }
 
-    /// What an invalidation has read or created of its function's stamp. It takes in no number, but nothing is read or stored any
-    /// more under another one than this: the stamp may not name the versions that use that one, so invalidations by other processes
-    /// would not reach them. Where the invalidation failed the number is to be read again.
+    /// The function's stamp as an invalidation has read or created it. Its number is not stored here, but nothing is
+    /// read or stored any more under another number: the stamp may not name the versions that use another number, so
+    /// invalidations by other processes would not reach them. If the invalidation failed, the number is read again.
     pub(crate) fn found<E>(&self, hash: u64, answer: Result<Option<StampValue>, E>) -> Result<(), E> {
         let Some(used) = self.used(hash) else { return answer.map(drop) };
         let stamp = answer.inspect_err(|_| used.forget())?;
@@ -422,7 +431,7 @@ impl Stamps {
         self.known().stamps.get(&hash).and_then(Weak::upgrade)
     }
 
-    /// Messages may have been lost: what is known of the shared tier is to be read anew.
+    /// Messages may have been lost: all numbers are read again from the shared tier.
     pub(crate) fn forget_all(&self) {
         let stamps: Vec<_> = self.known().stamps.values().filter_map(Weak::upgrade).collect();
         stamps.iter().for_each(|stamp| stamp.forget());
@@ -504,15 +513,15 @@ mod tests {
         StampValue { number, versions: versions.into() }
     }
 
-    /// Three stamps of an entry in this version, and the name of the function's.
+    /// Three stamps of an entry of this version, and the name of the function's stamp.
     fn in_version(stamps: &Stamps, version: u32) -> (StampSnapshot, StampName) {
         let name = |hash: u64| StampName { key: hash.to_string().into(), hash, version: None };
         let all: Vec<_> = (1..=3).map(|hash| stamps.named(name(hash))).collect();
         (StampSnapshot::capture_in(version, all.iter()), name(2))
     }
 
-    /// An invalidation reaches the versions that the stamp names, and no others. Killed by: trusting a number whatever it
-    /// names; taking each stamp for a function's.
+    /// An invalidation reaches the versions that the stamp names, and no others. Killed by: trusting a number whatever
+    /// it names; taking each stamp for a function's.
     #[test]
     fn a_number_is_trusted_by_the_versions_that_it_names() {
         let stamps = Stamps::default();
@@ -551,8 +560,8 @@ mod tests {
         assert_eq!(capture().unknown(), [name]);
     }
 
-    /// What an invalidation finds counts as what a message tells. Killed by: taking in the versions alone; keeping the number where
-    /// the invalidation failed, or where there is no stamp.
+    /// An invalidation's answer has the same effect as a message. Killed by: taking in the versions alone; keeping the
+    /// number where the invalidation failed, or where there is no stamp.
     #[test]
     fn a_number_that_an_invalidation_does_not_find_is_not_used_any_more() {
         let (stamps, stamp, name) = stamp();
@@ -578,8 +587,8 @@ mod tests {
         assert_eq!(stamps.found(10, Err("no answer")), Err("no answer"), "nobody here uses that one");
     }
 
-    /// A stamp whose lifetime is over is no reason to throw away what is loaded next. Killed by: leaving the reader with the
-    /// generation from before.
+    /// The end of a stamp's lifetime does not discard the value that is loaded next. Killed by: leaving the reader with
+    /// the generation from before.
     #[tokio::test(start_paused = true)]
     async fn what_is_loaded_after_a_stamp_has_ended_is_stored() {
         let (_stamps, stamp, name) = stamp();

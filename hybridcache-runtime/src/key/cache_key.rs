@@ -14,8 +14,7 @@ use super::text::KeyBuf;
 
 /// A type whose values can be part of a cache key.
 ///
-/// Derive it for your own structs and enums. Write it by hand only where a value has a shorter text that tells it
-/// apart:
+/// Derive it for your own structs and enums. Write it by hand only if a shorter text identifies the value:
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -55,18 +54,18 @@ use super::text::KeyBuf;
 ///
 /// # Why no two values of one type share a text
 ///
-/// *Closed:* in every text the brackets are balanced and a comma stands inside brackets only. Texts of single values
-/// have neither, since the escape leaves none of `( ) [ ] ,` in them; the composite forms add both only around closed
+/// *Closed:* in every text the brackets are balanced, and commas occur inside brackets only. Texts of single values
+/// have neither, because the escape leaves none of `( ) [ ] ,` in them. The composite forms add both only around closed
 /// texts.
 ///
-/// *Injective:* by induction over the type. Single values have a text of their own each. A composite can be taken
-/// apart in one way only: the commas directly inside its brackets are its own, because the texts between them are
-/// closed. How many parts there are is the type's for a tuple, struct or variant, and is written first for a
-/// sequence, so that no items (`0[]`) and one empty string (`1[]`) differ. An `Option` and an enum are told apart by
-/// what stands in front.
+/// *Injective:* by induction over the type. Each single value has a text of its own. A composite can be taken apart in
+/// one way only: the commas directly inside its brackets are its own, because the texts between them are closed. The
+/// number of parts is fixed by the type for a tuple, struct or variant, and is written first for a sequence, so that no
+/// items (`0[]`) and one empty string (`1[]`) differ. The variants of an `Option` or an enum differ in what comes
+/// first.
 ///
-/// An implementation by hand keeps this up if it gives unequal values unequal texts and writes through [`KeyBuf`] and
-/// `write_key` only.
+/// A manual implementation keeps this property if it gives unequal values unequal texts, and writes only through
+/// [`KeyBuf`] and `write_key`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a cache key",
     label = "has no `CacheKey`",
@@ -81,14 +80,14 @@ pub trait CacheKey {
     /// Writes the text of this value.
     fn write_key(&self, key: &mut KeyBuf);
 
-    /// Writes the text of an argument, or of a placeholder, which is of this type in each key of the function.
+    /// Writes the text of an argument or of a placeholder. It has this type in each key of the function.
     #[doc(hidden)]
     #[inline]
     fn write_part(&self, key: &mut KeyBuf) {
         self.write_key(key);
     }
 
-    /// Writes the text of several. Lets bytes be shorter than a list of numbers.
+    /// Writes the text of several values. Lets bytes have a shorter text than a list of numbers.
     #[doc(hidden)]
     fn write_slice_key(items: &[Self], key: &mut KeyBuf)
     where
@@ -393,7 +392,7 @@ impl CacheKey for SocketAddrV4 {
 
 #[diagnostic::do_not_recommend]
 impl CacheKey for SocketAddrV6 {
-    /// Not as displayed: that leaves the flow information out, by which two addresses can differ.
+    /// Not the displayed text: it omits the flow information, in which two addresses can differ.
     fn write_key(&self, key: &mut KeyBuf) {
         (self.ip(), self.port(), self.flowinfo(), self.scope_id()).write_key(key);
     }

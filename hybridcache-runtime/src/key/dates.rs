@@ -1,7 +1,7 @@
 //! Dates and times of `chrono`, `jiff` and `time` as parts of keys.
 //!
-//! A date is written as it is displayed, which names it in full. A moment is written by its instant: two times in two zones that
-//! are equal are one key, as they are one value to `==`.
+//! A date is written as it is displayed, which identifies it completely. A moment is written as its instant: two equal
+//! times in two zones give one key, because they are one value to `==`.
 
 use crate::key::cache_key::CacheKey;
 use crate::key::text::KeyBuf;

@@ -1,8 +1,8 @@
-//! What tells two calls of one function apart: the canonical text of the arguments.
+//! The canonical text of the arguments: it distinguishes the calls of one function.
 //!
-//! The text is printable ASCII and injective: two lists of arguments of the same types give the same text only if
-//! they are equal. [`CacheKey`] says how each type writes itself, and why that holds; [`placeholder`] does the
-//! placeholders of a template.
+//! The text is printable ASCII and injective: two lists of arguments of the same types give the same text only if they
+//! are equal. [`CacheKey`] says how each type writes its text, and why the text is injective. [`placeholder`] handles
+//! the placeholders of a template.
 
 mod cache_key;
 #[cfg(any(feature = "chrono", feature = "jiff", feature = "time"))]

@@ -1,9 +1,9 @@
 //! The placeholders of a template, `"user:{id}"`.
 //!
-//! A placeholder takes whatever displays itself. Most are integers and strings, and formatting those would cost more
-//! than all the rest of a hit, so they go another way that writes the same text. Which way a type goes is found by
-//! method resolution (autoref-based specialization, David Tolnay): `(&&Placeholder(&id)).__hc_write(&mut key)` takes the
-//! first of these traits that fits. In a generic function, where only `Display` is known, it takes the second.
+//! A placeholder takes any type that implements `Display`. Most are integers and strings, and formatting those would
+//! cost more than the rest of a hit, so they take a faster path that writes the same text. Method resolution chooses
+//! the path of a type (autoref-based specialization, David Tolnay): `(&&Placeholder(&id)).__hc_write(&mut key)` takes
+//! the first of these traits that fits. In a generic function, where only `Display` is known, it takes the second.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use super::text::KeyBuf;
 #[derive(Debug)]
 pub struct Placeholder<'a, T: ?Sized>(pub &'a T);
 
-/// The upper rung: no formatting.
+/// The upper rung: writes without formatting.
 #[doc(hidden)]
 pub trait WritePlain {
     fn __hc_write(&self, key: &mut KeyBuf);
@@ -28,8 +28,8 @@ impl<T: Plain + ?Sized> WritePlain for &Placeholder<'_, T> {
     }
 }
 
-/// The lower rung. It fits every type and asks for `Display` only then, so that what is missing is named, and not "no
-/// method `__hc_write`".
+/// The lower rung. It fits every type, and only its method requires `Display`, so that the compiler names the missing
+/// trait and does not report "no method `__hc_write`".
 #[doc(hidden)]
 pub trait WriteDisplayed {
     type Value: ?Sized;
@@ -63,7 +63,7 @@ plain!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize bool char str String)
 
 impl<T: Plain + ?Sized> Plain for &T {}
 
-/// `Display` under another name, which can bring its own message.
+/// `Display` under another name, so that it can have its own compiler message.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot fill a placeholder of a template: it has no `Display`",

@@ -54,7 +54,7 @@ impl CacheKey for Shape {
     }
 }
 
-/// Texts that look like the grammar, or like each other once something is not escaped.
+/// Texts that look like the grammar, or like each other once a byte is not escaped.
 const TEXTS: [&str; 18] =
     ["", "a", "-", "+", "1", "0", "x", "%", "%2C", "2C", ",", "(", ")", "[", "]", ":", "é", "\u{fffd}"];
 
@@ -130,7 +130,7 @@ fn addresses_have_texts_of_their_own() {
     assert_eq!(key_of(&Ipv4Addr::LOCALHOST), "127.0.0.1");
     assert_eq!(key_of(&IpAddr::V6(v6)), "2001%3Adb8%3A%3A1");
     assert_eq!(key_of(&SocketAddr::from((Ipv4Addr::LOCALHOST, 80))), "(127.0.0.1,80)");
-    // Displayed, these two are the same.
+    // These two are displayed alike.
     let flows = [1, 2].map(|flow| SocketAddr::V6(SocketAddrV6::new(v6, 80, flow, 3)));
     assert_eq!(
         flows.map(|address| key_of(&address)).join(" "),
@@ -153,7 +153,7 @@ fn what_points_at_a_value_has_its_text() {
     assert_eq!(key_of(&Arc::<[u8]>::from([1])), "1x01");
 }
 
-/// A type whose two texts differ, to see which one was taken.
+/// A type with two different texts, to see which one was taken.
 struct TwoTexts;
 
 impl CacheKey for TwoTexts {
@@ -210,7 +210,7 @@ macro_rules! assert_same_text {
     )*};
 }
 
-/// One that reports an error nobody gave it.
+/// A type whose `Display` returns an error that no writer reported.
 struct Failing;
 
 impl fmt::Display for Failing {
@@ -326,7 +326,7 @@ proptest! {
         prop_assert_eq!(read_mixed(&key_of(&value)), Some(value));
     }
 
-    /// As a default key over several arguments is made.
+    /// As a default key over several arguments is built.
     #[test]
     fn arguments_in_a_row_are_told_apart(a in [nasty_text(), nasty_text()], b in [nasty_text(), nasty_text()]) {
         let row = |parts: &[String; 2]| {
@@ -342,8 +342,7 @@ proptest! {
         prop_assert_eq!(a == b, row(&a) == row(&b));
     }
 
-    /// As a template is filled. The macro sees to it that between two placeholders stands something that no value
-    /// shows.
+    /// As a template is filled. The macro ensures that between two placeholders there is a byte that no value shows.
     #[test]
     fn templates_are_injective(
         (a, b) in ((nasty_text(), nasty_text()), (nasty_text(), nasty_text())),
@@ -390,8 +389,8 @@ proptest! {
     }
 }
 
-/// Killed by: a part that writes another text than the value does, or that is noted although it is not the same for each
-/// value of its type.
+/// Killed by: a part that writes another text than the value does, or that is noted although it is not the same for
+/// each value of its type.
 #[test]
 fn parts_write_what_values_write() {
     fn check<T: CacheKey>(value: T) {

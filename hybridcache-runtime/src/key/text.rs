@@ -1,4 +1,4 @@
-//! The canonical text of a key, built without allocating where it is short.
+//! The canonical text of a key. A short text is built without allocating.
 
 use std::fmt::{self, Write as _};
 use std::hash::Hasher;
@@ -7,8 +7,8 @@ use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 use percent_encoding::{percent_decode_str, percent_encode_byte};
 
-/// The bytes that a value shows as they are. What gives a key its structure is left out, so a value cannot imitate
-/// it. A table, because the search for what is to be escaped is most of the work.
+/// The bytes of a value that are not escaped. The bytes that give a key its structure are not among them, so a value
+/// cannot imitate the structure. A table, because most of the work is the search for bytes to escape.
 static SHOWN: [bool; 256] = shown();
 
 const fn shown() -> [bool; 256] {
@@ -21,19 +21,19 @@ const fn shown() -> [bool; 256] {
     shown
 }
 
-/// Texts up to this length are built without allocating. Longer than any key that is readable in a shared tier.
+/// Texts up to this length are built without allocating. It is longer than any key that is readable in a shared tier.
 pub(super) const ON_STACK: usize = 96;
 
-/// What fits into three words beside a discriminant and the length.
+/// The number of bytes that fit into three words beside a discriminant and the length.
 pub(crate) const SHORT: usize = 22;
 
-/// Digits of the largest number.
+/// The digits of the largest number.
 const LONGEST_NUMBER: usize = 20;
 
-/// How many numbers are noted.
+/// How many numbers are recorded.
 const NUMBERS: usize = 3;
 
-/// Says that there is something else in the text.
+/// Marks that the text has a part that is not recorded.
 const UNNOTED: usize = usize::MAX;
 
 /// `00` to `99`.
@@ -51,8 +51,8 @@ const fn pairs() -> [[u8; 2]; 100] {
 
 /// The text of one call's arguments, while it is built and after.
 ///
-/// It is what an implementation of [`CacheKey`] writes to. All that is written through the methods shown here is
-/// escaped: ASCII letters, digits and `-_.~` stay, any other byte becomes `%XX`.
+/// An implementation of [`CacheKey`] writes to it. All text that is written through the methods shown here is escaped:
+/// ASCII letters, digits and `-_.~` stay, any other byte becomes `%XX`.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -66,16 +66,17 @@ const fn pairs() -> [[u8; 2]; 100] {
 /// A text of up to 96 bytes stays on the stack.
 #[derive(Clone)]
 pub struct KeyBuf {
-    /// Bytes used of `stack`; all of them once the text outgrew it, so that nothing more is written there.
+    /// The bytes used of `stack`; the whole length once the text has outgrown it, so that nothing more is written
+    /// there.
     len: usize,
-    /// Zeros behind what is used.
+    /// Zeros after the used bytes.
     stack: [u8; ON_STACK],
-    /// The whole text once it outgrew the stack, until then empty.
+    /// The whole text once it has outgrown the stack; empty until then.
     pub(super) heap: Vec<u8>,
-    /// What is hashed instead of the text while that is made of a template, of numbers and of strings, of which the hash
-    /// stands here.
+    /// The numbers that are hashed instead of the text, while the text consists of a template, numbers and strings
+    /// only. A string is recorded by its hash.
     numbers: [u64; NUMBERS],
-    /// How many; [`UNNOTED`] once there is anything else in the text.
+    /// How many are recorded; [`UNNOTED`] once the text has any other part.
     noted: usize,
 }
 
@@ -97,18 +98,18 @@ impl KeyBuf {
         self
     }
 
-    /// Writes what `value` displays, escaped.
+    /// Writes the text that `value` displays, escaped.
     ///
     /// # Panics
     ///
-    /// As [`ToString::to_string`] does, if the value's `Display` reports an error that no writer gave it: half a text
-    /// would be the key of other values too.
+    /// As [`ToString::to_string`] does, if the value's `Display` reports an error that no writer gave it: an incomplete
+    /// text would be the key of other values too.
     pub fn display<T: fmt::Display + ?Sized>(&mut self, value: &T) -> &mut Self {
         write!(Escaping(self), "{value}").expect("a `Display` of a cache key's part returned an error unexpectedly");
         self
     }
 
-    /// Writes the name of a variant, or a mark between values: it is taken as it is.
+    /// Writes the name of a variant, or a mark between values. It is not escaped.
     #[doc(hidden)]
     #[inline]
     pub fn literal(&mut self, text: &'static str) {
@@ -116,7 +117,7 @@ impl KeyBuf {
         self.push(text.as_bytes());
     }
 
-    /// Writes text of a template, which the macro has escaped: each call of the function writes it.
+    /// Writes text of a template, which the macro has escaped. Each call of the function writes the same text.
     #[doc(hidden)]
     #[inline]
     pub fn template(&mut self, text: &'static str) {
@@ -124,7 +125,7 @@ impl KeyBuf {
         self.append(text.as_bytes());
     }
 
-    /// The text as bytes, printable ASCII all of them.
+    /// The text as bytes. All of them are printable ASCII.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         if self.heap.is_empty() { &self.stack[..self.len] } else { &self.heap }
@@ -132,32 +133,32 @@ impl KeyBuf {
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        // Values leave ASCII only, and literals are whole strings. A panic would be better than any substitute, which
-        // other keys would share.
+        // Values add only ASCII, and literals are whole strings. A panic is better than a substitute, which other keys
+        // would share.
         str::from_utf8(self.as_bytes()).expect("only ASCII is written")
     }
 
-    /// The text as it was before it was escaped: what a tag is called by, whoever made its text.
+    /// The text before it was escaped: the name of a tag, which does not depend on how its text was built.
     #[doc(hidden)]
     pub fn unescaped(&self) -> String {
         percent_decode_str(self.as_str()).decode_utf8_lossy().into_owned()
     }
 
-    /// The beginning of the text, with zeros behind it if it is shorter. (Texts have none.)
+    /// The beginning of the text, followed by zeros if the text is shorter. (Texts contain no zeros.)
     #[inline]
     pub(crate) fn padded<const LEN: usize>(&self) -> &[u8; LEN] {
         const { assert!(LEN <= ON_STACK) };
         self.stack.first_chunk().unwrap_or(&[0; LEN])
     }
 
-    /// Bytes of the text, as long as it stays on the stack.
+    /// The bytes of the text while it stays on the stack.
     #[inline]
     pub(crate) fn len_on_stack(&self) -> usize {
         self.len
     }
 
-    /// What can be hashed instead of the text. It is at hand; to read a text that has only just been written takes half as long as
-    /// all the rest of a hit.
+    /// The numbers that can be hashed instead of the text. They are ready: reading a text that was written a moment ago
+    /// takes half as long as the rest of a hit.
     #[inline]
     pub(crate) fn numbers(&self) -> Option<&[u64]> {
         self.numbers.get(..self.noted)
@@ -174,7 +175,7 @@ impl KeyBuf {
         }
     }
 
-    /// Writes a string that stands in the same place of each key of the function, and notes its hash.
+    /// Writes a string that is in the same place of each key of the function, and records its hash.
     #[inline]
     pub(super) fn string(&mut self, text: &str) {
         self.note(hash(text));
@@ -192,7 +193,7 @@ impl KeyBuf {
         self.append(rest);
     }
 
-    /// Writes a number that stands in the same place of each key of the function.
+    /// Writes a number that is in the same place of each key of the function, and records it.
     #[inline]
     pub(super) fn number(&mut self, number: u64, is_negative: bool) {
         self.note(number);
@@ -204,8 +205,8 @@ impl KeyBuf {
 
     #[inline]
     fn digits(&mut self, mut number: u64) {
-        // The digits end in the middle and zeros follow, so that equally many bytes are copied for every number: a copy of a
-        // known size is no call.
+        // The digits end in the middle and zeros follow, so that the same number of bytes is copied for every number: a
+        // copy of a known size is no call.
         let mut digits = [0; 2 * LONGEST_NUMBER];
         let mut at = LONGEST_NUMBER;
         while number >= 10 {
@@ -254,7 +255,7 @@ impl KeyBuf {
     }
 }
 
-/// Nobody outside can know it. The hasher takes a text's length from its seed alone.
+/// Seeded, so that nobody outside the process can compute it. The hasher covers a text's length by its seed alone.
 #[inline]
 pub(super) fn hash(text: &str) -> u64 {
     let secret = SharedSeed::global_random();
@@ -285,7 +286,7 @@ impl fmt::Debug for KeyBuf {
     }
 }
 
-/// Escapes what is written to it.
+/// A writer that escapes.
 struct Escaping<'a>(&'a mut KeyBuf);
 
 impl fmt::Write for Escaping<'_> {

@@ -1,7 +1,7 @@
-//! A thread of the crate's own with a runtime on it, for what has to go on whether or not a caller's runtime runs.
+//! A thread of the crate's own with a runtime on it, for tasks that must go on whether or not a caller's runtime runs.
 //!
-//! A caller's runtime may run only inside `block_on`, may have ended (a cache in a static, used by test after test), may have
-//! its clock paused, or may lack timers. None of that must keep messages from arriving.
+//! A caller's runtime may run only inside `block_on`, may have ended (a cache in a static, used by one test after
+//! another), may have its clock paused, or may have no timers. Messages must arrive in all these cases.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tracing::subscriber::NoSubscriber;
 use tracing::{Dispatch, dispatcher};
 
-/// The thread. Dropping this ends it and all tasks on it, without waiting for that: at once, or when nobody holds a
-/// [`KeepAlive`].
+/// The thread. Dropping this ends the thread and all tasks on it, without waiting: at once, or when the last
+/// [`KeepAlive`] is dropped.
 #[derive(Debug)]
 pub(crate) struct Background {
     runtime: Handle,
@@ -21,7 +21,7 @@ pub(crate) struct Background {
     keep_alive: KeepAlive,
 }
 
-/// The thread goes on while there is one, for a task that has to be finished.
+/// Keeps the thread running, for a task that has to be finished.
 #[derive(Clone, Debug)]
 pub(crate) struct KeepAlive {
     _end: mpsc::Sender<Infallible>,
@@ -29,7 +29,7 @@ pub(crate) struct KeepAlive {
 
 impl Background {
     /// # Errors
-    /// Where the system gives no thread, or no more descriptors.
+    /// If the system has no thread, or no more descriptors.
     pub(crate) fn start(name: &str) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -37,7 +37,7 @@ impl Background {
         let dispatch = scoped_dispatch();
         thread::Builder::new().name(name.to_owned()).spawn(move || {
             let _scope = dispatch.as_ref().map(dispatcher::set_default);
-            // `None`: there is no sender any more. Then the runtime drops its tasks.
+            // `None`: the last sender is gone. Then the runtime drops its tasks.
             let _: Option<Infallible> = runtime.block_on(ended.recv());
         })?;
         Ok(Self { runtime: handle, keep_alive: KeepAlive { _end: end } })
@@ -53,8 +53,8 @@ impl Background {
     }
 }
 
-/// A subscriber that was set for this thread only (a test's) hears of the new thread too. One that is set for the process later
-/// must not be hidden by "none".
+/// The new thread also uses a subscriber that was set for this thread only (by a test). If there is none, the thread
+/// sets none: it would hide a subscriber that is set for the process later.
 fn scoped_dispatch() -> Option<Dispatch> {
     dispatcher::get_default(|dispatch| (!dispatch.is::<NoSubscriber>()).then(|| dispatch.clone()))
 }

@@ -14,12 +14,13 @@ impl Backoff {
         Self { first, longest }
     }
 
-    /// The pause after a failure that this many others preceded in a row.
+    /// The pause after a failure; `earlier` is the number of failures in a row before it.
     pub(crate) fn pause(self, earlier: u32) -> Duration {
         self.first.saturating_mul(2_u32.saturating_pow(earlier)).min(self.longest)
     }
 
-    /// The same, less up to half of it at random: a fleet that lost its server together does not come back in step.
+    /// The pause, shortened at random by up to half: a fleet that lost its server does not come back all at the same
+    /// moment.
     pub(crate) fn jittered(self, earlier: u32) -> Duration {
         self.pause(earlier).mul_f64(0.5 + fastrand::f64() / 2.0)
     }

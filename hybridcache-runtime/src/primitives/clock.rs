@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A moment on this process's monotonic time line, in milliseconds. Never compared between processes.
+/// A moment on this process's monotonic clock, in milliseconds. Never compared between processes.
 pub(crate) type Millis = u64;
 
-/// Reads the time. Under `tokio::time::pause` it stands still and follows `advance`, so tests need no sleep.
+/// Reads the time. Under `tokio::time::pause` the clock is paused and follows `advance`, so tests need no sleep.
 ///
-/// A program that cannot pause tokio's clock gets the kernel's coarse one: it costs a third, and is late by a tick (1 to
+/// A program that cannot pause tokio's clock uses the kernel's coarse clock: it costs a third, and lags by a tick (1 to
 /// 10 ms) at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
@@ -17,18 +17,18 @@ pub(crate) struct Clock {
     coarse: coarsetime::Instant,
 }
 
-/// Stands for the function of this name where tokio was built without `test-util`.
+/// Replaces the function of this name if tokio was built without `test-util`.
 #[allow(dead_code, non_upper_case_globals, reason = "named as the function that hides it")]
 const resume: [u8; 1] = [0];
 
-/// Whether anything of this program has tokio's `test-util`: functions take no room.
+/// Whether tokio is built with `test-util` anywhere in this program: functions take no room, the constant above does.
 const CAN_PAUSE: bool = {
     #[allow(unused_imports, reason = "without `test-util` there is nothing in it that is used")]
     use tokio::time::*;
     size_of_val(&resume) == 0
 };
 
-/// Whether the current runtime's clock is paused, or was set: then it is not the system's.
+/// Whether the current runtime's clock is paused or was advanced: then it differs from the system's clock.
 pub(crate) fn is_paused() -> bool {
     if !CAN_PAUSE {
         return false;
@@ -57,7 +57,7 @@ impl Clock {
     }
 }
 
-/// A waiting time that can be added to any moment: 30 years at most.
+/// A duration that can be added to any moment: 30 years at most.
 pub(crate) fn bounded(wait: Duration) -> Duration {
     wait.min(Duration::from_secs(30 * 366 * 24 * 3600))
 }

@@ -1,11 +1,11 @@
-//! A hasher for what is hashed already.
+//! A hasher for keys that are hashes already.
 
 use std::hash::{BuildHasher, Hasher};
 
-/// Of FNV-1a (Fowler, Noll, Vo), for 64 bits.
+/// The prime of FNV-1a (Fowler, Noll, Vo) for 64 bits.
 pub(crate) const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
-/// For maps whose keys bring their hash along.
+/// For maps whose keys are hashes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AlreadyHashed(u64);
 
@@ -14,7 +14,7 @@ impl Hasher for AlreadyHashed {
         self.0
     }
 
-    /// Keys write one `u64` and never come here.
+    /// Keys write one `u64` and never call this.
     fn write(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|&byte| self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
     }

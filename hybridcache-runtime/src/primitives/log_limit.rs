@@ -1,11 +1,11 @@
-//! How often the same failure is logged as a warning: an outage of hours is no warning for each call.
+//! Limits how often the same failure is logged as a warning: in an outage of hours, not each call logs one.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::primitives::sync::LockExt as _;
 
-/// For what can go on for hours.
+/// For failures that can go on for hours.
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
 /// One kind of failure, and when it was logged as a warning.
@@ -20,7 +20,7 @@ impl LogLimit {
         Self { pause, last: Mutex::new(None) }
     }
 
-    /// Whether a warning is due. Else the failure is logged for debugging: [`warn_or_debug`].
+    /// Whether a warning is due. Otherwise the failure is logged at debug level: [`warn_or_debug`].
     pub(crate) fn allow(&self) -> bool {
         let mut last = self.last.lock_unpoisoned();
         let allow = last.is_none_or(|last| last.elapsed() >= self.pause);
@@ -31,7 +31,7 @@ impl LogLimit {
     }
 }
 
-/// Logs a failure as a warning where one is due, else for debugging.
+/// Logs a failure as a warning if one is due, otherwise at debug level.
 macro_rules! warn_or_debug {
     ($limit:expr, $($event:tt)+) => {
         if $limit.allow() {

@@ -1,4 +1,4 @@
-//! What every other folder may use: time, locks, limits.
+//! Code that every other folder may use: time, locks, limits.
 
 pub(crate) mod background;
 pub(crate) mod backoff;

@@ -1,5 +1,6 @@
-//! Locks and atomics of what threads share. In the tests of `tests/schedules.rs` they are those of the `shuttle` crate, which
-//! runs the threads of a test one at a time and decides at each use of them who goes on.
+//! The locks and atomics of all state that threads share. In the tests of `tests/schedules.rs` they are those of the
+//! `shuttle` crate, which runs the threads of a test one at a time, and chooses at each use of a lock or atomic which
+//! thread continues.
 
 use std::sync::PoisonError;
 
@@ -8,8 +9,8 @@ pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic};
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
 
-/// Takes a lock whatever became of its former holders. What the locks of this crate guard holds after each statement, so a panic leaves
-/// nothing half done.
+/// Takes a lock even if a former holder panicked. The state that the locks of this crate guard is consistent after each
+/// statement, so a panic leaves nothing half done.
 pub(crate) trait LockExt {
     type Guard<'a>
     where
@@ -18,7 +19,7 @@ pub(crate) trait LockExt {
     fn lock_unpoisoned(&self) -> Self::Guard<'_>;
 }
 
-/// The same for a lock that many may read under.
+/// The same for a lock with concurrent readers.
 pub(crate) trait RwLockExt {
     type Content;
 

@@ -1,24 +1,25 @@
-//! Which part of what all threads write to is a thread's own.
+//! Gives each thread its own slot in the counters and rings that all threads write to.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Of whatever threads must not fight over.
+/// The number of slots, of any state on which threads must not contend.
 pub(crate) const STRIPES: usize = 16;
 
-/// A thread's part. All but one belong to one thread at a time; the threads for which there is none left share that one.
+/// A thread's slot. All slots but one belong to one thread at a time; the threads for which no slot is left share that
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ThreadSlot(u8);
 
 const SHARED: ThreadSlot = ThreadSlot(0);
 const UNDECIDED: ThreadSlot = ThreadSlot(u8::MAX);
 
-/// One bit for each that has an owner; the shared one counts as taken.
+/// One bit for each slot that has an owner; the shared slot counts as taken.
 static TAKEN: AtomicU32 = AtomicU32::new(1);
 
 thread_local! {
     static MINE: Cell<ThreadSlot> = const { Cell::new(UNDECIDED) };
-    /// Apart, since what has to be dropped costs each access a look whether it was.
+    /// Separate from `MINE`: each access to a thread-local value with a destructor checks whether it was dropped.
     static LEASE: SlotOwner = SlotOwner::take();
 }
 
@@ -31,7 +32,7 @@ impl ThreadSlot {
         }
     }
 
-    /// Some other.
+    /// Another slot, chosen at random.
     pub(crate) fn another(self) -> Self {
         let further = fastrand::usize(1..STRIPES);
         Self(((self.index() + further) % STRIPES) as u8)
@@ -49,7 +50,7 @@ impl ThreadSlot {
 
     #[cold]
     fn decide() -> Self {
-        // A thread that is ending owns nothing any more.
+        // A thread that is ending owns no slot any more.
         let mine = LEASE.try_with(|lease| lease.stripe).unwrap_or(SHARED);
         MINE.set(mine);
         mine
@@ -64,7 +65,7 @@ struct SlotOwner {
 impl SlotOwner {
     fn take() -> Self {
         let take = |taken: u32| (taken.trailing_ones() < STRIPES as u32).then(|| taken | (taken + 1));
-        // Who owned it before has written all that it had.
+        // Acquires the writes of the slot's former owner.
         let before = TAKEN.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
         Self { stripe: before.map_or(SHARED, |taken| ThreadSlot(taken.trailing_ones() as u8)) }
     }
@@ -72,7 +73,7 @@ impl SlotOwner {
 
 impl Drop for SlotOwner {
     fn drop(&mut self) {
-        // What the thread does from here on, in other destructors, is done in the shared one.
+        // The destructors that run in this thread after this one use the shared slot.
         MINE.set(SHARED);
         if !self.stripe.is_shared() {
             TAKEN.fetch_and(!(1 << self.stripe.0), Ordering::AcqRel);

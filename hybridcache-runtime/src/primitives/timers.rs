@@ -1,5 +1,6 @@
-//! Timers that work on every runtime: on one that was built without timers, those of a spare thread. In a program whose panics abort
-//! it, always those of the spare thread: only a panic tells whether a runtime has timers.
+//! Timers that work on every runtime. If the runtime was built without timers, those of a spare thread are used. In a
+//! program whose panics abort the process, those of the spare thread are always used: only a panic shows whether a
+//! runtime has timers.
 
 use std::cell::Cell;
 use std::panic::catch_unwind;
@@ -28,24 +29,24 @@ pub(crate) fn sleep(time: Duration) -> Sleep {
     tokio::time::sleep(time)
 }
 
-/// Enters the spare runtime where the current one has no timers.
+/// Enters the spare runtime if the current one has no timers.
 fn spare() -> Option<EnterGuard<'static>> {
     spare_unless(cfg!(panic = "unwind"))
 }
 
 fn spare_unless(may_panic: bool) -> Option<EnterGuard<'static>> {
     static SPARE: OnceCell<Background> = OnceCell::new();
-    // Outside of a runtime nothing can be loaded either: tokio says that better.
+    // Outside of a runtime nothing can be loaded either: the message of tokio's own panic is better.
     if Handle::try_current().is_err() || (may_panic && has_timers()) {
         return None;
     }
-    // Where the system has no thread to give, tokio says what is missing.
+    // If the system has no thread left, tokio's own panic says what is missing.
     let spare = SPARE.get_or_try_init(|| Background::start("hybridcache-timers")).ok()?;
     Some(spare.runtime().enter())
 }
 
-/// tokio tells by a panic only (`Handle` does not say what its runtime was built with). One is enough for each thread: what it has shown stays true, and the spare timers are
-/// right on any runtime.
+/// tokio shows only by a panic whether its runtime has timers (`Handle` does not say how its runtime was built). One
+/// panic per thread is enough: its result stays true, and the spare timers are right on any runtime.
 fn has_timers() -> bool {
     thread_local! {
         static IS_WITHOUT: Cell<bool> = const { Cell::new(false) };
@@ -61,8 +62,8 @@ fn has_timers() -> bool {
     has_timers
 }
 
-/// While this lives, a paused clock of the current runtime does not advance by itself. It would as soon as all its tasks wait,
-/// for an answer of a real server too, and whatever has a timeout would have run into it.
+/// While this exists, a paused clock of the current runtime does not advance by itself. It would advance as soon as all
+/// tasks wait, also while they wait for a real server's answer, and each timeout would expire.
 #[derive(Debug)]
 pub(crate) struct Standstill {
     _end: Option<mpsc::Sender<()>>,
@@ -74,9 +75,9 @@ impl Standstill {
             return Self { _end: None };
         };
         let (end, ended) = mpsc::channel::<()>();
-        // tokio advances no clock while such a task runs.
+        // tokio does not advance a clock while a blocking task runs.
         runtime.spawn_blocking(move || {
-            // Fails when the sender is dropped, which is what it is for.
+            // Fails when the sender is dropped, which is the signal to end.
             let _: Result<(), _> = ended.recv();
         });
         Self { _end: Some(end) }

@@ -1,16 +1,16 @@
-//! Reads keys: the inverse of `CacheKey`. What can be read back is injective, for all values and not for pairs that
-//! happen to be tried. Also used by the fuzz target `key`.
+//! Reads keys: the inverse of `CacheKey`. If a text can be read back, it is injective for all values, not only for the
+//! pairs that a test tries. Also used by the fuzz target `key`.
 
 use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
 use percent_encoding::percent_decode_str;
 
-/// What is left of a key.
+/// The rest of a key.
 pub struct ReadBack<'a>(pub &'a str);
 
 impl ReadBack<'_> {
-    /// A value, which ends where the structure around it goes on.
+    /// Reads a value, which ends where the structure around it continues.
     pub fn text(&mut self) -> Option<String> {
         let text = self.up_to(['(', ')', '[', ']', ',']);
         Some(percent_decode_str(text).decode_utf8().ok()?.into_owned())
@@ -49,12 +49,12 @@ impl ReadBack<'_> {
         HEXLOWER.decode(digits.as_bytes()).ok()
     }
 
-    /// A part of the structure, which must be there.
+    /// Reads a part of the structure, which must be there.
     pub fn mark(&mut self, mark: &str) -> Option<()> {
         self.is(mark).then_some(())
     }
 
-    /// Takes a part of the structure off, if it is there.
+    /// Removes a part of the structure from the front, if it is there.
     pub fn is(&mut self, mark: &str) -> bool {
         let behind = self.0.strip_prefix(mark);
         self.0 = behind.unwrap_or(self.0);

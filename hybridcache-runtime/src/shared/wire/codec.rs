@@ -1,16 +1,16 @@
-//! Values as bytes: MessagePack, with the names of fields.
+//! The bytes of values: MessagePack, with the names of fields.
 //!
-//! Without the names, a type whose fields changed places would decode to a wrong value. What MessagePack cannot tell apart is told by
-//! extensions, whose types are 1 to 3:
+//! Without the names, a type whose fields changed places would decode to a wrong value. Extensions of the types 1 to 3
+//! distinguish values that MessagePack alone cannot distinguish:
 //!
 //! | type | data | stands for |
 //! |---|---|---|
 //! | 1 | n, one byte | nothing (`None`, `()`) in n times `Some`: else `Some(None)` would come back as `None` |
 //! | 2, 3 | 16 bytes, big endian | an `i128`, a `u128`: else they would be bytes |
 //!
-//! An outer `Option` is the [`Kind`] of the entry, so that a `None` takes no bytes. Values are told that the format is for people to
-//! read, as JSON is: serde takes what it has to look at first (untagged and flattened types) for that in any format, and an
-//! `IpAddr` in there would be written one way and read another.
+//! An outer `Option` is the [`Kind`] of the entry, so that a `None` takes no bytes. The format reports that it is
+//! human-readable, as JSON is. serde assumes that for the untagged and flattened types that it has to buffer first, in
+//! any format, and otherwise an `IpAddr` in such a type would be written in one form and read in another.
 
 mod decoder;
 mod encoder;
@@ -32,7 +32,7 @@ pub fn encode_value<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Re
     encode_value_within(usize::MAX, value, bytes)
 }
 
-/// The same, which ends where `bytes` would be longer than `limit`.
+/// Like [`encode_value`], but fails as soon as `bytes` would be longer than `limit`.
 pub(crate) fn encode_value_within<T: Serialize + ?Sized>(
     limit: usize,
     value: &T,
@@ -42,7 +42,7 @@ pub(crate) fn encode_value_within<T: Serialize + ?Sized>(
     Ok(Kind::Value)
 }
 
-/// Appends what is in an `Option` to `bytes`.
+/// Appends the content of an `Option` to `bytes`.
 pub(crate) fn encode_option_within<T: Serialize>(
     limit: usize,
     value: &Option<T>,
@@ -59,12 +59,12 @@ pub(crate) fn encode_option<T: Serialize>(value: &Option<T>, bytes: &mut Vec<u8>
     encode_option_within(usize::MAX, value, bytes)
 }
 
-/// Whether a copy that was decoded is the value that was encoded, as far as the two say of themselves.
+/// Whether the decoded copy equals the encoded value, as far as their `Serialize` shows.
 pub(crate) fn is_same<T: Serialize + ?Sized>(value: &T, copy: &T) -> Result<bool, CodecError> {
     trace::is_same(value, copy)
 }
 
-/// The value that [`encode_value`] gave `kind` and `bytes` for.
+/// The value that [`encode_value`] encoded as `kind` and `bytes`.
 pub fn decode_value<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, CodecError> {
     if kind != Kind::Value {
         return Err(CodecError::WrongKind);

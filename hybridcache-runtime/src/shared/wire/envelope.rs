@@ -22,8 +22,8 @@
 //! out because it changes in place. Bytes 0 to 4 have few valid values, so every single flipped bit is noticed but
 //! the one that says "expired by hand".
 //!
-//! The hash of the key is there so that an entry is never served under another key, whatever brought it there: two functions
-//! with one address, a key that was renamed, a restored backup.
+//! The hash of the key ensures that an entry is never served under another key, however it got there: two functions
+//! with one address, a renamed key, a restored backup.
 
 #[cfg(test)]
 mod tests;
@@ -36,17 +36,17 @@ pub use crate::shared::wire::codec::Kind;
 
 /// The payload is MessagePack with the names of fields.
 pub const MESSAGE_PACK: u8 = 1;
-/// The payload is as the codec made it.
+/// The payload is stored as the codec wrote it.
 pub const UNCOMPRESSED: u8 = 0;
 
 /// Magic and format.
 const FORMAT: [u8; 4] = [0x89, b'H', b'C', 2];
 const KIND_VALUE: u8 = 1;
 const KIND_NONE: u8 = 2;
-/// Flags whose meaning a reader must know. None has one yet.
+/// The flags that a reader must know. None is defined yet.
 const MUST_UNDERSTAND: u16 = 0xff00;
 
-/// Where in the header things stand that are filled in last, or checked apart.
+/// The offsets of header fields that are filled in last, or checked separately.
 const MUTABLE_AT: usize = 4;
 const KIND_AT: usize = 7;
 const STAMPS_COUNT_AT: usize = 10;
@@ -55,26 +55,26 @@ const CHECKSUM_AT: usize = 60;
 const KEY_AT: usize = 64;
 const STAMPS_AT: usize = 80;
 
-/// What is set aside for a payload whose length is not known.
+/// The room that is reserved for a payload of unknown length.
 const USUAL_PAYLOAD: usize = 1024;
 
-/// Stamps: the hash of each one's name, its value. Most entries have two.
+/// Stamps: the hash of each stamp's name, and its value. Most entries have two.
 pub type StampValues = SmallVec<[(u64, u64); 2]>;
 
-/// All of an envelope but the payload.
+/// All fields of an envelope except the payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Somebody marked it stale, whatever its times say.
+    /// The entry was marked stale by hand, whatever its times say.
     pub expired_by_hand: bool,
-    /// What made the payload: [`MESSAGE_PACK`].
+    /// The codec of the payload: [`MESSAGE_PACK`].
     pub codec: u8,
-    /// What was done with it then: [`UNCOMPRESSED`].
+    /// How the payload was compressed: [`UNCOMPRESSED`].
     pub compression: u8,
     /// Whether the payload is a value.
     pub kind: Kind,
     /// The low byte is for hints that may be ignored; the high byte must be zero.
     pub flags: u16,
-    /// What the load cost, in milliseconds.
+    /// The cost of the load, in milliseconds.
     pub cost_ms: u32,
     /// The token of the lease under which it was loaded.
     pub fence: [u8; 16],
@@ -84,18 +84,18 @@ pub struct Header {
     pub fresh_until: u64,
     /// When it is gone; not before `fresh_until`, at most 2^63 - 1.
     pub expires_at: u64,
-    /// Which key it is for.
+    /// The hash of the entry's key.
     pub key: [u8; 16],
     /// The stamps it was loaded under: the namespace's, the function's, then the tags'.
     pub stamps: StampValues,
 }
 
-/// Why bytes are no envelope that can be read here. Such an entry is a miss.
+/// Why bytes are no envelope that this version can read. Such an entry is a miss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undecodable {
     /// It does not begin as an envelope does.
     Foreign,
-    /// The format's number is another.
+    /// Another number of the format.
     Format(u8),
     /// Byte 4 is neither 0 nor 1.
     Mutable(u8),
@@ -107,13 +107,13 @@ pub enum Undecodable {
     Kind(u8),
     /// An unknown flag that must be understood.
     Flags(u16),
-    /// Cut short, or longer than it says.
+    /// Cut short, or longer than the header says.
     Length,
     /// The checksum is wrong.
     Checksum,
-    /// Fresh until before it was loaded, or beyond its end; or further away than times can be.
+    /// Fresh until a time before the load, or after the expiry; or times beyond the limit.
     Times,
-    /// Bytes where the kind says there is no value.
+    /// There is a payload although the kind says that there is no value.
     Payload,
     /// It is for another key.
     Key,
@@ -130,8 +130,8 @@ pub fn encode(header: &Header, payload: &[u8]) -> Vec<u8> {
     envelope
 }
 
-/// An envelope whose payload `write` appends to the bytes it is given. The kind is what `write` returns, not that of
-/// `header`.
+/// An envelope whose payload `write` appends to the given bytes. Its kind is the one that `write` returns, not the one
+/// in `header`.
 pub fn encode_with<E>(header: &Header, write: impl FnOnce(&mut Vec<u8>) -> Result<Kind, E>) -> Result<Vec<u8>, E> {
     let mut envelope = start(header, USUAL_PAYLOAD);
     let kind = write(&mut envelope)?;
@@ -139,7 +139,7 @@ pub fn encode_with<E>(header: &Header, write: impl FnOnce(&mut Vec<u8>) -> Resul
     Ok(envelope)
 }
 
-/// All that stands before the payload. What is not known yet is zero.
+/// The part before the payload. Fields that are not known yet are zero.
 fn start(header: &Header, payload: usize) -> Vec<u8> {
     let mut envelope = Vec::with_capacity(STAMPS_AT + 16 * header.stamps.len() + payload);
     envelope.extend_from_slice(&FORMAT);
@@ -160,7 +160,7 @@ fn start(header: &Header, payload: usize) -> Vec<u8> {
     envelope
 }
 
-/// Fills in what depends on the payload.
+/// Fills in the fields that depend on the payload.
 fn finish(envelope: &mut [u8], header: &Header, kind: Kind) {
     let length = envelope.len() - STAMPS_AT - 16 * header.stamps.len();
     envelope[KIND_AT] = match kind {
@@ -201,7 +201,7 @@ pub fn decode(envelope: &[u8]) -> Result<(Header, &[u8]), Undecodable> {
     let length = u32::from_le_bytes(rest.take()?) as usize;
     let expected = u32::from_le_bytes(rest.take()?);
     let key = rest.take()?;
-    // Before anything is allocated: the length must be exactly what the header says.
+    // Checked before anything is allocated: the length must be exactly what the header says.
     if rest.0.len().checked_sub(16 * stamps) != Some(length) {
         return Err(Undecodable::Length);
     }
@@ -235,25 +235,25 @@ pub fn decode(envelope: &[u8]) -> Result<(Header, &[u8]), Undecodable> {
     ))
 }
 
-/// The same, of an entry for this key.
+/// Like [`decode`], for an entry of this key.
 pub(crate) fn decode_for<'a>(key: &[u8; 16], envelope: &'a [u8]) -> Result<(Header, &'a [u8]), Undecodable> {
     let (header, payload) = decode(envelope)?;
     if header.key == *key { Ok((header, payload)) } else { Err(Undecodable::Key) }
 }
 
-/// How long an entry is of which these are the first bytes. `None`: they do not begin as an envelope does.
+/// The length of the entry that begins with these bytes. `None`: they do not begin as an envelope does.
 pub(crate) fn size(head: &[u8]) -> Option<usize> {
     let count = u16::from_le_bytes(head.get(STAMPS_COUNT_AT..STAMPS_COUNT_AT + 2)?.try_into().ok()?);
     let length = u32::from_le_bytes(head.get(LENGTH_AT..CHECKSUM_AT)?.try_into().ok()?);
     head.starts_with(&FORMAT).then(|| STAMPS_AT + 16 * usize::from(count) + length as usize)
 }
 
-/// Where the payload of such an envelope begins.
+/// Where the payload of an envelope with this header begins.
 pub(crate) fn payload_at(header: &Header) -> usize {
     STAMPS_AT + 16 * header.stamps.len()
 }
 
-/// The kind, if codec and compression are ours.
+/// The kind, if this version knows codec and compression.
 fn known(codec: u8, compression: u8, kind: u8) -> Result<Kind, Undecodable> {
     match (codec, compression, kind) {
         (MESSAGE_PACK, UNCOMPRESSED, KIND_VALUE) => Ok(Kind::Value),
@@ -264,7 +264,7 @@ fn known(codec: u8, compression: u8, kind: u8) -> Result<Kind, Undecodable> {
     }
 }
 
-/// CRC-32C of all but the first five bytes and the checksum itself. There must be a whole header.
+/// CRC-32C of all bytes except the first five and the checksum itself. There must be a whole header.
 fn checksum(envelope: &[u8]) -> u32 {
     let header = crc32c::crc32c(&envelope[MUTABLE_AT + 1..CHECKSUM_AT]);
     crc32c::crc32c_append(header, &envelope[KEY_AT..])

@@ -1,10 +1,10 @@
-//! Where things stand in a shared tier: the names of entries, leases, stages, stamps and channels.
+//! The names in a shared tier: of entries, leases, stages, stamps and channels.
 //!
 //! The names are part of the wire format: `tests/wire/vectors.json` spells them out for other implementations.
 //!
-//! A name is made of parts that people can read. A part is at most 64 bytes long; what is longer once it is escaped
-//! is replaced by `#` and a hash of its unescaped text. `#` itself is always escaped, so no readable part equals a
-//! hashed one, and the hash (BLAKE3, 192 bits) is one for which nobody can find two texts.
+//! A name consists of readable parts. A part is at most 64 bytes long; a part that is longer after it is escaped is
+//! replaced by `#` and a hash of its unescaped text. `#` itself is always escaped, so no readable part equals a hashed
+//! one. The hash (BLAKE3, 192 bits) is one for which it is infeasible to find two texts.
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +17,7 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Bytes of a part that people can read.
+/// The greatest length of a readable part, in bytes.
 const READABLE: usize = 64;
 
 /// Escaped in a function's name and a tag: `@` ends the one, braces mark the hash slot, `#` a hashed part. Colons
@@ -27,28 +27,28 @@ const NAME: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'#').add(b'{').add(b'
 /// Escaped in a namespace, which a colon ends.
 const NAMESPACE: &AsciiSet = &NAME.add(b':');
 
-/// What the key of an entry ends with.
+/// The end of the key of an entry.
 const ENTRY: &str = ":e";
 
-/// What is in the names beside what is named.
+/// The bytes of the names beside the named parts.
 const FRAME: usize = 16;
 
-/// Where one key stands: `hc2:{<namespace>:<bucket>}:<function>@<version>:<args>`, then what kind of thing it is.
+/// The names of one key: `hc2:{<namespace>:<bucket>}:<function>@<version>:<args>`, followed by the kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
-    /// Where the entry stands: ends with [`ENTRY`].
+    /// The entry's name: ends with [`ENTRY`].
     entry: String,
-    /// Where in `entry` the version stands. A colon and the arguments follow it.
+    /// The place of the version in `entry`. A colon and the arguments follow it.
     version_at: Range<usize>,
     version: u32,
     id: u64,
-    /// The function's.
+    /// The stamp of the function.
     stamp: StampName,
 }
 
 impl Address {
-    /// `args` is the canonical text of the arguments, `id` the [`id`] of function and arguments, `stamp` the function's; the
-    /// others are as the user wrote them.
+    /// `args` is the canonical text of the arguments, `id` the [`id`] of function and arguments, `stamp` the function's
+    /// stamp; the other parts are as the user wrote them.
     pub(crate) fn with_id(
         (id, stamp): (u64, StampName),
         namespace: &str,
@@ -93,17 +93,17 @@ impl Address {
         self.entry.strip_suffix(ENTRY).unwrap_or(&self.entry)
     }
 
-    /// The part of the names that decides where a cluster keeps them.
+    /// The part of the names by which a cluster places them.
     pub(crate) fn group(&self) -> &str {
         group_of(&self.entry)
     }
 
-    /// What messages call the key: xxh3-64 of function and arguments, the same for all versions and namespaces.
+    /// The key's id in messages: xxh3-64 of function and arguments, the same for all versions and namespaces.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
-    /// The arguments as they stand in the name.
+    /// The arguments as they appear in the name.
     pub(crate) fn readable(&self) -> &str {
         &self.base()[self.version_at.end + 1..]
     }
@@ -127,7 +127,7 @@ impl Address {
     }
 }
 
-/// Who loads: unique for each attempt in the fleet. Also the fence of what that load stores.
+/// Identifies a load: unique for each attempt in the fleet. Also the fence of the entry that the load stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Token {
     /// Drawn at random once per cache object.
@@ -137,13 +137,13 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// As leases, stages and scripts have it: [`Self::to_bytes`] in lower-case hex.
+    /// The form in leases, stages and scripts: [`Self::to_bytes`] in lower-case hex.
     #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "for the tier"))]
     pub(crate) fn digits(self) -> String {
         HEXLOWER.encode(&self.to_bytes())
     }
 
-    /// As an envelope has it: both halves little endian.
+    /// The form in an envelope: both halves little endian.
     pub(crate) fn to_bytes(self) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.process.to_le_bytes());
@@ -157,29 +157,29 @@ impl Token {
 pub(crate) struct StampName {
     /// The stamp's key in the tier.
     pub(crate) key: Arc<str>,
-    /// xxh3-64 of its name: how envelopes and messages call it.
+    /// xxh3-64 of its name: the stamp's id in envelopes and messages.
     pub(crate) hash: u64,
-    /// Of a function's: the version that uses it.
+    /// For a function's stamp: the version that uses it.
     pub(crate) version: Option<u32>,
 }
 
 impl StampName {
-    /// Of everything in a namespace.
+    /// The stamp of all entries in a namespace.
     pub(crate) fn of_namespace(namespace: &str) -> Self {
         stamp(namespace, "n", "")
     }
 
-    /// Of all entries of a function, whatever their version.
+    /// The stamp of all entries of a function, whatever their version.
     pub(crate) fn of_function(namespace: &str, function: &str) -> Self {
         stamp(namespace, "f", function)
     }
 
-    /// Of all entries with a tag, whose text is not escaped.
+    /// The stamp of all entries with a tag. The tag's text is not escaped.
     pub(crate) fn of_tag(namespace: &str, tag: &str) -> Self {
         stamp(namespace, "t", tag)
     }
 
-    /// The same, as one version of the function uses it.
+    /// The same stamp, as one version of the function uses it.
     pub(crate) fn used_by(&self, version: u32) -> Self {
         Self { version: Some(version), ..self.clone() }
     }
@@ -193,7 +193,7 @@ fn stamp(namespace: &str, kind: &str, name: &str) -> StampName {
     StampName { key: key.into(), hash, version: None }
 }
 
-/// The part of a key's or a stamp's name that decides where a cluster keeps it, its hash tag at the end:
+/// The part of a key's or a stamp's name by which a cluster places it, up to the end of its hash tag:
 /// `hc2:{<namespace>:<bucket>}`.
 pub(crate) fn group_of(name: &str) -> &str {
     name.find('}').map_or(name, |end| &name[..=end])
@@ -209,15 +209,15 @@ pub(crate) fn groups(namespace: &str) -> Vec<String> {
     groups("").chain(groups("t:")).collect()
 }
 
-/// Of keys, or of stamps (`t:`): those whose hash has this lowest byte.
+/// The group of the keys or stamps (`t:`) whose hash has this lowest byte.
 fn group(namespace: &str, kind: &str, hash: u64) -> String {
     let mut group = String::with_capacity(FRAME + namespace.len());
     push_group(&mut group, namespace, kind, hash);
     group
 }
 
-/// Appends a group's name. Its bucket is the lowest byte of the hash, in hex: one of 256. All names of one key share it, so that
-/// a cluster keeps them together.
+/// Appends a group's name. Its bucket is the lowest byte of the hash, in hex: one of 256. All names of one key share
+/// it, so that a cluster keeps them in one slot.
 fn push_group(name: &mut String, namespace: &str, kind: &str, hash: u64) {
     for part in ["hc2:{", namespace, ":", kind] {
         name.push_str(part);
@@ -226,8 +226,8 @@ fn push_group(name: &mut String, namespace: &str, kind: &str, hash: u64) {
     name.push('}');
 }
 
-/// What the names of a namespace's channels begin with on a single server. In a cluster each group has channels of its
-/// own, whose names begin with the group's.
+/// The beginning of the names of a namespace's channels on a single server. In a cluster each group has channels of its
+/// own, whose names begin with the group's name.
 ///
 /// Keys belong to one database, and channels to the server: all databases but the first have their number in the name.
 pub(crate) fn channels(namespace: &str, database: i64) -> String {
@@ -235,24 +235,24 @@ pub(crate) fn channels(namespace: &str, database: i64) -> String {
     if database == 0 { format!("hc2:{namespace}") } else { format!("hc2:{namespace}:db{database}") }
 }
 
-/// The channel on which invalidations are told. `of` is a namespace's [`channels`], or a group.
+/// The channel for invalidations. `of` is a namespace's [`channels`], or a group.
 pub(crate) fn invalidation_channel(of: &str) -> String {
     [of, ":inv"].concat()
 }
 
-/// What stands before the [`digits`] of a process's id in the name of its wake-up channel. `of` as above.
+/// The part before the [`digits`] of a process's id in the name of its wake-up channel. `of` as above.
 pub(crate) fn wake_prefix(of: &str) -> String {
     [of, ":w:"].concat()
 }
 
-/// A number as names and messages have it: 16 lower-case hex digits, most significant first. All that is sent can be read in the
-/// server's `MONITOR` and in its errors, which quote arguments (and which clients take for text).
+/// A number in names and messages: 16 lower-case hex digits, most significant first. Everything that is sent is
+/// readable in the server's `MONITOR` and in its errors, which quote arguments (and which clients decode as text).
 #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "for the tier"))]
 pub(crate) fn digits(number: u64) -> String {
     HEXLOWER.encode(&number.to_be_bytes())
 }
 
-/// Reads [`digits`], and nothing else.
+/// Reads [`digits`], and no other form.
 #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "for the tier"))]
 pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     let mut bytes = [0; 8];
@@ -266,7 +266,7 @@ fn readable<'a>(text: &'a str, escaped: &'static AsciiSet) -> Cow<'a, str> {
     if readable.len() <= READABLE { readable } else { hashed(text).into() }
 }
 
-/// Arguments come escaped. Should some not be, they are hashed: whatever a name shows is safe there.
+/// Arguments are escaped already. If they are not, they are hashed: all bytes that a name shows are safe there.
 fn readable_args(args: &str) -> Cow<'_, str> {
     let is_safe = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'#');
     if args.len() <= READABLE && args.bytes().all(is_safe) { args.into() } else { hashed(args).into() }
@@ -279,8 +279,9 @@ fn hashed(text: &str) -> String {
     hashed
 }
 
-/// What an entry's envelope calls its key: the first 16 bytes of the BLAKE3 hash of all that a key is made of, each part behind
-/// its length (4 bytes, little endian). `binary` is the binary that a function of no explicit name is part of, or nothing.
+/// The id of a key in an entry's envelope: the first 16 bytes of the BLAKE3 hash of all parts of a key, each after its
+/// length (4 bytes, little endian). `binary` is the binary that contains a function without an explicit name; otherwise
+/// it is empty.
 pub(crate) fn fingerprint(namespace: &str, binary: &str, function: &str, version: u32, args: &str) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
     let mut number = itoa::Buffer::new();
@@ -292,17 +293,17 @@ pub(crate) fn fingerprint(namespace: &str, binary: &str, function: &str, version
     fingerprint
 }
 
-/// What messages call the key of a function with these arguments.
+/// The id of a key in messages, from the function and these arguments.
 pub(crate) fn id(function: &str, args: &str) -> u64 {
     hash_of([function, args])
 }
 
-/// xxh3-64 of the parts, each behind its length: 4 bytes, little endian.
+/// xxh3-64 of the parts, each after its length: 4 bytes, little endian.
 fn hash_of([first, second]: [&str; 2]) -> u64 {
-    // A part of 4 GiB or more would give a length that is short by a multiple of that: still one hash per text.
+    // A part of 4 GiB or more gets a length that is short by a multiple of 4 GiB: each text still has one hash.
     let length = |part: &str| (part.len() as u32).to_le_bytes();
     let parts = [&length(first)[..], first.as_bytes(), &length(second), second.as_bytes()];
-    // Most names are short: those allocate nothing.
+    // Most names are short: they need no allocation.
     let (mut short, mut len) = ([0; 192], 0);
     for part in parts {
         let Some(room) = short.get_mut(len..len + part.len()) else { return xxh3_64(&parts.concat()) };

@@ -48,14 +48,14 @@ fn key_of<T: CacheKey>(value: T) -> String {
     key.as_str().to_owned()
 }
 
-/// A name as it stands in an entry's: between the bucket and the version.
+/// A name as it appears in an entry's name: between the bucket and the version.
 fn shown_name(name: &str) -> String {
     let entry = Address::new("", name, 0, "").entry().to_owned();
     let (_, behind) = entry.split_once("}:").expect("a bucket");
     behind.split_once('@').expect("a version").0.to_owned()
 }
 
-/// As it stands in a channel's name.
+/// A namespace as it appears in a channel's name.
 fn shown_namespace(namespace: &str) -> String {
     let channel = invalidation_channel(&names::channels(namespace, 0));
     channel.strip_prefix("hc2:").and_then(|channel| channel.strip_suffix(":inv")).expect("a channel").to_owned()
@@ -67,10 +67,10 @@ fn escapes() {
         let original = text(&vector, "text");
         assert_eq!(key_of(original), text(&vector, "value"));
         let (name, namespace) = (text(&vector, "name"), text(&vector, "namespace"));
-        // Longer ones are hashed.
+        // Longer names are hashed.
         assert!(name.len() > 64 || shown_name(original) == name, "{name}");
         assert!(namespace.len() > 64 || shown_namespace(original) == namespace, "{namespace}");
-        // What the macro does with the text of a template is undone for tags.
+        // For tags, the macro's escaping of a template's text is undone.
         let mut literal = KeyBuf::new();
         literal.literal(text(&vector, "literal").to_owned().leak());
         assert_eq!(literal.unescaped(), original);
@@ -161,7 +161,7 @@ fn cache_keys() {
     assert!(ours.is_empty(), "not in the vectors: {ours:?}");
 }
 
-/// The macro escapes the text of a template, so that is taken as it was written.
+/// The macro escapes the text of a template, so here it is taken as it was written.
 #[test]
 fn templates() {
     for vector in vectors("templates") {
@@ -268,7 +268,7 @@ fn channels() {
     }
 }
 
-/// The scripts write and read these: what they store is compared in `redis/tests/steps.rs`.
+/// The scripts write and read these leases; `shared/redis/tests/steps.rs` compares what they store.
 #[test]
 fn leases() {
     for vector in vectors("leases") {
@@ -295,7 +295,7 @@ fn envelopes() {
         assert_eq!(header, header_of(fields), "{description}");
         assert_eq!(payload, bytes(fields, "payload"), "{description}");
         assert_eq!(envelope::encode(&header, payload), envelope, "{description}");
-        // What the decoder checks and does not return.
+        // The fields that the decoder checks and does not return.
         assert_eq!(payload.len() as u64, number(fields, "raw_length"), "{description}");
         assert_eq!(u64::from(envelope[3]), number(fields, "format"));
         let checksum = u32::from_le_bytes(envelope[60..64].try_into().expect("four bytes"));

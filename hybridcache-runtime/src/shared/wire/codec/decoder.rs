@@ -1,4 +1,5 @@
-//! MessagePack as serde's data model. The bytes were walked over before: there is one object, whole, and not too deep.
+//! MessagePack as serde's data model. [`check_shape`] has walked over the bytes before: they are one whole object, and
+//! not too deep.
 
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
@@ -9,13 +10,13 @@ use super::format::{CodecError, I128, SOME, U128, length, step_into, take};
 
 pub(super) struct Decoder<'de> {
     rest: &'de [u8],
-    /// What was taken off `rest` and not handed out yet: nothing, so many times in `Some`.
+    /// An object that was read from `rest` and not yet returned: nothing, inside so many `Some`.
     pending: Option<u8>,
 }
 
-/// The next object, or the beginning of one that has others in it.
+/// The next object, or the head of an object that contains others.
 enum Head<'de> {
-    /// In so many `Some`.
+    /// Inside so many `Some`.
     Nil(u8),
     Bool(bool),
     Unsigned(u64),
@@ -75,12 +76,12 @@ impl<'de> Decoder<'de> {
         })
     }
 
-    /// The same, without going on.
+    /// Reads the head without advancing.
     fn peek(&self) -> Result<Head<'de>, CodecError> {
         Self { rest: self.rest, pending: self.pending }.head()
     }
 
-    /// Leaves out one object.
+    /// Skips one object.
     fn skip(&mut self) -> Result<(), CodecError> {
         if self.pending.take().is_some() {
             return Ok(());
@@ -176,7 +177,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         }
     }
 
-    /// A name, or a map of one.
+    /// The name of a variant, or a map with one item.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,

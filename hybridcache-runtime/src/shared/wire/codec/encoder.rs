@@ -1,4 +1,4 @@
-//! serde's data model as MessagePack, which ends as soon as the bytes are too many.
+//! serde's data model as MessagePack. Fails as soon as there are too many bytes.
 
 use rmp::encode;
 use serde::Serialize;
@@ -9,10 +9,10 @@ use super::format::{CodecError, I128, MAX_DEPTH, NIL, ONE_BYTE_EXTENSION, SOME, 
 /// Appends to `bytes`.
 pub(super) struct Encoder<'a> {
     bytes: &'a mut Vec<u8>,
-    /// How long `bytes` may become.
+    /// The greatest length of `bytes`.
     limit: usize,
     depth: usize,
-    /// Whether what the value calls itself is written too: see [`super::trace`].
+    /// Whether the types' own names are written too: see [`super::trace`].
     is_traced: bool,
 }
 
@@ -27,22 +27,23 @@ impl<'a> Encoder<'a> {
         Self { bytes, limit: usize::MAX, depth: 0, is_traced: true }
     }
 
-    /// Writes a number, a text, bytes or nothing as `rmp-serde` does. It takes at least `room` bytes, and at most eight more.
+    /// Writes a number, a text, bytes or nothing as `rmp-serde` does. It takes at least `room` bytes, and at most eight
+    /// more.
     fn plain<T: Serialize + ?Sized>(&mut self, room: usize, value: &T) -> Done {
         self.write(room, |bytes| value.serialize(&mut rmp_serde::Serializer::new(bytes)))
     }
 
-    /// Writes what takes at least `room` bytes, and at most eight more.
+    /// Writes data that takes at least `room` bytes, and at most eight more.
     fn write<T, E>(&mut self, room: usize, write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>) -> Done {
         if self.bytes.len().saturating_add(room) > self.limit {
             return Err(CodecError::TooLarge);
         }
-        // A vector takes everything.
+        // Writing to a vector cannot fail.
         write(self.bytes).map_err(|_| CodecError::Malformed)?;
         if self.bytes.len() > self.limit { Err(CodecError::TooLarge) } else { Ok(()) }
     }
 
-    /// A trace has each object in a map of one, under what it is.
+    /// In a trace, each object is in a map with one item, whose key says what the object is.
     fn tag(&mut self, tag: &str) -> Done {
         if !self.is_traced {
             return Ok(());
@@ -63,9 +64,9 @@ impl<'a> Encoder<'a> {
         })
     }
 
-    /// An array or a map of as many items; `None`: that is known when it ends.
+    /// Begins an array or a map of `items` items. `None`: the number is known only at its end.
     fn open(&mut self, is_map: bool, items: Option<usize>) -> Result<usize, CodecError> {
-        // A trace is deeper.
+        // A trace is nested deeper.
         if self.depth >= MAX_DEPTH {
             return Err(CodecError::TooDeep);
         }
@@ -79,7 +80,7 @@ impl<'a> Encoder<'a> {
                     false => encode::write_array_len(bytes, count),
                 })?;
             }
-            // Of four bytes, to be filled in.
+            // A length of four bytes, which is filled in later.
             None => self.write(5, |bytes| {
                 bytes.extend_from_slice(&[if is_map { 0xdf } else { 0xdd }, 0, 0, 0, 0]);
                 Ok::<_, CodecError>(())
@@ -89,13 +90,13 @@ impl<'a> Encoder<'a> {
     }
 
     fn items<'e>(&'e mut self, items: Items, count: Option<usize>) -> Result<Compound<'e, 'a>, CodecError> {
-        // A trace has the places of items that have one.
+        // A trace also writes the places of fields.
         let items = if matches!(items, Items::Places) && !self.is_traced { Items::Any } else { items };
         let at = self.open(!matches!(items, Items::Any), count)?;
         Ok(Compound { encoder: self, items, expected: count, at, written: 0 })
     }
 
-    /// The map of one in which a variant's value is.
+    /// Begins the map with one item that contains a variant's value.
     fn variant(&mut self, name: &str, variant: &str) -> Done {
         self.tag(name)?;
         self.open(true, Some(1))?;
@@ -103,7 +104,7 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// What is written one after the other.
+/// The form in which items are written.
 #[derive(Clone, Copy)]
 enum Items {
     Any,
@@ -149,7 +150,7 @@ impl Compound<'_, '_> {
         Ok(())
     }
 
-    /// With the map of one around it.
+    /// Also ends the map with one item around it.
     fn close_variant(self) -> Done {
         self.encoder.depth -= 1;
         self.close()
@@ -220,7 +221,7 @@ impl<'e, 'a> Serializer for &'e mut Encoder<'a> {
         self.plain(1, &())
     }
 
-    /// What is in it stands for itself, unless that is nothing.
+    /// The content is written as itself, unless it is nothing.
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Done {
         self.tag("some")?;
         let at = self.bytes.len();
@@ -318,7 +319,7 @@ impl<'e, 'a> Serializer for &'e mut Encoder<'a> {
         self.items(Items::Pairs, Some(items)).map(Variant)
     }
 
-    /// Types that serde has to look at before it knows them (untagged and flattened ones) are always read as if it were.
+    /// serde always reads untagged and flattened types, which it has to buffer first, as from a human-readable format.
     fn is_human_readable(&self) -> bool {
         true
     }

@@ -1,14 +1,14 @@
-//! What MessagePack looks like: markers, extensions, and a walk over bytes that come from outside.
+//! The structure of MessagePack: markers, extensions, and a walk over bytes from outside.
 
 use std::fmt;
 
-/// How deep arrays and maps may be in each other.
+/// How deep arrays and maps may be nested.
 pub(super) const MAX_DEPTH: usize = 100;
 
-/// How MessagePack writes nothing, and an extension of one byte.
+/// The MessagePack markers of nil, and of an extension of one byte.
 pub(super) const NIL: u8 = 0xc0;
 pub(super) const ONE_BYTE_EXTENSION: u8 = 0xd4;
-/// The types of extensions.
+/// The types of the extensions.
 pub(super) const SOME: u8 = 1;
 pub(super) const I128: u8 = 2;
 pub(super) const U128: u8 = 3;
@@ -16,7 +16,7 @@ pub(super) const U128: u8 = 3;
 /// Whether there is a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// There is.
+    /// There is a value.
     Value,
     /// A function that returns an `Option` returned `None`. Takes no bytes.
     None,
@@ -25,11 +25,11 @@ pub enum Kind {
 /// Why a value could not be encoded or decoded.
 #[derive(Debug)]
 pub enum CodecError {
-    /// Its `Serialize` failed.
+    /// The value's `Serialize` failed.
     Encode(Box<str>),
     /// The bytes are no value of the type.
     Decode(Box<str>),
-    /// It takes more bytes than it may.
+    /// The value takes more bytes than are allowed.
     TooLarge,
     /// The bytes are no MessagePack object, less than one, or more than one.
     Malformed,
@@ -39,14 +39,15 @@ pub enum CodecError {
     WrongKind,
 }
 
-/// Walks over `bytes` without recursion: they must be one MessagePack object, whole, with nothing behind it, and not
-/// too deep.
+/// Walks over `bytes` without recursion. They must be one whole MessagePack object, followed by nothing, and not too
+/// deep.
 ///
-/// The decoder recurses. After this walk it cannot run over the stack or out of bytes, and no length promises more than is there. (A type that contains itself without a
-/// byte in between, `struct T(Option<Box<T>>)`, is beyond help.)
+/// The decoder recurses. After this walk it cannot overflow the stack or run out of bytes, and no length is greater
+/// than the number of bytes that follow. (A type that contains itself without a byte in between, `struct
+/// T(Option<Box<T>>)`, cannot be protected.)
 pub(super) fn check_shape(bytes: &[u8]) -> Result<(), CodecError> {
     let mut rest = bytes;
-    // How many objects each open array or map still lacks.
+    // How many objects are still missing in each open array or map.
     let mut open = [0_usize; MAX_DEPTH];
     let mut depth = 0;
     loop {
@@ -69,7 +70,8 @@ pub(super) fn check_shape(bytes: &[u8]) -> Result<(), CodecError> {
     }
 }
 
-/// Takes the next object off `rest`, of an array or a map only its head. Returns how many objects are in it.
+/// Reads the next object from `rest`; of an array or a map it reads only the head. Returns how many objects it
+/// contains.
 pub(super) fn step_into(rest: &mut &[u8]) -> Result<usize, CodecError> {
     let marker = take(rest, 1)?[0];
     let (inner, follow) = match marker {
@@ -101,13 +103,13 @@ pub(super) fn step_into(rest: &mut &[u8]) -> Result<usize, CodecError> {
     Ok(inner)
 }
 
-/// Whether the next object is one.
+/// Whether the next object is a map.
 pub(super) fn is_map(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(0x80..=0x8f | 0xde | 0xdf))
 }
 
-/// A length of `size` bytes, big endian. Whatever is counted takes a byte at least, so it cannot be more than the
-/// rest; and then it can be doubled.
+/// A length of `size` bytes, big endian. Each counted item takes at least one byte, so a length cannot be greater than
+/// the rest, and doubling it cannot overflow.
 pub(super) fn length(rest: &mut &[u8], size: usize) -> Result<usize, CodecError> {
     let length = take(rest, size)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
     if length > rest.len() { Err(CodecError::Malformed) } else { Ok(length) }

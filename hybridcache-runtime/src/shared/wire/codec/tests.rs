@@ -151,8 +151,8 @@ fn values_may_be_nested_a_hundred_deep() {
     assert!(matches!(encode_value(&nested(101), &mut Vec::new()), Err(CodecError::TooDeep)));
 }
 
-/// The second and the last of these run over the stack without the limit: the decoder's own does not count enums.
-/// Killed by: leaving out `check_shape`.
+/// The second and the last of these overflow the stack without the limit, because the limit of the decoder itself does
+/// not count enums. Killed by: leaving out `check_shape`.
 #[test]
 fn bytes_nested_without_end_are_an_error() {
     for opening in [&b"\x91"[..], b"\x81\xa7Wrapped", b"\x81\xa4Fork\x91", b"\x81\xa5Named\x81\xa4tree", b"\x81\x01"] {
@@ -162,7 +162,7 @@ fn bytes_nested_without_end_are_an_error() {
     }
 }
 
-/// Remembers how many items it was told to make room for.
+/// Remembers for how many items it was asked to reserve room.
 #[derive(Debug)]
 struct Announced(Option<usize>);
 
@@ -205,7 +205,7 @@ fn a_length_promises_no_more_than_there_is() {
     assert_eq!(decoded::<Announced>(b"\x93\x01\x02\x03").expect("decodes").0, Some(3));
 }
 
-/// Objects of every marker, to be walked over.
+/// Objects with every marker, for the walk.
 #[test]
 fn every_marker_is_measured_right() {
     let objects: [&[u8]; 34] = [
@@ -320,8 +320,8 @@ enum Tagged {
     Empty,
 }
 
-/// serde keeps what it has to look at first in a form of its own. Killed by: a format that is not for people to read; nothing in
-/// `Some` that only an `Option` would find.
+/// serde buffers some types in a form of its own before it knows them. Killed by: a format that is not for people to
+/// read; nothing in `Some` that only an `Option` would find.
 #[test]
 fn what_serde_looks_at_first_comes_back() {
     let v6: IpAddr = "2001:db8::1".parse().expect("an address");
@@ -340,11 +340,11 @@ fn what_serde_looks_at_first_comes_back() {
         assert_eq!(decode_again(&value), value);
     }
     assert_eq!(decode_again(&Tagged::Empty), Tagged::Empty);
-    // serde has no room for it there.
+    // serde's buffer has no 128-bit integers.
     assert!(decoded::<Untagged>(&encoded(&Untagged::Wide(5))).is_err());
 }
 
-/// Whether it comes back, as the engine asks.
+/// Whether the value comes back, as the engine checks it.
 fn comes_back<T: Serialize + DeserializeOwned>(value: &T) -> bool {
     decoded(&encoded(value)).and_then(|copy| is_same(value, &copy)).unwrap_or(false)
 }
@@ -393,7 +393,7 @@ fn a_value_that_comes_back_as_another_one_is_noticed() {
     assert!(!comes_back(&Several::Pair((1, 2))), "the same bytes");
     assert!(!comes_back(&Untagged::Wide(5)));
 
-    /// Is read as the number behind it.
+    /// Is read as the number after it.
     #[derive(Serialize)]
     struct Off(u64);
     impl<'de> Deserialize<'de> for Off {
@@ -405,8 +405,8 @@ fn a_value_that_comes_back_as_another_one_is_noticed() {
     assert!(!comes_back(&HashMap::from([("a".to_owned(), Off(1))])));
 }
 
-/// No function stays out of Redis for these. Killed by: comparing the order of maps and sets; taking a value for changed that says
-/// something else each time.
+/// No function is kept out of Redis by these values. Killed by: comparing the order of maps and sets; taking a value
+/// for changed that says something else each time.
 #[test]
 fn a_value_that_comes_back_is_not_taken_for_another_one() {
     let words = || (0..500).map(|n| format!("word {n}"));
@@ -463,7 +463,7 @@ fn a_value_that_comes_back_is_not_taken_for_another_one() {
     };
     assert!(comes_back(&attributes));
 
-    /// As an `Instant` that is written as its age.
+    /// Like an `Instant` that is written as its age.
     #[derive(Deserialize)]
     struct Counts(#[serde(skip)] Rc<Cell<u64>>);
     impl Serialize for Counts {
@@ -505,7 +505,7 @@ fn encoding_ends_at_the_limit() {
     assert!(matches!(encode_value_within(limit, &Blob(vec![0; 50_000]), &mut Vec::new()), Err(CodecError::TooLarge)));
 }
 
-/// Written as bytes.
+/// Serialized as bytes.
 struct Blob(Vec<u8>);
 
 impl Serialize for Blob {
@@ -514,7 +514,7 @@ impl Serialize for Blob {
     }
 }
 
-/// Any, and more of those that open something.
+/// Any byte, with more of those that open an array or a map.
 fn byte() -> impl Strategy<Value = u8> {
     prop_oneof![any::<u8>(), 0x80_u8..0xa4, 0xc0_u8..0xe0]
 }
@@ -532,7 +532,7 @@ proptest! {
         let _ = decode_option::<()>(Kind::Value, &bytes);
     }
 
-    /// A value of which one byte was changed decodes to some value or to none.
+    /// A value in which one byte was changed decodes to some value or to none.
     #[test]
     fn damaged_values_never_panic(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut bytes = encoded(&(user(), nested(3)));

@@ -1,8 +1,9 @@
-//! Whether a value that was encoded comes back as it was.
+//! Checks that an encoded value comes back unchanged.
 //!
-//! Bytes that are the same do not prove it: `'a'` and `"a"`, or `5_u8` and `5_u64`, have the same ones, and serde takes the first
-//! variant of an untagged enum that fits. So each value is written once more with what it calls itself. A type that comes
-//! back says the same of itself, but for the order of maps and sets, which a hash of their items leaves out.
+//! Equal bytes do not prove it: `'a'` and `"a"`, or `5_u8` and `5_u64`, have the same bytes, and serde takes the first
+//! variant of an untagged enum that fits. So each value is written once more as a trace, which includes the names that
+//! its `Serialize` gives. A value that comes back unchanged has the same trace, except for the order of maps and sets:
+//! the hash of their items ignores the order.
 
 use serde::Serialize;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -10,7 +11,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::encoder::Encoder;
 use super::format::{CodecError, is_map, step_into};
 
-/// Whether the two say the same of themselves. `true` also where `value` does not say the same twice: then nothing can be known.
+/// Whether both have the same trace. Also `true` if `value` has a different trace each time: then nothing can be
+/// concluded.
 pub(super) fn is_same<T: Serialize + ?Sized>(value: &T, copy: &T) -> Result<bool, CodecError> {
     let value_first = trace(value)?;
     Ok(hash(&value_first) == hash(&trace(copy)?) || value_first != trace(value)?)
@@ -22,13 +24,13 @@ fn trace<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(bytes)
 }
 
-/// Of one object.
+/// The hash of one object.
 fn hash(bytes: &[u8]) -> u64 {
     let mut rest = bytes;
     object(&mut rest).unwrap_or_default()
 }
 
-/// As deep as values may be, and twice that for what they call themselves.
+/// As deep as values may be nested, and twice that for the names.
 fn object(rest: &mut &[u8]) -> Result<u64, CodecError> {
     let start = *rest;
     let inner = step_into(rest)?;

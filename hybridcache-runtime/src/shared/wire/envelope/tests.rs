@@ -20,7 +20,7 @@ fn header() -> Header {
     }
 }
 
-/// As [`encode`] makes it of `header`, with the bytes at `at` replaced and the checksum set right again.
+/// The envelope of `header`, with the bytes at `at` replaced and the checksum corrected.
 fn altered(header: &Header, at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut envelope = encode(header, b"payload");
     envelope[at..at + bytes.len()].copy_from_slice(bytes);
@@ -106,7 +106,7 @@ fn every_other_length_is_noticed() {
     assert_eq!(trouble(&envelope[..79]), Undecodable::Length);
 }
 
-/// With a right checksum, so it is the meaning that is refused.
+/// The checksum is right, so the meaning is refused.
 #[test]
 fn what_is_not_known_is_refused() {
     assert_eq!(trouble(b""), Undecodable::Foreign);

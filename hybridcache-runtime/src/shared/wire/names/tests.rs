@@ -20,7 +20,7 @@ fn nasty_names() -> Vec<String> {
     short.into_iter().map(str::to_owned).chain(long).chain(crafted).collect()
 }
 
-/// A function's name as it stands in the name of a key.
+/// A function's name as it appears in the name of a key.
 fn shown_name(text: &str) -> String {
     let address = Address::new("", text, 0, "");
     let (_, behind) = address.base().split_once("}:").expect("a bucket");
@@ -88,7 +88,7 @@ fn no_two_namespaces_share_a_name() {
             assert!(seen.insert(name.clone()), "{namespace:?}: {name}");
         }
     }
-    // A process's id follows the prefix: nothing else may begin so.
+    // A process's id follows the prefix: no other name may begin with it.
     for prefix in namespaces.iter().map(|namespace| wake_prefix(&channels(namespace, 0))) {
         assert_eq!(seen.iter().filter(|name| name.starts_with(&prefix)).count(), 1, "{prefix}");
     }
@@ -130,7 +130,8 @@ fn a_part_is_readable_up_to_64_bytes() {
     assert!(shown_name(&"é".repeat(11)).starts_with('#'));
 }
 
-/// What did not come from [`KeyBuf`] cannot break out of its place. Killed by: taking arguments as they are.
+/// A text that did not come from [`KeyBuf`] cannot leave its place in the name. Killed by: taking arguments as they
+/// are.
 #[test]
 fn arguments_that_are_not_canonical_are_hashed() {
     for args in ["#", "#aaaa", "{", "}", " ", "é", "\n", "a\u{7f}"] {
@@ -149,7 +150,7 @@ fn where_a_part_ends_is_part_of_the_id() {
 }
 
 proptest! {
-    /// Of whatever it is made, a name is short, printable, and keeps a key's things in one slot of a cluster.
+    /// Every name is short and printable, and keeps all names of a key in one slot of a cluster.
     #[test]
     fn names_are_bounded_and_printable(namespace in ".*", function in ".*", version in any::<u32>(), argument in ".*") {
         let address = Address::new(&namespace, &function, version, &args(&argument));
