@@ -1,4 +1,4 @@
-//! The body of what the layer answers.
+//! The body of the layer's responses.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 pin_project! {
-    /// The body of an answer that went through the layer: what is stored, or the inner service's own.
+    /// The body of a response that went through the layer: a stored one, or the inner service's own.
     pub struct CacheBody<B: Body> {
         #[pin]
         inner: Inner<B, B::Error>,
@@ -22,14 +22,15 @@ pin_project! {
 pin_project! {
     #[project = Projected]
     enum Inner<B: Body, E> {
-        /// The inner service's, as it comes.
+        /// The inner service's body, as it arrives.
         Origin { #[pin] body: B },
         Stored { bytes: Option<Bytes> },
-        /// What was read of a body that is not stored after all, how it ended, or what is yet to come.
+        /// A body that is not stored after all: the frames that were read, the error that ended it, and the rest that
+        /// is not read yet.
         Replayed { frames: VecDeque<Frame<Bytes>>, error: Option<E>, rest: Option<Pin<Box<B>>> },
-        /// What a recording reads, and then the rest.
+        /// The pieces that a recording reads, and then the rest.
         Followed { pieces: UnboundedReceiver<Piece<B>>, rest: Option<Pin<Box<B>>> },
-        /// A range of another: so much is left out, and so much is yet to come.
+        /// A range of another body: `skip` bytes are left out, then `left` bytes follow.
         Sliced { whole: Pin<Box<CacheBody<B>>>, skip: u64, left: u64 },
     }
 }
@@ -64,7 +65,7 @@ impl<B: Body> fmt::Debug for CacheBody<B> {
     }
 }
 
-/// What a recording hands to the requester of the body.
+/// The pieces that a recording passes to the requester of the body.
 pub(crate) enum Piece<B: Body> {
     Frame(Frame<Bytes>),
     /// The body failed.
@@ -115,7 +116,7 @@ impl<B: Body<Data = Bytes>> Body for CacheBody<B> {
     }
 }
 
-/// A recording that was dropped has handed over the rest: the end of the pieces is the end of the body.
+/// A recording that was dropped has passed on the rest, so the end of the pieces is the end of the body.
 fn follow<B: Body<Data = Bytes>>(
     pieces: &mut UnboundedReceiver<Piece<B>>,
     rest: &mut Option<Pin<Box<B>>>,
@@ -132,7 +133,8 @@ fn follow<B: Body<Data = Bytes>>(
     rest.as_mut().map_or(Poll::Ready(None), |rest| rest.as_mut().poll_frame(cx))
 }
 
-/// A body that ends within the range ends this one: it is then shorter than its length, which is noticed.
+/// If the whole body ends within the range, this body ends too: it is then shorter than its `Content-Length`, and the
+/// client notices that.
 fn slice<B: Body<Data = Bytes>>(
     mut whole: Pin<&mut CacheBody<B>>,
     skip: &mut u64,

@@ -1,7 +1,7 @@
-//! The URI that clients know a resource by, whatever the routers between them and the layer made of it.
+//! The URI by which clients know a resource, however the routers in front of the layer changed it.
 //!
-//! axum's `nest` strips the prefix, and rewriters change paths: the layer sees what is left, and two public paths can become
-//! the same. Keys, tags and the targets of writes are made of the public URI.
+//! axum's `nest` strips the prefix, and other middleware rewrites paths: the layer sees the remaining URI, and two
+//! public paths can become the same. Keys, tags and the targets of writes are built from the public URI.
 
 use std::any::type_name;
 use std::task::{Context, Poll};
@@ -13,17 +13,18 @@ use tower_service::Service;
 
 use crate::http::settings::Settings;
 
-/// In the extensions of a request: the URI by which clients know what they ask for. Whatever rewrites the URI of requests before
-/// they reach an [`HttpCacheLayer`](crate::http::HttpCacheLayer) inserts it, or [`PublicUriLayer`] does.
+/// In the extensions of a request: the URI by which clients know the requested resource. Middleware that rewrites the
+/// URI of requests before they reach an [`HttpCacheLayer`](crate::http::HttpCacheLayer) inserts it, or
+/// [`PublicUriLayer`] does.
 ///
 /// It takes precedence over axum's `OriginalUri`, which the layer reads by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUri(pub Uri);
 
-/// A `tower` layer that notes the URI of each request as its [`PublicUri`], unless one is noted already.
+/// A `tower` layer that stores the URI of each request as its [`PublicUri`], unless the request has one already.
 ///
-/// Needed outside of middleware that rewrites URIs *before* axum's outermost router sees them: locale or version prefixes, path
-/// normalisers. Prefixes that axum's `nest` strips need nothing.
+/// Needed outside of middleware that rewrites URIs *before* axum's outermost router sees them: locale or version
+/// prefixes, path normalisers. For prefixes that axum's `nest` strips it is not needed.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -39,7 +40,7 @@ pub struct PublicUri(pub Uri);
 pub struct PublicUriLayer {}
 
 impl PublicUriLayer {
-    /// The layer; it has no settings.
+    /// The layer. It has no settings.
     pub const fn new() -> Self {
         Self {}
     }
@@ -53,7 +54,7 @@ impl<S> Layer<S> for PublicUriLayer {
     }
 }
 
-/// The service that [`PublicUriLayer`] makes of another.
+/// The service that [`PublicUriLayer`] wraps around another.
 #[derive(Clone, Debug)]
 pub struct NotePublicUri<S> {
     inner: S,
@@ -88,13 +89,13 @@ pub(crate) fn each_uri(request: &mut request::Parts, mut change: impl FnMut(&mut
     }
 }
 
-/// What is known of a request's public URI.
+/// The public URI of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Public {
-    /// It is the request's own.
+    /// It is the request's own URI.
     Same,
     Other(Uri),
-    /// A prefix may have been stripped, and nothing tells.
+    /// A prefix may have been stripped, and it is not known which.
     Unknown,
 }
 
@@ -108,7 +109,7 @@ impl Public {
         let noted = extensions.get().map(|PublicUri(uri)| uri);
         match noted.or_else(|| extensions.get().map(|OriginalUri(uri)| uri)) {
             Some(uri) => Self::known(uri, request),
-            // Under the version of axum that is known here, each router notes it.
+            // With the version of axum that this crate knows, each router stores it.
             None if is_axums::<B>() => Self::Unknown,
             None => Self::Same,
         }
@@ -119,7 +120,7 @@ impl Public {
     }
 }
 
-/// Whether a body is that of some version of axum: then there may be a router above.
+/// Whether a body is that of any version of axum: then there may be a router in front.
 fn is_axums<B>() -> bool {
     type_name::<B>().starts_with("axum_core::") || type_name::<B>().starts_with("axum::")
 }

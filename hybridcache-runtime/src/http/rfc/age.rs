@@ -1,4 +1,4 @@
-//! `Age`: how old an answer is.
+//! `Age`: the age of a response.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,29 +6,29 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::{date, fields};
 
-/// How old an answer is on arrival (RFC 9111, 4.2.3): the greater of what `Date` and what `Age` say, the latter with the time that the
-/// request took.
+/// The age of a response on arrival (RFC 9111, 4.2.3): the greater of the ages by `Date` and by `Age`. The time that
+/// the request took is added to `Age`.
 ///
-/// One that has neither comes from a handler that has just made it.
+/// A response that has neither field comes from a handler that has just made it.
 pub(crate) fn initial(headers: &HeaderMap, asked: SystemTime, got: SystemTime) -> Duration {
     let date = date::of(headers, &header::DATE);
     let said = said(headers);
     if date.is_none() && said.is_none() {
         return Duration::ZERO;
     }
-    // `Date` has no fractions: they are nobody's age.
+    // `Date` has no fractions of a second, so they do not count as age.
     let apparent = date.map_or(Duration::ZERO, |date| Duration::from_secs(date::between(date, got).as_secs()));
     let corrected = said.unwrap_or_default() + date::between(asked, got);
     apparent.max(corrected)
 }
 
-/// The first member of the first line; what is no number is ignored.
+/// The first member of the first line. A member that is no number is ignored.
 fn said(headers: &HeaderMap) -> Option<Duration> {
     let line = headers.get(header::AGE)?.as_bytes();
     fields::split(line).next().and_then(fields::seconds).map(Duration::from_secs)
 }
 
-/// As the field says it: whole seconds that have passed.
+/// The field's value: the whole seconds that have passed.
 pub(crate) fn value(age: Duration) -> HeaderValue {
     let seconds = age.as_secs().min(fields::MOST_SECONDS);
     let short = usize::try_from(seconds).ok().and_then(|seconds| FOUR_DIGITS.get(seconds));
@@ -44,7 +44,7 @@ pub(crate) fn value(age: Duration) -> HeaderValue {
     }
 }
 
-/// `0000` to `3599`: the ages of most pages, which then need no allocation (14 KiB of constants).
+/// `0000` to `3599`: the ages of most responses, which then need no allocation (14 KiB of constants).
 static FOUR_DIGITS: [[u8; 4]; 3600] = four_digits();
 
 #[expect(clippy::cast_possible_truncation, reason = "a digit")]
@@ -114,7 +114,7 @@ mod tests {
             (Some(MADE), &["3"], 10 * second),
             (Some(MADE), &["30"], 32 * second),
             (None, &["30"], 32 * second),
-            // Made by the handler, however long that took.
+            // Made by the handler, however long the handler took.
             (None, &[], Duration::ZERO),
             (Some("foo"), &[], Duration::ZERO),
             // A clock that is ahead.

@@ -1,4 +1,4 @@
-//! Whatever bytes stand in the fields, the rules neither panic nor forget what forbids.
+//! Whatever bytes the fields contain, the rules do not panic, and restrictions still apply.
 
 use std::time::{Duration, SystemTime};
 
@@ -47,7 +47,7 @@ const FIELDS: [&str; 34] = [
     "te",
 ];
 
-/// Pieces that the grammars are made of, so that more than the first byte is read.
+/// Pieces of the grammars, so that more than the first byte is parsed.
 const PIECES: [&str; 58] = [
     "no-store",
     "no-cache",
@@ -147,7 +147,7 @@ fn response() -> impl Strategy<Value = response::Parts> {
     })
 }
 
-/// Around the dates above, at the end of what dates can say, and before the beginning.
+/// Times around the dates above, at the end of the range of dates, and before its beginning.
 fn time() -> impl Strategy<Value = SystemTime> {
     let seconds = prop_oneof![784_111_700..784_111_800u64, 0..100u64, 253_402_300_700..253_402_300_900u64];
     (seconds, any::<bool>()).prop_map(|(seconds, before)| {
@@ -218,7 +218,7 @@ proptest! {
         first in any::<bool>(),
     ) {
         let rules = Rules { targeted: Vec::new(), set_cookie: false, ..rules };
-        // These two lift what forbids, and are meant to.
+        // These two lift restrictions, and should.
         let lifts = |value: &HeaderValue| {
             let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
             value.contains("must-understand") || value.contains("set-cookie")

@@ -1,12 +1,13 @@
-//! Conditional requests: ours to the origin, and the client's to us.
+//! Conditional requests: the cache's to the origin, and the client's to the cache.
 
 use http::{HeaderMap, HeaderName, StatusCode, header, request};
 
 use super::stored::Stored;
 use super::{date, etag};
 
-/// Makes a request to the origin a revalidation of `stored`: `If-None-Match`, `If-Modified-Since`. The client's own preconditions and
-/// `Range` are taken out, since the whole answer is wanted. False: it has no validator, and the request is only cleaned.
+/// Makes a request to the origin a revalidation of `stored`: `If-None-Match`, `If-Modified-Since`. The client's own
+/// preconditions and `Range` are removed, because the cache needs the whole response. Returns `false` if the stored
+/// response has no validator: then the preconditions are only removed.
 pub(crate) fn revalidate(stored: &Stored, headers: &mut HeaderMap) -> bool {
     unconditional(headers);
     for (validator, condition) in
@@ -19,8 +20,8 @@ pub(crate) fn revalidate(stored: &Stored, headers: &mut HeaderMap) -> bool {
     stored.has_validator()
 }
 
-/// Takes the client's preconditions and `Range` out of a request whose answer is to fill the store: what they ask for is answered
-/// from what comes (`reply::answer`).
+/// Removes the client's preconditions and `Range` from a request whose response is to be stored. They are evaluated on
+/// the response instead (`reply::answer`).
 pub(crate) fn unconditional(headers: &mut HeaderMap) {
     const CONDITIONS: [HeaderName; 6] = [
         header::IF_MATCH,
@@ -35,8 +36,8 @@ pub(crate) fn unconditional(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether the client already has what is stored, so that 304 says it all: `If-None-Match` (weak comparison, `*`), else
-/// `If-Modified-Since`. Only where the stored answer is a success.
+/// Whether the client already has the stored response, so that a 304 is enough: `If-None-Match` (weak comparison, `*`),
+/// otherwise `If-Modified-Since`. Only if the stored response is a success.
 pub(crate) fn not_modified(request: &request::Parts, status: StatusCode, headers: &HeaderMap) -> bool {
     if !status.is_success() {
         return false;
@@ -54,7 +55,7 @@ fn none_match_fails(request: &HeaderMap, stored: &HeaderMap) -> bool {
         .any(|tag| tag == b"*" || ours.is_some_and(|ours| etag::same_weak(tag, ours)))
 }
 
-/// `Last-Modified`; where there is none, it cannot have been modified later than it was sent.
+/// `Last-Modified`. Without that field, the response was modified no later than it was sent.
 fn modified(stored: &HeaderMap) -> Option<std::time::SystemTime> {
     date::of(stored, &header::LAST_MODIFIED).or_else(|| date::of(stored, &header::DATE))
 }
@@ -120,7 +121,7 @@ mod tests {
             (tagged(), &[("if-none-match", "*")], true),
             (tagged(), &[("if-none-match", "abc")], false),
             (tagged(), &[("if-none-match", "\"1\"")], false),
-            // It counts alone.
+            // `If-None-Match` counts alone.
             (tagged(), &[("if-none-match", "\"1\""), ("if-modified-since", DATE)], false),
             (tagged(), &[("if-none-match", "\"abc\""), ("if-modified-since", BEFORE)], true),
             (weak(), &[("if-none-match", "\"abc\"")], true),
@@ -131,7 +132,7 @@ mod tests {
             (dated(), &[("if-modified-since", AFTER)], true),
             (dated(), &[("if-modified-since", "Sunday, 06-Nov-94 08:49:37 GMT")], true),
             (dated(), &[("if-modified-since", "yesterday")], false),
-            // Its Date stands in.
+            // The `Date` of the response is used.
             (stored(200, &[]), &[("if-modified-since", BEFORE)], false),
             (stored(200, &[]), &[("if-modified-since", AFTER)], true),
             (stored(404, &[("etag", "\"abc\"")]), &[("if-none-match", "\"abc\"")], false),

@@ -4,14 +4,15 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The date that a field holds, in any of the three forms. `None` where there is no such field, or lines that are no dates or differ.
+/// The date in a field, in any of the three forms. `None` if there is no such field, if a line is no date, or if the
+/// lines differ.
 pub(crate) fn of(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     let mut lines = headers.get_all(name).iter().map(read);
     let first = lines.next()??;
     lines.all(|other| other == Some(first)).then_some(first)
 }
 
-/// Whatever its case: RFC 9111 (4.2) asks it of caches, where others need not know it.
+/// In any case of letters: RFC 9111 (4.2) requires that of caches, and only of caches.
 fn read(value: &HeaderValue) -> Option<SystemTime> {
     let text = value.to_str().ok()?;
     httpdate::parse_http_date(text).or_else(|_| httpdate::parse_http_date(&usual_case(text))).ok()
@@ -27,7 +28,7 @@ fn usual_case(text: &str) -> String {
     usual.replace("Gmt", "GMT")
 }
 
-/// As a field says it. A time that no date can say becomes the nearest that one can.
+/// The date as a field's value. A time outside the range of dates becomes the nearest date.
 pub(crate) fn value(at: SystemTime) -> HeaderValue {
     const LAST: u64 = 253_402_300_799;
     let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs().min(LAST);
@@ -35,7 +36,7 @@ pub(crate) fn value(at: SystemTime) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"))
 }
 
-/// From `earlier` to `later`, zero where they are the other way round.
+/// The time from `earlier` to `later`; zero if `later` is before `earlier`.
 pub(crate) fn between(earlier: SystemTime, later: SystemTime) -> Duration {
     later.duration_since(earlier).unwrap_or_default()
 }

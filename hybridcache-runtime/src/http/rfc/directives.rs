@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, header};
 
 use super::{fields, restrictions};
 
-/// What the directives of a response say, from `Cache-Control` or a field that replaces it.
+/// The directives of a response, from `Cache-Control` or a field that replaces it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ResponseDirectives {
     pub(crate) no_store: bool,
@@ -22,7 +22,7 @@ pub(crate) struct ResponseDirectives {
     pub(crate) stale_if_error: Seconds,
 }
 
-/// What the directives of a request say.
+/// The directives of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RequestDirectives {
     pub(crate) no_store: bool,
@@ -31,36 +31,36 @@ pub(crate) struct RequestDirectives {
     pub(crate) max_age: Seconds,
     pub(crate) min_fresh: Seconds,
     pub(crate) max_stale: Seconds,
-    /// `max-stale` without a number: however stale.
+    /// `max-stale` without a number: any staleness is accepted.
     pub(crate) any_stale: bool,
     pub(crate) stale_if_error: Seconds,
 }
 
-/// What a directive is about that may name fields.
+/// The scope of a directive that may name fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// It is not there.
+    /// The directive is absent.
     #[default]
     Nothing,
-    /// The fields it names; the rest of the answer is free of it.
+    /// The named fields only; the rest of the response is not affected.
     Fields(Vec<HeaderName>),
-    /// The whole answer.
+    /// The whole response.
     Everything,
 }
 
-/// The number that a directive says.
+/// The number in a directive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Seconds {
-    /// It is not there.
+    /// The directive is absent.
     #[default]
     Absent,
     Is(u64),
-    /// No number, or several that differ: nobody knows how long, so not at all.
+    /// No number, or several different ones: the time is unknown, so it is zero.
     Invalid,
 }
 
 impl Seconds {
-    /// `None` where it is not there; zero where it is invalid.
+    /// `None` if the directive is absent; zero if it is invalid.
     pub(crate) fn duration(self) -> Option<Duration> {
         match self {
             Seconds::Absent => None,
@@ -92,7 +92,8 @@ impl Seconds {
 }
 
 impl Scope {
-    /// The fields of a list. Names that cannot be read, or none at all: rather everything than what was meant to be kept back.
+    /// The fields of a list. If a name is not readable, or there is none, the directive applies to everything: the safe
+    /// choice for a restriction.
     pub(super) fn naming(list: &[u8]) -> Self {
         let names: Option<Vec<_>> = fields::split(list).map(|name| HeaderName::from_bytes(name).ok()).collect();
         match names {
@@ -119,7 +120,8 @@ impl Scope {
 }
 
 impl ResponseDirectives {
-    /// All lines of `Cache-Control`. `Pragma: no-cache` counts as `no-cache` where there is none: old frameworks send it alone.
+    /// All lines of `Cache-Control`. Without that field, `Pragma: no-cache` counts as `no-cache`: old frameworks send
+    /// it alone.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut said = Self::default();
         each(headers, |name, argument| said.read(name, argument));
@@ -153,7 +155,7 @@ impl ResponseDirectives {
 }
 
 impl RequestDirectives {
-    /// All lines of `Cache-Control`; `Pragma: no-cache` where there is none.
+    /// All lines of `Cache-Control`. Without that field, `Pragma: no-cache`.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut said = Self::default();
         each(headers, |name, argument| said.read(name, argument));
@@ -176,11 +178,11 @@ impl RequestDirectives {
     }
 }
 
-/// Each directive of `Cache-Control`, its name in lower case. Space around `=` makes an argument invalid and leaves the name: a
-/// restriction holds however it is spelt.
+/// Each directive of `Cache-Control`, with its name in lower case. Space around `=` makes the argument invalid but not
+/// the name: a restriction applies however it is spelt.
 ///
-/// An invalid member is also searched for the words that restrict, and each of them counts as a directive: a misspelt restriction
-/// applies, a misspelt permission does not.
+/// An invalid member is also searched for the words that restrict, and each of them counts as a directive: a misspelt
+/// restriction applies, a misspelt permission does not.
 fn each(headers: &HeaderMap, mut read: impl FnMut(&str, Option<&[u8]>)) {
     for member in fields::members(headers, &header::CACHE_CONTROL) {
         let equals = member.iter().position(|&byte| byte == b'=');
@@ -217,7 +219,7 @@ const FLAGS: [&str; 8] = [
     "immutable",
 ];
 
-/// Whether a member follows the definition of its directive; for an extension, the grammar.
+/// Whether a member follows the definition of its directive, or for an extension, the grammar.
 fn is_valid(name: &str, argument: Option<&[u8]>) -> bool {
     let Some(argument) = argument else { return fields::is_token(name.as_bytes()) };
     let Some(said) = fields::word(argument) else { return false };
@@ -308,7 +310,7 @@ mod tests {
             ("no store", (true, false, false)),
             ("cache-control: private", (false, true, false)),
             ("private=\"a\"; no-store", (true, true, false)),
-            // Directives that are valid, or that no word of is one.
+            // Valid directives, and members of which no word is a directive.
             ("x-no-store", (false, false, false)),
             ("x=no-store", (false, false, false)),
             ("x=\"private\", max-age=60", (false, false, false)),

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName};
 
-/// The tags of a list, such as `If-None-Match`, over all lines. Within a tag there are no escapes.
+/// The tags of a list such as `If-None-Match`, over all lines. A tag contains no escapes.
 pub(crate) fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     headers.get_all(name).iter().flat_map(|line| {
         let mut quoted = false;
@@ -15,12 +15,12 @@ pub(crate) fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iter
     })
 }
 
-/// Whether two tags name representations that are equivalent.
+/// Whether two tags identify equivalent representations.
 pub(crate) fn same_weak(one: &[u8], other: &[u8]) -> bool {
     opaque(one) == opaque(other)
 }
 
-/// Whether two tags name the same bytes.
+/// Whether two tags identify the same bytes.
 pub(crate) fn same_strong(one: &[u8], other: &[u8]) -> bool {
     !is_weak(one) && one == other
 }

@@ -1,4 +1,4 @@
-//! Lists, tokens and strings within fields.
+//! Lists, tokens and strings in fields.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ pub(crate) fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Ite
     headers.get_all(name).iter().flat_map(|line| split(line.as_bytes()))
 }
 
-/// The members of one line, trimmed; empty ones are skipped. Commas within quoted strings do not separate, unless the string does not
-/// end: then what follows the quote must not hide a directive.
+/// The members of one line, trimmed; empty ones are skipped. A comma in a quoted string does not separate members. A
+/// comma after a quote without an end does, so that such a quote cannot hide a directive.
 pub(crate) fn split(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
@@ -35,7 +35,7 @@ fn member_end(line: &[u8]) -> usize {
     line.len()
 }
 
-/// Where the string ends that the quote at `start` begins.
+/// The end of the string that begins with the quote at `start`.
 fn string_end(line: &[u8], start: usize) -> Option<usize> {
     let mut at = start + 1;
     while at < line.len() {
@@ -48,7 +48,7 @@ fn string_end(line: &[u8], start: usize) -> Option<usize> {
     None
 }
 
-/// A token as it is, or what a quoted string says. `None` for anything else.
+/// A token as it is, or the content of a quoted string. `None` for anything else.
 pub(crate) fn word(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     if is_token(value) {
         return Some(Cow::Borrowed(value));
@@ -72,10 +72,10 @@ pub(crate) fn is_token(value: &[u8]) -> bool {
     !value.is_empty() && value.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// The greatest number of seconds this cache tells apart: what RFC 9111 asks for where a number is too great.
+/// The greatest number of seconds that this cache distinguishes. RFC 9111 requires it for greater numbers.
 pub(crate) const MOST_SECONDS: u64 = 1 << 31;
 
-/// `delta-seconds`: digits alone. A number too great is the greatest.
+/// `delta-seconds`: digits only. A greater number becomes [`MOST_SECONDS`].
 pub(crate) fn seconds(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -97,7 +97,7 @@ mod tests {
             (r#"a="x, y", b"#, &[r#"a="x, y""#, "b"]),
             (r#"a="x\", y", b"#, &[r#"a="x\", y""#, "b"]),
             (r#"a="xyz\\,", b"#, &[r#"a="xyz\\,""#, "b"]),
-            // Must not hide what follows.
+            // An open string must not hide the rest.
             (r#"a="x, no-store"#, &[r#"a="x"#, "no-store"]),
             (r#"a="x\"#, &[r#"a="x\"#]),
         ];

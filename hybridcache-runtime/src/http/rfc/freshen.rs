@@ -1,4 +1,4 @@
-//! A 304, or the answer to HEAD, brings a stored answer up to date.
+//! Updates a stored response from a 304, or from the response to a HEAD.
 
 use std::time::SystemTime;
 
@@ -10,18 +10,19 @@ use super::store::{self, Refusal, Storing, Terms};
 use super::stored::Stored;
 use super::{age, date, etag, hop};
 
-/// What becomes of a stored answer.
+/// The outcome for a stored response.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Freshened {
-    /// The same body under a new head.
+    /// The same body with an updated head.
     Yes(Stored),
-    /// From now on it must not be kept: its requester gets it under the new head, and the entry goes.
+    /// The response must not be stored any more: the requester gets it with the updated head, and the entry is dropped.
     YesButDrop(Stored, Refusal),
-    /// The validators do not agree: the confirmation is about something else. Drop it and ask again, without conditions.
+    /// The validators do not match: the 304 is about another response. The entry is dropped, and the origin is asked
+    /// again without conditions.
     No,
 }
 
-/// Updates `stored` with the head of a 304 to our revalidation.
+/// Updates `stored` with the head of a 304 to the cache's revalidation.
 pub(crate) fn by_304(
     stored: &Stored,
     request: &request::Parts,
@@ -50,7 +51,8 @@ pub(crate) fn by_304(
     }
 }
 
-/// Whether a 304 is about the stored answer. A strong validator says so alone; without any it is about what we asked for.
+/// Whether a 304 is about the stored response. `ETag` alone decides if the 304 has one, otherwise `Last-Modified`. A
+/// 304 without a validator is about the response that was asked about.
 fn confirms(stored: &Stored, not_modified: &HeaderMap) -> bool {
     let ours = |name: &HeaderName| stored.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
     if let Some(tag) = not_modified.get(header::ETAG).map(HeaderValue::as_bytes) {
@@ -63,7 +65,7 @@ fn confirms(stored: &Stored, not_modified: &HeaderMap) -> bool {
     }
 }
 
-/// The stored fields with those of the 304 in their place, but for those that describe the body that we have (RFC 9111, 3.2).
+/// The stored fields, replaced by those of the 304. The fields that describe the stored body are kept (RFC 9111, 3.2).
 fn merged(stored: &HeaderMap, not_modified: &HeaderMap, got: SystemTime) -> HeaderMap {
     const OF_THE_BODY: [&str; 8] = [
         "content-length",
@@ -88,7 +90,8 @@ fn merged(stored: &HeaderMap, not_modified: &HeaderMap, got: SystemTime) -> Head
     headers
 }
 
-/// Whether the answer to a HEAD says that a stored answer to GET is not what the origin would send now: it is stale then.
+/// Whether the response to a HEAD shows that the origin would now send another response than the stored one, which is
+/// then stale.
 pub(crate) fn contradicted_by_head(stored: &Stored, head: &response::Parts) -> bool {
     let differs = |name: HeaderName| {
         head.headers.get(&name).zip(stored.headers.get(&name)).is_some_and(|(said, stored)| said != stored)

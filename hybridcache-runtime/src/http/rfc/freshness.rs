@@ -1,4 +1,4 @@
-//! How long an answer is fresh.
+//! How long a response is fresh.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,8 +8,8 @@ use super::date;
 use super::rules::Rules;
 use super::targeted::Control;
 
-/// The freshness lifetime (RFC 9111, 4.2.1): `s-maxage`, else `max-age`, else `Expires`, else a heuristic. What is said and cannot be
-/// read is zero.
+/// The freshness lifetime (RFC 9111, 4.2.1): `s-maxage`, otherwise `max-age`, otherwise `Expires`, otherwise a
+/// heuristic. A value that is present but not readable counts as zero.
 pub(crate) fn lifetime(
     status: StatusCode,
     headers: &HeaderMap,
@@ -20,7 +20,7 @@ pub(crate) fn lifetime(
     explicit(headers, control, got).unwrap_or_else(|| heuristic(status, headers, control, rules, got))
 }
 
-/// What the origin says; `None` where it says nothing.
+/// The lifetime that the origin sets; `None` if it sets none.
 pub(crate) fn explicit(headers: &HeaderMap, control: &Control, got: SystemTime) -> Option<Duration> {
     let said = &control.directives;
     said.s_maxage.duration().or(said.max_age.duration()).or_else(|| expires(headers, control, got))
@@ -34,7 +34,8 @@ fn expires(headers: &HeaderMap, control: &Control, got: SystemTime) -> Option<Du
     Some(end.map_or(Duration::ZERO, |end| date::between(made(headers, got), end)))
 }
 
-/// A tenth of the time since it was modified, for statuses that the standard says so of, or where the origin says `public`.
+/// A tenth of the time since the last modification, for the statuses that the standard allows, or if the response has
+/// `public`.
 fn heuristic(status: StatusCode, headers: &HeaderMap, control: &Control, rules: &Rules, got: SystemTime) -> Duration {
     if !allows_heuristic(status) && !control.directives.public {
         return Duration::ZERO;
@@ -44,12 +45,12 @@ fn heuristic(status: StatusCode, headers: &HeaderMap, control: &Control, rules: 
     (unchanged / 10).min(rules.heuristic)
 }
 
-/// The statuses that are cacheable by default (RFC 9110, 15.1), but for 206, which is not stored.
+/// The statuses that are cacheable by default (RFC 9110, 15.1), except 206, which is not stored.
 pub(crate) fn allows_heuristic(status: StatusCode) -> bool {
     matches!(status.as_u16(), 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
-/// When the origin made it: `Date`, or its arrival.
+/// The time at which the origin made the response: `Date`, or the time of arrival.
 fn made(headers: &HeaderMap, got: SystemTime) -> SystemTime {
     date::of(headers, &header::DATE).unwrap_or(got)
 }

@@ -8,13 +8,13 @@ use super::structured::{self, Item};
 static CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
 static CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-group-invalidation");
 
-/// `Cache-Groups`: the groups an answer belongs to, within its origin. Empty where the field is not valid.
+/// `Cache-Groups`: the groups of a response within its origin. Empty if the field is not valid.
 pub(crate) fn of(response: &HeaderMap) -> Vec<String> {
     strings(response, &CACHE_GROUPS).unwrap_or_default()
 }
 
-/// `Cache-Group-Invalidation` of an answer to an unsafe request: the groups, within its origin, that are void from now on. Empty
-/// where the method is safe.
+/// `Cache-Group-Invalidation` of a response to an unsafe request: the groups within its origin that are void from now
+/// on. Empty if the method is safe.
 pub(crate) fn invalidated(request: &request::Parts, response: &response::Parts) -> Vec<String> {
     if invalidate::is_safe(&request.method) {
         return Vec::new();
@@ -22,7 +22,7 @@ pub(crate) fn invalidated(request: &request::Parts, response: &response::Parts) 
     strings(&response.headers, &CACHE_GROUP_INVALIDATION).unwrap_or_default()
 }
 
-/// A list of Strings; one member of another type and there is none.
+/// A list of Strings. `None` if any member has another type.
 fn strings(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<String>> {
     let string = |item| match item {
         Item::String(said) => Some(said),

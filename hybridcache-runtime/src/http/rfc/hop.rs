@@ -1,10 +1,10 @@
-//! Fields that concern one connection.
+//! Fields that apply to one connection only.
 
 use http::{HeaderMap, HeaderName, header};
 
 use super::fields;
 
-/// Those that RFC 9110 (7.6.1) and RFC 9111 (3.1) name.
+/// The fields that RFC 9110 (7.6.1) and RFC 9111 (3.1) name.
 static KNOWN: [HeaderName; 10] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -18,7 +18,7 @@ static KNOWN: [HeaderName; 10] = [
     header::UPGRADE,
 ];
 
-/// The hop-by-hop fields of a message: the known ones that are there, and those that `Connection` names.
+/// The hop-by-hop fields of a message: the known ones that it has, and those that `Connection` names.
 pub(crate) fn names(headers: &HeaderMap) -> Vec<HeaderName> {
     let named = fields::members(headers, &header::CONNECTION).filter_map(|name| HeaderName::from_bytes(name).ok());
     KNOWN.iter().cloned().chain(named).filter(|name| headers.contains_key(name)).collect()

@@ -1,4 +1,4 @@
-//! What an unsafe request invalidates.
+//! The URIs that an unsafe request invalidates.
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Uri, header, request, response};
@@ -6,19 +6,20 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::spelling;
 
-/// What a URI has only escaped. A server that writes it as it is means the same, and so do browsers.
+/// The bytes that a URI contains only escaped. A server that writes one unescaped means the same URI, and browsers
+/// understand it so.
 const ESCAPED: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
 
-/// Whether a method is known to change nothing: the safe ones of IANA's registry. What nobody knows is not.
+/// Whether a method is known to change nothing: the safe methods of IANA's registry. An unknown method is unsafe.
 pub(crate) fn is_safe(method: &Method) -> bool {
     matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PROPFIND" | "REPORT" | "SEARCH" | "QUERY" | "PRI")
 }
 
-/// The URIs whose stored answers an unsafe request made void: its own, and those of the same origin that `Location` and
-/// `Content-Location` name. Empty where the answer is an error (4xx, 5xx), or the method safe.
+/// The URIs whose stored responses an unsafe request makes void: its own, and those of the same origin that `Location`
+/// and `Content-Location` name. Empty if the response is an error (4xx, 5xx) or the method is safe.
 ///
-/// The URIs have the form that the request's has (path and query alone, or absolute), so that they make keys the same way.
+/// The URIs have the form of the request's URI (path and query only, or absolute), so that they make the same keys.
 pub(crate) fn targets(request: &request::Parts, response: &response::Parts) -> Vec<Uri> {
     if is_safe(&request.method) || !(response.status.is_success() || response.status.is_redirection()) {
         return Vec::new();
@@ -31,7 +32,7 @@ pub(crate) fn targets(request: &request::Parts, response: &response::Parts) -> V
     targets
 }
 
-/// The target of a reference, if it is of the same origin.
+/// The target of a reference, if it has the same origin.
 fn resolve(request: &request::Parts, reference: &HeaderValue) -> Option<Uri> {
     let reference = percent_encode(reference.as_bytes(), ESCAPED).to_string().replace('\\', "/");
     let reference = reference.split('#').next()?;
@@ -48,7 +49,7 @@ fn resolve(request: &request::Parts, reference: &HeaderValue) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Where the authority stands in `http://authority/…` or `//authority/…`.
+/// The range of the authority in `http://authority/…` or `//authority/…`.
 fn authority_of(reference: &str) -> Option<std::ops::Range<usize>> {
     let start = ["http://", "https://", "//"]
         .into_iter()
@@ -57,14 +58,14 @@ fn authority_of(reference: &str) -> Option<std::ops::Range<usize>> {
     Some(start.len()..start.len() + length)
 }
 
-/// Whether an authority is the request's own, by its URI or `Host`, however it is spelt.
+/// Whether an authority is the request's own, by its URI or `Host`, in any spelling.
 fn same_authority(request: &request::Parts, authority: &str) -> bool {
     let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let own = request.uri.authority().map(|own| own.as_str()).or(host);
     own.is_some_and(|own| spelling::authority(own) == spelling::authority(authority))
 }
 
-/// RFC 3986, 5.2, for a reference without authority.
+/// RFC 3986, 5.2, for a reference without an authority.
 fn relative(path: &str, query: Option<&str>, reference: &str) -> String {
     if reference.is_empty() {
         return query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
@@ -79,7 +80,7 @@ fn relative(path: &str, query: Option<&str>, reference: &str) -> String {
     without_dots(&merged) + asked
 }
 
-/// Drops `.` and `..` segments, as whoever follows the reference does.
+/// Removes `.` and `..` segments, as a client that follows the reference does.
 fn without_dots(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let segments: Vec<_> = path.trim_start_matches('/').split('/').collect();
@@ -145,10 +146,10 @@ mod tests {
             ("http://other.com/x", None),
             ("//other.com/x", None),
             ("http://example.com@other.com/x", None),
-            // Names what is void anyway.
+            // References to a URI that is void anyway.
             ("/a/b?c", None),
             ("", None),
-            // As others spell it, or mean it.
+            // Other spellings of the same reference.
             ("/\u{fc} x", Some("/%C3%BC%20x")),
             ("\\x", Some("/x")),
             ("http://EXAMPLE.com.:80/x", Some("/x")),

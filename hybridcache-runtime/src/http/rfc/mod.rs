@@ -1,9 +1,9 @@
-//! The rules of HTTP caching, for a shared cache, as functions of what they are given: no I/O, no clock, no engine.
+//! The rules of HTTP caching for a shared cache, as pure functions: no I/O, no clock, no engine.
 //!
-//! RFC 9111 (caching) with what it needs of RFC 9110 (validators, ranges, fields), RFC 5861 (stale answers), RFC 9211
-//! (Cache-Status), RFC 9213 (targeted fields) and RFC 9875 (cache groups).
+//! RFC 9111 (caching), with the parts of RFC 9110 that it needs (validators, ranges, fields), RFC 5861 (stale
+//! responses), RFC 9211 (Cache-Status), RFC 9213 (targeted fields) and RFC 9875 (cache groups).
 //!
-//! The way of a request:
+//! The path of a request:
 //!
 //! ```text
 //! request::ask ── Bypass ──► origin; nothing stored

@@ -7,10 +7,11 @@ use http::{HeaderMap, header};
 
 use super::{date, etag};
 
-/// What a `Range` field asks of a body.
+/// The part of a body that a `Range` field requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ranged {
-    /// The whole body: no range, one that cannot be read, another unit, several ranges, or an `If-Range` that does not hold.
+    /// The whole body: there is no range, the range is not readable, has another unit, is one of several, or `If-Range`
+    /// does not match.
     Whole,
     /// 206 with these bytes.
     Part(Range<u64>),
@@ -18,7 +19,7 @@ pub(crate) enum Ranged {
     Unsatisfiable,
 }
 
-/// Reads `Range` and `If-Range` of a GET. `length` is that of the stored body.
+/// Reads `Range` and `If-Range` of a GET. `length` is the length of the stored body.
 pub(crate) fn wanted(request: &HeaderMap, stored: &HeaderMap, length: u64) -> Ranged {
     match asked(request) {
         Some(asked) if if_range_holds(request, stored) => asked.within(length),
@@ -26,8 +27,8 @@ pub(crate) fn wanted(request: &HeaderMap, stored: &HeaderMap, length: u64) -> Ra
     }
 }
 
-/// Whether the range can be cut out of the whole answer without reading more than `limit` bytes for nothing: one range, and it begins
-/// within them. No range can.
+/// Whether the range can be cut out of the whole response without reading more than `limit` bytes in vain: there is one
+/// range, and it begins within them. `false` if there is no range.
 pub(crate) fn is_near(request: &HeaderMap, limit: u64) -> bool {
     !request.contains_key(header::RANGE) || matches!(asked(request), Some(Asked::Between(first, _)) if first <= limit)
 }
@@ -38,7 +39,8 @@ fn asked(request: &HeaderMap) -> Option<Asked> {
     parse(line.as_bytes())
 }
 
-/// `If-Range`: a strong tag, or a date that is exactly `Last-Modified` and strong itself, that is, at least a second before `Date`.
+/// `If-Range` matches by a strong tag, or by a date that is exactly `Last-Modified` and is strong itself, which means
+/// at least a second before `Date`.
 fn if_range_holds(request: &HeaderMap, stored: &HeaderMap) -> bool {
     let Some(validator) = request.get(header::IF_RANGE) else { return true };
     if stored.get(header::ETAG).is_some_and(|tag| etag::same_strong(tag.as_bytes(), validator.as_bytes())) {
@@ -55,7 +57,7 @@ fn if_range_holds(request: &HeaderMap, stored: &HeaderMap) -> bool {
 enum Asked {
     /// From the first to the last, both included.
     Between(u64, u64),
-    /// As many from the end.
+    /// So many bytes from the end.
     Last(u64),
 }
 
@@ -87,7 +89,7 @@ fn parse(line: &[u8]) -> Option<Asked> {
     }
 }
 
-/// Digits alone; too many of them are beyond any body.
+/// Digits only. A number that is too large is beyond any body.
 fn position(digits: &str) -> Option<u64> {
     let all = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     all.then(|| digits.parse().unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! The answer that a stored one becomes for one request.
+//! The response that a stored one becomes for one request.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use super::range::{self, Ranged};
 use super::stored::Stored;
 use super::{age, conditional};
 
-/// What of the body goes out.
+/// The part of the body that is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// All of it.
+    /// The whole body.
     Whole,
-    /// None: HEAD, 304, 416.
+    /// No body: HEAD, 304, 416.
     Nothing,
     /// One range of bytes, to be sliced.
     Range(Range<u64>),
 }
 
-/// Status, fields and body of an answer from the store.
+/// Status, fields and body of a response from the store.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -28,12 +28,13 @@ pub(crate) struct Reply {
     pub(crate) part: Part,
 }
 
-/// Answers a request from the store: 304 where the client has it already, 206 or 416 where it asks for a range, the headers alone
-/// for HEAD. Sets `Age`; `Content-Length` is that of what goes out. `length` is that of the stored body, `age` how old it is.
-/// `has_conditions`: whether the request has one of `If-None-Match`, `If-Modified-Since` and `Range`.
+/// Answers a request from the store: with 304 if the client has the response already, with 206 or 416 for a range, with
+/// the headers alone for HEAD. Sets `Age`; `Content-Length` is the length that is sent. `length` is the length of the
+/// stored body, and `age` is the age of the response. `has_conditions`: whether the request has one of `If-None-Match`,
+/// `If-Modified-Since` and `Range`.
 ///
-/// An answer that was revalidated or loaded just now for this request is answered the same way: the client's preconditions are
-/// evaluated here and in [`own`], and nowhere else.
+/// A response that was revalidated or loaded just now for this request is sent in the same way: the client's
+/// preconditions are evaluated here and in [`own`], and nowhere else.
 pub(crate) fn answer(
     request: &request::Parts,
     stored: &Stored,
@@ -49,10 +50,10 @@ pub(crate) fn answer(
     Reply { status: stored.status, headers, part: whole_part(request) }
 }
 
-/// Answers a request whose conditions were taken out on its way to the origin with what the origin said, which is not stored.
-/// `length` is that of the body, where it is known.
+/// Answers a request whose conditions were removed on its way to the origin. The origin's response is not stored.
+/// `length` is the length of its body, if it is known.
 pub(crate) fn own(request: &request::Parts, status: StatusCode, headers: HeaderMap, length: Option<u64>) -> Reply {
-    // Its `Date` is the time of this very answer, and tells nothing of when it was modified.
+    // Its `Date` is the time of this response, and says nothing about when the resource was modified.
     let by_date = !request.headers.contains_key(header::IF_NONE_MATCH) && !headers.contains_key(header::LAST_MODIFIED);
     if by_date && request.headers.contains_key(header::IF_MODIFIED_SINCE) {
         return ranged(request, status, headers, length);
@@ -92,7 +93,7 @@ fn whole_part(request: &request::Parts) -> Part {
     if request.method == Method::HEAD { Part::Nothing } else { Part::Whole }
 }
 
-/// Without the fields that describe a body that is not there.
+/// A 304 without the fields that describe a body, because it has none.
 fn unmodified(mut headers: HeaderMap) -> Reply {
     remove_content(&mut headers);
     Reply { status: StatusCode::NOT_MODIFIED, headers, part: Part::Nothing }
@@ -125,7 +126,7 @@ fn remove_content(headers: &mut HeaderMap) {
     remove_digests(headers);
 }
 
-/// Those of the whole body: what goes out is another.
+/// They are digests of the whole body, and another body is sent.
 fn remove_digests(headers: &mut HeaderMap) {
     for name in ["content-digest", "repr-digest", "content-md5", "digest"] {
         headers.remove(name);

@@ -1,4 +1,4 @@
-//! What a request asks of the cache.
+//! How the cache handles a request, and which responses the request accepts.
 
 use std::time::Duration;
 
@@ -8,48 +8,48 @@ use http::request::Parts;
 use super::directives::RequestDirectives;
 use super::{fields, invalidate};
 
-/// Whether a request is the cache's business.
+/// How the cache handles a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// To the origin as it is; the answer is not stored and invalidates nothing.
+    /// The request goes to the origin unchanged. The response is not stored and invalidates nothing.
     Bypass(Bypass),
     /// GET or HEAD: the store may answer.
     Lookup(Wants),
-    /// To the origin as it is; a non-error answer invalidates (`invalidate::targets`).
+    /// The request goes to the origin unchanged. A response that is no error invalidates (`invalidate::targets`).
     Unsafe,
 }
 
-/// Why the store is not asked.
+/// Why the store is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bypass {
     /// A safe method that is not cached.
     Method,
-    /// The connection becomes something else.
+    /// The connection changes its protocol.
     Upgrade,
 }
 
-/// What a GET or HEAD wants.
+/// The responses that a GET or HEAD accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wants {
-    /// HEAD: an answer from a stored GET has no body; what the origin says to HEAD is not stored.
+    /// HEAD: the response from a stored GET has no body. The origin's response to a HEAD is not stored.
     pub(crate) head: bool,
-    /// `no-cache`, or `Pragma: no-cache` where there is no `Cache-Control`: the origin is asked.
+    /// `no-cache`, or `Pragma: no-cache` without `Cache-Control`: the origin is asked.
     pub(crate) no_cache: bool,
-    /// `no-store`: the answer is not stored. A stored one may still be used.
+    /// `no-store`: the response is not stored. A stored one may still be used.
     pub(crate) no_store: bool,
-    /// `only-if-cached`: 504 rather than asking the origin.
+    /// `only-if-cached`: 504 instead of a request to the origin.
     pub(crate) only_if_cached: bool,
-    /// `max-age`: nothing older.
+    /// `max-age`: no older response.
     pub(crate) max_age: Option<Duration>,
-    /// `min-fresh`: fresh for that long yet.
+    /// `min-fresh`: fresh for at least that long from now.
     pub(crate) min_fresh: Duration,
-    /// `max-stale`: stale for no longer is welcome; `Duration::MAX` where it came without a number.
+    /// `max-stale`: stale for at most that long; `Duration::MAX` if it has no number.
     pub(crate) max_stale: Duration,
-    /// `stale-if-error`: stale for no longer is better than an error.
+    /// `stale-if-error`: instead of an error, a response that has been stale for at most that long.
     pub(crate) stale_if_error: Duration,
 }
 
-/// Reads a request. Whether it has a body, a cookie or the like that the configuration bypasses is for the caller to see.
+/// Reads a request. The caller checks for a body, a cookie and other properties that the configuration bypasses.
 ///
 /// `has_directives`: whether it has one of `Cache-Control`, `Pragma` and `Upgrade`.
 pub(crate) fn ask(request: &Parts, has_directives: bool) -> Asked {
@@ -78,7 +78,7 @@ fn wants(request: &Parts) -> Wants {
         no_store: said.no_store,
         only_if_cached: said.only_if_cached,
         max_age: said.max_age.duration(),
-        // What cannot be read is not granted: no staleness, and fresh for any time.
+        // A value that is not readable grants nothing: no staleness, and any freshness is too short.
         min_fresh: if said.min_fresh.is_invalid() {
             Duration::MAX
         } else {

@@ -13,8 +13,8 @@ const RESTRICTIONS: [(&str, &str); 5] = [
     ("proxy-revalidate", "proxyrevalidate"),
 ];
 
-/// Reports each restriction that a text contains as a word, in any case: `no-store`, `no_store`, `nostore`. A text that consists
-/// of one restriction in pieces (`no store`) counts too.
+/// Reports each restriction that a text contains as a word, in any case: `no-store`, `no_store`, `nostore`. A text that
+/// consists of one restriction in pieces (`no store`) counts too.
 pub(super) fn named(text: &[u8], mut found: impl FnMut(&str)) {
     let words = text.split(|byte| !byte.is_ascii_alphanumeric() && !b"-_".contains(byte));
     for word in words.chain([text]) {
@@ -26,8 +26,8 @@ pub(super) fn named(text: &[u8], mut found: impl FnMut(&str)) {
     }
 }
 
-/// What a misspelt restriction restricts, without what it allows: `must-revalidate` also allows storing answers to requests with
-/// `Authorization` (RFC 9111, 3.5), and `proxy-revalidate` restricts a shared cache as much.
+/// The restriction of a misspelt directive, without its permission: `must-revalidate` also allows storing responses to
+/// requests with `Authorization` (RFC 9111, 3.5), and `proxy-revalidate` restricts a shared cache equally.
 pub(super) fn without_grant(word: &str) -> &str {
     if word == "must-revalidate" { "proxy-revalidate" } else { word }
 }

@@ -1,37 +1,38 @@
-//! Whether a stored answer may be used.
+//! Whether a stored response may be used.
 
 use std::time::SystemTime;
 
 use super::request::Wants;
 use super::stored::{Aged, Stored};
 
-/// What to do with a stored answer that matches the request.
+/// What to do with a stored response that matches the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reuse {
     /// Serve it.
     Fresh,
     /// Serve it, and refresh it in the background (`stale-while-revalidate`).
     StaleWhileRevalidate,
-    /// Serve it as it is: the client said `max-stale`.
+    /// Serve it as it is: the request has `max-stale`.
     MaxStale,
-    /// Ask the origin, with `conditional::revalidate`. If that fails, `on_error` says whether it may stand in.
+    /// Ask the origin, with `conditional::revalidate`. If that fails, `on_error` decides whether the stored response
+    /// may be served instead.
     Revalidate(RevalidationReason),
-    /// The client wants no other than a stored answer, and this one does not do: 504.
+    /// The client accepts only a stored response, and this one is not usable: 504.
     OnlyIfCached,
 }
 
-/// Why the origin has to be asked although something is stored.
+/// Why the origin must be asked although a response is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RevalidationReason {
-    /// It is stale.
+    /// The response is stale.
     Stale,
-    /// It is fresh, and the request would not have it (`no-cache`, `max-age`, `min-fresh`).
+    /// The response is fresh, but the request does not accept it (`no-cache`, `max-age`, `min-fresh`).
     Request,
-    /// The answer said `no-cache`.
+    /// The response has `no-cache`.
     NoCache,
 }
 
-/// Decides about a stored answer whose `Vary` agrees.
+/// Decides on a stored response whose `Vary` matches.
 pub(crate) fn decide(stored: &Stored, wants: &Wants, aged: &Aged) -> Reuse {
     let reason = match (stored.terms.no_cache, !aged.fresh_for.is_zero()) {
         (true, _) => RevalidationReason::NoCache,
@@ -45,20 +46,21 @@ pub(crate) fn decide(stored: &Stored, wants: &Wants, aged: &Aged) -> Reuse {
     if wants.only_if_cached { Reuse::OnlyIfCached } else { Reuse::Revalidate(reason) }
 }
 
-/// Whether the request would have it, apart from `max-stale`.
+/// Whether the request accepts it, apart from `max-stale`.
 fn accepts(aged: &Aged, wants: &Wants) -> bool {
-    // `max-age=0` means the origin, even in the instant of its arrival.
+    // `max-age=0` always asks the origin, even at the moment of arrival.
     let young = wants.max_age.is_none_or(|most| !most.is_zero() && aged.age <= most);
     !wants.no_cache && young && aged.fresh_for >= wants.min_fresh
 }
 
-/// Whether a stored answer may stand in for an origin that failed (500, 502, 503, 504, no answer, too late).
+/// Whether a stored response may be served instead of an origin that failed (500, 502, 503, 504, no response, a
+/// timeout).
 pub(crate) fn on_error(stored: &Stored, wants: &Wants, now: SystemTime) -> bool {
     let longest = stored.terms.stale_if_error.max(wants.stale_if_error);
     !forbids_stale(stored) && !longest.is_zero() && stored.at(now).stale_for <= longest
 }
 
-/// Whether it is never served stale. If the origin gives no answer at all, the client gets 504.
+/// Whether the response is never served stale. If the origin does not respond at all, the client gets 504.
 pub(crate) fn forbids_stale(stored: &Stored) -> bool {
     stored.terms.must_revalidate || stored.terms.no_cache
 }
@@ -78,7 +80,7 @@ mod tests {
         Stored::from_parts(StatusCode::OK, HeaderMap::new(), terms, SystemTime::UNIX_EPOCH)
     }
 
-    /// What was fresh for ten seconds, `age` seconds old.
+    /// A response that is fresh for ten seconds and `age` seconds old.
     fn check(age: u32, terms: Terms, wants: Wants, expected: Reuse) {
         let stored = stored(Terms { fresh_for: 10 * SECOND, ..terms.clone() });
         let found = decide(&stored, &wants, &stored.at(SystemTime::UNIX_EPOCH + age * SECOND));

@@ -1,21 +1,22 @@
-//! What the rules leave to configuration.
+//! The choices that the rules leave to configuration.
 
 use std::time::Duration;
 
 use http::HeaderName;
 
-/// What the standards leave to whoever runs the cache.
+/// The choices that the standards leave to the operator of the cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
-    /// Fields that speak to this cache alone, the most specific first (RFC 9213). The first of them that is there and valid replaces
-    /// `Cache-Control` and `Expires`.
+    /// Fields that address this cache alone, the most specific first (RFC 9213). The first of them that is present and
+    /// valid replaces `Cache-Control` and `Expires`.
     pub(crate) targeted: Vec<HeaderName>,
-    /// The longest that an answer without explicit freshness counts as fresh: a tenth of the time since `Last-Modified`, no more
-    /// than this. Zero: such answers are never fresh without asking.
+    /// The limit of heuristic freshness. A response without explicit freshness is fresh for a tenth of the time since
+    /// `Last-Modified`, and at most for this time. Zero: such a response is never fresh without asking the origin.
     pub(crate) heuristic: Duration,
-    /// Whether answers with `Set-Cookie` may be stored. The cookie of one client would be everybody's.
+    /// Whether responses with `Set-Cookie` may be stored. All clients would then get the cookie of one.
     pub(crate) set_cookie: bool,
-    /// How long an answer without `stale-if-error` stands in when the origin fails. `must-revalidate` and its kin win.
+    /// How long a response without `stale-if-error` may be served when the origin fails. `must-revalidate` and similar
+    /// directives take precedence.
     pub(crate) stale_on_error: Duration,
 }
 

@@ -1,10 +1,11 @@
-//! Spellings of one resource (RFC 3986, 6.2.2 and 6.2.3), for comparisons after which it costs little to take two for one.
+//! Normal forms of spellings of one resource (RFC 3986, 6.2.2 and 6.2.3), for comparisons in which a false match costs
+//! little.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// A path such that spellings of one path are equal: decoded, without empty, `.` and `..` segments.
+/// A form in which all spellings of one path are equal: decoded, without empty, `.` and `..` segments.
 pub(crate) fn path(path: &str) -> Vec<u8> {
     let decoded: Cow<'_, [u8]> = percent_decode_str(path).into();
     let mut segments: Vec<&[u8]> = Vec::new();
@@ -18,8 +19,8 @@ pub(crate) fn path(path: &str) -> Vec<u8> {
     segments.join(&b'/')
 }
 
-/// Such that spellings of one authority are equal: in lower case, decoded, without the dot at the end of a name, user, and the
-/// port that a scheme implies.
+/// A form in which all spellings of one authority are equal: in lower case, decoded, without the dot at the end of a
+/// name, the user, and the port that a scheme implies.
 pub(crate) fn authority(authority: &str) -> String {
     let decoded = percent_decode_str(authority).decode_utf8_lossy().to_ascii_lowercase();
     let host = decoded.rsplit('@').next().unwrap_or_default().trim();

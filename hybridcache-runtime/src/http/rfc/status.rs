@@ -9,27 +9,27 @@ use super::fields;
 
 static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// Why a request went to the origin: the tokens of the standard.
+/// Why a request went to the origin, by the tokens of the standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Forward {
-    /// `bypass`: the cache was told not to handle it.
+    /// `bypass`: the cache does not handle the request.
     Bypass,
     /// `method`
     Method,
     /// `uri-miss`: nothing is stored for it.
     UriMiss,
-    /// `vary-miss`: something is stored for its URI, and does not match.
+    /// `vary-miss`: a response is stored for its URI, but it does not match.
     VaryMiss,
-    /// `miss`: nothing that matches; whether anything is stored for its URI is not known.
+    /// `miss`: no stored response matches; whether one is stored for its URI is not known.
     Miss,
-    /// `request`: what is stored is fresh, and the request would not have it.
+    /// `request`: the stored response is fresh, but the request does not accept it.
     Request,
     /// `stale`
     Stale,
 }
 
 impl Forward {
-    /// As the field says it.
+    /// The token in the field.
     pub(crate) fn token(self) -> &'static str {
         match self {
             Forward::Bypass => "bypass",
@@ -43,27 +43,27 @@ impl Forward {
     }
 }
 
-/// What this cache did, as one member of the field.
+/// The actions of this cache, as one member of the field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CacheStatus {
     /// The origin was not asked.
     pub(crate) hit: bool,
     pub(crate) forward: Option<Forward>,
-    /// What the origin said, where that is not what the client gets (a 304 to our revalidation, an error that a stale answer
-    /// replaces).
+    /// The origin's status, if the client gets another one (the origin sent a 304 to the cache's revalidation, or an
+    /// error that a stale response replaces).
     pub(crate) forward_status: Option<StatusCode>,
-    /// How long it is fresh yet: `Ok`; for how long it has been stale: `Err`.
+    /// `Ok`: how long the response is still fresh. `Err`: how long it has been stale.
     pub(crate) ttl: Option<Result<Duration, Duration>>,
     pub(crate) stored: bool,
     pub(crate) collapsed: bool,
-    /// More, for people; any text.
+    /// Details for people, as any text.
     pub(crate) detail: Option<String>,
 }
 
 impl CacheStatus {
-    /// Appends it under the cache's `name`, after what caches nearer to the origin said.
+    /// Appends it under the cache's `name`, after the members of the caches nearer to the origin.
     pub(crate) fn append(&self, name: &str, headers: &mut HeaderMap) {
-        // Nothing but visible ASCII is written, so this cannot fail.
+        // Only visible ASCII is written, so this cannot fail.
         if let Ok(value) = HeaderValue::try_from(self.member(name)) {
             headers.append(&CACHE_STATUS, value);
         }
@@ -95,7 +95,7 @@ impl CacheStatus {
     }
 }
 
-/// A token where the text is one, else a string; what cannot stand in one becomes `?`.
+/// A token if the text is one, otherwise a string. A character that a string cannot contain becomes `?`.
 fn word(text: &str) -> String {
     let starts = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '*');
     if starts && text.bytes().all(|byte| fields::is_token(&[byte]) || b":/".contains(&byte)) {

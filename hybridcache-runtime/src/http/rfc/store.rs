@@ -1,4 +1,4 @@
-//! Whether an answer may be kept, and on which terms.
+//! Whether a response may be stored, and on which terms.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,66 +10,69 @@ use super::targeted::Control;
 use super::vary::{self, Vary};
 use super::{age, freshness, groups, hop};
 
-/// Whether an answer may be kept.
+/// Whether a response may be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Storing {
-    /// For its requester only. Others who wait for it must ask for themselves.
+    /// No: it is for its requester only. Other requests that wait for it must ask the origin themselves.
     No(Refusal),
-    /// For everybody whose request agrees in the fields that `Vary` names.
+    /// Yes: for all requests that agree in the fields that `Vary` names.
     Yes(Terms),
 }
 
-/// Why an answer is not kept.
+/// Why a response is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Not the answer to a GET.
+    /// It is not the response to a GET.
     Method,
-    /// Not a final status that this cache understands; 206 and 304 are parts and confirmations.
+    /// It has no final status that this cache understands; 206 is a part and 304 a confirmation.
     Status,
     /// A status about its own request: [`concerns_its_request`].
     Request,
-    /// The request said `no-store`.
+    /// The request has `no-store`.
     RequestNoStore,
-    /// The answer said `no-store`.
+    /// The response has `no-store`.
     NoStore,
     /// `private`.
     Private,
-    /// The request had `Authorization`, and the answer does not say `public`, `s-maxage` or `must-revalidate`.
+    /// The request has `Authorization`, and the response has none of `public`, `s-maxage` and `must-revalidate`.
     Authorization,
     /// `Set-Cookie`.
     SetCookie,
     /// `Vary: *`.
     VaryAny,
-    /// Neither freshness nor a validator: it could never be used.
+    /// It has neither freshness nor a validator, so it could never be used.
     Useless,
 }
 
-/// On which terms an answer is kept. Plain data: computed once, when it is stored or read back.
+/// The terms on which a response is stored. Plain data, computed once: when it is stored or read back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
-    /// From the origin's generation of the answer (the age counts).
+    /// Counted from the time at which the origin generated the response, so its age counts.
     pub(crate) fresh_for: Duration,
-    /// How old it was on arrival.
+    /// Its age on arrival.
     pub(crate) initial_age: Duration,
     /// `stale-while-revalidate`: served stale for that long while it is refreshed in the background.
     pub(crate) stale_while_revalidate: Duration,
-    /// `stale-if-error`, or what `Rules::stale_on_error` allows; zero where stale answers are forbidden.
+    /// `stale-if-error`, or the time that `Rules::stale_on_error` allows; zero if stale responses are forbidden.
     pub(crate) stale_if_error: Duration,
-    /// `must-revalidate`, `proxy-revalidate`, `s-maxage`: never served stale, whatever the client or configuration says.
+    /// `must-revalidate`, `proxy-revalidate`, `s-maxage`: never served stale, whatever the client or configuration
+    /// allows.
     pub(crate) must_revalidate: bool,
     /// `no-cache`: never served without asking the origin.
     pub(crate) no_cache: bool,
-    /// The fields of the request that must agree, sorted, each once.
+    /// The fields of the request that must agree, sorted and without duplicates.
     pub(crate) vary: Vec<HeaderName>,
-    /// The groups of RFC 9875 that it belongs to, as they are compared: bare strings.
+    /// The groups of RFC 9875 to which it belongs, as bare strings for comparison.
     pub(crate) groups: Vec<String>,
-    /// Fields that are not stored: hop-by-hop ones, and those that `no-cache="…"` and `private="…"` name. `Stored::new` drops them.
+    /// Fields that are not stored: hop-by-hop ones, and those that `no-cache="…"` and `private="…"` name. `Stored::new`
+    /// drops them.
     pub(crate) withheld: Vec<HeaderName>,
 }
 
-/// Judges the head of an answer. `asked` and `got` are the clock when the request was sent and when the head came.
+/// Decides by the head of a response. `asked` and `got` are the times at which the request was sent and the head
+/// arrived.
 ///
-/// Whether the body comes whole and within limits is for the caller to see.
+/// The caller checks that the body is complete and within limits.
 pub(crate) fn terms(
     request: &request::Parts,
     response: &response::Parts,
@@ -77,7 +80,7 @@ pub(crate) fn terms(
     asked: SystemTime,
     got: SystemTime,
 ) -> Storing {
-    // A HEAD is loaded by GET.
+    // The response to a HEAD is loaded by a GET.
     if !matches!(request.method, Method::GET | Method::HEAD) {
         return Storing::No(Refusal::Method);
     }
@@ -89,7 +92,7 @@ pub(crate) fn terms(
     judge(response.status, &response.headers, rules, initial_age, got, authorized)
 }
 
-/// What the answer alone says. `authorized`: the request had `Authorization`.
+/// Decides by the response alone. `authorized`: the request has `Authorization`.
 pub(super) fn judge(
     status: StatusCode,
     headers: &HeaderMap,
@@ -150,15 +153,15 @@ fn refusal(
     }
 }
 
-/// Final, and the whole of a representation.
+/// Whether the status is final, and its response is a whole representation.
 fn is_whole(status: StatusCode) -> bool {
     !status.is_informational() && !matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-/// Whether a status is about the request that got it, or its client, rather than about the resource: a malformed or too large field,
-/// a rate limit, a negotiation or a condition that failed. It is never stored, for these answers one client causes and others would
-/// get; RFC 6585 forbids it for 428, 429, 431 and 511. 403, 404 and 410
-/// are about the resource, and 414 about its URI.
+/// Whether a status is about the request or its client, and not about the resource: a malformed or too large field, a
+/// rate limit, a negotiation or a condition that failed. Such a response is never stored, because one client causes it
+/// and other clients would get it. RFC 6585 forbids storing 428, 429, 431 and 511. 403, 404 and 410 are about the
+/// resource, and 414 is about its URI.
 pub(crate) fn concerns_its_request(status: StatusCode) -> bool {
     matches!(
         status.as_u16(),
@@ -166,7 +169,7 @@ pub(crate) fn concerns_its_request(status: StatusCode) -> bool {
     )
 }
 
-/// Whether this cache knows what the status means for caching, which `must-understand` asks for: those of RFC 9110.
+/// Whether this cache knows the caching rules of a status, which `must-understand` requires: the statuses of RFC 9110.
 fn is_understood(status: StatusCode) -> bool {
     matches!(status.as_u16(), 200..=205 | 300..=303 | 307 | 308 | 400..=417 | 421 | 422 | 426 | 500..=505)
 }
@@ -182,7 +185,8 @@ fn stale_terms(said: &ResponseDirectives, rules: &Rules) -> Terms {
     terms
 }
 
-/// Whether it can be used at all, by what its origin said: fresh for a while, good for when it is stale, or worth asking about.
+/// Whether the response can be used at all by the origin's own directives: it is fresh for a while, may be served
+/// stale, or can be revalidated.
 fn is_useful(terms: &Terms, said: &ResponseDirectives, headers: &HeaderMap) -> bool {
     let stale = terms.stale_while_revalidate + said.stale_if_error.duration().unwrap_or_default();
     let served = terms.fresh_for > terms.initial_age || (!stale.is_zero() && !terms.must_revalidate);
@@ -275,7 +279,7 @@ mod tests {
         for shared in ["public", "must-revalidate", "s-maxage=60"] {
             assert_eq!(refused(authorized, 200, &[fresh, ("cache-control", shared)]), None, "{shared}");
         }
-        // Misspelt, it restricts and does not allow.
+        // A misspelt directive restricts and does not permit.
         for misspelt in
             ["must-revalidate; foo", "must_revalidate", "\"must-revalidate", "foo must-revalidate", "public;"]
         {

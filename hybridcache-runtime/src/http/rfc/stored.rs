@@ -1,4 +1,4 @@
-//! The head of a stored answer.
+//! The head of a stored response.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,30 +7,31 @@ use http::{HeaderMap, HeaderValue, StatusCode, header, response};
 use super::date;
 use super::store::{self, Terms};
 
-/// A stored answer at one time.
+/// The age of a stored response at one time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Aged {
     pub(crate) age: Duration,
-    /// For how long it is fresh yet; zero where it is stale.
+    /// How long the response is still fresh; zero if it is stale.
     pub(crate) fresh_for: Duration,
-    /// How long it has been stale; zero where it is fresh.
+    /// How long it has been stale; zero if it is fresh.
     pub(crate) stale_for: Duration,
 }
 
-/// The head of a stored answer: what the rules look at when it is asked for.
+/// The head of a stored response: the data by which the rules decide about its reuse.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stored {
     pub(crate) status: StatusCode,
-    /// Without what must not be stored. `Date` and `Age` are always there, and [`frame`](Self::frame) adds `Content-Length`: an answer
-    /// replaces the value of `Age`, and its map of fields need not grow. The stored `Age` itself means nothing.
+    /// Without the fields that must not be stored. `Date` and `Age` are always present, and [`frame`](Self::frame) adds
+    /// `Content-Length`: sending the response only replaces the value of `Age`, so its map of fields need not grow. The
+    /// stored `Age` itself has no meaning.
     pub(crate) headers: HeaderMap,
-    /// When its head, or the last 304 for it, came.
+    /// When its head arrived, or the last 304 for it.
     pub(crate) got: SystemTime,
     pub(crate) terms: Terms,
 }
 
 impl Stored {
-    /// What is kept of an answer that may be kept.
+    /// The stored form of a response that may be stored.
     pub(crate) fn new(response: &response::Parts, terms: Terms, got: SystemTime) -> Self {
         Self::from_parts(response.status, response.headers.clone(), terms, got)
     }
@@ -55,19 +56,19 @@ impl Stored {
         }
     }
 
-    /// What its age makes of it.
+    /// Its freshness or staleness at `now`.
     pub(crate) fn at(&self, now: SystemTime) -> Aged {
         let age = self.age(now);
         let fresh_for = self.terms.fresh_for;
         Aged { age, fresh_for: fresh_for.saturating_sub(age), stale_for: age.saturating_sub(fresh_for) }
     }
 
-    /// How old it is. Never less than it was on arrival, wherever the clock went.
+    /// Its age. Never less than on arrival, even if the clock went back.
     pub(crate) fn age(&self, now: SystemTime) -> Duration {
         self.terms.initial_age.saturating_add(date::between(self.got, now))
     }
 
-    /// Whether asking the origin can end in a 304.
+    /// Whether a revalidation by the origin can end in a 304.
     pub(crate) fn has_validator(&self) -> bool {
         store::has_validator(&self.headers)
     }

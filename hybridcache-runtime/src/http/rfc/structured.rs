@@ -1,5 +1,5 @@
-//! Structured fields (RFC 9651), as far as this cache reads them: dictionaries and lists. All or nothing: what breaks the grammar
-//! anywhere is no field.
+//! The structured fields (RFC 9651) that this cache reads: dictionaries and lists. A field with any violation of the
+//! grammar is ignored as a whole.
 
 use http::{HeaderMap, HeaderName};
 
@@ -9,18 +9,18 @@ pub(crate) enum Item {
     Integer(i64),
     Boolean(bool),
     String(String),
-    /// A type that no field of ours has: tokens, decimals, bytes, dates, display strings, inner lists.
+    /// A type that no field of this cache uses: tokens, decimals, bytes, dates, display strings, inner lists.
     Other,
 }
 
-/// All lines of a field as one; `None` where there is one that is not ASCII.
+/// All lines of a field, joined. `None` if a line is not ASCII.
 pub(crate) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
     let lines: Option<Vec<_>> = headers.get_all(name).iter().map(|line| line.to_str().ok()).collect();
     Some(lines?.join(", ").into_bytes())
 }
 
-/// The members of a dictionary. Of members with one key, the last counts. `parameter` gets the name of each parameter that
-/// stands at a member.
+/// The members of a dictionary. Of several members with one key, the last counts. `parameter` gets the name of each
+/// parameter of a member.
 pub(crate) fn dictionary(text: &[u8], mut parameter: impl FnMut(&str)) -> Option<Vec<(String, Item)>> {
     let mut members: Vec<(String, Item)> = Vec::new();
     each(text, |reader| {
@@ -60,7 +60,7 @@ fn each(text: &[u8], mut member: impl FnMut(&mut Reader<'_>) -> Option<()>) -> O
     }
 }
 
-/// What is yet to be read. Every step either consumes, or is the end.
+/// The rest of the text. Every step either consumes a part of it or ends.
 struct Reader<'a> {
     text: &'a [u8],
 }

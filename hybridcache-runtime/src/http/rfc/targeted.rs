@@ -7,17 +7,17 @@ use super::fields;
 use super::rules::Rules;
 use super::structured::{self, Item};
 
-/// What controls this cache.
+/// The directives that control this cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Control {
     pub(crate) directives: ResponseDirectives,
-    /// They come from a targeted field: `Expires` does not count.
+    /// The directives come from a targeted field: `Expires` does not count.
     pub(crate) targeted: bool,
 }
 
 impl Control {
-    /// The first targeted field of the configuration that is there, valid and not empty; else `Cache-Control`. Restrictions
-    /// in invalid targeted fields before it apply in addition.
+    /// The first targeted field of the configuration that is present, valid and not empty; otherwise `Cache-Control`.
+    /// Restrictions in invalid targeted fields before it apply in addition.
     pub(crate) fn of(headers: &HeaderMap, rules: &Rules) -> Self {
         let mut passed_over = Vec::new();
         let found = rules.targeted.iter().filter(|name| headers.contains_key(*name)).find_map(|name| {
@@ -51,7 +51,7 @@ fn read(headers: &HeaderMap, name: &HeaderName) -> Option<ResponseDirectives> {
     Some(said)
 }
 
-/// A restriction holds whatever its value, unless that is false; a time of another type than Integer is no time.
+/// A restriction applies whatever its value is, except `false`. A time that is not an Integer is invalid.
 fn add(said: &mut ResponseDirectives, name: &str, item: &Item) {
     let on = *item != Item::Boolean(false);
     match name {

@@ -1,21 +1,22 @@
-//! `Vary`: which requests get the same answer.
+//! `Vary`: which requests get the same response.
 
 use http::{HeaderMap, HeaderName, header};
 
 use super::fields;
 
-/// What a `Vary` field says.
+/// The content of a `Vary` field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Vary {
     /// `*`: no two requests agree.
     Any,
-    /// The fields that must agree, sorted, each once; empty where there is no `Vary`.
+    /// The fields that must agree, sorted and without duplicates; empty without `Vary`.
     On(Vec<HeaderName>),
 }
 
-/// Reads all lines of `Vary`. What cannot be read counts as `*`.
+/// Reads all lines of `Vary`. A line that is not readable counts as `*`.
 ///
-/// An encoded answer varies on `Accept-Encoding` even if it does not say so: a client that cannot decode it must not get it.
+/// An encoded response varies on `Accept-Encoding` even if `Vary` does not name it: a client that cannot decode it must
+/// not get it.
 pub(crate) fn of(response: &HeaderMap) -> Vary {
     let named: Option<Vec<_>> = fields::members(response, &header::VARY)
         .map(|name| if name == b"*" { None } else { HeaderName::from_bytes(name).ok() })
@@ -33,10 +34,11 @@ fn is_encoded(response: &HeaderMap) -> bool {
     fields::members(response, &header::CONTENT_ENCODING).any(|coding| !coding.eq_ignore_ascii_case(b"identity"))
 }
 
-/// The secondary key: what a request says in `fields`, normalised and unambiguous. Two requests agree where these are the same bytes.
+/// The secondary key: the values of `fields` in a request, normalised and unambiguous. Two requests agree if these
+/// bytes are equal.
 ///
-/// Lines are joined and space around commas dropped; languages and encodings have no case. Their order stays: many servers
-/// take it for a preference. An absent field differs from an empty one.
+/// Lines are joined, and space around commas is removed; languages and encodings are compared without case. The order
+/// of the members is kept, because many servers take it for a preference. An absent field differs from an empty one.
 pub(crate) fn key(fields: &[HeaderName], request: &HeaderMap) -> Vec<u8> {
     let mut key = Vec::new();
     for name in fields {

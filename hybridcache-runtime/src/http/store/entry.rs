@@ -1,4 +1,4 @@
-//! One key of the layer, for the engine: look-up, load, store.
+//! One key of the layer, as the engine sees it: lookup, load, store.
 
 use std::any::TypeId;
 use std::sync::{Arc, Mutex};
@@ -81,7 +81,8 @@ impl HttpEntry {
         Self { cache: cache.clone(), key, plan }
     }
 
-    /// An entry is asked for a second time: where it was on trial, the shared tier keeps it for as long as it lives.
+    /// A second request found the entry. If the entry was on trial, the shared tier now keeps it for its whole
+    /// lifetime.
     pub(crate) fn count_demand(cache: &HybridCache, entry: &Entry) {
         let is_on_trial = Record::of(entry).and_then(Record::trial).is_some_and(Trial::end);
         let (Some(remote), true) = (cache.remote(), is_on_trial && entry.meta.fence().is_some()) else { return };
@@ -89,7 +90,7 @@ impl HttpEntry {
         remote.keep(Key::new(entry.meta.key.clone()).address(), left);
     }
 
-    /// Counts an answer from memory.
+    /// Counts a response from memory.
     pub(crate) fn count_hit(cache: &HybridCache, entry: &Entry, stale: bool) {
         cache.local().memory.count_hit(&entry.meta.key);
         if stale {
@@ -97,8 +98,8 @@ impl HttpEntry {
         }
     }
 
-    /// Waits for somebody else's load, unless it is this one's turn. `accepts` says which entries will do; the latest that
-    /// does not is left in `refused`.
+    /// Waits for another request's load of this key, or leads one. `accepts` decides which entries are usable. The
+    /// latest entry that is not accepted is left in `refused`.
     pub(crate) async fn join(
         &self,
         accepts: impl Fn(&Arc<Entry>) -> bool + Send + Sync + 'static,
@@ -120,7 +121,7 @@ impl HttpEntry {
         LoadJob::new(cache, key, Plan { judge, ..plan })
     }
 
-    /// The right to refresh a stale entry, if nobody has it and none failed a short while ago.
+    /// The right to refresh a stale entry, if no other flight has it and no refresh failed a short while ago.
     pub(crate) fn refresh(&self, entry: &Arc<Entry>) -> Option<Box<Lead>> {
         let clock = self.cache.clock();
         let claim = RefreshClaim::take(entry, clock, clock.now())?;
@@ -143,13 +144,14 @@ impl HttpEntry {
         LoadStart { seen: self.capture_stamps(), epoch: local.trust.epoch(), at: local.clock.now(), watermark }
     }
 
-    /// Holds this key's place for a value that is loaded beside whatever is under way.
+    /// Reserves this key in memory for a value that is loaded beside a running flight.
     pub(crate) fn reserve(&self, begun: &LoadStart) -> Leader {
         count(&self.key.function.counters.loads);
         self.cache.local().flights.reserve(&self.key, begun.seen.clone())
     }
 
-    /// Stores a record in memory that was loaded since `begun`. It replaces the result of a running flight, which is older.
+    /// Stores in memory a record that was loaded since `begun`. It replaces the result of a running flight, which is
+    /// older.
     pub(crate) fn keep(&self, place: Leader, begun: &LoadStart, record: Record) -> bool {
         let origin = FilledUnder { seen: &begun.seen, epoch: begun.epoch, began: begun.at };
         let entry = self.entry(origin, record).filter(|_| begun.seen.is_current());
@@ -161,10 +163,11 @@ impl HttpEntry {
         fill.entry(self.cache.clock().now(), Box::new(record), None, None)
     }
 
-    /// Stores what was loaded for another key and belongs here, where nobody looks for it before that other key says so.
+    /// Stores a record that was loaded for another key but belongs to this one. No request looks here before the other
+    /// key's record names this one.
     pub(crate) async fn publish(&self, begun: &LoadStart, record: Record) {
         let Claim::Lead(leader) = self.cache.local().flights.claim(&self.key, || begun.seen.clone()) else { return };
-        // After the claim: a gap that begins now detaches it.
+        // After the claim: a gap in the messages that begins from now on detaches the flight.
         if self.cache.local().trust.epoch() != begun.epoch {
             return;
         }
@@ -173,11 +176,13 @@ impl HttpEntry {
         run(Box::new(Lead { job, leader }), work).await;
     }
 
-    /// Stores in memory what was loaded for another key and belongs here, with tags that only its answer told.
+    /// Stores in memory a record that was loaded for another key but belongs to this one. Some of its tags are known
+    /// only from the response.
     ///
-    /// That one of them was voided while it was loaded may be known (the watermark), or become known (its generation,
-    /// captured before the watermark is asked). What is not known is its number in the shared tier at that time: so nothing
-    /// goes there. The next load knows the tags beforehand.
+    /// One of these tags may have been voided during the load. If that was before, the watermark shows it; if it
+    /// happens later, it changes the tag's generation, which is captured before the watermark is checked. The number
+    /// that the tag had in the shared tier when the load began is not known, so the record is not stored there. The
+    /// next load knows the tags beforehand.
     pub(crate) fn keep_tagged(&self, begun: &LoadStart, tags: &[String], record: Record) -> bool {
         let local = self.cache.local();
         let stamps: Vec<_> = tags.iter().map(|tag| self.cache.tag_stamp(tag)).collect();
@@ -191,8 +196,8 @@ impl HttpEntry {
     }
 }
 
-/// The key of one of the variants, by a hash (BLAKE3, 192 bits) of what the request says in the fields that choose it: clients choose
-/// how long that is.
+/// The key of one of the variants. It contains a hash (BLAKE3, 192 bits) of the request's values in the fields that
+/// choose the variant, because clients decide how long these values are.
 pub(crate) fn variant_key(primary: &KeyBuf, variants: &Variants, chosen: &[u8]) -> KeyBuf {
     let mut key = primary.clone();
     key.literal("#");

@@ -1,4 +1,4 @@
-//! What the layer stores, under which keys and tags, and as which bytes.
+//! The stored form of responses: their records, tags and bytes.
 
 pub(crate) mod entry;
 pub(crate) mod record;

@@ -16,37 +16,38 @@ use crate::primitives::clock::{Clock, Millis};
 /// The value of an entry.
 #[derive(Clone, Debug)]
 pub(crate) enum Record {
-    /// An answer.
+    /// A response.
     Page(Arc<Page>),
-    /// Answers differ by fields or tags that are not in the request's key.
+    /// The responses differ by fields or tags that are not part of the request's key.
     Variants(Arc<Variants>),
-    /// Hit-for-pass (Varnish's word): answers here are for one requester each, so no request waits for another. After this number of
-    /// milliseconds one request probes whether that has changed.
+    /// Hit-for-pass (Varnish's word): each response here is for one requester only, so no request waits for another.
+    /// After this number of milliseconds, one request probes whether that has changed.
     HitForPass(Millis),
     /// Never stored. The load failed: the requests that waited get the stale page, if there is one, or ask the handler.
     Failed(Option<StoredPage>),
-    /// Never stored. The load has no result for its waiters, and says nothing about the resource: they look again, and one of them
-    /// leads. Either the page is stored under another key, or the answer was about the leader's own request.
+    /// Never stored. The load has no result for its waiters and says nothing about the resource: the waiters look
+    /// again, and one of them leads. Either the page is stored under another key, or the response was about the
+    /// leader's own request.
     Again,
 }
 
-/// A stored answer.
+/// A stored response.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub(crate) head: rfc::Stored,
     pub(crate) body: Bytes,
-    /// Explicitly `public`.
+    /// The response is explicitly `public`.
     pub(crate) public: bool,
-    /// For requests with `Authorization`, too.
+    /// Also for requests with `Authorization`.
     pub(crate) authorized: bool,
-    /// For how long the engine calls it fresh, and keeps it.
+    /// How long the engine treats it as fresh, and how long it keeps it.
     pub(crate) fresh: Millis,
     pub(crate) ttl: Millis,
     pub(crate) trial: Trial,
 }
 
-/// How long the shared tier keeps a record after its first request, in milliseconds; 0 after the second request. Clients choose which
-/// pages exist, so pages without a second request are removed soon.
+/// How long the shared tier keeps a record after its first request, in milliseconds; 0 after the second request.
+/// Clients choose which pages exist, so pages without a second request are removed soon.
 #[derive(Debug, Default)]
 pub(crate) struct Trial(AtomicU64);
 
@@ -63,7 +64,7 @@ impl Trial {
         self.0.store(millis, Relaxed);
     }
 
-    /// Whether it was on trial: true once.
+    /// Ends the trial. Returns whether the record was on trial: `true` once only.
     pub(crate) fn end(&self) -> bool {
         self.millis() != 0 && self.0.swap(0, Relaxed) != 0
     }
@@ -75,7 +76,7 @@ impl Clone for Trial {
     }
 }
 
-/// Not part of a record's identity.
+/// The trial is not part of a record's identity.
 impl PartialEq for Trial {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -84,20 +85,20 @@ impl PartialEq for Trial {
 
 impl Eq for Trial {}
 
-/// By which fields and tags the answers at one key differ.
+/// The fields and tags by which the responses at one key differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Variants {
-    /// In the key of each of them: under another they are not found.
+    /// Part of the key of each variant: the variants of another id are not found.
     pub(crate) id: u64,
-    /// Fields of the request that choose one.
+    /// The fields of the request that choose the variant.
     pub(crate) fields: Vec<HeaderName>,
-    /// Tags that they carry: known before one is read or loaded.
+    /// The tags of all variants, known before a variant is read or loaded.
     pub(crate) tags: Vec<String>,
     pub(crate) ttl: Millis,
     pub(crate) trial: Trial,
 }
 
-/// How soon it is looked again where an answer was not for all, and where there was none.
+/// How soon a request probes again: after a response for one requester only, and after a failure.
 pub(crate) const HIT_FOR_PASS: Millis = 5_000;
 pub(crate) const HIT_FOR_PASS_AFTER_FAILURE: Millis = 1_000;
 
@@ -108,7 +109,7 @@ const HIT_FOR_PASS_TTL: Millis = 60_000;
 const VARIANTS: Millis = 24 * 60 * 60 * 1000;
 
 impl Variants {
-    /// `ttl`: that of the first of them.
+    /// `ttl`: the lifetime of the first variant.
     pub(crate) fn new(fields: Vec<HeaderName>, tags: Vec<String>, ttl: Millis, trial: Trial) -> Self {
         Self { id: fastrand::u64(..), fields, tags, ttl: VARIANTS.max(ttl.saturating_mul(2)), trial }
     }
@@ -119,7 +120,7 @@ impl Record {
         entry.value.downcast_ref()
     }
 
-    /// How many bytes it takes encoded, at least.
+    /// The least number of bytes of its encoded form.
     pub(super) fn least(value: &AnyValue) -> usize {
         match value.downcast_ref() {
             Some(Self::Page(page)) => page.body.len(),
@@ -127,12 +128,12 @@ impl Record {
         }
     }
 
-    /// For the engine.
+    /// Called by the engine.
     pub(crate) fn lifetimes(value: &AnyValue) -> Lifetimes {
         let (fresh, ttl) = match value.downcast_ref() {
             Some(Self::Page(page)) => (page.fresh, page.ttl),
             Some(Self::Variants(variants)) => (variants.ttl, variants.ttl),
-            // Behind a handler that fails one is enough again, soon.
+            // After a failure the record ends soon: then one request at a time calls the failing handler again.
             Some(Self::HitForPass(HIT_FOR_PASS_AFTER_FAILURE)) => {
                 (HIT_FOR_PASS_AFTER_FAILURE, HIT_FOR_PASS_AFTER_FAILURE)
             }
@@ -151,13 +152,13 @@ impl Record {
         }
     }
 
-    /// For the engine: how long the shared tier keeps it to begin with.
+    /// Called by the engine: how long the shared tier keeps a record that is on trial.
     pub(crate) fn shared_for(value: &AnyValue) -> Option<Duration> {
         let millis = value.downcast_ref().and_then(Self::trial)?.millis();
         (millis != 0).then(|| Duration::from_millis(millis))
     }
 
-    /// Bytes that it takes.
+    /// The bytes that it takes in memory.
     pub(crate) fn weight(&self) -> usize {
         let fields = |page: &Page| {
             page.head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum::<usize>()
@@ -178,7 +179,7 @@ pub(crate) struct StoredPage {
 }
 
 impl StoredPage {
-    /// The entry itself where it is no page.
+    /// Returns the entry itself if it is no page.
     pub(crate) fn new(entry: Arc<Entry>) -> Result<Self, Arc<Entry>> {
         match Record::of(&entry) {
             Some(Record::Page(page)) => Ok(Self { page: page.clone(), entry }),
@@ -190,8 +191,8 @@ impl StoredPage {
         Self::new(entry.clone()).ok()
     }
 
-    /// The time, by the clock of the process that stored it: what has passed since is measured here, so that clocks need not
-    /// agree.
+    /// The present time, by the clock of the process that stored it. This process measures the time that has passed
+    /// since, so that the clocks need not agree.
     pub(crate) fn now(&self, clock: Clock) -> SystemTime {
         let stored_at = self.entry.meta.expires_at.saturating_sub(self.page.ttl);
         self.page.head.got + Duration::from_millis(clock.now().saturating_sub(stored_at))

@@ -1,7 +1,8 @@
-//! The tags that pages carry by themselves: of their path, and of the groups that their origin put them in.
+//! The tags that pages have by default: one for their path, and one for each group that their origin names.
 //!
-//! Keys tell apart what a handler may tell apart, so they are raw. Tags are wider: spellings that name one resource (RFC 3986,
-//! 6.2.2 and 6.2.3) carry one tag, so that an invalidation leaves none behind. Where they name two, a page is loaded once more.
+//! Keys distinguish everything that a handler may distinguish, so they are raw. Tags are wider: all spellings of one
+//! resource (RFC 3986, 6.2.2 and 6.2.3) have one tag, so that an invalidation misses no spelling. If two resources
+//! share a tag, a page is loaded once more.
 
 use http::header::HOST;
 use http::{HeaderMap, Uri};
@@ -9,16 +10,16 @@ use http::{HeaderMap, Uri};
 use crate::http::rfc::spelling;
 use crate::http::settings::Settings;
 
-/// The key of the hash that spreads the paths of one layer over their tags. Which paths share a tag then depends on the
-/// namespace: a client who does not know it cannot write to one path to void another.
+/// The key of the hash that distributes the paths of one layer over their tags. Which paths share a tag then depends on
+/// the namespace: a client that does not know the namespace cannot write to one path to void another.
 pub(crate) fn path_seed(namespace: &str, layer: &str) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("hybridcache 2026 http tags of paths");
-    // No name has a zero byte that counts.
+    // No name contains a zero byte that counts.
     hasher.update(namespace.as_bytes()).update(b"\0").update(layer.as_bytes());
     *hasher.finalize().as_bytes()
 }
 
-/// What all entries of a path carry, whatever host, query and variant they are of.
+/// The tag of all entries of a path, for any host, query and variant.
 ///
 /// Paths share 65,536 tags: a tag costs the shared tier some bytes, and clients choose paths.
 pub(crate) fn path_tag(settings: &Settings, path: &str) -> String {
@@ -27,9 +28,9 @@ pub(crate) fn path_tag(settings: &Settings, path: &str) -> String {
     format!("http:{}:{high:02x}{low:02x}", settings.name)
 }
 
-/// Of RFC 9875: within one origin. `uri` is the public one of a request with these fields.
+/// The tag of a group of RFC 9875, within one origin. `uri` is the public URI of a request with these fields.
 pub(crate) fn group_tag(settings: &Settings, uri: &Uri, headers: &HeaderMap, group: &str) -> String {
-    // No host has a line feed in it.
+    // No host contains a line feed.
     format!("http-group:{}:{}\n{group}", settings.name, origin(uri, headers))
 }
 

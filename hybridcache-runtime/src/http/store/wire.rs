@@ -1,5 +1,5 @@
-//! Records as bytes. What comes from the shared tier is not trusted: a field that could not have come in an answer, a status
-//! that none has, a body of another length make it a miss.
+//! Records as bytes. Bytes from the shared tier are not trusted: a field that no response could have, a status that
+//! does not exist, or a body of another length makes the record a miss.
 
 use std::fmt;
 use std::sync::Arc;
@@ -233,7 +233,7 @@ mod tests {
         assert!(matches!(decoded(&encoded(&Record::HitForPass(7))), Some(Record::HitForPass(7))));
     }
 
-    /// What only those who wait are to know.
+    /// Records that are only for the waiters.
     #[test]
     fn the_end_of_a_load_is_not_stored() {
         for record in [Record::Failed(None), Record::Again] {
@@ -263,7 +263,7 @@ mod tests {
     }
 
     proptest! {
-        /// A page whose bytes were changed is another page that could have been stored, or none.
+        /// A page whose bytes were changed decodes to another valid page, or fails.
         #[test]
         fn nothing_panics(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
             let mut bytes = encoded(&Record::Page(Arc::new(page(&[("content-length", "4"), ("x-a", "1")], "body"))));
