@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 /// An error that cannot be cloned, shared by all callers of one load: each gets the error itself, behind an `Arc`.
 ///
-/// As the error type of a cached function it converts by `?` what `E` converts, and derefs to `E`, whose variants can
-/// be matched. With `anyhow`, `SharedError<anyhow::Error>` can be downcast by each caller.
+/// As the error type of a cached function, it converts with `?` from every error that converts to `E`. It derefs to
+/// `E`, whose variants can be matched. With `anyhow`, `SharedError<anyhow::Error>` can be downcast by each caller.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;

@@ -274,7 +274,7 @@ impl CapturedStamp {
         if number.value != read {
             if number.value.is_some() {
                 // The stamp changed or ended, and no message arrived. Snapshots under the old generation are void. This
-                // snapshot continues under the new generation: nothing was read or loaded under it yet.
+                // snapshot continues under the new generation: nothing was read or loaded under this snapshot yet.
                 let before = self.stamp.generation.fetch_add(1, Ordering::SeqCst);
                 let _ = self.generation.compare_exchange(before, before + 1, Ordering::SeqCst, Ordering::Relaxed);
             }

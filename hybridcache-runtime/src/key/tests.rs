@@ -241,7 +241,7 @@ fn short_texts_stay_on_the_stack() {
     assert_eq!(format!("{:?}", KeyBuf::default()), "\"\"");
 }
 
-/// What [`KeyBuf::text`] should write, one byte after the other.
+/// The text that [`KeyBuf::text`] should write, built byte by byte.
 fn escaped(text: &str) -> String {
     let shown = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     text.bytes().map(|byte| if shown(byte) { char::from(byte).into() } else { format!("%{byte:02X}") }).collect()

@@ -29,7 +29,7 @@ pub(crate) struct KeepAlive {
 
 impl Background {
     /// # Errors
-    /// If the system has no thread, or no more descriptors.
+    /// If the system cannot start a thread, or has no more descriptors.
     pub(crate) fn start(name: &str) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -53,8 +53,8 @@ impl Background {
     }
 }
 
-/// The new thread also uses a subscriber that was set for this thread only (by a test). If there is none, the thread
-/// sets none: it would hide a subscriber that is set for the process later.
+/// The new thread also uses a subscriber that was set for this thread only (by a test). If there is none, the new
+/// thread sets no subscriber: an empty one would hide a subscriber that is set for the process later.
 fn scoped_dispatch() -> Option<Dispatch> {
     dispatcher::get_default(|dispatch| (!dispatch.is::<NoSubscriber>()).then(|| dispatch.clone()))
 }

@@ -1,11 +1,11 @@
-//! A hasher for keys that are hashes already.
+//! A hasher for keys whose hash is known already.
 
 use std::hash::{BuildHasher, Hasher};
 
 /// The prime of FNV-1a (Fowler, Noll, Vo) for 64 bits.
 pub(crate) const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
-/// For maps whose keys are hashes.
+/// For maps whose keys contain their hash.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AlreadyHashed(u64);
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The number of slots, of any state on which threads must not contend.
+/// The number of slots of any state that threads must not contend for.
 pub(crate) const STRIPES: usize = 16;
 
 /// A thread's slot. All slots but one belong to one thread at a time; the threads for which no slot is left share that

@@ -28,7 +28,7 @@ use crate::shared::leases::Leases;
 use crate::shared::wire::names::Address;
 pub(crate) use crate::shared::wire::names::{StampName, Token};
 
-/// What a tier's operation returns.
+/// The future of a tier's operation.
 pub(crate) type RemoteFuture<'a, T> = BoxFuture<'a, Result<T, RemoteError>>;
 
 /// How many bytes of an entry are enough to tell it from another entry: fence and mark, see

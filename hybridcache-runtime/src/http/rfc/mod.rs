@@ -9,7 +9,7 @@
 //! request::ask ── Bypass ──► origin; nothing stored
 //!              ── Unsafe ──► origin; then invalidate::targets and groups::invalidated say what goes
 //!              ── Lookup(wants)
-//!                   the primary key has entries: vary::key tells which is for this request
+//!                   the primary key has entries: vary::key selects the one for this request
 //!                   stored ── reuse::decide ── Fresh, Stale ──► reply::answer (200, 206, 304, 416, HEAD)
 //!                                           ── Revalidate ──► conditional::revalidate, to the origin
 //!                                                             ── 304: freshen::by_304

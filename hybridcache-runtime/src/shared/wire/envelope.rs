@@ -1,4 +1,4 @@
-//! What is stored at an entry's key in a shared tier: a header, the stamps it was loaded under, and the value's bytes.
+//! The bytes at an entry's key in a shared tier: a header, the stamps under which it was loaded, and the value's bytes.
 //!
 //! Integers are little endian. Bytes 0 to 31 are frozen, scripts in the tier read them.
 //!

@@ -21,7 +21,7 @@ fn waits(wake: fn(&Wakeups)) {
         .map(|key| {
             let (waiters, held) = (waiters.clone(), held.clone());
             spawn(move || {
-                // As `seek.rs` has it: first the registration, then the question.
+                // As in `engine/lease.rs`: the waiter registers first, and then requests the lease.
                 let waiter = waiters.register(key);
                 let is_held = held.load(Ordering::SeqCst) == 1;
                 if is_held && key == KEY {

@@ -4,7 +4,7 @@
 -- 4=waiter(16 hex digits, '' = do not wait)
 -- Returns {0} granted, {1,ms} held for that long, {2} the entry is not the one that the caller read: read again,
 -- {3} held, and the load before stored nothing: waiting is not worthwhile
-local mark='0000000000000000' -- what release.lua leaves; a lease that follows it has it as its first waiter, who is nobody
+local mark='0000000000000000' -- left by release.lua; a lease that replaces it keeps it as its first waiter, which is no process
 local fence=redis.pcall('GETRANGE',KEYS[1],16,31)
 if type(fence)~='string' then fence='' end -- another type reads as a miss
 if fence~='' and fence~=ARGV[3] then return {2} end

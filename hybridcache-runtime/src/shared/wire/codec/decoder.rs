@@ -1,4 +1,4 @@
-//! MessagePack as serde's data model. [`check_shape`] has walked over the bytes before: they are one whole object, and
+//! MessagePack as serde's data model. `check_shape` has walked over the bytes before: they are one whole object, and
 //! not too deep.
 
 use serde::de::{

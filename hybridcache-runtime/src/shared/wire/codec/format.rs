@@ -43,8 +43,8 @@ pub enum CodecError {
 /// deep.
 ///
 /// The decoder recurses. After this walk it cannot overflow the stack or run out of bytes, and no length is greater
-/// than the number of bytes that follow. (A type that contains itself without a byte in between, `struct
-/// T(Option<Box<T>>)`, cannot be protected.)
+/// than the number of bytes that follow. (The walk cannot protect a type that contains itself without a byte in
+/// between: `struct T(Option<Box<T>>)`.)
 pub(super) fn check_shape(bytes: &[u8]) -> Result<(), CodecError> {
     let mut rest = bytes;
     // How many objects are still missing in each open array or map.

@@ -170,7 +170,7 @@ fn any_header() -> impl Strategy<Value = Header> {
     )
 }
 
-/// What decodes is what would have been encoded: there is one envelope for a header and a payload.
+/// Bytes that decode are the bytes that the encoder writes: there is one envelope for a header and a payload.
 fn assert_canonical(bytes: &[u8]) {
     if let Ok((header, payload)) = decode(bytes) {
         assert_eq!(encode(&header, payload), bytes);
