@@ -1,7 +1,7 @@
-//! The engine of [hybridcache](https://docs.rs/hybridcache): what an annotated function calls. Use it through that
-//! crate.
+//! The engine of [hybridcache](https://docs.rs/hybridcache), which annotated functions call. Use it through that crate.
 //!
-//! The path of one call begins in `call/` and goes on in `engine/`: ARCHITECTURE.md describes it. What always holds:
+//! The path of one call begins in `call/` and goes on in `engine/`; ARCHITECTURE.md describes it. These properties
+//! always hold:
 //!
 //! - One load per key in this process (`flight/`), and in the fleet while Redis keeps its data (`engine/lease.rs`).
 //! - A load that began before an invalidation is stored nowhere after it: flights are detached, leases are fenced, and

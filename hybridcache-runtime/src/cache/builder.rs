@@ -34,7 +34,7 @@ pub struct Builder {
     limits: Limits,
 }
 
-/// What is used where nothing was configured.
+/// The defaults.
 const DEFAULT_NAMESPACE: &str = "default";
 const DEFAULT_MEMORY: Memory = Memory::entries(100_000);
 const DEFAULT_LIMITS: Limits = Limits {
@@ -60,8 +60,8 @@ impl HybridCache {
         }
     }
 
-    /// A cache as the environment says: `HYBRIDCACHE_REDIS_URL` (unset or empty: memory only), `HYBRIDCACHE_NAMESPACE`
-    /// (`default`), `HYBRIDCACHE_MEMORY_ENTRIES` (100000).
+    /// A cache that is configured by environment variables: `HYBRIDCACHE_REDIS_URL` (unset or empty: memory only),
+    /// `HYBRIDCACHE_NAMESPACE` (`default`), `HYBRIDCACHE_MEMORY_ENTRIES` (100000).
     ///
     /// # Errors
     /// A value that cannot be used; the message names the variable.
@@ -80,7 +80,7 @@ impl HybridCache {
         builder.build_with(REDIS_URL).await
     }
 
-    /// What annotated functions use where nothing was installed: memory only.
+    /// The cache of annotated functions where none was installed: memory only.
     pub(crate) fn fallback() -> Self {
         let memory = MemoryTier::new(DEFAULT_MEMORY, false);
         let local = Arc::new(Local::new(DEFAULT_NAMESPACE, memory, Outage::Serve));
@@ -89,7 +89,8 @@ impl HybridCache {
 }
 
 impl Builder {
-    /// Separates applications that share a Redis; the same in all processes of one. Not empty. Default: `default`.
+    /// Separates applications that share a Redis. All processes of one application use the same namespace. Not empty.
+    /// Default: `default`.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self
@@ -111,40 +112,43 @@ impl Builder {
     /// | `redis-cluster://[[user]:password@]host[:port],..` | `cluster` | a cluster, found by way of these nodes |
     /// | `rediss://`, `rediss-sentinel://`, `rediss-cluster://` | and `tls` | the same over TLS |
     ///
-    /// User and password are the data servers'. Sentinels with a password of their own get it by
-    /// `?sentinel_user=..&sentinel_password=..`. In both, what is special is percent-encoded (`/` is `%2F`, `@` is `%40`).
+    /// User and password are those of the data servers. Sentinels with a password of their own get it by
+    /// `?sentinel_user=..&sentinel_password=..`. In both, special characters are percent-encoded (`/` is `%2F`, `@` is
+    /// `%40`).
     ///
-    /// With TLS, `?ca=/path/ca.pem` names the private authority that signed the servers' certificates (without it: those
-    /// that Mozilla trusts), and `cert=/path/client.pem&key=/path/client.key` the client's own, all as PEM files, which
-    /// [`build`](Self::build) reads once. Certificates are always checked. Where the process has no default
-    /// `CryptoProvider` of rustls, `ring`'s becomes it. Cluster nodes and masters are checked against the names under
-    /// which the cluster or the sentinels announce them.
+    /// With TLS, `?ca=/path/ca.pem` names the private authority that signed the servers' certificates (without it: the
+    /// authorities that Mozilla trusts), and `cert=/path/client.pem&key=/path/client.key` the client's own certificate,
+    /// all as PEM files, which [`build`](Self::build) reads once. Certificates are always checked. Where the process
+    /// has no default `CryptoProvider` of rustls, that of `ring` becomes the default. Cluster nodes and masters are
+    /// checked against the names under which the cluster or the sentinels announce them.
     ///
-    /// A master that sentinels have replaced is left within seconds, also one that goes on serving unaware of it. Of a
-    /// cluster that has lost a node the others serve on, as far as the cluster itself does.
+    /// A master that the sentinels have replaced is left within seconds, even if it goes on serving because it has not
+    /// noticed. When a cluster has lost a node, the other nodes are still used, as far as the cluster itself goes on.
     #[cfg(feature = "redis")]
     pub fn redis(mut self, url: impl Into<String>) -> Self {
         self.redis = Some(url.into());
         self
     }
 
-    /// How long one call may wait for Redis in all before it goes on without. A miss needs three answers one after the other: a
-    /// Redis that takes longer than a third of this for one is not used (the breaker stays open, with a warning). At least
-    /// 1 ms. Default: 50 ms.
+    /// How long one call may wait for Redis in total before it goes on without Redis. A miss needs three answers one
+    /// after the other: a Redis that takes longer than a third of this for one answer is not used (the breaker stays
+    /// open, with a warning). At least 1 ms. Default: 50 ms.
     pub fn redis_budget(mut self, budget: Duration) -> Self {
         self.limits.redis_budget = bounded(budget);
         self
     }
 
-    /// How long a load without a `timeout` keeps other processes from loading the same key. At least 1 s. Default: 60 s.
+    /// How long a load without a `timeout` keeps other processes from loading the same key. At least 1 s. Default:
+    /// 60 s.
     pub fn lease_limit(mut self, limit: Duration) -> Self {
         self.limits.lease_limit = bounded(limit);
         self
     }
 
-    /// Values whose encoding is longer stay in memory, and are counted in [`Stats::unsendable`](crate::Stats::unsendable). At least 1 byte.
-    /// Default: 1 MiB, which a network of 1 Gbit/s transfers in 9 ms: within the default [budget](Self::redis_budget). A call may wait
-    /// for a large value for a millisecond longer than the budget for each 16 KiB, if Redis answers meanwhile.
+    /// Values whose encoding is longer stay in memory, and are counted in
+    /// [`Stats::unsendable`](crate::Stats::unsendable). At least 1 byte. Default: 1 MiB, which a network of 1 Gbit/s
+    /// transfers in 9 ms: within the default [budget](Self::redis_budget). A call may wait for a large value for a
+    /// millisecond longer than the budget for each 16 KiB, if Redis answers meanwhile.
     pub fn value_limit(mut self, bytes: usize) -> Self {
         self.limits.value_limit = bytes;
         self
@@ -156,17 +160,18 @@ impl Builder {
         self
     }
 
-    /// How many keys may be loaded at once without a lease in this process, while Redis cannot give one or if loads of a key have stored
-    /// nothing: it protects the database from all processes of a fleet at once. Loads that run for other loads do not count. A call
-    /// that has to wait does so within its `timeout`, and then fails as if its load had taken too long; without a `timeout` it waits for
-    /// 30 s, and then loads. At least 1. Default: 256.
+    /// How many keys this process may load at the same time without a lease, while Redis cannot grant one, or after
+    /// loads of a key have stored nothing. It protects the database from all processes of a fleet at once. Loads that
+    /// run for other loads do not count. A call that has to wait does so within its `timeout`, and then fails as if its
+    /// load had taken too long; without a `timeout` it waits for 30 s, and then loads. At least 1. Default: 256.
     pub fn degraded_loads(mut self, keys: usize) -> Self {
         self.limits.degraded_loads = keys;
         self
     }
 
-    /// Checks the settings and builds the cache. Waits up to about a second for Redis; a Redis that is down is logged as a
-    /// warning, and connected to once it is up. Cancel safe: a future that is dropped leaves no connection behind.
+    /// Checks the settings and builds the cache. Waits up to about a second for Redis. A Redis that is down is logged
+    /// as a warning, and is used as soon as it answers. Cancel safe: a future that is dropped leaves no connection
+    /// behind.
     ///
     /// # Errors
     /// A setting that cannot be used; the message names it.
@@ -174,14 +179,14 @@ impl Builder {
         self.build_with("redis").await
     }
 
-    /// `redis_setting` is what the user called the URL.
+    /// `redis_setting` is the user's name for the URL setting.
     async fn build_with(self, redis_setting: &str) -> Result<HybridCache, Error> {
         check_namespace("namespace", &self.namespace)?;
         check_memory("memory", self.memory)?;
         self.check_limits()?;
         let process = fastrand::u64(1..);
         let shared = self.redis.is_some();
-        // Where nobody else invalidates, nothing can be missed.
+        // No other process invalidates, so no invalidation can be missed.
         let outage = if shared { self.outage } else { Outage::Serve };
         let local = Arc::new(Local::new(&self.namespace, MemoryTier::new(self.memory, shared), outage));
         let remote = match &self.redis {
@@ -243,7 +248,7 @@ async fn connect(setting: &str, _: &str, _: &str, _: u64, _: &Arc<Local>) -> Res
     Err(Error::config(setting, "hybridcache was built without its feature `redis`"))
 }
 
-/// An environment variable. Set to nothing, it is not the same as unset: each setting says what that means.
+/// An environment variable. Empty is not the same as unset: each setting defines the meaning of empty.
 fn variable(name: &str) -> Result<Option<String>, Error> {
     match env::var(name) {
         Ok(value) => Ok(Some(value)),

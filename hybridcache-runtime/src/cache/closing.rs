@@ -1,4 +1,4 @@
-//! How a cache ends: what other processes wait for is sent, and then nothing any more.
+//! How a cache closes: pending invalidations are sent, leases are returned, and then the connections end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use crate::shared::{Remote, RemoteError, RemoteErrorKind};
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Gives leases back, sends what is pending, and ends the tier. `Err`: this many invalidations were not sent, and why not.
+/// Returns the leases, sends pending invalidations, and closes the tier. `Err`: the number of invalidations that were
+/// not sent, and the reason.
 pub(crate) async fn close(
     local: Arc<Local>,
     remote: Arc<dyn Remote>,
@@ -24,10 +25,10 @@ pub(crate) async fn close(
     let (given_back, sent) = (give_back(&*remote), send_pending(&local, &*remote, &mut failure));
     let ending = async {
         join(given_back, sent).await;
-        // A call that was under way may have got one since: what it asked for was answered by now.
+        // A call that was under way may have got a lease since then: its request has been answered by now.
         give_back_once(&*remote).await
     };
-    // What has not ended by then is not waited for.
+    // At the deadline the rest is given up.
     let _ = timeout_at(deadline, ending).await;
     remote.close();
     match local.journal.pending() {
@@ -36,7 +37,7 @@ pub(crate) async fn close(
     }
 }
 
-/// Until all are given back, or have ended by themselves.
+/// Tries until all leases are returned, or have expired.
 async fn give_back(remote: &dyn Remote) {
     let end = Instant::now() + LEASE;
     while !give_back_once(remote).await && Instant::now() < end {
@@ -51,7 +52,8 @@ async fn give_back_once(remote: &dyn Remote) -> bool {
 }
 
 async fn send_pending(local: &Local, remote: &dyn Remote, failure: &mut RemoteError) {
-    // After a failover also what was acknowledged is sent again: the recovery that was doing so has ended.
+    // After a failover the journal replays acknowledged invalidations too. The recovery task that was replaying them
+    // has ended.
     while local.journal.pending() > 0 || local.gap().is_some() {
         match send_unsent(local, remote).await {
             Ok(Sent::All) => continue,

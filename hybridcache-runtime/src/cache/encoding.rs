@@ -1,8 +1,9 @@
-//! Values to bytes and back, without holding up the runtime's threads.
+//! Values to bytes and back, without blocking the runtime's threads.
 //!
-//! What is small, and most is, is done where it is needed. What is larger is done where blocking is allowed: tens of milliseconds on a
-//! worker would hold up every task on it. How large a value is shows only while it is encoded, so encoding ends at the
-//! smaller bound, and begins once more elsewhere; a function whose latest value was large begins there.
+//! Small values, which most are, are encoded and decoded where they are needed. Large ones are moved to a blocking
+//! thread: tens of milliseconds on a worker would delay every task on it. The size of a value is known only while it is
+//! encoded. So encoding stops at the smaller bound and starts again on a blocking thread; a function whose latest value
+//! was large starts there at once.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -23,34 +24,34 @@ use crate::shared::wire::codec::{CodecError, Kind};
 use crate::shared::wire::envelope::{self, Header, MESSAGE_PACK, UNCOMPRESSED, Undecodable};
 use crate::stats::count;
 
-/// Bytes that a worker may spend its time on: a fraction of a millisecond.
+/// The number of bytes that a worker may encode or decode: it takes a fraction of a millisecond.
 const SMALL: usize = 64 << 10;
 
 /// Why a value stays in memory.
 enum Unsendable {
-    /// It, or the room that it may take, is too large.
+    /// Its encoding is longer than the limit.
     TooLarge,
-    /// It cannot be turned into bytes.
+    /// It cannot be encoded.
     Unencodable(CodecError),
-    /// What would be read is another value.
+    /// Decoding the bytes would give another value.
     Changed(&'static str),
-    /// It cannot be read back.
+    /// The bytes cannot be decoded.
     Unreadable(CodecError),
 }
 
-/// Bytes of an entry that is whole and of this key.
+/// The bytes of a complete entry of this key.
 pub(crate) struct Opened {
     pub(crate) header: Header,
     bytes: Vec<u8>,
 }
 
 impl Opened {
-    /// How long the payload is.
+    /// The length of the payload.
     pub(crate) fn payload(&self) -> usize {
         self.bytes.len() - envelope::payload_at(&self.header)
     }
 
-    /// Its value, in an entry.
+    /// Decodes the value, into an entry.
     pub(crate) async fn decode(self, plan: &Plan, meta: Meta) -> Result<Arc<Entry>, CodecError> {
         let (value, is_large) = (plan.value, self.bytes.len() > SMALL);
         let Self { header, bytes } = self;
@@ -59,7 +60,7 @@ impl Opened {
     }
 }
 
-/// Reads an envelope, of the entry with this fingerprint.
+/// Reads an envelope, and checks that it is of the key with this fingerprint.
 pub(crate) async fn open(key: [u8; 16], bytes: Vec<u8>) -> Result<Opened, Undecodable> {
     let is_large = bytes.len() > SMALL;
     let open = move || {
@@ -70,8 +71,8 @@ pub(crate) async fn open(key: [u8; 16], bytes: Vec<u8>) -> Result<Opened, Undeco
 }
 
 impl HybridCache {
-    /// The envelope of a value that was loaded just now, and the value again. `None`: it stays in memory; why was counted and
-    /// said.
+    /// The envelope of a value that was loaded just now, and the value again. `None`: the value stays in memory; the
+    /// reason was counted and logged.
     pub(crate) async fn encode(
         &self,
         remote: &dyn Remote,
@@ -117,7 +118,7 @@ impl HybridCache {
 fn header(remote: &dyn Remote, fill: &Fill<'_>, value: &AnyValue, load: Load) -> Option<Header> {
     let now = remote.now()?;
     let lifetimes = fill.plan.lifetimes_of(value);
-    // Whether or not it is sent: what stays in memory carries the same stamps.
+    // Prolonged even if the value is not sent: the value in memory carries the same stamps.
     let ttl = Duration::from_millis(lifetimes.ttl());
     fill.origin.seen.prolong(Lifespan::of(ttl, Duration::ZERO), remote);
     Some(Header {
@@ -184,14 +185,14 @@ fn encode_within(
     })
 }
 
-/// Where blocking is allowed. Outside of a runtime there is no such place, and no task that would be held up.
+/// Runs `work` on a blocking thread. Outside of a runtime there is none, and no task that would be delayed.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let Ok(runtime) = Handle::try_current() else { return work() };
     match runtime.spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            // The runtime is being shut down, and this task with it.
+            // The runtime is shutting down, and this task ends with it.
             Err(_) => std::future::pending().await,
         },
     }

@@ -6,7 +6,7 @@ use crate::cache::fill::Fill;
 use crate::shared::Remote;
 use crate::shared::budget::Budget;
 
-/// With which tier, what for, and how long it may take.
+/// The tier, the entry to fill, and the time budget.
 pub(crate) struct Exchange<'a> {
     pub(crate) remote: &'a Arc<dyn Remote>,
     pub(crate) fill: Fill<'a>,

@@ -1,4 +1,4 @@
-//! What one load or read is about to fill.
+//! The key and circumstances of one load or read.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::entry::FilledUnder;
 use crate::entry::plan::Plan;
 use crate::function::call_key::Key;
 
-/// What is to be filled, and under what.
+/// The key to fill, the plan of the call, and what was captured before the load or read began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fill<'a> {
     pub(crate) key: &'a Arc<Key>,

@@ -9,13 +9,14 @@ static INSTALLED: OnceCell<HybridCache> = OnceCell::new();
 static FALLBACK: OnceCell<HybridCache> = OnceCell::new();
 
 impl HybridCache {
-    /// Makes this the cache of every annotated function that names none. Once per process, before the first call: earlier calls
-    /// have used another cache, in memory, and a warning says so.
+    /// Makes this the cache of every annotated function that names none. Once per process, before the first call:
+    /// earlier calls have used another cache, in memory, and a warning says so.
     ///
-    /// An installed cache stays as long as the process: a hit reads it as a static, and would otherwise have to count a reference or
-    /// take a lock. [`reconnect`](Self::reconnect) gives it another URL without a restart, with new credentials or another host, and keeps
-    /// what memory has; [`close`](Self::close) ends its use of Redis. A program that replaces whole caches names them itself: `cache = current()`
-    /// in the attribute takes any expression, such as a function that returns what an `ArcSwap` or a lock holds.
+    /// An installed cache stays for the lifetime of the process: a hit reads it as a static, and would otherwise have
+    /// to count a reference or take a lock. [`reconnect`](Self::reconnect) gives it another URL without a restart, with
+    /// new credentials or another host, and keeps the entries in memory; [`close`](Self::close) ends its use of Redis.
+    /// A program that replaces whole caches names them itself: `cache = current()` in the attribute takes any
+    /// expression, such as a function that returns the content of an `ArcSwap` or a lock.
     ///
     /// # Errors
     /// When a cache was installed already.
@@ -35,7 +36,7 @@ impl HybridCache {
     }
 }
 
-/// The installed cache; while there is none, one in memory.
+/// The installed cache. While there is none: one in memory.
 pub fn installed() -> &'static HybridCache {
     INSTALLED.get().unwrap_or_else(|| FALLBACK.get_or_init(HybridCache::fallback))
 }

@@ -1,5 +1,5 @@
-//! The right to load a key in the whole fleet: a lease (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013). Its token fences a
-//! late result off (Kleppmann, "How to do distributed locking", 2016).
+//! The right to load a key in the whole fleet: a lease (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013).
+//! Its token is a fencing token: it rejects a late publish (Kleppmann, "How to do distributed locking", 2016).
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use crate::primitives::timers::{sleep, timeout};
 use crate::shared::budget::Budget;
 use crate::shared::{Acquired, LARGE, LEASE, Published, Release, Remote, RemoteError, RemoteFuture, Token};
 
-/// For how long a lease is renewed while its value is encoded, and while it is sent: longer than any transfer may take.
+/// How long a lease is renewed while its value is encoded, and while it is sent: longer than any transfer may take.
 pub(crate) const SENDING: Duration = Duration::from_secs(600);
 
-/// A lease, or the attempt to get one. Whatever way it ends, it is given back: dropping it is the release.
+/// A lease, or the attempt to get one. Dropping it releases it.
 pub(crate) struct Lease {
     remote: Arc<dyn Remote>,
     key: Arc<Key>,
     token: Token,
-    /// The shared tier has it, or may have it: the answer to an `acquire` that ran out of time is not known.
+    /// The shared tier has granted it, or may have: the answer to an `acquire` that timed out is not known.
     maybe_held: bool,
     /// A load has ended under it.
     loaded: bool,
@@ -61,8 +61,8 @@ impl Lease {
         Ok((entry, answer))
     }
 
-    /// Runs a load, or what comes after it, and renews the lease meanwhile for at most `limit`. After that, or once the lease is
-    /// lost, the load goes on alone: its result will be fenced off if anybody else has loaded.
+    /// Runs a load, or the steps after it, and renews the lease meanwhile for at most `limit`. After that, or once the
+    /// lease is lost, the load goes on without a lease: its result is fenced off if another process has loaded.
     pub(crate) async fn hold_while<F: Future>(&self, limit: Duration, load: F) -> F::Output {
         let (load, renewing) = (pin!(load), pin!(self.renew_for(limit)));
         match select(load, renewing).await {
@@ -87,7 +87,7 @@ impl Lease {
         }
     }
 
-    /// Takes the lease by force, which deletes what is stored under the key. For a put.
+    /// Takes the lease from any holder, which deletes the stored entry. For a put.
     pub(crate) async fn seize(&mut self, stamps: &Stamps) -> Result<(), RemoteError> {
         self.maybe_held = true;
         let (key, stamp) = (self.key.address(), self.key.address().stamp().hash);
@@ -108,7 +108,7 @@ impl Lease {
         }
     }
 
-    /// The same for a put, whose caller waits for what became of it.
+    /// The same without a budget, for a put: its caller waits for the result.
     pub(crate) async fn publish_at_leisure(self, entry: Vec<u8>, ttl: Duration) -> Result<Published, RemoteError> {
         let (remote, key, token) = (self.remote.clone(), self.key.clone(), self.token);
         match entry.len() {
@@ -117,8 +117,8 @@ impl Lease {
         }
     }
 
-    /// In a task of its own, which renews the lease meanwhile: the bytes may be under way for longer than the lease lives, and for
-    /// longer than the caller waits.
+    /// Sends in a task of its own, which renews the lease meanwhile: the transfer may take longer than the lease lives,
+    /// and longer than the caller waits.
     fn send_large(self, entry: Vec<u8>, ttl: Duration) -> RemoteFuture<'static, Published> {
         let runtime = self.remote.runtime().clone();
         let sending = runtime.spawn(async move {
@@ -131,7 +131,7 @@ impl Lease {
 
     fn published(mut self, answer: Result<Published, RemoteError>) -> Result<Published, RemoteError> {
         let published = answer?;
-        // In each case the tier has ended it.
+        // With each of these answers the tier has ended the lease.
         self.maybe_held = false;
         Ok(published)
     }

@@ -1,5 +1,4 @@
-//! The cache object: what it is made of, and what memory has. Reading the shared tier is in `reading.rs`, changing it in
-//! `writing.rs`.
+//! The cache object: its parts, and looks into memory. `read.rs` reads the shared tier, and `write.rs` changes it.
 
 pub(crate) mod builder;
 pub(crate) mod closing;
@@ -47,8 +46,8 @@ use crate::stats::{BreakerState, Counters, Stats};
 
 /// A cache: a memory tier and, where one was configured, a tier that all processes share.
 ///
-/// A cheap handle: clones are the same cache. Annotated functions use the one that was [installed](Self::install), or the
-/// one that their `cache = ..` names.
+/// A cheap handle: clones are the same cache. Annotated functions use the cache that was [installed](Self::install), or
+/// the cache that their `cache = ..` names.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -70,29 +69,29 @@ struct Inner {
     namespace_stamp: Arc<Stamp>,
     hashing: foldhash::fast::RandomState,
     functions: Functions,
-    /// What belongs to no function.
+    /// Counts of events that belong to no function.
     counters: Counters,
     local: Arc<Local>,
     shared: Option<Shared>,
     process: u64,
     attempts: AtomicU64,
     limits: Limits,
-    /// Of a shared tier that refuses.
+    /// For warnings about a shared tier that refuses commands.
     log_limit: LogLimit,
-    /// For loads that no lease bounds.
+    /// The permits of loads without a lease.
     degraded: Semaphore,
 }
 
-/// The tier that all processes share, and the task that goes back to it after an outage.
+/// The tier that all processes share, and the task that closes the breaker after an outage.
 struct Shared {
     remote: Arc<dyn Remote>,
     recovery: Recovery,
     is_closed: AtomicBool,
-    /// How closing it has ended.
+    /// The result of closing it.
     closed: OnceCell<Result<(), Error>>,
 }
 
-/// Bounds of one call; see the builder.
+/// The limits of one call; see the builder.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) redis_budget: Duration,
@@ -101,12 +100,12 @@ pub(crate) struct Limits {
     pub(crate) degraded_loads: usize,
 }
 
-/// What memory has of a key.
+/// The result of a look into memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum InMemory {
-    /// Fresh, or stale.
+    /// The entry is fresh or stale.
     Usable(Arc<Entry>),
-    /// It may have missed its invalidation: the shared tier is asked first.
+    /// The entry may have missed its invalidation: it must be compared with the shared tier first.
     Unverified(Arc<Entry>),
     #[default]
     Nothing,
@@ -143,15 +142,16 @@ impl HybridCache {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Ends the use of Redis at the end of a program: pending invalidations, and those whose caller has gone, are sent; leases of
-    /// loads that still run are returned, so that other processes need not wait until they expire; then the connections end. Takes at
-    /// most `deadline`, and a few milliseconds if Redis answers.
+    /// Ends the use of Redis at the end of a program. Pending invalidations, and those whose caller was dropped, are
+    /// sent. The leases of loads that still run are returned, so that other processes need not wait until they expire.
+    /// Then the connections end. Takes at most `deadline`, and a few milliseconds if Redis answers.
     ///
-    /// From the first poll on this cache works as if Redis were down for good. Calls are answered from memory (as
-    /// [`Outage`](crate::Outage) says) and from loads, at most [`degraded_loads`](crate::Builder::degraded_loads) at once; the result of
-    /// a load is stored in memory only. An invalidation acts in this process and returns an error whose
-    /// [`is_pending`](Error::is_pending) is false. Loads are not ended. A cache without Redis does nothing, and works as before. This
-    /// holds for all clones of the cache, and a later `close` returns what the first one returned.
+    /// From the first poll on, this cache works as if Redis were down for good. Calls are answered from memory (as
+    /// [`Outage`](crate::Outage) says) and from loads, at most [`degraded_loads`](crate::Builder::degraded_loads) at
+    /// once; the result of a load is stored in memory only. An invalidation acts in this process and returns an error
+    /// whose [`is_pending`](Error::is_pending) is false. Loads are not ended. For a cache without Redis, `close` does
+    /// nothing, and the cache works as before. This holds for all clones of the cache, and a later `close` returns the
+    /// result of the first one.
     ///
     /// **Cancel safety:** once polled it goes on, also if the future is dropped.
     ///
@@ -168,23 +168,24 @@ impl HybridCache {
     /// ```
     ///
     /// # Errors
-    /// When invalidations could not be sent before the deadline: other processes do not get them. When closing itself has ended before
-    /// its time (by a panic, which is a bug): how far it came is not known.
+    /// When invalidations could not be sent before the deadline: other processes do not get them. When the closing task
+    /// itself ended early (by a panic, which is a bug): how much it has done is not known.
     pub async fn close(&self, deadline: Duration) -> Result<(), Error> {
         let Some(shared) = &self.inner.shared else { return Ok(()) };
         let _standstill = Standstill::begin();
         shared.closed.get_or_init(|| shared.close(self.local(), deadline)).await.clone()
     }
 
-    /// Takes another URL in place of the builder's, with new credentials for instance, without a restart: new connections
-    /// are made, and the older ones end. A cluster cannot take the place of a single server, nor the other way round, and the number of the
-    /// database stays. Entries in memory are compared with Redis before they are served again, as after any reconnection.
+    /// Replaces the builder's URL, with new credentials for instance, without a restart: new connections are made, and
+    /// the older ones end. A cluster cannot replace a single server, nor the other way round, and the number of the
+    /// database stays. Entries in memory are compared with Redis before they are served again, as after any
+    /// reconnection.
     ///
     /// Waits up to a second. **Cancel safety:** once polled, the new URL is in use, also if the future is dropped.
     ///
     /// # Errors
-    /// `is_config()`: the URL cannot be used, or this cache has no Redis or was closed; nothing has changed. `is_unavailable()`: the
-    /// new URL is in use, and there is no connection yet; a background task keeps trying.
+    /// `is_config()`: the URL cannot be used, or this cache has no Redis or was closed; nothing has changed.
+    /// `is_unavailable()`: the new URL is in use, and there is no connection yet; a background task keeps trying.
     pub async fn reconnect(&self, url: impl AsRef<str>) -> Result<(), Error> {
         let Some(shared) = &self.inner.shared else {
             return Err(Error::config("reconnect", "this cache was built without Redis"));
@@ -199,7 +200,7 @@ impl HybridCache {
     }
 
     /// # Errors
-    /// Where the cache was closed, so that other processes cannot be told of `action`.
+    /// Where the cache was closed, so that other processes cannot be notified of `action`.
     pub(crate) fn is_open_for(&self, action: impl FnOnce() -> String) -> Result<(), Error> {
         match &self.inner.shared {
             Some(shared) if shared.is_closed.load(Ordering::Acquire) => Err(Error::closed(&action())),
@@ -207,7 +208,7 @@ impl HybridCache {
         }
     }
 
-    /// Counters over all functions; invalidations of tags and of the whole namespace are in here only.
+    /// Counters over all functions. Invalidations of tags and of the whole namespace are counted here only.
     pub fn stats(&self) -> Stats {
         let functions = self.inner.functions.all();
         let mut own = self.inner.counters.snapshot();
@@ -218,8 +219,8 @@ impl HybridCache {
         functions.iter().map(|function| function.counters.snapshot()).fold(own, Stats::add)
     }
 
-    /// Counters of one function, by its name: `crate::module::function` unless it has a `name = ".."`. Generic functions
-    /// have one name for each instantiation. All zero where no function of that name was called yet.
+    /// Counters of one function, by its name: `crate::module::function` unless it has a `name = ".."`. Generic
+    /// functions have one name for each instantiation. All are zero if no function of that name was called yet.
     pub fn function_stats(&self, name: &str) -> Stats {
         let functions = self.inner.functions.all();
         let named = functions.iter().filter(|function| function.name() == name);
@@ -231,7 +232,7 @@ impl HybridCache {
         self.inner.functions.all().iter().map(|function| function.name().to_owned()).collect()
     }
 
-    /// How many entries memory has.
+    /// The number of entries in memory.
     pub fn memory_entries(&self) -> u64 {
         self.inner.local.memory.entry_count()
     }
@@ -245,7 +246,7 @@ impl HybridCache {
         self.inner.functions.all().into_iter().find(|function| function.name() == name)
     }
 
-    /// Of what belongs to no function.
+    /// The counters of events that belong to no function.
     pub(crate) fn counters(&self) -> &Counters {
         &self.inner.counters
     }
@@ -259,12 +260,12 @@ impl HybridCache {
         self.inner.limits
     }
 
-    /// What one call may spend on waiting for the shared tier.
+    /// The time that one call may spend on waiting for the shared tier.
     pub(crate) fn budget(&self) -> Budget {
         Budget::new(self.inner.limits.redis_budget, self.inner.local.breaker.clone())
     }
 
-    /// Bounds loads that no lease bounds.
+    /// The permits of loads without a lease.
     pub(crate) fn degraded(&self) -> &Semaphore {
         &self.inner.degraded
     }
@@ -278,8 +279,8 @@ impl HybridCache {
         Lookup::new(instance, args, &self.inner.hashing)
     }
 
-    /// Counts a failure of the shared tier that a call goes on without, and logs it: that the tier refuses what a call needs, as a warning
-    /// once a minute. The connection logs all other failures, and the way back.
+    /// Counts a failure of the shared tier that the call goes on without, and logs it. A refused command is logged as a
+    /// warning once a minute; all other failures, and the recovery, are logged by the connection.
     pub(crate) fn redis_failed(&self, counters: &Counters, error: &RemoteError) {
         count(&counters.redis_errors);
         if error.kind == RemoteErrorKind::Refused {
@@ -289,7 +290,7 @@ impl HybridCache {
         }
     }
 
-    /// The key that a look-up did not find.
+    /// The key of a call that memory has not answered.
     pub(crate) fn key(&self, lookup: &Lookup<'_>) -> Arc<Key> {
         let function = self.inner.functions.resolve(lookup.instance(), |name| self.function_stamp(name));
         Arc::new(Key::new(PlainKey::new(lookup, function)))
@@ -312,28 +313,29 @@ impl HybridCache {
         &self.inner.namespace_stamp
     }
 
-    /// The stamps that stand now: of the namespace, of the function, of the tags, in the order in which envelopes have
-    /// them.
+    /// The current stamps of the namespace, the function and the tags, in the order in which envelopes have them.
     pub(crate) fn capture_stamps(&self, key: &Key, plan: &Plan) -> StampSnapshot {
         let tags: Vec<_> = plan.tags.iter().map(|tag| self.tag_stamp(&tag.unescaped())).collect();
         let function = &key.function;
         let stamps = [&self.inner.namespace_stamp, &function.stamp].into_iter().chain(&tags);
         let seen = StampSnapshot::capture_in(function.version(), stamps);
-        // What is read under a number is trusted for as long as if the number had been read with it.
+        // Under `Outage::Strict` a number from earlier does not do: an entry that is read under it would be trusted for
+        // as long as if the number had been read with the entry, and the message that changed it may be lost. So the
+        // numbers are read again.
         if self.inner.local.trust.asks_for_proof() {
             seen.forget_values();
         }
         seen
     }
 
-    /// How long stamps have to live for what is loaded now and will carry them.
+    /// How long the stamps must live for a value that is loaded now and will carry them.
     pub(crate) fn lifespan(&self, plan: &Plan) -> Lifespan {
         let ttl = Duration::from_millis(plan.lifetimes.ttl());
         Lifespan::of(ttl, plan.timeout.unwrap_or(self.inner.limits.lease_limit))
     }
 
-    /// What may be done with an entry in memory now. One that may have missed its invalidation is served while nobody can
-    /// be asked.
+    /// The state of an entry in memory. While the shared tier cannot be asked, an unverified entry counts as fresh or
+    /// stale by its times alone (under `Outage::Serve`).
     pub(crate) fn state(&self, entry: &Entry, now: Millis) -> State {
         let local = &self.inner.local;
         match entry.meta.state(now, local.trust.now()) {
@@ -344,7 +346,7 @@ impl HybridCache {
         }
     }
 
-    /// What memory has of a key.
+    /// Looks in memory for the entry of a key.
     pub(crate) fn look(&self, key: &Arc<Key>) -> InMemory {
         let Some(entry) = self.inner.local.memory.find(key) else { return InMemory::Nothing };
         match self.state(&entry, self.clock().now()) {
@@ -354,31 +356,31 @@ impl HybridCache {
         }
     }
 
-    /// What memory has of a key, fresh or stale.
+    /// The entry of a key in memory, if it is fresh or stale.
     pub(crate) fn in_memory(&self, key: &Arc<Key>) -> Option<Arc<Entry>> {
         let entry = self.inner.local.memory.find(key)?;
         matches!(self.state(&entry, self.clock().now()), State::Fresh | State::Stale).then_some(entry)
     }
 
-    /// Whether the shared tier is likely to have nothing of a key that memory has not: this process has just deleted it, or
-    /// the function's latest readings found nothing.
+    /// Whether the shared tier probably has no entry for a key that memory does not have: this process has just deleted
+    /// it, or the function's latest reads found nothing.
     pub(crate) fn expects_a_miss(&self, key: &Key) -> bool {
         self.inner.local.deleted.take(key.id()) || key.function.miss_predictor.is_miss()
     }
 
-    /// What memory has of a key that may have missed its invalidation.
+    /// The entry of a key in memory, if it may have missed its invalidation.
     pub(crate) fn unverified(&self, key: &Arc<Key>, plan: &Plan) -> Option<Arc<Entry>> {
         let entry = self.inner.local.memory.find(key)?;
         let is_unverified = entry.meta.state(self.clock().now(), self.inner.local.trust.now()) == State::Unverified;
         (is_unverified && entry.value.type_id() == plan.value.value_type()).then_some(entry)
     }
 
-    /// Where the shared tier has what is invalidated, whatever its value's type.
+    /// The shared tier, for invalidations: whatever the type of the value.
     pub(crate) fn remote(&self) -> Option<&Arc<dyn Remote>> {
         self.inner.shared.as_ref().map(|shared| &shared.remote)
     }
 
-    /// The shared tier, where this call uses it.
+    /// The shared tier, if this call uses it.
     pub(crate) fn remote_for(&self, function: &Function, plan: &Plan) -> Option<&Arc<dyn Remote>> {
         let remote = self.remote().filter(|_| plan.value.is_shared())?;
         if !function.is_unambiguous() {
@@ -392,7 +394,7 @@ impl HybridCache {
 impl Shared {
     async fn close(&self, local: &Arc<Local>, deadline: Duration) -> Result<(), Error> {
         self.is_closed.store(true, Ordering::Release);
-        // The breaker stays open: nobody is left to close it.
+        // The breaker stays open: only the recovery task closes it, and that has ended.
         self.recovery.end();
         local.breaker.open();
         let deadline = Instant::from_std(std::time::Instant::now() + bounded(deadline));
@@ -405,7 +407,7 @@ impl Shared {
     }
 }
 
-/// What has become of the task that closes a cache.
+/// The result of the task that closes a cache.
 fn closed(ended: Result<Result<(), (usize, RemoteError)>, JoinError>, pending: usize) -> Result<(), Error> {
     match ended {
         Ok(Ok(())) => Ok(()),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::primitives::sync::LockExt as _;
 use crate::primitives::sync::{Mutex, MutexGuard};
 
-/// By the id of their key.
+/// The puts under way, by the id of their key.
 #[derive(Debug, Default)]
 pub(crate) struct Puts {
     under_way: Mutex<HashMap<u64, UnderWay>>,
@@ -15,12 +15,12 @@ pub(crate) struct Puts {
 #[derive(Debug, Default)]
 struct UnderWay {
     count: usize,
-    /// The number of the last one that has begun. Numbers count up as long as one is under way.
+    /// The number of the last put that has begun. The numbers count up while any put of the key is under way.
     latest: u64,
 }
 
 impl Puts {
-    /// Begins a put. Those of the same key that have begun before are not the latest any more.
+    /// Begins a put. Earlier puts of the same key are no longer the latest.
     pub(crate) fn begin(&self, key_id: u64) -> Putting<'_> {
         let mut under_way = self.under_way();
         let of_key = under_way.entry(key_id).or_default();
@@ -43,7 +43,7 @@ pub(crate) struct Putting<'a> {
 }
 
 impl Putting<'_> {
-    /// Whether no other put of the key has begun since, be it under way or not.
+    /// Whether no other put of the key has begun since, whether or not it is still under way.
     pub(crate) fn is_latest(&self) -> bool {
         self.puts.under_way().get(&self.key_id).is_none_or(|of_key| of_key.latest == self.number)
     }

@@ -1,4 +1,4 @@
-//! What the shared tier has of a key.
+//! Reads a key in the shared tier.
 
 use std::sync::Arc;
 
@@ -19,35 +19,35 @@ use crate::shared::wire::envelope::{self, Header};
 use crate::shared::{Fetched, LARGE, Remote, RemoteError, RemoteErrorKind, StampName};
 use crate::stats::count;
 
-/// What reading the key in the shared tier gave.
+/// The result of reading a key in the shared tier.
 pub(crate) enum Read {
-    /// With the fence of what was read.
+    /// The entry, and its fence.
     Fresh(Arc<Entry>, FenceBytes),
-    /// With the fence of what was read.
+    /// The entry, and its fence.
     Stale(Arc<Entry>, FenceBytes),
-    /// Nothing that can be used; with the bytes that stand where a fence would.
+    /// No usable entry; with the bytes at the place of the fence.
     Absent(FenceBytes),
-    /// Bytes that this process cannot decode, with the same.
+    /// Bytes that this process cannot decode; with the bytes at the place of the fence.
     Undecodable(FenceBytes),
 }
 
-/// The bytes where a fence would stand: 16, or fewer of what is no entry.
+/// The bytes at the place of the fence: 16, or fewer if the value is no entry.
 pub(crate) type FenceBytes = SmallVec<[u8; 16]>;
 
-/// What the bytes at a key mean.
+/// The meaning of the bytes at a key.
 pub(crate) enum Interpreted {
     Read(Read),
-    /// Void, unless this process is the one that is wrong about these: the shared tier may have lost a stamp, and another
-    /// process have created it anew.
+    /// The entry is void, unless this process has outdated numbers of these stamps: the shared tier may have lost a
+    /// stamp, and another process may have created it again. They have to be read again.
     InDoubt(Vec<StampName>),
 }
 
-/// Where a fence stands in an envelope, and the byte that says expired by hand.
+/// The place of the fence in an envelope, and of the flag byte that marks it as expired by hand.
 const FENCE: std::ops::Range<usize> = 16..32;
 const MARK: usize = 4;
 
 impl HybridCache {
-    /// Now, before anything is read or loaded. `seen` was captured before.
+    /// The circumstances of a read or load that begins now. `seen` was captured before.
     pub(crate) fn origin<'a>(&self, seen: &'a StampSnapshot) -> FilledUnder<'a> {
         FilledUnder { seen, epoch: self.local().trust.epoch(), began: self.clock().now() }
     }
@@ -70,7 +70,7 @@ impl HybridCache {
         }
     }
 
-    /// The entry's bytes. One that is likely to be large is read as such at once.
+    /// The entry's bytes. An entry that is probably large is read as a large one at once.
     async fn fetch(
         &self,
         remote: &dyn Remote,
@@ -87,7 +87,7 @@ impl HybridCache {
         self.complete(remote, fill, fetched.entry, budget).await
     }
 
-    /// The whole entry, of which its first bytes were read.
+    /// The complete entry. `entry` may be its first bytes only.
     pub(crate) async fn complete(
         &self,
         remote: &dyn Remote,
@@ -100,7 +100,7 @@ impl HybridCache {
             None => return Ok(None),
             Some(head) if head.len() >= LARGE => match envelope::size(head) {
                 Some(bytes) => bytes,
-                // No entry of this cache: its first bytes say so.
+                // Not an entry of this cache, as its first bytes show.
                 None => return Ok(entry),
             },
             Some(whole) => {
@@ -144,7 +144,7 @@ impl HybridCache {
         Ok(entry)
     }
 
-    /// What stands at the key means, where the stamps that were `asked` for came with it.
+    /// Interprets the bytes at the key. The stamps in `asked` were read together with them.
     pub(crate) async fn interpret(
         &self,
         remote: &dyn Remote,
@@ -168,7 +168,7 @@ impl HybridCache {
         if in_doubt.is_empty() { Interpreted::Read(Read::Absent(fence)) } else { Interpreted::InDoubt(in_doubt) }
     }
 
-    /// An entry of what was read, with the lifetimes that remain.
+    /// Decodes what was read into an entry, with the lifetimes that remain.
     async fn decode(&self, remote: &dyn Remote, fill: &Fill<'_>, opened: Opened, fence: FenceBytes) -> Read {
         let header = opened.header.clone();
         let (here, there) = (self.clock().now(), remote.now().unwrap_or(header.expires_at));
@@ -183,7 +183,7 @@ impl HybridCache {
             Err(why) => return fill.undecodable(&why, fence),
         };
         let times = self.ends(fill, &header, &entry.value, here, there);
-        // Nobody else has it yet.
+        // This is the only reference so far.
         if let Some(entry) = Arc::get_mut(&mut entry) {
             entry.meta.limit(times);
         }
@@ -195,8 +195,8 @@ impl HybridCache {
         }
     }
 
-    /// What remains of an entry, at most what a value loaded now would get, and for an entry that memory has, at most what it has there:
-    /// the shared tier's clock may have been set back.
+    /// The remaining lifetimes of an entry. They are at most those of a value loaded now, and for an entry that memory
+    /// has, at most its lifetimes there: the shared tier's clock may have been set back.
     fn ends(&self, fill: &Fill<'_>, header: &Header, value: &AnyValue, here: Millis, there: u64) -> Deadlines {
         let remains = Remains::of(header, fill.plan.lifetimes_of(value), there);
         let times = Deadlines { fresh_until: here + remains.fresh, expires_at: here + remains.whole };
@@ -209,8 +209,8 @@ impl HybridCache {
         }
     }
 
-    /// Whether the shared tier still has this very entry, under the same stamps. One that was expired by hand meanwhile is
-    /// so here, too.
+    /// Whether the shared tier still has this very entry, under the same stamps. If it was expired by hand meanwhile,
+    /// it is expired here too.
     pub(crate) async fn verify(
         &self,
         remote: &dyn Remote,
@@ -229,12 +229,12 @@ impl HybridCache {
         let head = fetched.entry.unwrap_or_default();
         let now = seen.remote();
         if now.is_none() && !is_stamp_absent {
-            // A change came in while the stamps were read, and the reading does not count: nothing is known yet.
+            // A stamp changed while the stamps were read, so the read numbers do not count: nothing is known yet.
             return Ok(false);
         }
-        // The entry carries no stamp that is absent.
+        // If a stamp is absent, `now` is `None` and the entry is void: it cannot carry a stamp that does not exist.
         if head.get(FENCE) != Some(&fence) || now != Some(carried) {
-            // Should the shared tier fail now, it is not to be served for want of better.
+            // Killed, so that it is not served as a last resort if the shared tier fails now.
             unverified.meta.kill();
             return Ok(false);
         }
@@ -245,7 +245,7 @@ impl HybridCache {
         Ok(true)
     }
 
-    /// What is cached, without loading.
+    /// The cached entry, without loading.
     pub(crate) async fn peek(&self, key: &Arc<Key>, plan: &Plan) -> Option<Arc<Entry>> {
         if let Some(entry) = self.in_memory(key) {
             return Some(entry);
@@ -269,19 +269,20 @@ impl HybridCache {
     }
 }
 
-/// How long an entry is still fresh, and how long it is still there; in milliseconds.
+/// How long an entry remains fresh, and how long it remains; in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Remains {
     fresh: u64,
     whole: u64,
 }
 
-/// How far two readings of the shared tier's clock may be apart: a process knows it by a sample, wrong by half a round trip.
+/// The largest difference between two processes' readings of the shared tier's clock: each process knows it by a
+/// sample, whose error is half a round trip.
 const UNCERTAINTY: u64 = 1_000;
 
 impl Remains {
-    /// `now` is by the clock that the header's times are of, which may have been set since. One that was loaded in what is the
-    /// future now has an age that nobody knows: it counts as stale from now on.
+    /// `now` is by the clock of the header's times. That clock may have been set since. An entry that was loaded in the
+    /// future has an unknown age: it counts as stale from now on.
     fn of(header: &Header, whole: Lifetimes, now: u64) -> Self {
         let is_ahead = header.loaded_at > now.saturating_add(UNCERTAINTY);
         let now = if is_ahead { now.max(header.fresh_until) } else { now };
@@ -295,7 +296,7 @@ impl Remains {
 }
 
 impl Fill<'_> {
-    /// A miss that somebody should know of.
+    /// Counts and logs a miss because of bytes that cannot be read.
     fn undecodable(&self, why: &dyn std::fmt::Display, fence: FenceBytes) -> Read {
         let function = &self.key.function;
         count(&function.counters.undecodable);
@@ -303,7 +304,7 @@ impl Fill<'_> {
         Read::Undecodable(fence)
     }
 
-    /// An entry of a value that was loaded just now; `fence`: the shared tier has it too.
+    /// An entry for a value that was loaded just now; `fence`: the shared tier has it too.
     pub(crate) fn entry(
         &self,
         now: Millis,
@@ -318,7 +319,7 @@ impl Fill<'_> {
     }
 
     fn weighed(&self, mut entry: Arc<Entry>, encoded: Option<usize>) -> Arc<Entry> {
-        // Nobody else has it yet.
+        // This is the only reference so far.
         if let Some(entry) = Arc::get_mut(&mut entry) {
             let value = self.plan.weigh(&entry.value, encoded);
             entry.meta.weigh(value);

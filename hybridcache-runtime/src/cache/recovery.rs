@@ -1,5 +1,5 @@
-//! How the breaker closes: one task for each cache object sends what is pending, then tries whether the shared tier
-//! answers in time. No caller ever does.
+//! How the breaker closes: one task for each cache object sends the pending invalidations, and then probes whether the
+//! shared tier answers in time. No caller probes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use crate::shared::budget::ANSWERS;
 use crate::shared::journal::{JournalEntry, Notice};
 use crate::shared::{Remote, RemoteError, RemoteErrorKind};
 
-/// The pause after the first attempt; it doubles with each further one. A tier that is back is noticed within the longest.
+/// The pause after the first failed attempt; it doubles with each further one. A tier that is up again is noticed
+/// within the longest pause.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(400));
 
 /// How many notices are sent at once.
@@ -29,13 +30,13 @@ pub(crate) struct Recovery {
 }
 
 impl Recovery {
-    /// `budget`: within this time a healthy tier answers all that one call needs.
+    /// `budget`: a healthy tier gives all answers that one call needs within this time.
     pub(crate) fn start(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) -> Self {
         let runtime = remote.runtime().clone();
         Self { task: runtime.spawn(recover(local, remote, budget)) }
     }
 
-    /// What has failed is not tried again.
+    /// Ends the task.
     pub(crate) fn end(&self) {
         self.task.abort();
     }
@@ -70,11 +71,11 @@ async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) {
     }
 }
 
-/// What is pending goes first, also to a tier that is too slow to be read: other processes wait for it.
+/// Pending invalidations are sent first, also to a tier that is too slow to be read: other processes wait for them.
 async fn attempt(local: &Local, remote: &dyn Remote, budget: Duration) -> Result<(), RemoteError> {
     send_unsent(local, remote).await?;
     match timeout(budget / ANSWERS, remote.probe()).await {
-        // Whatever it says, it says it in time.
+        // A refusal is an answer in time, too.
         Ok(Ok(()) | Err(RemoteError { kind: RemoteErrorKind::Refused, .. })) => Ok(()),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(RemoteError {
@@ -84,27 +85,28 @@ async fn attempt(local: &Local, remote: &dyn Remote, budget: Duration) -> Result
     }
 }
 
-/// What was sent of the journal.
+/// The result of sending the journal.
 pub(crate) enum Sent {
     All,
-    /// A part of the tier is down. What concerns that part stays in the journal.
+    /// A part of the tier is down. The journal keeps the invalidations for that part.
     AllButPartDown(RemoteError),
 }
 
-/// Sends what the shared tier does not know, or may have forgotten.
+/// Sends the invalidations that the shared tier has not acknowledged, and after a gap those that it may have lost.
 pub(crate) async fn send_unsent(local: &Local, remote: &dyn Remote) -> Result<Sent, RemoteError> {
     let gap = local.gap();
     let mut outcome = Sent::All;
     for unsent in local.journal.unsent(gap.is_some()).chunks(AT_ONCE) {
         for sent in join_all(unsent.iter().map(|unsent| send(local, remote, unsent))).await {
             match sent {
-                // The part cannot be read either, and when it is back there is a gap.
+                // That part cannot be read either, and a gap begins when it is up again.
                 Err(error) if error.kind == RemoteErrorKind::PartDown => outcome = Sent::AllButPartDown(error),
                 sent => sent?,
             }
         }
     }
-    // What was acknowledged by a part that is down is kept until it was sent again: a replica without it may take over.
+    // Invalidations that a part which is down had acknowledged are kept until they have been replayed: a replica
+    // without them may take over.
     if let (Some(gap), Sent::All) = (gap, &outcome) {
         local.replayed_through(gap);
     }
@@ -116,7 +118,7 @@ async fn send(local: &Local, remote: &dyn Remote, unsent: &JournalEntry) -> Resu
         Notice::Entry(address, mode) => local.tell_invalidated(remote, address, *mode).await?,
         Notice::Group(stamp) => {
             remote.restamp(std::slice::from_ref(stamp)).await?;
-            // What is known of it is from before.
+            // The number known here is from before the restamp.
             local.stamps.forget(stamp.hash);
         }
     }

@@ -1,4 +1,4 @@
-//! What this process holds, and what messages from other processes do to it.
+//! The state of a cache in this process, and how messages from other processes change it.
 
 use std::sync::Arc;
 
@@ -35,9 +35,9 @@ pub(crate) struct Local {
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) trust: EpochClock,
-    /// Of values that a message removes.
+    /// Drops the values that messages remove.
     pub(crate) disposal: Arc<Disposal>,
-    /// Up to which epoch what was acknowledged of late has been sent once more.
+    /// The latest epoch for which the recently acknowledged invalidations have been replayed.
     replayed_through: AtomicU64,
 }
 
@@ -60,19 +60,19 @@ impl Local {
         }
     }
 
-    /// The epoch that has begun since what was acknowledged of late was last sent once more, if one has.
+    /// The current epoch, if the recently acknowledged invalidations have not been replayed in it yet.
     pub(crate) fn gap(&self) -> Option<u64> {
         let epoch = self.trust.epoch();
         (epoch > self.replayed_through.load(Ordering::Acquire)).then_some(epoch)
     }
 
-    /// It has been sent once more.
+    /// Notes that they have been replayed.
     pub(crate) fn replayed_through(&self, gap: u64) {
         self.replayed_through.fetch_max(gap, Ordering::AcqRel);
         self.journal.release(gap);
     }
 
-    /// Takes an entry into memory, or trusts it again where it is there already.
+    /// Puts an entry into memory, or marks it as verified if it is there already.
     pub(crate) fn admit(&self, entry: &Arc<Entry>, epoch: u64, proven_at: Millis) {
         match self.memory.visit(&entry.meta.key, |held| Arc::ptr_eq(held, entry)) {
             Some(true) => entry.meta.proof.renew(epoch, proven_at),
@@ -91,7 +91,7 @@ impl Local {
         });
     }
 
-    /// Tells the shared tier that a key is void, in every version of its function.
+    /// Sends the invalidation of a key to the shared tier, for every version of its function.
     pub(crate) async fn tell_invalidated(
         &self,
         remote: &dyn Remote,
@@ -133,17 +133,17 @@ impl Listener for Local {
     }
 
     fn resubscribed(&self, kept: bool) {
-        // What an earlier server had lost must still be sent once more.
+        // An earlier gap that has not been replayed yet remains one.
         let kept = kept && self.gap().is_none();
         self.stamps.forget_all();
         self.trust.begin_epoch();
-        // What has begun before may have missed an invalidation, too: it is not for those who call from now on.
+        // Flights from before may have missed an invalidation, too: calls from now on must not join them.
         self.flights.detach_all();
         if kept || self.journal.is_empty() {
             self.replayed_through(self.trust.epoch());
         }
-        // A failover can have undone what was acknowledged: it is sent once more before anything is read. So is what is pending for a
-        // part of the tier that was down.
+        // A failover can undo acknowledged invalidations: the recovery replays them before anything is read, and sends
+        // those that are pending for a part of the tier that was down.
         if self.gap().is_some() || self.journal.pending() > 0 {
             self.breaker.open();
         }

@@ -1,8 +1,8 @@
 //! Storing and invalidating over both tiers.
 //!
-//! An invalidation acts in this process at once, and once more when the shared tier has been told, or was not: what was
-//! read from it meanwhile may be from before. It is noted in the journal first, so that it happens also where telling
-//! fails, or where the caller goes away.
+//! An invalidation acts in this process at once, and again after the shared tier has answered or failed: an entry that
+//! was read from there meanwhile may be older than the invalidation. The journal notes it first, so that it is sent
+//! even if this attempt fails or its caller is dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,31 +24,32 @@ use crate::shared::journal::{Notice, Pending};
 use crate::shared::{Invalidation, Published, Remote, RemoteError, RemoteErrorKind, Token};
 use crate::stats::{Counters, count};
 
-/// A load that gave a value.
+/// A load that has returned a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) token: Token,
     pub(crate) took: Duration,
 }
 
-/// What became of a value that was put. In each case others no longer have the older one.
+/// The result of publishing a put. In each case other processes no longer have the older value.
 enum Put {
-    /// With its fence, and the bytes that it takes.
+    /// Stored, with its fence and the length of its encoding.
     Stored(Fence, usize),
-    /// It stays in this process, and that was counted.
+    /// The value stays in this process's memory, which was counted.
     MemoryOnly,
-    /// Somebody has the lease since, or had: the key was invalidated, or put once more. The value is stored nowhere.
+    /// The lease has, or had, another holder since: the key was invalidated, or put again. The value is stored nowhere.
     Overtaken,
-    /// The shared tier has no room.
+    /// The shared tier has no memory left.
     Refused,
 }
 
 impl HybridCache {
     /// Invalidates every entry that carries the tag, whatever function it belongs to.
     ///
-    /// `tag` is the text as the template gives it with its values put in: `"org:9"`.
+    /// `tag` is the text of the template with its values filled in: `"org:9"`.
     ///
-    /// How long it waits, and its cancel safety, are those of [`PlainEntry::invalidate`](crate::PlainEntry::invalidate); one answer of Redis suffices.
+    /// How long it waits, and its cancel safety, are those of
+    /// [`PlainEntry::invalidate`](crate::PlainEntry::invalidate); one answer of Redis suffices.
     ///
     /// # Errors
     /// When Redis did not acknowledge it: see [`Error::is_pending`].
@@ -59,7 +60,8 @@ impl HybridCache {
 
     /// Invalidates every entry of a function, by its name (see [`Self::function_stats`]).
     ///
-    /// How long it waits, and its cancel safety, are those of [`PlainEntry::invalidate`](crate::PlainEntry::invalidate); one answer of Redis suffices.
+    /// How long it waits, and its cancel safety, are those of
+    /// [`PlainEntry::invalidate`](crate::PlainEntry::invalidate); one answer of Redis suffices.
     ///
     /// # Errors
     /// When Redis did not acknowledge it: see [`Error::is_pending`].
@@ -72,7 +74,8 @@ impl HybridCache {
 
     /// Invalidates every entry of the namespace, in all processes.
     ///
-    /// How long it waits, and its cancel safety, are those of [`PlainEntry::invalidate`](crate::PlainEntry::invalidate); one answer of Redis suffices.
+    /// How long it waits, and its cancel safety, are those of
+    /// [`PlainEntry::invalidate`](crate::PlainEntry::invalidate); one answer of Redis suffices.
     ///
     /// # Errors
     /// When Redis did not acknowledge it: see [`Error::is_pending`].
@@ -111,21 +114,23 @@ impl HybridCache {
         settle(pending, told, counters, &format!("invalidate {key}"))
     }
 
-    /// Stores a value as if it had just been loaded. Nobody waits for it: whoever calls meanwhile goes its own way, and what
-    /// is found there is forgotten when this ends. Of several puts of one key that this process makes at the same time, at least one
-    /// is stored: the lease decides in the shared tier, and in memory the latest.
+    /// Stores a value as if it had just been loaded. No call joins it: a call that is made meanwhile loads for itself,
+    /// and its result in memory is replaced or removed when the put ends. Of several puts of one key at the same time
+    /// in this process, at least one is stored: in the shared tier the lease decides which, and in memory the latest
+    /// wins.
     pub(crate) async fn put(&self, key: &Arc<Key>, plan: &Plan, mut value: Box<AnyValue>) -> Result<(), Error> {
         let (local, counters) = (self.local(), &key.function.counters);
         let putting = local.puts.begin(key.id());
         if key.function.fit.is_excluded() {
-            // From before it was known: other processes must not go on to read it.
+            // The shared tier may have entries from before the function was excluded. Other processes must not go on
+            // reading them.
             self.invalidate(key, Invalidation::Delete).await?;
         } else {
             count(&counters.invalidations);
             local.invalidate(key, Invalidation::Delete);
         }
         let forget = || local.invalidate(key, Invalidation::Delete);
-        // A later put forgets whatever came before it, and has its value in memory, or soon.
+        // A later put removes everything from before it, and its value is in memory, or soon will be.
         let mut once_more = Finally::new(|| {
             if putting.is_latest() {
                 forget()
@@ -133,7 +138,7 @@ impl HybridCache {
         });
         let mut seen = self.capture_stamps(key, plan);
         let FilledUnder { epoch, began, .. } = self.origin(&seen);
-        // Detached by whatever invalidates the key from here on.
+        // Detached by every invalidation of the key from here on.
         let place = local.flights.reserve(key, seen.clone());
         // Memory must not outlive the envelope, which is made from here on.
         let now = self.clock().now();
@@ -158,16 +163,17 @@ impl HybridCache {
         if let Some(entry) = fill.entry(now, value, encoded, fence) {
             once_more.due = !place.replace(|| local.memory.insert(entry));
             if once_more.due && fence.is_some() {
-                // Also what a later put has in memory: the shared tier took this one after it.
+                // Also removes the value of a later put: the shared tier has stored this one after it.
                 forget();
             }
         }
         Ok(())
     }
 
-    /// The first of two steps, which are those of a load. It deletes what is stored and takes the lease, whoever had it. The second
-    /// publishes under that lease, so that an invalidation in between fences it off, also where it arrives late. A first step
-    /// that arrives late deletes, and holds loads up for the rest of its lease.
+    /// The first of two steps, which are those of a load. It deletes the stored entry and takes the lease from any
+    /// holder. The second step publishes under that lease, so that an invalidation between the two fences it off, even
+    /// one that arrives late. A first step that arrives late deletes the entry, and delays loads for the rest of its
+    /// lease.
     ///
     /// Returns the stamps to publish under.
     async fn seize(
@@ -179,7 +185,7 @@ impl HybridCache {
     ) -> Result<(Lease, StampSnapshot), Error> {
         let (counters, action, lifespan) = (&key.function.counters, format!("put {key}"), self.lifespan(plan));
         let mut lease = Lease::new(remote.clone(), key.clone(), self.next_token());
-        // From here on no older value may come back, whatever becomes of this one.
+        // From here on no older value may come back, even if this put fails.
         let pending = self.local().journal.note(Notice::Entry(key.address().clone(), Invalidation::Delete));
         let creating = create(&**remote, &seen, lifespan);
         let (seized, created) = join(lease.seize(&self.local().stamps), creating).await;
@@ -190,7 +196,8 @@ impl HybridCache {
         };
         created.map_err(unstored)?;
         if seen.remote().is_none() || !seen.is_current() {
-            // A stamp was voided, or the first step has found another number: under the older one nobody would find the value.
+            // A stamp was voided, or the first step has found another number. Under the older number no process would
+            // find the value.
             seen = self.capture_stamps(key, plan);
             create(&**remote, &seen, lifespan).await.map_err(unstored)?;
         }
@@ -224,7 +231,7 @@ impl HybridCache {
     }
 }
 
-/// Creates the stamps that are not known, for as long as a value that carries them lives.
+/// Creates the stamps that are not known, for the lifetime of a value that carries them.
 async fn create(remote: &dyn Remote, seen: &StampSnapshot, lifespan: Lifespan) -> Result<(), RemoteError> {
     let (unknown, until) = (seen.unknown(), Instant::now() + lifespan.given);
     if !unknown.is_empty() {
@@ -233,8 +240,9 @@ async fn create(remote: &dyn Remote, seen: &StampSnapshot, lifespan: Lifespan) -
     Ok(())
 }
 
-/// What was read from the shared tier while it was being told may be from before. That is forgotten last: when it has been
-/// told, or the breaker is open, so that nothing from before can be read any more; also where the caller goes away.
+/// Acts once more when an invalidation or a put ends. An entry that was read from the shared tier while the request was
+/// under way may be older than it. This removal comes last: when the shared tier has answered, or the breaker has
+/// opened, no older entry can be read any more. It is a guard, so that it happens even if the caller is dropped.
 struct Finally<F: Fn()> {
     act: F,
     due: bool,

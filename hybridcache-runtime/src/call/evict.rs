@@ -2,7 +2,7 @@
 //!
 //! An eviction must not be lost: without it old values are served for as long as their `ttl`, while an eviction too
 //! many costs one load. So every end of the function but an `Err` evicts. That includes a panic, and a caller that is
-//! dropped while the function runs: nobody knows how much was written by then.
+//! dropped while the function runs: the function may have written something by then.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,8 +1,8 @@
-//! What a cached function returns: `Result<T, E>`, `Option<T>` or a plain `T`, told apart by type.
+//! The return type of a cached function: `Result<T, E>`, `Option<T>` or a plain `T`, distinguished by type.
 //!
-//! A macro sees only tokens, and from the tokens `anyhow::Result<T>` or `type Fallible<T> = ..` it cannot tell what the
-//! type is. So the expansion asks the compiler: method calls on a [`Probe`] resolve to the most specific candidate
-//! (autoref specialization, after David Tolnay's "Autoref-based stable specialization").
+//! A macro sees only tokens, and `anyhow::Result<T>` or `type Fallible<T> = ..` do not show which type they are. So the
+//! expansion asks the compiler: method calls on a [`Probe`] resolve to the most specific candidate (autoref
+//! specialization, after David Tolnay's "Autoref-based stable specialization").
 
 use std::any::Any;
 use std::convert::Infallible;

@@ -196,8 +196,8 @@ impl LoadJob {
 async fn wait(mut job: LoadJob, mut joiner: Joiner) -> Decision {
     count(&job.key.function.counters.joined);
     loop {
-        // A nested load may hold a permit of the degraded queue. The flight that it waits for must not wait for such a
-        // permit.
+        // The load that makes this call may hold a permit of the degraded queue. The flight that it waits for must not
+        // queue for another one.
         if job.frame.is_some() {
             joiner.hurry();
         }

@@ -172,16 +172,15 @@ impl Lead {
         }
     }
 
-    /// Loads without a lease, after it has got a permit. The permits limit what reaches the database while no lease
-    /// does.
+    /// Loads without a lease, after it has got a permit. The permits protect the database while leases do not.
     async fn load_degraded(self: Box<Self>, work: Work, origin: FilledUnder<'_>, budget: Budget) {
         self.leader.ensure_spawned().await;
         let counters = self.job.key.function.clone();
         let counters = &counters.counters;
         count(&counters.degraded_loads);
         let cache = self.job.cache.clone();
-        // A nested load waits for this flight and may hold a permit itself. Waiting for another permit could be a
-        // deadlock, so it needs none. No load waits for a refresh.
+        // The load that makes this call waits for this flight and may hold a permit. To wait for another permit could
+        // be a deadlock, so this flight takes none. No load waits for a refresh.
         let is_awaited = self.job.frame.is_some() && !matches!(self.job.reason, Reason::Refresh(_));
         let permit = if is_awaited { None } else { self.queue(&cache).await };
         let is_over = self.job.plan.timeout.is_some() && Instant::now() >= self.job.deadline;
@@ -195,8 +194,8 @@ impl Lead {
         drop(permit);
     }
 
-    /// Waits for a permit until the deadline, or for [`WAIT`] where there is none. Stops waiting when a nested load
-    /// begins to wait for this flight: that load may hold a permit, and the two would wait for each other.
+    /// Waits for a permit until the deadline, or for [`WAIT`] where there is none. Stops waiting when a call that
+    /// another load makes joins this flight: that load may hold a permit, and the two would wait for each other.
     async fn queue<'a>(&self, cache: &'a HybridCache) -> Option<SemaphorePermit<'a>> {
         let (permit, hurried) = (std::pin::pin!(cache.degraded().acquire()), std::pin::pin!(self.leader.hurried()));
         let until = match self.job.plan.timeout {

@@ -1,7 +1,8 @@
-//! Where the values of users are dropped: their `Drop` may block, panic, or call the cache, so it runs while the thread holds no
-//! lock of this crate, and never on the thread that reads messages.
+//! Where the values of users are dropped. Their `Drop` may block, panic, or call the cache. So it runs while the thread
+//! holds no lock of this crate, and never on the thread that reads messages.
 //!
-//! What memory gives up is a [`Kept`]. Dropped between [`Deferral::begin`] and the end of that, it waits.
+//! Memory holds its entries as [`Kept`]. A `Kept` that is dropped while a [`Deferral`] lives drops its entry when the
+//! `Deferral` ends.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -17,7 +18,7 @@ use crate::primitives::sync::LockExt as _;
 /// An entry in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
-    /// `None` only while this is dropped.
+    /// `None` only during `drop`.
     entry: Option<Arc<Entry>>,
 }
 
@@ -45,7 +46,7 @@ impl Drop for Kept {
     }
 }
 
-/// A panic of a value's `Drop` is reported by the hook, and fails no call.
+/// A panic of a value's `Drop` is reported by the panic hook, and fails no call.
 fn drop_caught(entry: Arc<Entry>) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(entry)));
 }
@@ -54,14 +55,14 @@ thread_local! {
     static THREAD: Waiting = const { Waiting { deferrals: Cell::new(0), entries: RefCell::new(Vec::new()) } };
 }
 
-/// What is dropped on a thread when its deferrals have ended.
+/// The entries that a thread drops when its deferrals have ended.
 struct Waiting {
     deferrals: Cell<usize>,
     entries: RefCell<Vec<Arc<Entry>>>,
 }
 
 impl Waiting {
-    /// Returns it where nothing is deferred.
+    /// Defers dropping the entry. Returns it if nothing is deferred at present.
     fn defer(&self, entry: Arc<Entry>) -> Option<Arc<Entry>> {
         if self.deferrals.get() == 0 {
             return Some(entry);
@@ -83,15 +84,16 @@ impl Waiting {
     }
 }
 
-/// To be begun before a lock is taken, and so to end after it was given back: what is removed meanwhile is dropped then.
+/// Begun before a lock is taken, so that it ends after the lock is released: entries that are removed meanwhile are
+/// dropped then.
 pub(crate) struct Deferral {
-    /// It is the thread's.
+    /// A deferral belongs to its thread.
     _not_send: PhantomData<*const ()>,
 }
 
 impl Deferral {
     pub(crate) fn begin() -> Self {
-        // That fails while the thread ends, and then nothing is deferred.
+        // This fails while the thread ends. Then nothing is deferred.
         let _ = THREAD.try_with(Waiting::begin);
         Self { _not_send: PhantomData }
     }
@@ -100,7 +102,7 @@ impl Deferral {
 impl Drop for Deferral {
     fn drop(&mut self) {
         let _ = THREAD.try_with(|thread| {
-            // What these remove in turn comes behind them, and not into a deeper call.
+            // Entries that these drops remove in turn are appended to the list: a recursion could overflow the stack.
             loop {
                 let entries = thread.take();
                 if entries.is_empty() {
@@ -113,10 +115,10 @@ impl Drop for Deferral {
     }
 }
 
-/// How long its thread waits for more.
+/// How long the thread waits for more entries before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// A thread of its own for values that are removed where none may be dropped.
+/// A thread that drops values which were removed on a thread that must not drop any.
 #[derive(Debug, Default)]
 pub(crate) struct Disposal {
     state: Mutex<State>,
@@ -126,13 +128,13 @@ pub(crate) struct Disposal {
 #[derive(Debug, Default)]
 struct State {
     entries: Vec<Kept>,
-    /// How many it drops at present.
+    /// How many entries the thread is dropping now.
     dropping: usize,
     is_running: bool,
 }
 
 impl Disposal {
-    /// What `work` removes is dropped on another thread.
+    /// Runs `work`; entries that it removes are dropped on the other thread.
     pub(crate) fn during(self: &Arc<Self>, work: impl FnOnce()) {
         let deferral = Deferral::begin();
         work();
@@ -151,12 +153,12 @@ impl Disposal {
             return;
         }
         let this = self.clone();
-        // Without a thread they stay until there is one, or until the cache is dropped.
+        // If no thread can be started, the entries stay until one can, or until the cache is dropped.
         state.is_running =
             thread::Builder::new().name("hybridcache-drops".to_owned()).spawn(move || this.run()).is_ok();
     }
 
-    /// Ends when nothing has come for a while.
+    /// Ends when nothing has arrived for [`IDLE`].
     fn run(&self) {
         loop {
             let entries = self.wait();
@@ -167,7 +169,7 @@ impl Disposal {
         }
     }
 
-    /// Waits until there are some. None: the thread is not needed any more.
+    /// Waits for entries. Empty: the thread is not needed any more.
     fn wait(&self) -> Vec<Kept> {
         let mut state = self.state();
         state.dropping = 0;
@@ -178,7 +180,7 @@ impl Disposal {
         std::mem::take(&mut state.entries)
     }
 
-    /// How many have not been dropped yet.
+    /// How many entries have not been dropped yet.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         let state = self.state();

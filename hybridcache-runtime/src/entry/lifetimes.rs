@@ -1,5 +1,5 @@
-//! What the attribute says about time. A value between `fresh_for` and `ttl` is served while it is refreshed, and when a refresh fails:
-//! `stale-while-revalidate` and `stale-if-error` of RFC 5861.
+//! The durations of the attribute. A value between `fresh_for` and `ttl` is served while it is refreshed, and when a
+//! refresh fails: `stale-while-revalidate` and `stale-if-error` of RFC 5861.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub struct Lifetimes {
     ttl: u64,
 }
 
-/// What every duration is capped at: a thousand years, so that no sum of times overflows.
+/// The cap of every duration: a thousand years, so that no sum of times overflows.
 const FOREVER: u64 = 1000 * 366 * 24 * 3600 * 1000;
 
 impl Lifetimes {
@@ -37,7 +37,7 @@ impl Lifetimes {
         Self::computed(ttl, fresh_for)
     }
 
-    /// From values known at run time only: what is out of bounds is clamped.
+    /// From values that are known at run time only. Values out of bounds are clamped.
     pub const fn computed(ttl: Duration, fresh_for: Option<Duration>) -> Self {
         let ttl = millis(ttl);
         let fresh_for = match fresh_for {

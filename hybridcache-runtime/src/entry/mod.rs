@@ -1,4 +1,4 @@
-//! A cached value with its times, and what became of it since.
+//! A cached value with its times and its state.
 
 pub(crate) mod drops;
 pub(crate) mod lifetimes;
@@ -18,50 +18,50 @@ use crate::primitives::backoff::Backoff;
 use crate::primitives::clock::{Clock, Millis};
 use crate::primitives::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-/// What the bookkeeping of one entry is taken to weigh, in bytes.
+/// The assumed weight of one entry's bookkeeping, in bytes.
 const OVERHEAD: usize = 400;
 
-/// A value in memory. Values of all types share one store, so the value is erased; the downcast on a hit is also the
-/// check that two functions under one explicit name do not mix up their types.
+/// A value in memory. Values of all types are in one store, so the type is erased. The downcast on a hit also prevents
+/// that two functions under one explicit name mix up their types.
 #[derive(Debug)]
 pub(crate) struct Entry<V: ?Sized = dyn Any + Send + Sync> {
     pub(crate) meta: Meta,
     pub(crate) value: V,
 }
 
-/// All of an entry but its value. There may be millions: each word counts.
+/// All of an entry but its value. There may be millions of them, so each word counts.
 #[derive(Debug)]
 pub(crate) struct Meta {
     pub(crate) key: PlainKey,
     pub(crate) fresh_until: Millis,
     pub(crate) expires_at: Millis,
-    /// The stamps that stood when the load began.
+    /// The stamps as they were when the load began.
     pub(crate) seen: StampSnapshot,
     pub(crate) proof: VerifiedAt,
-    /// Bytes, for the budget of memory.
+    /// The weight in bytes, for the bound of memory.
     pub(crate) weight: u32,
     life: Life,
     seldom: OnceBox<RareFields>,
 }
 
-/// What entries that came from nowhere and are never stale have no use for.
+/// Fields that only entries with a fence, or stale entries, need.
 #[derive(Debug, Default)]
 struct RareFields {
     fence: Option<Fence>,
     refresh: Refresh,
 }
 
-/// What tells entries of one key apart in the shared tier: the token of the lease under which each was loaded.
+/// Tells entries of one key apart in the shared tier: the token of the lease under which each was loaded.
 pub(crate) type Fence = [u8; 16];
 
-/// Until when an entry is what.
+/// Freshness and expiry deadlines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadlines {
     pub(crate) fresh_until: Millis,
     pub(crate) expires_at: Millis,
 }
 
-/// Under what an entry was filled: all captured before the shared tier was read, or the load begun.
+/// The circumstances of an entry's load or read, all captured before it began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FilledUnder<'a> {
     pub(crate) seen: &'a StampSnapshot,
@@ -69,20 +69,20 @@ pub(crate) struct FilledUnder<'a> {
     pub(crate) began: Millis,
 }
 
-/// What a reader may do with an entry.
+/// How a reader may use an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Fresh,
-    /// Usable, but to be refreshed.
+    /// Usable, and due for a refresh.
     Stale,
-    /// One or the other, but it may have missed its invalidation.
+    /// Fresh or stale, but it may have missed its invalidation.
     Unverified,
-    /// Past its lifetime, invalidated, or replaced: as if it were not there.
+    /// Past its lifetime, invalidated, or replaced: not usable.
     Gone,
 }
 
 impl Meta {
-    /// Nothing of it is older than `origin`.
+    /// `origin` was captured before the value was loaded or read, so the value is no older than it.
     pub(crate) fn new(key: &PlainKey, times: Deadlines, origin: FilledUnder<'_>, fence: Option<Fence>) -> Self {
         Self {
             key: key.clone(),
@@ -99,23 +99,23 @@ impl Meta {
         }
     }
 
-    /// Its times, as they become known when its value is.
+    /// Sets the times, which may be known only after the value was decoded.
     pub(crate) fn limit(&mut self, times: Deadlines) {
         (self.fresh_until, self.expires_at) = (times.fresh_until.min(times.expires_at), times.expires_at);
     }
 
-    /// What the shared tier tells it from others by; `None` where the shared tier does not have it.
+    /// The fence of the entry in the shared tier; `None` if it is not there.
     pub(crate) fn fence(&self) -> Option<Fence> {
         self.seldom.get()?.fence
     }
 
-    /// `value` bytes beside the key and the bookkeeping.
+    /// Sets the weight: `value` bytes, the key, and the bookkeeping.
     pub(crate) fn weigh(&mut self, value: usize) {
         let bytes = value.saturating_add(self.key.args().len()).saturating_add(OVERHEAD);
         self.weight = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
-    /// As [`Self::state`] says it; for hits, which nearly always find it so.
+    /// The same as `state() == Fresh`, in fewer steps: nearly every hit is fresh.
     #[inline]
     pub(crate) fn is_fresh(&self, now: Millis, trusted: EpochSnapshot) -> bool {
         self.life.0.load(Ordering::Acquire) == ALIVE
@@ -131,7 +131,7 @@ impl Meta {
         }
     }
 
-    /// As if no message could have been missed.
+    /// The state on the assumption that no message was missed.
     pub(crate) fn unproven_state(&self, now: Millis) -> State {
         let life = self.life.0.load(Ordering::Acquire);
         if life == DEAD || now >= self.expires_at || !self.seen.is_current() {
@@ -143,7 +143,7 @@ impl Meta {
         }
     }
 
-    /// Evicted, replaced or invalidated: whoever still holds it must not serve it.
+    /// The entry was evicted, replaced or invalidated: a call that still holds it must not serve it.
     pub(crate) fn kill(&self) {
         self.life.0.store(DEAD, Ordering::Release);
     }
@@ -153,11 +153,11 @@ impl Meta {
         self.life.0.load(Ordering::Acquire) == DEAD
     }
 
-    /// Stale from now on.
+    /// Makes the entry stale from now on.
     pub(crate) fn expire(&self) {
         // A dead entry stays dead.
         let _ = self.life.0.compare_exchange(ALIVE, EXPIRED_BY_HAND, Ordering::AcqRel, Ordering::Acquire);
-        // A refresh that begins from here on is one of the stale entry.
+        // A refresh from before may load the older value. From here on a new refresh may begin, and its result counts.
         if let Some(seldom) = self.seldom.get() {
             seldom.refresh.begin_anew();
         }
@@ -178,16 +178,18 @@ const DEAD: u8 = 2;
 /// When the next refresh of a stale entry may begin.
 #[derive(Debug, Default)]
 struct Refresh {
-    /// Odd while one runs. Counts up, so that one that an expiration has overtaken changes nothing when it ends.
+    /// Odd while a refresh runs. It counts up, so that a refresh which an expiration has overtaken changes nothing when
+    /// it ends.
     attempt: AtomicU64,
     not_before: AtomicU64,
     failures: AtomicU32,
 }
 
 impl Refresh {
-    /// As if none had been tried: what runs now is of no use.
+    /// Resets the state: the refresh that runs now is of no use.
     fn begin_anew(&self) {
-        // To the next even number. First of all: who writes a pause then looks whether the number is still its own.
+        // To the next even number. This comes first: a claim that ends writes its pause, and then checks whether the
+        // number is still its own.
         let _ = self.attempt.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |attempt| Some((attempt | 1) + 1));
         self.forget_failures();
     }
@@ -204,8 +206,8 @@ impl Refresh {
 
 const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
-/// The right to refresh an entry, of which there is one. Dropped without [`RefreshClaim::done`] it counts as failed,
-/// and the next attempt waits: 1 s, doubling to 30 s, less up to a quarter at random.
+/// The right to refresh an entry, which has at most one valid claim. Dropped without [`RefreshClaim::done`], it counts
+/// as failed, and the next attempt waits: 1 s, doubling to 30 s, less up to a quarter at random.
 #[derive(Debug)]
 pub(crate) struct RefreshClaim {
     entry: Arc<Entry>,
@@ -215,7 +217,7 @@ pub(crate) struct RefreshClaim {
 }
 
 impl RefreshClaim {
-    /// Whether [`Self::take`] would give one now.
+    /// Whether [`Self::take`] would return a claim now.
     pub(crate) fn is_due(entry: &Entry, now: Millis) -> bool {
         entry.meta.seldom.get().is_none_or(|seldom| {
             let attempt = seldom.refresh.attempt.load(Ordering::Acquire);
@@ -223,11 +225,12 @@ impl RefreshClaim {
         })
     }
 
-    /// `None` while somebody else holds the claim, or the last attempt failed a short while ago.
+    /// `None` while another call holds the claim, or if the last attempt failed a short while ago.
     pub(crate) fn take(entry: &Arc<Entry>, clock: Clock, now: Millis) -> Option<Self> {
         let refresh = entry.meta.refresh();
         let attempt = refresh.attempt.load(Ordering::Acquire);
-        // The time is read after the number: a claim that ends in between changes the number.
+        // The time is read after the number: a claim that ends between the two changes the number, and the exchange
+        // below fails.
         if attempt % 2 == 1 || now < refresh.not_before.load(Ordering::Acquire) {
             return None;
         }
@@ -235,7 +238,7 @@ impl RefreshClaim {
         Some(Self { entry: entry.clone(), attempt: attempt + 1, clock, failed: true })
     }
 
-    /// Another value takes the entry's place, or nothing was tried.
+    /// The refresh has stored another value, or nothing was tried: this attempt does not count as failed.
     pub(crate) fn done(mut self) {
         self.failed = false;
     }
@@ -249,6 +252,8 @@ impl Drop for RefreshClaim {
             let pause = PAUSES.pause(failures).as_millis() as u64;
             let pause = pause - fastrand::u64(..=pause / 4);
             refresh.not_before.store(self.clock.now() + pause, Ordering::SeqCst);
+            // An expiration came between the check and the store of the pause: undo it, or the expired entry would wait
+            // for it.
             if refresh.attempt.load(Ordering::SeqCst) != self.attempt {
                 refresh.forget_failures();
             }

@@ -1,4 +1,4 @@
-//! What one call asks of the engine: lifetimes, timeout, tags and the type of its values.
+//! The settings of one call for the engine: lifetimes, timeout, tags and the type of its values.
 
 use std::any::TypeId;
 use std::fmt;
@@ -12,10 +12,10 @@ use crate::key::KeyBuf;
 
 type Weigh = Arc<dyn Fn(&AnyValue) -> usize + Send + Sync>;
 
-/// Says whether an entry that was found will do for one call.
+/// Whether one call accepts an entry that was found.
 pub(crate) type Judge = Arc<dyn Fn(&Arc<Entry>) -> bool + Send + Sync>;
 
-/// The settings of one call, for the engine, which knows no types.
+/// The settings of one call, with the types erased, for the engine.
 #[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) lifetimes: Lifetimes,
@@ -23,17 +23,17 @@ pub(crate) struct Plan {
     pub(crate) tags: Vec<KeyBuf>,
     pub(crate) value: &'static ValueType,
     pub(crate) error_type: TypeId,
-    /// The times of one value, where they are in the value.
+    /// The lifetimes of one value, where the value itself determines them.
     pub(crate) times: Option<fn(&AnyValue) -> Lifetimes>,
-    /// What it refuses is loaded again; without it, all will do that is fresh or stale.
+    /// An entry that it rejects is loaded again. Without a judge every fresh or stale entry is accepted.
     pub(crate) judge: Option<Judge>,
     pub(crate) weigh: Option<Weigh>,
-    /// For how long the shared tier keeps a value to begin with, where that is not for as long as it lives.
+    /// How long the shared tier keeps a value at first, if that differs from the value's lifetime.
     pub(crate) trial: Option<fn(&AnyValue) -> Option<Duration>>,
 }
 
 impl Plan {
-    /// How long the shared tier is told to keep a value.
+    /// How long the shared tier shall keep a value.
     pub(crate) fn shared_for(&self, value: &AnyValue) -> Duration {
         let ttl = Duration::from_millis(self.lifetimes_of(value).ttl());
         self.trial.and_then(|trial| trial(value)).map_or(ttl, |trial| trial.min(ttl))
@@ -47,7 +47,7 @@ impl Plan {
         self.judge.as_ref().is_none_or(|judge| judge(entry))
     }
 
-    /// Bytes of a value: as the user weighs it, else its encoded length, else its size on the stack.
+    /// The weight of a value in bytes: as the user's `weigh` says, else its encoded length, else its size on the stack.
     pub(crate) fn weigh(&self, value: &AnyValue, encoded: Option<usize>) -> usize {
         match &self.weigh {
             Some(weigh) => weigh(value),

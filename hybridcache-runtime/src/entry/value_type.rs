@@ -1,4 +1,4 @@
-//! What the engine must know of a value's type: how to put one into an entry, and how to turn it into bytes and back.
+//! The operations on a value's type that the engine needs: put a value into an entry, encode it, decode it.
 
 use std::any::{Any, TypeId};
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ use crate::shared::wire::envelope::Kind;
 /// A value whose type is erased.
 pub(crate) type AnyValue = dyn Any + Send + Sync;
 
-/// One type's functions. The engine is compiled once, not once per type.
+/// The functions of one type. They let the engine be compiled once, and not once per type.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct ValueType {
@@ -55,24 +55,24 @@ impl ValueType {
         (self.seal)(value, meta)
     }
 
-    /// How many bytes its encoding takes at least, as far as that is known without encoding it.
+    /// A lower bound of the encoded length, as far as it is known without encoding.
     pub(crate) fn least(&self, value: &AnyValue) -> usize {
         (self.least)(value)
     }
 
-    /// The same type, where `least` knows more of its values.
+    /// The same type with a better lower bound.
     #[cfg(feature = "http")]
     pub(crate) const fn knowing(self, least: fn(&AnyValue) -> usize) -> Self {
         Self { least, ..self }
     }
 
-    /// Appends the value to `bytes`, which become no longer than `limit`.
+    /// Appends the encoded value to `bytes`. Fails if they would become longer than `limit`.
     pub(crate) fn encode(&self, value: &AnyValue, limit: usize, bytes: &mut Vec<u8>) -> Result<Kind, CodecError> {
         let codec = self.codec.ok_or(CodecError::WrongKind)?;
         (codec.encode)(value, limit, bytes)
     }
 
-    /// Whether what the value was encoded to is that value again.
+    /// Whether decoding the bytes gives the same value again.
     pub(crate) fn comes_back(&self, value: &AnyValue, kind: Kind, bytes: &[u8]) -> Result<bool, CodecError> {
         let codec = self.codec.ok_or(CodecError::WrongKind)?;
         (codec.comes_back)(value, kind, bytes)
@@ -106,7 +106,7 @@ impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Typed<V> {
 }
 
 impl<U: Serialize + DeserializeOwned + Send + Sync + 'static> Typed<Option<U>> {
-    /// Keeps the outer `Option` out of the payload, where `Some(None)` and `Some(())` would turn into `None`.
+    /// Encodes the outer `Option` outside of the payload, where `Some(None)` and `Some(())` would turn into `None`.
     pub(crate) const SHARED_OPTION: ValueType = ValueType {
         codec: Some(Codec {
             encode: |value, limit, bytes| codec::encode_option_within(limit, typed::<Option<U>>(value)?, bytes),
@@ -119,7 +119,7 @@ impl<U: Serialize + DeserializeOwned + Send + Sync + 'static> Typed<Option<U>> {
     };
 }
 
-/// Of the types that large values usually have. Each byte of theirs takes a byte at least.
+/// The lower bound for the types that large values usually have: each byte takes at least one byte.
 fn least(value: &AnyValue) -> usize {
     let text = value.downcast_ref().map(String::len).or(value.downcast_ref().map(|text: &Arc<str>| text.len()));
     let bytes =

@@ -1,8 +1,8 @@
 //! Lets the caller that started a flight drive it, so that a hit in the shared tier costs no task.
 //!
 //! The caller polls the flight as part of its own future. A task takes over in three cases: another call joins, the
-//! caller is dropped, or the flight is about to take a lease or to load. A caller that is polled once and then never
-//! again therefore blocks nobody.
+//! caller is dropped, or the flight is about to take a lease or to load. So a caller that is polled once and then never
+//! again blocks no other caller.
 //!
 //! The states are those of `Driver` (`registry.rs`), under the lock of the flight's `Progress`:
 //!

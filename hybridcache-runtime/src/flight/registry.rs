@@ -69,7 +69,7 @@ pub(super) struct Progress {
     pub(super) loading: bool,
     pub(super) ends_by: Option<Instant>,
     pub(super) others: bool,
-    /// A nested load waits for this flight and may hold the permit that the flight itself waits for.
+    /// A load waits for this flight, and may hold the permit that this flight waits for.
     pub(super) hurried: bool,
     pub(super) leader: Option<Waker>,
     pub(super) driver: Driver,

@@ -80,7 +80,7 @@ impl Joiner {
         let course = course.take();
         if let Some(place) = self.waker {
             // This poll may end the flight, which wakes all waiters. The caller is running and needs no wake-up; the
-            // [poll](Future::poll) that follows registers its waker again.
+            // waiter's own poll, which follows, registers its waker again.
             progress.wakers[place] = None;
         }
         course

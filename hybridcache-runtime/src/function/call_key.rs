@@ -1,4 +1,4 @@
-//! What tells two calls apart in this process: the function, and the text of the arguments (which `key.rs` writes).
+//! The identity of a call in this process: the function, and the text of the arguments (which `key/text.rs` writes).
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -31,12 +31,12 @@ impl Key {
         Self { id: plain.id(), plain, address: OnceLock::new() }
     }
 
-    /// What messages call it, the same for all versions of the function.
+    /// The id of the key in messages, the same for all versions of the function.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
-    /// Where it stands in a shared tier.
+    /// Its place in the shared tier.
     pub(crate) fn address(&self) -> &Address {
         self.address.get_or_init(|| self.function.address(self.id, self.text()))
     }
@@ -62,7 +62,7 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-/// All of a [`Key`] that an entry in memory needs: there may be millions.
+/// The part of a [`Key`] that an entry in memory needs. There may be millions of them.
 #[derive(Clone, Debug)]
 pub(crate) struct PlainKey {
     hash: u64,
@@ -71,7 +71,7 @@ pub(crate) struct PlainKey {
 }
 
 impl PlainKey {
-    /// `function` is what the lookup's instance resolved to.
+    /// `function` is the one that the lookup's instance was resolved to.
     pub(crate) fn new(lookup: &Lookup<'_>, function: Arc<Function>) -> Self {
         Self { hash: lookup.hash ^ function.salt(), function, args: Args::new(lookup.args) }
     }
@@ -80,28 +80,28 @@ impl PlainKey {
         self.args.as_bytes()
     }
 
-    /// The seeded hash of all of it, and of what tells the function from others of its site.
+    /// The seeded hash of the function and the arguments, with the function's salt.
     #[inline]
     pub(crate) fn hash(&self) -> u64 {
         self.hash
     }
 
     fn text(&self) -> &str {
-        // As `KeyBuf::as_str` has it.
+        // The same as `KeyBuf::as_str`.
         str::from_utf8(self.args()).expect("only ASCII is written")
     }
 
-    /// What the envelope of its entry calls it.
+    /// The fingerprint of the key in its entry's envelope.
     pub(crate) fn fingerprint(&self) -> [u8; 16] {
         self.function.fingerprint(self.text())
     }
 
-    /// As [`Key::id`], computed.
+    /// The same as [`Key::id`], computed on each call.
     pub(crate) fn id(&self) -> u64 {
         names::id(self.function.name(), self.text())
     }
 
-    /// Whether this is the key that is looked for.
+    /// Whether the lookup is for this key.
     #[inline]
     pub(crate) fn is(&self, lookup: &Lookup<'_>) -> bool {
         self.args.are(lookup.args) && self.function.is(lookup.instance)
@@ -116,7 +116,7 @@ impl PartialEq for PlainKey {
 
 impl Eq for PlainKey {}
 
-/// Most texts are short: those allocate nothing.
+/// The text of the arguments. Most texts are short, and those allocate nothing.
 #[derive(Clone, Debug)]
 enum Args {
     Short { len: u8, padded: [u8; SHORT] },
@@ -133,7 +133,7 @@ impl Args {
 
     fn as_bytes(&self) -> &[u8] {
         match self {
-            // Never longer than what there is.
+            // `len` never exceeds the array.
             Self::Short { len, padded } => padded.get(..usize::from(*len)).unwrap_or_default(),
             Self::Long(bytes) => bytes,
         }
@@ -142,14 +142,14 @@ impl Args {
     #[inline]
     fn are(&self, key: &KeyBuf) -> bool {
         match self {
-            // A text of a known size is compared in place, without a call.
+            // A text of a known size is compared inline, without a call.
             Self::Short { len, padded } => usize::from(*len) == key.len_on_stack() && padded == key.padded(),
             Self::Long(bytes) => **bytes == *key.as_bytes(),
         }
     }
 }
 
-/// A [`PlainKey`] that borrows everything: what a hit looks up with.
+/// A [`PlainKey`] that borrows everything: a hit uses it to look in memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lookup<'a> {
     hash: u64,
@@ -164,14 +164,14 @@ impl<'a> Lookup<'a> {
         let mut hasher = hashing.build_hasher();
         instance.hash(&mut hasher);
         match args.numbers() {
-            // Functions of one explicit name may write the same text by other means.
+            // Functions that share an explicit name may write the same text from other argument types.
             Some(numbers) if !instance.is_named() => numbers.iter().for_each(|number| hasher.write_u64(*number)),
             _ => hasher.write(args.as_bytes()),
         }
         Self { hash: hasher.finish(), instance, args }
     }
 
-    /// As if it collided with others.
+    /// With a chosen hash, to make keys collide.
     #[cfg(test)]
     pub(crate) fn with_hash(self, hash: u64) -> Self {
         Self { hash, ..self }

@@ -1,7 +1,8 @@
-//! Where a function is declared, read from what the compiler calls a closure in it.
+//! Where a function is declared, derived from the compiler's name for a closure in it.
 //!
-//! `module_path!()` names the module alone: two associated functions, or two functions local to others, look the same to it.
-//! [`type_name`](std::any::type_name) of a closure prints all that encloses it, types with their parameters included:
+//! `module_path!()` names only the module: it cannot distinguish two associated functions, or two functions that are
+//! local to others. [`type_name`](std::any::type_name) of a closure prints everything that encloses it, types with
+//! their parameters included:
 //!
 //! | printed, for a closure in `f` | declared in |
 //! |---|---|
@@ -10,10 +11,11 @@
 //! | `<app::Cats as app::Sound>::f`, `app::user::<impl app::Sound for app::Cats>::f` | an implementation of a trait |
 //! | `app::user::g::f`, `app::user::g::{{closure}}::f`, `app::user::g::Local::f` | the body of `g` |
 //!
-//! The compiler keeps all but the last apart: in one scope it accepts one item of a name, one inherent function of a name for a
-//! type, one implementation of a trait for a type. Blocks of one body it prints alike, so what is local to a body has no
-//! name of its own. Where both readings are possible the declaration counts as local: a function in a module `user::Cats`
-//! is told by its module, and a function whose name begins with a capital is taken for a type.
+//! The compiler guarantees that all of these but the last are unique: in one scope it accepts one item of a name, one
+//! inherent function of a name for a type, one implementation of a trait for a type. It prints all blocks of one body
+//! alike, so a function that is local to a body has no unique name. Where both readings are possible, the declaration
+//! counts as local. A function in a module `user::Cats` is recognised by its module, and an enclosing name that begins
+//! with a capital is taken for a type.
 
 /// A path as it is printed, cut at the last `::` that is in no brackets.
 fn cut(path: &str) -> Option<(&str, &str)> {
@@ -32,7 +34,7 @@ fn cut(path: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// What encloses a function. `printed` is the name of a closure in it, or in its entry handle.
+/// The path that encloses a function. `printed` is the name of a closure in it, or in its entry handle.
 pub(crate) fn enclosing<'a>(printed: &'a str, function: &str) -> Option<&'a str> {
     let mut path = printed;
     loop {
@@ -48,7 +50,7 @@ pub(crate) fn enclosing<'a>(printed: &'a str, function: &str) -> Option<&'a str>
     }
 }
 
-/// What stands before a function's name, and whether no other function has that.
+/// The path before a function's name, and whether it is unique.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Declared {
     pub(crate) enclosing: String,
@@ -56,20 +58,21 @@ pub(crate) struct Declared {
 }
 
 impl Declared {
-    /// In `module`, as `module_path!()` says it. `in_impl`: it is known to be in an `impl` or a trait.
+    /// The declaration of a function in `module`, as `module_path!()` names it. `in_impl`: it is known to be in an
+    /// `impl` or a trait.
     pub(crate) fn new(enclosing: &str, module: &str, in_impl: bool) -> Self {
         Self::find(enclosing, module, in_impl)
             .map(|enclosing| Self { enclosing, is_unique: true })
             .unwrap_or_else(|| Self { enclosing: without_closures(enclosing), is_unique: false })
     }
 
-    /// `None` where it is local to a body, or may be.
+    /// `None` if it is local to a body, or may be.
     fn find(enclosing: &str, module: &str, in_impl: bool) -> Option<String> {
         if is_path(enclosing, module) {
             return Some(module.to_owned());
         }
         if let Some(implementation) = enclosing.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')) {
-            // The path before it is left out only where type or trait are of the same scope.
+            // The compiler leaves out the path before it only if the type or the trait is of the same scope.
             let heads = heads(implementation);
             let is_here = heads.iter().any(|head| parent(head).is_some_and(|parent| is_path(parent, module)));
             let may_be_local = heads.iter().any(|head| is_below(head, module));
@@ -111,7 +114,7 @@ fn parent(path: &str) -> Option<&str> {
     cut(path).map(|(parent, _)| parent)
 }
 
-/// Whether it is in something in `module`: another module, or the body of a function.
+/// Whether the path is inside an item of `module`: another module, or the body of a function.
 fn is_below(path: &str, module: &str) -> bool {
     let mut scope = parent(path).and_then(parent);
     while let Some(path) = scope {
@@ -123,7 +126,7 @@ fn is_below(path: &str, module: &str) -> bool {
     false
 }
 
-/// Whether a printed path is that of a module. `r#` is printed by `module_path!()` alone.
+/// Whether a printed path is the path of a module. Only `module_path!()` prints `r#`.
 fn is_path(path: &str, module: &str) -> bool {
     let (mut path, mut module) = (path.split("::"), module.split("::"));
     path.by_ref().map(plain).eq(module.by_ref().map(plain))
@@ -160,7 +163,7 @@ mod tests {
             ("<dyn Fn(u8) -> u8 as a::T>::f::{{closure}}", Some("<dyn Fn(u8) -> u8 as a::T>")),
             ("a::<impl b::C<u8>>::f::{{closure}}", Some("a::<impl b::C<u8>>")),
             ("a::g::{{closure}}::f::{{closure}}", Some("a::g::{{closure}}")),
-            // What another attribute put around it.
+            // A function around it, made by another attribute.
             ("a::f::inner::{{closure}}", None),
             ("a::ff::{{closure}}", None),
             ("f::{{closure}}", None),

@@ -1,4 +1,4 @@
-//! What is known of how a function's values fit into the shared tier.
+//! Whether a function's values fit into the shared tier.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -8,28 +8,29 @@ use tracing::warn;
 use crate::primitives::clock::Millis;
 use crate::primitives::log_limit::{LogLimit, MINUTE, warn_or_debug};
 
-/// So many values in a row that are too large, and the function's next large ones are taken to be so for a while. Small ones are
-/// not, and no value is where a large one has ever fitted: a function may have values of all sizes.
+/// After this many values in a row that are too large, the function's next large values are taken to be too large for a
+/// while. Small values are not affected, nor is a function of which a large value has ever fitted: it may have values
+/// of all sizes.
 const ENOUGH: u32 = 8;
-/// That while, in milliseconds.
+/// The length of that while, in milliseconds.
 const PAUSE: u64 = 30_000;
 
-/// Of one function.
+/// The observations of one function.
 #[derive(Debug)]
 pub(crate) struct Fit {
-    /// A value came back as it was.
+    /// A value was the same after encoding and decoding.
     proven: AtomicBool,
-    /// One did not: what is read would not be what was stored.
+    /// A value was not: reads would return another value than was stored.
     excluded: AtomicBool,
-    /// The latest one was large.
+    /// The latest value was large.
     large: AtomicBool,
-    /// One that was large has fitted.
+    /// A large value has fitted.
     large_fits: AtomicBool,
-    /// How many in a row were too large, of those that are not small.
+    /// How many values in a row were too large, not counting small ones.
     too_large: AtomicU32,
-    /// Until then none is tried.
+    /// Until then no large value is encoded.
     paused_until: AtomicU64,
-    /// That some are too large was said.
+    /// A warning about values that are too large was logged.
     said: AtomicBool,
     log_limit: LogLimit,
 }
@@ -48,12 +49,12 @@ impl Fit {
         }
     }
 
-    /// Whether the function stays out of the shared tier.
+    /// Whether the function is excluded from the shared tier.
     pub(crate) fn is_excluded(&self) -> bool {
         self.excluded.load(Relaxed)
     }
 
-    /// Whether the next value has to be read back before it is stored: the first one, and each in debug builds.
+    /// Whether the next value must be decoded again before it is stored: the first one, and each one in debug builds.
     pub(crate) fn asks_for_proof(&self) -> bool {
         cfg!(debug_assertions) || !self.proven.load(Relaxed)
     }
@@ -62,7 +63,7 @@ impl Fit {
         self.proven.store(true, Relaxed);
     }
 
-    /// A value did not come back as it was. Said once.
+    /// A value was not the same after encoding and decoding. Logged once.
     pub(crate) fn exclude(&self, function: &str, why: &dyn fmt::Display) {
         if !self.excluded.swap(true, Relaxed) {
             warn!(
@@ -74,7 +75,7 @@ impl Fit {
         }
     }
 
-    /// Whether the next value is likely to be large.
+    /// Whether the next value is probably large.
     pub(crate) fn is_large(&self) -> bool {
         self.large.load(Relaxed)
     }
@@ -92,7 +93,7 @@ impl Fit {
         }
     }
 
-    /// A value was found to take more than `limit` bytes when it was encoded.
+    /// A value exceeded `limit` bytes while it was encoded.
     pub(crate) fn did_not_fit(&self, function: &str, limit: usize, now: Millis) {
         self.large.store(true, Relaxed);
         if self.too_large.fetch_add(1, Relaxed) + 1 >= ENOUGH && !self.large_fits.load(Relaxed) {
@@ -113,7 +114,7 @@ impl Fit {
         }
     }
 
-    /// A value could not be turned into bytes, or bytes into a value. Said once a minute.
+    /// A value could not be encoded or decoded. Logged once a minute.
     pub(crate) fn log_failure(&self, function: &str, error: &dyn fmt::Display, what: &str) {
         warn_or_debug!(self.log_limit, function, %error, "{what}");
     }
@@ -123,7 +124,8 @@ impl Fit {
 mod tests {
     use super::*;
 
-    /// Killed by: a pause after the first one; one that small values put off; one without an end; one although large values fit.
+    /// Killed by: a pause after the first one; one that small values put off; one without an end; one although large
+    /// values fit.
     #[test]
     fn after_some_values_in_a_row_that_do_not_fit_no_large_one_is_tried_for_a_while() {
         let fit = Fit::new();

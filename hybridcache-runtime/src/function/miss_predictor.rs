@@ -1,12 +1,12 @@
-//! Whether the shared tier is likely to have nothing. Then the lease is asked for together with the reading, and a miss costs
-//! one round trip less. A wrong guess costs the tier a few microseconds, and nobody anything else.
+//! Predicts whether the shared tier has no entry. Then the lease is asked for together with the read, and a miss takes
+//! one round trip less. A wrong prediction costs the tier a few microseconds, and callers nothing.
 
 use crate::primitives::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// How many readings in a row must have found nothing.
+/// How many reads in a row must have found nothing.
 const CONVINCING: u32 = 4;
 
-/// Of a function, by its latest readings.
+/// The predictor of one function, by its latest reads.
 #[derive(Debug, Default)]
 pub(crate) struct MissPredictor {
     misses_in_a_row: AtomicU32,
@@ -17,10 +17,10 @@ impl MissPredictor {
         self.misses_in_a_row.load(Ordering::Relaxed) >= CONVINCING
     }
 
-    /// What a reading found.
+    /// Records whether a read found an entry.
     pub(crate) fn learn(&self, found: bool) {
         let before = self.misses_in_a_row.load(Ordering::Relaxed);
-        // One that gets lost between two threads comes again.
+        // A lost update between two threads is made up by the next read.
         let after = if found { 0 } else { before.saturating_add(1).min(CONVINCING) };
         if after != before {
             self.misses_in_a_row.store(after, Ordering::Relaxed);
@@ -28,7 +28,8 @@ impl MissPredictor {
     }
 }
 
-/// Keys that this process has deleted of late, by their ids. Some are forgotten early: those whose ids share a place.
+/// The keys that this process has deleted recently, by their ids. A key is forgotten early if another id takes its
+/// slot.
 #[derive(Debug)]
 pub(crate) struct RecentDeletes {
     ids: Box<[AtomicU64]>,
@@ -47,7 +48,7 @@ impl RecentDeletes {
         self.place(id).store(id, Ordering::Relaxed);
     }
 
-    /// Whether it was; asked once, it is forgotten.
+    /// Whether the key was deleted recently. Consumes the hint.
     pub(crate) fn take(&self, id: u64) -> bool {
         let place = self.place(id);
         place.load(Ordering::Relaxed) == id

@@ -1,4 +1,4 @@
-//! Which function a call belongs to.
+//! The function that a call belongs to.
 
 pub(crate) mod call_key;
 pub(crate) mod declared;
@@ -27,26 +27,26 @@ use crate::stats::Counters;
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Site {
-    /// Tells sites apart in this process. Equal for two sites that give the same explicit name and version, and for a
+    /// Identifies the site in this process. Equal for two sites with the same explicit name and version, and for a
     /// function and its entry handle.
     id: u64,
-    /// Who a name belongs to: the site, or the explicit name.
+    /// The owner of a name: the site, or the explicit name.
     owner: u64,
     module: &'static str,
     function: &'static str,
     version: u32,
-    /// The binary that the function is part of; empty for a library's. A package's library and its binary may have the same
-    /// name, and so may their functions.
+    /// The binary that the function is part of; empty for a library. A package's library and its binary may have the
+    /// same name, and so may their functions.
     binary: &'static str,
-    /// What the compiler calls a closure in the function. `None`: the user chose the name.
+    /// The compiler's name for a closure in the function. `None`: the user chose the function's name.
     printed: Option<fn() -> &'static str>,
-    /// Its entries take as many places in memory as they are large.
+    /// The weight of its entries in memory depends on their size.
     by_size: bool,
 }
 
 impl Site {
-    /// `nth` tells expansions of one crate apart: functions that a macro made on one line, say. `here` is any closure in the
-    /// function.
+    /// `nth` distinguishes expansions of one crate: functions that a macro made on one line, for instance. `here` is
+    /// any closure in the function.
     pub const fn implicit<F: Copy>(
         module: &'static str,
         file: &'static str,
@@ -61,26 +61,27 @@ impl Site {
         Self { id, owner: id, module, function, version, binary, printed: Some(type_name::<F>), by_size: false }
     }
 
-    /// The user chose the name.
+    /// A function whose name the user chose.
     pub const fn named(name: &'static str, version: u32) -> Self {
         let owner = fnv(FNV_BASIS, name);
         let id = (owner ^ version as u64).wrapping_mul(FNV_PRIME);
         Self { id, owner, module: "", function: name, version, binary: "", printed: None, by_size: false }
     }
 
-    /// For entries whose number and size clients choose.
+    /// For entries whose number and size are chosen by clients.
     #[cfg(feature = "http")]
     pub(crate) const fn by_size(self) -> Self {
         Self { by_size: true, ..self }
     }
 
-    /// What encloses the function, as the compiler prints it.
+    /// The path that encloses the function, as the compiler prints it.
     fn enclosing(&self) -> Option<&'static str> {
         enclosing(self.printed?(), self.function)
     }
 
-    /// A handle has a site of its own, and an instantiation can have several. Those of one associated function differ in what
-    /// encloses them: its `Self` may be generic, and a receiver need not tell.
+    /// An entry handle has a site of its own, and an instantiation can have several. The instantiations of one
+    /// associated function have the same id and differ in the enclosing path: `Self` may be generic, and there may be
+    /// no receiver that distinguishes them.
     fn is_same(&self, other: &Self) -> bool {
         self.id == other.id && self.enclosing() == other.enclosing()
     }
@@ -88,8 +89,8 @@ impl Site {
 
 const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// FNV-1a (Fowler, Noll, Vo) over the text and its length: short enough to run at compile time. Programmers choose what
-/// goes in, users cannot.
+/// FNV-1a (Fowler, Noll, Vo) over the text and its length: short enough to run at compile time. The text comes from
+/// programmers, never from users, so it need not resist collisions made on purpose.
 const fn fnv(mut hash: u64, text: &str) -> u64 {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -100,7 +101,7 @@ const fn fnv(mut hash: u64, text: &str) -> u64 {
     (hash ^ bytes.len() as u64).wrapping_mul(FNV_PRIME)
 }
 
-/// A type that tells instantiations apart: by identity here, by name in the shared tier. (Types in two blocks of one
+/// A type that distinguishes instantiations: by identity here, by name in the shared tier. (Types in two blocks of one
 /// function can have the same name.)
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +123,7 @@ impl TypeTag {
         Self { id: typeid::of::<T>(), name: type_name::<T>() }
     }
 
-    /// Of a type that has no name in the source.
+    /// The tag of a type that has no name in the source.
     pub fn of_value<T: ?Sized>(_: &T) -> Self {
         Self::of::<T>()
     }
@@ -135,19 +136,20 @@ pub struct Instance<'a> {
     pub site: &'static Site,
     /// `Self` where the function has a receiver.
     pub receiver: Option<TypeTag>,
-    /// What its generic parameters are.
+    /// The types of its generic parameters.
     pub generics: &'a [TypeTag],
 }
 
 impl Instance<'_> {
-    /// Whether others may go by the same name, on purpose.
+    /// Whether other functions may have the same name on purpose.
     #[inline]
     pub(crate) fn is_named(&self) -> bool {
         self.site.printed.is_none()
     }
 
-    /// `crate::module::function`, `crate::module::Type::function`, `<crate::Type as crate::Trait>::function`, generics
-    /// appended; or the explicit name. With whether that is this function's alone, as far as its name can tell.
+    /// The name: `crate::module::function`, `crate::module::Type::function`, `<crate::Type as crate::Trait>::function`,
+    /// generics appended; or the explicit name. The flag: whether the name is unique to this function, as far as the
+    /// name can tell.
     fn name(&self) -> (String, bool) {
         let Site { module, function, .. } = self.site;
         if self.is_named() {
@@ -168,7 +170,7 @@ impl Instance<'_> {
     }
 }
 
-/// What [`Function::is`] compares.
+/// Hashes the fields that [`Function::is`] compares.
 impl Hash for Instance<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -182,15 +184,16 @@ impl Hash for Instance<'_> {
     }
 }
 
-/// What a cache object knows of one function.
+/// The state of one function in a cache object.
 #[derive(Debug)]
 pub(crate) struct Function {
     site: &'static Site,
-    /// Where else it was met: in its handle, if that came first.
+    /// The second site of the function: its handle's, or its own if the handle came first.
     also: OnceLock<&'static Site>,
     receiver: Option<TypeTag>,
     generics: Box<[TypeTag]>,
-    /// Zero, unless another one has the same site, receiver and generics: an instantiation that only its path tells apart.
+    /// Zero, unless another function has the same site, receiver and generics: an instantiation that only its path
+    /// distinguishes.
     salt: u64,
     namespace: Arc<str>,
     name: Arc<str>,
@@ -199,17 +202,17 @@ pub(crate) struct Function {
     pub(crate) stamp: Arc<Stamp>,
     settled: SnapshotInterner,
     pub(crate) counters: Counters,
-    /// Whether the shared tier is likely to have nothing of it.
+    /// Predicts whether the shared tier has no entry of it.
     pub(crate) miss_predictor: MissPredictor,
     pub(crate) fit: Fit,
     pub(crate) sizes: Sizes,
 }
 
-/// Whose a function's name is. Only its own may be used in the shared tier.
+/// The owner of a function's name. Only a function that owns its name may use the shared tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Name {
     Own,
-    /// Others can have it, in other processes: the function is local to a body.
+    /// Functions of other processes can have the same name: the function is local to a body.
     Local,
     /// Another function of this process has it.
     Taken,
@@ -220,7 +223,7 @@ impl Function {
         &self.name
     }
 
-    /// Whether an entry takes as many places in memory as it is large.
+    /// Whether the weight of an entry in memory depends on its size.
     pub(crate) fn is_by_size(&self) -> bool {
         self.site.by_size
     }
@@ -233,7 +236,7 @@ impl Function {
         self.name_is == Name::Own
     }
 
-    /// To be told once that the function stays out of the shared tier, where it would use that.
+    /// Warns once that the function is excluded from the shared tier, where it would use it.
     pub(crate) fn warn_of_its_name(&self) {
         static WARNED: Mutex<Option<HashSet<Arc<str>>>> = Mutex::new(None);
         let mut warned = WARNED.lock_unpoisoned();
@@ -253,22 +256,22 @@ impl Function {
         );
     }
 
-    /// What its keys' hashes are changed by.
+    /// The value by which its keys' hashes are changed.
     pub(crate) fn salt(&self) -> u64 {
         self.salt
     }
 
-    /// Stamps that a load began under, for its entry to keep.
+    /// The shared copy of the stamps of a load, for its entry to keep.
     pub(crate) fn settled(&self, seen: &StampSnapshot) -> StampSnapshot {
         self.settled.share(seen)
     }
 
-    /// Where its entry stands in a shared tier; `id` and `args` are of the key.
+    /// The place of its entry in the shared tier; `id` and `args` are those of the key.
     pub(crate) fn address(&self, id: u64, args: &str) -> Address {
         Address::with_id((id, self.stamp.name.clone()), &self.namespace, &self.name, self.site.version, args)
     }
 
-    /// What the envelope of its entry calls the key.
+    /// The fingerprint of the key in its entry's envelope.
     pub(crate) fn fingerprint(&self, args: &str) -> [u8; 16] {
         let Site { binary, version, .. } = self.site;
         names::fingerprint(&self.namespace, binary, &self.name, *version, args)
@@ -277,7 +280,7 @@ impl Function {
     #[inline]
     pub(crate) fn is(&self, instance: &Instance<'_>) -> bool {
         let is_at = |site: &'static Site| std::ptr::eq(site, instance.site);
-        // Types first: another instantiation must not take the place of the second site.
+        // The types are compared first: another instantiation must not become the second site.
         self.has_types_of(instance)
             && (is_at(self.site) || self.also.get().copied().is_some_and(is_at) || self.is_elsewhere(instance.site))
     }
@@ -286,7 +289,7 @@ impl Function {
     fn is_elsewhere(&self, site: &'static Site) -> bool {
         let is_same = self.site.is_same(site);
         if is_same {
-            // Whatever comes third is compared each time.
+            // A third site does not fit in, and is compared each time.
             let _ = self.also.set(site);
         }
         is_same
@@ -298,7 +301,7 @@ impl Function {
     }
 }
 
-/// The functions that a cache object has seen. Asked on a miss only: an entry knows its function.
+/// The functions that a cache object has seen. Looked up on a miss only: an entry knows its function.
 #[derive(Debug)]
 pub(crate) struct Functions {
     namespace: Arc<str>,
@@ -365,8 +368,8 @@ impl Functions {
     }
 }
 
-/// Functions of one name that their declaration does not tell apart, such as instantiations for types of one name: the first
-/// to be called in this process has the name.
+/// Functions can have the same name although they are different, such as instantiations for types of one name. The
+/// first of them that is called in this process owns the name.
 fn is_first_of_its_name(name: &Arc<str>, instance: &Instance<'_>) -> bool {
     type Owner = (u64, Option<TypeTag>, Box<[TypeTag]>);
     static OWNERS: Mutex<Option<HashMap<Arc<str>, Owner>>> = Mutex::new(None);

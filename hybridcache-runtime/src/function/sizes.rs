@@ -1,4 +1,5 @@
-//! How large a function's entries are: whether the next one is read as a large one, and whether large ones can be read at all.
+//! The sizes of a function's entries: whether the next one is read as a large one, and whether large ones can be read
+//! at all.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -8,20 +9,22 @@ use crate::primitives::clock::Millis;
 use crate::primitives::log_limit::MINUTE;
 use crate::shared::LARGE;
 
-/// A smaller entry moves what is expected by this part of the difference; a larger one moves it at once.
+/// A smaller entry moves the expected size by this fraction of the difference; a larger one moves it at once.
 const SLOWLY: usize = 8;
 
-/// So many large values in a row that did not arrive, and none is asked for during a minute; twice as long each time that the next one
-/// does not arrive either. A server closes the connection of a client that it owes more than it allows
-/// (`client-output-buffer-limit normal`), and a network may take longer than any caller waits: then such values are loaded.
+/// After this many large values in a row that did not arrive, none is asked for during a minute, and twice as long each
+/// time that the next one does not arrive either. Then such values are loaded. A server closes the connection of a
+/// client whose pending replies exceed its limit (`client-output-buffer-limit normal`), and a transfer may take longer
+/// than any caller waits.
 const ENOUGH: u32 = 2;
 const PAUSE: Millis = MINUTE.as_millis() as Millis;
 const PAUSES: Backoff = Backoff::new(MINUTE, Duration::from_secs(3_600));
 
-/// Failures that come together have one reason: a connection that ends has several transfers, a restart ends all connections.
+/// Failures within this time have one cause: a connection that ends carries several transfers, and a restart ends all
+/// connections.
 const TOGETHER: Millis = 1_000;
 
-/// Of one function, by what was read and stored.
+/// The sizes of one function, by the entries that were read and stored.
 #[derive(Debug, Default)]
 pub(crate) struct Sizes {
     expected: AtomicUsize,
@@ -31,16 +34,16 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    /// How many bytes the next entry is likely to have, if it is likely to be large.
+    /// The expected size of the next entry, if it is probably large.
     pub(crate) fn expected_large(&self) -> Option<usize> {
         Some(self.expected.load(Relaxed)).filter(|bytes| *bytes >= LARGE)
     }
 
-    /// The size of an entry that was read or stored.
+    /// Records the size of an entry that was read or stored.
     pub(crate) fn learn(&self, bytes: usize) {
         let expected = self.expected.load(Relaxed);
         let next = if bytes >= expected { bytes } else { expected - (expected - bytes).div_ceil(SLOWLY) };
-        // One that gets lost between two threads comes again.
+        // A lost update between two threads is made up by the next entry.
         if next != expected {
             self.expected.store(next, Relaxed);
         }
@@ -56,13 +59,14 @@ impl Sizes {
         self.failures.store(0, Relaxed);
     }
 
-    /// A large value did not arrive, although what is small does.
+    /// A large value did not arrive, although small ones do.
     pub(crate) fn failed(&self, now: Millis) {
         let (before, paused_until) = (self.failed_at.swap(now, Relaxed), self.paused_until.load(Relaxed));
         let failures = match self.failures.load(Relaxed) {
             0 => 0,
             _ if now < before + TOGETHER => return,
-            // A server that restarts now and then is none that closes connections on a read.
+            // Old failures are no pattern: a server that restarts from time to time does not close connections because
+            // of a read.
             _ if now > before.max(paused_until) + PAUSE => 0,
             failures => failures,
         };
@@ -94,8 +98,8 @@ mod tests {
         assert_eq!(sizes.expected.load(Relaxed), 100);
     }
 
-    /// Killed by: counting failures that come together; counting what happened hours ago; a pause that does not grow, or has no end; one
-    /// that a value which arrived does not end.
+    /// Killed by: counting failures that come together; counting what happened hours ago; a pause that does not grow,
+    /// or has no end; one that a value which arrived does not end.
     #[test]
     fn large_values_that_do_not_arrive_again_and_again_are_not_asked_for() {
         let sizes = Sizes::default();

@@ -1,4 +1,4 @@
-//! Which entries a message is about.
+//! The entries that a message is about.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::primitives::sync::{Mutex, MutexGuard};
 
 const SHARDS: usize = 64;
 
-/// Entries by the id that messages carry. Entries of several versions of a function share one.
+/// Entries by the id that messages carry. The versions of a function share one id for the same arguments.
 #[derive(Debug)]
 pub(crate) struct EntriesById {
     shards: Box<[Mutex<Shard>]>,
@@ -31,7 +31,7 @@ impl EntriesById {
         self.shard(id).entry(id).or_default().push(entry.clone().into());
     }
 
-    /// Only this very entry: another may have taken its place under the same key.
+    /// Removes only this very entry: another one may have taken its place under the same key.
     pub(crate) fn remove(&self, entry: &Arc<Entry>) {
         let id = entry.meta.key.id();
         let mut shard = self.shard(id);

@@ -1,4 +1,4 @@
-//! Which entry a key has: read by every hit, without a lock.
+//! The entry of each key: read by every hit, without a lock.
 
 use std::sync::Arc;
 
@@ -10,16 +10,17 @@ use crate::entry::Entry;
 use crate::entry::drops::Kept;
 use crate::primitives::identity_hash::AlreadyHashed;
 
-/// How many removed entries a thread may keep before it frees them. A reader may still be copying the value of one, so they
-/// cannot be freed as they are removed.
+/// How many removed entries a thread may keep before it frees them. A reader may still be copying the value of such an
+/// entry, so it cannot be freed at its removal.
 pub(crate) const KEPT_BY_A_THREAD: usize = 8;
 
-/// How many places of a table a write copies to the next one, while there are two. What is removed meanwhile is not freed before
-/// the old one is, so that has to go soon: papaya's own 64 would keep an entry for each 64 places.
+/// How many slots of a table a write copies to the next table, while there are two. Entries that are removed meanwhile
+/// are freed only after the old table is, so that must happen soon: papaya's default of 64 would keep an entry for each
+/// 64 slots.
 const COPIED_BY_A_WRITE: usize = 4096;
 
-/// Entries by the hash of their key: of two keys with the same hash, the later one. (The hash is seeded, so nobody can look
-/// for two.) An entry that is not in it any more is dead.
+/// Entries by the hash of their key: of two keys with the same hash, the later one. (The hash is seeded, so that no
+/// user can construct two such keys.) An entry that is no longer in the index is dead.
 #[derive(Debug)]
 pub(crate) struct Index {
     entries: HashMap<u64, Kept, AlreadyHashed>,
@@ -44,7 +45,7 @@ impl Index {
     }
 
     pub(crate) fn insert(&self, entry: Arc<Entry>) {
-        // A message that comes in between finds it.
+        // Added here first, so that a message between the two steps finds the entry.
         if let Some(held) = &self.held {
             held.add(&entry);
         }
@@ -57,7 +58,8 @@ impl Index {
 
     pub(crate) fn remove(&self, hash: u64) -> Option<Kept> {
         let entries = self.entries.pin();
-        // Dead before it is out: whoever comes then and finds nothing takes it for ended, and others may still hold it.
+        // Killed before it is removed: a call that finds nothing takes the entry as ended, while other calls may still
+        // hold it.
         let kill = |_: &u64, kept: &Kept| {
             kept.iter().for_each(|entry| entry.meta.kill());
             true
@@ -67,7 +69,7 @@ impl Index {
         Some(removed.clone())
     }
 
-    /// No message is about it any more.
+    /// Messages no longer find the entry.
     fn forget(&self, entry: &Arc<Entry>) {
         if let Some(held) = &self.held {
             held.remove(entry);

@@ -1,8 +1,8 @@
-//! The memory tier: an index that answers, and moka, which says what has to go.
+//! The memory tier: an index that answers reads, and moka, which decides what is evicted.
 //!
-//! moka's own read costs more than all the rest of a hit, so it does not stand on its path. It knows the hashes of keys and
-//! what their entries weigh, hears of reads when something is to be loaded, and tells by its eviction listener what it
-//! gives up. Why nothing wrong can come of that: ARCHITECTURE.md, "In front of moka".
+//! moka's own read costs more than the rest of a hit, so a hit does not call it. moka has the hashes of keys and the
+//! weights of their entries. It is notified of reads when something is loaded, and it announces evictions by its
+//! listener. Why this is correct: ARCHITECTURE.md, "In front of moka".
 
 mod entries_by_id;
 mod index;
@@ -31,10 +31,10 @@ use reads::Reads;
 
 /// The bound of a cache's memory, over all functions together.
 ///
-/// The bound can be exceeded by a few hundred entries: those that were just stored and are not weighed yet, and those that were just
-/// removed and are not freed yet. Which entries are evicted is decided by `moka`: by how often and how lately they were read (Einziger,
-/// Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", 2017). A new entry that is asked for less often than those in
-/// a full memory may be evicted at once.
+/// The bound can be exceeded by a few hundred entries: those that were just stored and are not weighed yet, and those
+/// that were just removed and are not freed yet. `moka` decides which entries are evicted, by how often and how
+/// recently they were read (Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", 2017).
+/// In a full memory a new entry may be evicted at once if it is requested less often than the entries there.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -54,34 +54,36 @@ pub(crate) enum Bound {
 }
 
 impl Memory {
-    /// At most this many entries, of whatever size. At least 1: with 0, [`build`](crate::Builder::build) returns an error whose
-    /// [`is_config`](crate::Error::is_config) is true. There is no cache without memory.
+    /// At most this many entries, of any size. At least 1: with 0, [`build`](crate::Builder::build) returns an error
+    /// whose [`is_config`](crate::Error::is_config) is true. There is no cache without memory.
     ///
-    /// Answers of the HTTP layer, whose number and size clients choose, count as one entry for each KiB, or part of one:
-    /// under the default of 100,000 entries they take at most 100 MiB, and less if functions have entries too.
+    /// Responses of the HTTP layer count as one entry for each KiB or part of it, because clients choose their number
+    /// and size: under the default of 100,000 entries they take at most 100 MiB, and less if functions have entries
+    /// too.
     pub const fn entries(entries: u64) -> Self {
         Self { bound: Bound::Entries(entries) }
     }
 
     /// At most this many bytes: of values (as `weigh` says, else their encoded length, else `size_of`), of keys, and
-    /// 400 bytes for the bookkeeping of each entry. At least 1: with 0, `build` returns an error, as for [`entries`](Self::entries). A value that
-    /// is larger than the bound is returned to its callers and not kept.
+    /// 400 bytes for the bookkeeping of each entry. At least 1: with 0, `build` returns an error, as for
+    /// [`entries`](Self::entries). A value that is larger than the bound is returned to its callers and not kept.
     pub const fn bytes(bytes: u64) -> Self {
         Self { bound: Bound::Bytes(bytes) }
     }
 }
 
-/// Bytes that are as good as one entry, where clients choose how large entries are and memory is bounded by their number.
+/// The number of bytes that count as one entry, for entries whose size clients choose, where memory is bounded by the
+/// number of entries.
 const PLACE: u32 = 1 << 10;
 
-/// Bytes from which on an entry whose size clients choose is weighed at once.
+/// From this size an entry whose size clients choose is weighed at once.
 const LARGE: u32 = 64 << 10;
 
 /// The entries of one cache object.
 #[derive(Debug)]
 pub(crate) struct MemoryTier {
     index: Arc<Index>,
-    /// What each entry weighs, by the hash of its key.
+    /// The weight of each entry, by the hash of its key.
     bounds: Cache<u64, u32, AlreadyHashed>,
     is_weighed: bool,
     reads: Reads,
@@ -101,7 +103,7 @@ impl MemoryTier {
         Self { index, bounds, is_weighed: matches!(memory.bound, Bound::Bytes(_)), reads: Reads::default() }
     }
 
-    /// Hands what is held of a key to `read`.
+    /// Calls `read` with the entry of a key.
     #[inline]
     pub(crate) fn look<R>(&self, lookup: &Lookup<'_>, read: impl FnOnce(&Arc<Entry>) -> R) -> Option<R> {
         self.index.look(lookup.hash(), |entry| entry.meta.key.is(lookup).then(|| read(entry))).flatten()
@@ -111,12 +113,13 @@ impl MemoryTier {
         self.visit(key, Arc::clone)
     }
 
-    /// Hands what is held of a key to `see`, without keeping it: for whoever must not be the one who drops it.
+    /// Calls `see` with the entry of a key, without a reference to keep: for callers that must not be the ones to drop
+    /// it.
     pub(crate) fn visit<R>(&self, key: &PlainKey, see: impl FnOnce(&Arc<Entry>) -> R) -> Option<R> {
         self.index.look(key.hash(), |entry| (entry.meta.key == *key).then(|| see(entry))).flatten()
     }
 
-    /// Counts a hit, and notes it for moka.
+    /// Counts a hit, and records it for moka.
     #[inline]
     pub(crate) fn count_hit(&self, key: &PlainKey) {
         let stripe = ThreadSlot::mine();
@@ -124,9 +127,10 @@ impl MemoryTier {
         self.reads.hit(stripe, key.hash());
     }
 
-    /// A key is to be loaded. moka must hear of it once: it reckons what a key is worth by how often it was asked for.
+    /// A key is about to be loaded. moka must be notified of that once: it estimates a key's worth by how often it was
+    /// requested.
     pub(crate) fn missed(&self, key: &PlainKey) {
-        // moka calls its listener under a lock of its own; below likewise.
+        // moka calls its listener under a lock of its own; the same holds below.
         let _values = Deferral::begin();
         let is_told = self.reads.tell(|hash| {
             self.bounds.get(&hash);
@@ -139,12 +143,12 @@ impl MemoryTier {
     pub(crate) fn insert(&self, entry: Arc<Entry>) {
         let _values = Deferral::begin();
         let (hash, weight) = (entry.meta.key.hash(), self.weight(&entry));
-        // The index first: what moka gives up before it is there would stay in the index for ever.
+        // The index comes first. If moka evicted the entry before it was in the index, it would stay there for ever.
         let is_large = entry.meta.key.function.is_by_size() && entry.meta.weight >= LARGE;
         self.index.insert(entry);
         self.bounds.insert(hash, weight);
         if is_large {
-            // Hundreds of them could wait to be weighed.
+            // Otherwise hundreds of large entries could wait to be weighed.
             self.bounds.run_pending_tasks();
         }
     }
@@ -153,13 +157,14 @@ impl MemoryTier {
         let _values = Deferral::begin();
         let removed = self.index.remove(key.hash());
         if removed.iter().flat_map(|removed| removed.iter()).any(|entry| self.is_weighed || self.weight(entry) > 1) {
-            // moka takes off what the latest entry weighs even where it has not yet put that on, and would lose count.
+            // moka subtracts the weight of the latest entry even if it has not added it yet, and its count would be
+            // wrong.
             self.bounds.run_pending_tasks();
         }
         self.bounds.invalidate(&key.hash());
     }
 
-    /// What an entry weighs for moka: bytes, or places.
+    /// The weight of an entry for moka: bytes, or places.
     fn weight(&self, entry: &Entry) -> u32 {
         match &entry.meta {
             meta if self.is_weighed => meta.weight,
@@ -168,7 +173,7 @@ impl MemoryTier {
         }
     }
 
-    /// The entries that messages call by this id: all versions of a function's entry.
+    /// The entries that have this id in messages: all versions of a function's entry.
     pub(crate) fn with_id(&self, id: u64) -> Vec<Kept> {
         self.index.with_id(id)
     }
@@ -180,7 +185,7 @@ impl MemoryTier {
     }
 }
 
-/// moka has no room for a key any more.
+/// moka has evicted a key.
 fn given_up(index: &Index, hash: u64, cause: RemovalCause) {
     if cause == RemovalCause::Replaced {
         return;

@@ -1,11 +1,11 @@
-//! The memory tier beside a model of it: for each key, from which version on it may be seen. `schedules/memory.rs` runs it
-//! in many orders of few threads, `memory/tests.rs` at length.
+//! The memory tier compared with a model of it: for each key, the first version that may be seen. `schedules/memory.rs`
+//! runs it in many orders of few threads, `memory/tests.rs` for long.
 
 #![allow(clippy::unwrap_used, reason = "a test panics to fail")]
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, Weak};
-// Not those of shuttle: the model knows at once what has returned.
+// Not shuttle's atomics: the model must know at once which calls have returned.
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use super::{Bound, Memory, MemoryTier};
@@ -19,10 +19,10 @@ use crate::function::{Instance, Site};
 use crate::key::KeyBuf;
 use crate::shared::{Invalidation, Listener, StampName};
 
-/// A moment in which everything is fresh.
+/// A time at which all entries are fresh.
 const NOW: u64 = 0;
 
-/// Two versions of one function: messages call what they have of the same arguments by one id.
+/// Two versions of one function: for the same arguments their entries have one id in messages.
 static SITES: [Site; 2] = [Site::named("model", 0), Site::named("model", 1)];
 static INSTANCES: [Instance<'static>; 2] = [of(&SITES[0]), of(&SITES[1])];
 
@@ -36,15 +36,15 @@ pub(crate) struct Modelled {
     slots: Vec<Slot>,
     /// Whether there are messages.
     shared: bool,
-    /// All keys carry it.
+    /// A stamp that all keys carry.
     stamp: Arc<Stamp>,
-    /// The last that were made, while somebody has them.
+    /// The latest entries, as long as a reference to them exists.
     entries: Mutex<VecDeque<Weak<Entry>>>,
     bound: Bound,
     totals: Arc<Totals>,
 }
 
-/// Of values, in what memory is bounded in: their number, or what they weigh.
+/// Totals of the values, in the unit of memory's bound: their number, or their weight.
 #[derive(Default)]
 pub(crate) struct Totals {
     made: AtomicU64,
@@ -56,13 +56,13 @@ impl Totals {
         self.made.load(SeqCst)
     }
 
-    /// Those in memory, and on their way in and out.
+    /// The values in memory, and on their way in and out.
     pub(crate) fn alive(&self) -> u64 {
         self.alive.load(SeqCst)
     }
 }
 
-/// How many entries are watched until nobody has them.
+/// How many entries are watched until no reference to them is left.
 const WATCHED: usize = 1_000;
 
 /// One key. Versions count up from 1; each is stored once.
@@ -72,11 +72,11 @@ struct Slot {
     key: Arc<Key>,
     /// The newest version that was made.
     made: AtomicU64,
-    /// Older ones were replaced or removed.
+    /// Older versions were replaced or removed.
     visible_from: AtomicU64,
-    /// Found in the index, where nothing older can be found from then on.
+    /// The newest version found in the index. From then on no older one can be found there.
     seen: AtomicU64,
-    /// Older ones have expired.
+    /// Older versions have expired.
     fresh_from: AtomicU64,
 }
 
@@ -88,7 +88,7 @@ struct Value {
 }
 
 impl Modelled {
-    /// `keys` of which each has the `hash` of its number. Two that follow each other, from an even one, have one id.
+    /// Makes `keys` keys; each has the `hash` of its number. An even key and the next one share one id.
     pub(crate) fn new(memory: Memory, keys: usize, hash: fn(usize) -> u64, shared: bool) -> Self {
         let local = Arc::new(Local::new("model", MemoryTier::new(memory, shared), Outage::Serve));
         let limits = Limits {
@@ -129,7 +129,7 @@ impl Modelled {
         self.end(nth, mode, |key| self.local.invalidate(key, mode));
     }
 
-    /// The same, by a message, if anybody sends some.
+    /// The same by a message, if there are messages.
     pub(crate) fn message(&self, nth: usize, mode: Invalidation) {
         if self.shared {
             self.end(nth, mode, |key| self.local.invalidated(key.id(), mode, 7));
@@ -137,18 +137,18 @@ impl Modelled {
     }
 
     fn end(&self, nth: usize, mode: Invalidation, end: impl FnOnce(&Arc<Key>)) {
-        // What is found by its id.
+        // Both keys that a message finds by its id.
         let pair = nth / 2 * 2..(nth / 2 * 2 + 2).min(self.slots.len());
         let ended = if self.shared { pair } else { nth..nth + 1 };
         ending(&self.slots[ended], mode, || end(&self.slots[nth].key));
     }
 
-    /// Clears the group that all keys are of.
+    /// Voids the group of all keys.
     pub(crate) fn clear(&self) {
         ending(&self.slots, Invalidation::Delete, || self.local.restamped(self.stamp.name.hash, 7));
     }
 
-    /// As if moka had no room for it.
+    /// Makes moka evict the key.
     #[cfg(shuttle)]
     pub(crate) fn give_up(&self, nth: usize) {
         self.local.memory.bounds.evict(&self.slots[nth].key.hash());
@@ -165,7 +165,7 @@ impl Modelled {
         Some(version)
     }
 
-    /// The same, by who keeps what it finds.
+    /// The same for a caller that keeps a reference to the entry.
     pub(crate) fn find(&self, nth: usize) -> Option<u64> {
         let slot = &self.slots[nth];
         let bounds = slot.bounds();
@@ -179,7 +179,7 @@ impl Modelled {
         self.local.memory.find(&self.slots[nth].key)
     }
 
-    /// The version that somebody gets who has held the entry for a while.
+    /// The version for a caller that has held the entry for a while.
     pub(crate) fn read_held(&self, nth: usize, entry: &Entry) -> Option<u64> {
         self.check(nth, entry, self.slots[nth].bounds_where_held())
     }
@@ -187,7 +187,7 @@ impl Modelled {
     fn check(&self, nth: usize, entry: &Entry, (visible_from, fresh_from): (u64, u64)) -> Option<u64> {
         let value: &Value = entry.value.downcast_ref().unwrap();
         assert_eq!(value.nth, nth, "another key's value");
-        // As `load.rs` does.
+        // The same check as in `call/mod.rs`.
         let is_hit = entry.meta.is_fresh(NOW, self.local.trust.now());
         let state = if is_hit { State::Fresh } else { entry.meta.state(NOW, self.local.trust.now()) };
         match state {
@@ -199,7 +199,7 @@ impl Modelled {
         Some(value.version)
     }
 
-    /// Nothing is under way: who has what agrees. Says of how many moka thinks that they are there.
+    /// No call is under way: index, ids and moka agree. Returns how many entries moka has that the index does not.
     pub(crate) fn assert_agreement(&self) -> usize {
         let MemoryTier { index, bounds, .. } = &self.local.memory;
         self.local.memory.entry_count();
@@ -219,11 +219,11 @@ impl Modelled {
             let is_in_index = entries.iter().any(|other| Arc::ptr_eq(other, &entry));
             assert!(is_in_index || entry.meta.is_dead(), "what is not in the index is dead");
         }
-        // Some that moka gave up when the next of the key was stored already. It gives them up in turn.
+        // moka evicted these after the next entry of the key was stored. It will evict them in turn.
         known.len() - entries.len()
     }
 
-    /// Nothing is under way, and no two keys have one hash: moka has not lost count, or of no more than this.
+    /// No call is under way, and no two keys have the same hash: moka's count is right, or off by at most `lost`.
     #[cfg(not(shuttle))]
     pub(crate) fn assert_counted(&self, lost: u64) {
         let MemoryTier { bounds, is_weighed, .. } = &self.local.memory;
@@ -232,7 +232,8 @@ impl Modelled {
         assert!(reckoned.abs_diff(counted) <= lost, "moka reckons with {reckoned} and has {counted}");
     }
 
-    /// moka has weighed everything: no more is in memory than there is room for, but for what it lost count of. Says how much that is.
+    /// moka has weighed everything: memory exceeds its bound by no more than moka's count is off. Returns the weight of
+    /// all entries.
     #[cfg(not(shuttle))]
     pub(crate) fn assert_room(&self, lost: u64) -> u64 {
         let in_index = self.local.memory.index.all().iter().map(|entry| self.weight(&entry.meta)).sum();
@@ -248,7 +249,7 @@ impl Modelled {
         }
     }
 
-    /// What messages have removed, and its own thread has yet to drop.
+    /// The values that messages have removed and the disposal thread has not dropped yet.
     #[cfg(not(shuttle))]
     pub(crate) fn to_be_dropped(&self) -> u64 {
         self.local.disposal.waiting() as u64
@@ -287,19 +288,20 @@ impl Slot {
         Self { instance, text, key, made, visible_from, seen, fresh_from }
     }
 
-    /// From which version on it may be found in the index, and be fresh.
+    /// The first version that may be found in the index, and the first that may be fresh.
     fn bounds(&self) -> (u64, u64) {
         let (visible_from, fresh_from) = self.bounds_where_held();
         (visible_from.max(self.seen.load(SeqCst)), fresh_from)
     }
 
-    /// An entry dies a moment after the next can be found, though before whoever stores that returns.
+    /// An entry is killed a moment after the next one can be found, but before the call that stores the next one
+    /// returns.
     fn bounds_where_held(&self) -> (u64, u64) {
         (self.visible_from.load(SeqCst), self.fresh_from.load(SeqCst))
     }
 }
 
-/// What was made before `end` begins has ended when it returns.
+/// Versions that were made before `end` begins have ended when it returns.
 fn ending(slots: &[Slot], mode: Invalidation, end: impl FnOnce()) {
     let made: Vec<_> = slots.iter().map(|slot| slot.made.load(SeqCst)).collect();
     end();

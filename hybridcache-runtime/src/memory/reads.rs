@@ -1,11 +1,12 @@
-//! What was read of late.
+//! Ring buffers of recent hits.
 //!
-//! What moka keeps depends on what is read, but a read that it hears of costs more than all the rest of a hit. So hits leave
-//! the hash of their key in a ring, and who has to load tells moka of some: where nothing is loaded, nothing has to go. A
-//! long run of hits overwrites what nobody has told yet. So that misses do not count for more than hits, then, as many of
-//! them are left out. (To tell moka of one hit in so many costs hits: it comes to know too few keys well.)
+//! What moka keeps depends on the reads, but to notify it of one costs more than the rest of a hit. So a hit writes the
+//! hash of its key to a ring, and a call that has to load passes some of the hashes on to moka: where nothing is
+//! loaded, nothing has to be evicted. A long run of hits overwrites hashes that were not passed on. So that misses do
+//! not count for more than hits, the same share of misses is then left out. (To notify moka of every n-th hit instead
+//! lowers the hit ratio: moka then knows too few keys well.)
 //!
-//! How near that comes to a moka that hears of everything: `benches/README.md`, "Hit ratio".
+//! How close this comes to a moka that is notified of every read: `benches/README.md`, "Hit ratio".
 
 use std::ops::Range;
 
@@ -14,20 +15,20 @@ use crate::primitives::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::primitives::sync::{Mutex, MutexGuard};
 use crate::primitives::thread_slot::{STRIPES, ThreadSlot};
 
-/// Hits that a ring remembers. Few in schedules, which cannot make as many.
+/// The number of hits in a ring. Few under shuttle, whose schedules cannot make as many.
 const REMEMBERED: u64 = if cfg!(all(test, shuttle)) { 4 } else { 256 };
 
-/// Hits that a load tells moka of.
+/// The number of hits that one load passes on to moka.
 const TOLD_AT_ONCE: u64 = 16;
 
-/// Over how many hits it is reckoned how many were lost.
+/// The number of hits over which the share of lost ones is estimated.
 const MEMORY: u64 = 65_536;
 
-/// The hits of a cache object, by threads.
+/// The recent hits of a cache object, by threads.
 #[derive(Debug, Default)]
 pub(crate) struct Reads([Ring; STRIPES]);
 
-/// Alone on its cache lines, as threads write to it on every hit. Where two threads share one, some hits are lost.
+/// Alone on its cache lines, as threads write to it on every hit. If two threads share a ring, some hits are lost.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Ring {
@@ -36,10 +37,10 @@ struct Ring {
     heard: Mutex<Heard>,
 }
 
-/// What became of the hits.
+/// The numbers of hits that were passed on to moka, and lost.
 #[derive(Debug, Default)]
 struct Heard {
-    /// Up to which one is known.
+    /// The number of hits that are accounted for.
     up_to: u64,
     told: u64,
     lost: u64,
@@ -54,15 +55,15 @@ impl Reads {
         ring.hashes[(nth % REMEMBERED) as usize].store(hash, Relaxed);
     }
 
-    /// Something is to be loaded: tells of what this thread has read, or another one if this has read nothing. Says whether
-    /// the miss is to be told, too.
+    /// Called when a key is about to be loaded. Passes on hits of this thread's ring, or of another one if this thread
+    /// has none. Returns whether the miss is passed on, too.
     pub(crate) fn tell(&self, tell: impl FnMut(u64)) -> bool {
         let mine = ThreadSlot::mine();
         let told = if self.0[mine.index()].has_news() { mine } else { mine.another() };
         self.0[told.index()].tell(tell)
     }
 
-    /// As if this ring had been picked.
+    /// The same for a given ring.
     #[cfg(all(test, shuttle))]
     pub(crate) fn tell_of(&self, stripe: ThreadSlot, tell: impl FnMut(u64)) {
         self.0[stripe.index()].tell(tell);
@@ -86,9 +87,9 @@ impl Ring {
 }
 
 impl Heard {
-    /// Which hits are to be told, where so many were written; and whether a miss is.
+    /// The hits to pass on next, if `written` were written; and whether a miss is passed on.
     fn next(&mut self, written: u64) -> (Range<u64>, bool) {
-        // Threads that share a ring can put its count back.
+        // Threads that share a ring can reset its count to an older one.
         let known = self.up_to.min(written);
         let first = known.max(written.saturating_sub(REMEMBERED));
         let end = written.min(first + TOLD_AT_ONCE);

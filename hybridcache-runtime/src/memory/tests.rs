@@ -1,5 +1,5 @@
-//! The memory tier on moka itself, by threads as they come, held against the model. `schedules/memory.rs` chooses the orders
-//! of a few steps; here there are millions of steps, and moka gives up when it likes.
+//! The memory tier on moka itself, with real threads, compared with the model. `schedules/memory.rs` chooses the orders
+//! of a few steps; here are millions of steps, and moka evicts at any time.
 
 #![allow(clippy::unwrap_used, reason = "a test panics to fail")]
 
@@ -15,33 +15,34 @@ use super::{Bound, Memory};
 use crate::entry::Entry;
 use crate::shared::Invalidation::{Delete, Expire};
 
-/// How long memory is used at random; `HYBRIDCACHE_MEMORY_SECONDS` says another number.
+/// How long memory is used at random, in seconds; `HYBRIDCACHE_MEMORY_SECONDS` replaces it.
 const SECONDS: u64 = 4;
 
 /// How long one memory is used.
 const A_WORLD: Duration = Duration::from_millis(200);
 
-/// More than there are processors: some lose theirs in the middle.
+/// More threads than processors: some are preempted in the middle of a step.
 const THREADS: usize = 6;
 
-/// What moka can have been told without having weighed it: the length of its log of writes, and what each thread is about to
-/// write there, or has just been told to take out. (Who writes empties the log from 64 on, if nobody else is at it.)
+/// The number of entries that moka may have been given without having weighed them: the length of its write log, and
+/// what each thread is about to write there, or has just been asked to take out. (From 64 on a writer empties the log,
+/// unless another thread does.)
 const UNWEIGHED: u64 = 384 + 2 * THREADS as u64;
 
-/// What threads keep of what they have removed; one more thread makes the world and looks at it in the end.
+/// The removed entries that threads keep; the thread that makes the world and checks it in the end counts, too.
 const KEPT: u64 = ((KEPT_BY_A_THREAD - 1) * (THREADS + 1)) as u64;
 
-/// A memory, what is put into it, and how large that is.
+/// A memory, the keys that are stored in it, and the size of their values.
 struct World {
     memory: Memory,
     keys: usize,
-    /// Whether ten keys have one hash.
+    /// Whether ten keys share one hash.
     collide: bool,
     /// The largest value.
     bytes: usize,
 }
 
-/// One after the other, again and again.
+/// The worlds are run in turn, again and again.
 const WORLDS: [World; 5] = [
     World { memory: Memory::entries(1), keys: 4, collide: false, bytes: 0 },
     World { memory: Memory::entries(64), keys: 1_000, collide: false, bytes: 0 },
@@ -54,14 +55,14 @@ fn own(nth: usize) -> u64 {
     (nth as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Each by ten keys, of different arguments and versions.
+/// Each hash is shared by ten keys, of different arguments and versions.
 fn colliding(nth: usize) -> u64 {
     own(nth % 20)
 }
 
-/// Killed by: telling moka first, or nothing, or no weights; `forget` or a message or an expiration that leaves out anything; a
-/// listener that leaves the index as it is; looks that do not compare keys; `is_fresh` or `state` not asking for life or
-/// stamps; papaya's own collector.
+/// Killed by: telling moka first, or nothing, or no weights; `forget` or a message or an expiration that leaves out
+/// anything; a listener that leaves the index as it is; looks that do not compare keys; `is_fresh` or `state` not
+/// asking for life or stamps; papaya's own collector.
 #[test]
 fn what_threads_do_at_random_agrees_with_the_model() {
     let seconds = std::env::var("HYBRIDCACHE_MEMORY_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
@@ -84,7 +85,7 @@ impl World {
             }
         });
         modelled.assert_agreement();
-        // moka needs one writer at a time for what it takes for one key, and keys that collide have one each.
+        // moka's count is right only if each key has one writer at a time; keys that collide have several.
         if !self.collide {
             modelled.assert_counted(self.lost_count_of());
         }
@@ -97,8 +98,8 @@ impl World {
         assert_eq!(totals.alive(), 0, "nothing is left of what is dropped");
     }
 
-    /// `slowest`: how much was made during the longest step so far. If that was a copy of papaya's table, what was removed meanwhile is
-    /// freed only with the old table, some time after.
+    /// `slowest`: how much was made during the longest step so far. If that was a copy of papaya's table, what was
+    /// removed meanwhile is freed only with the old table, some time after.
     fn use_at_random(
         &self,
         modelled: &Modelled,
@@ -135,14 +136,14 @@ impl World {
             9_800..9_998 => modelled.message(nth, Expire),
             _ => modelled.clear(),
         }
-        // Where keys have one hash, it may be another's writer who has yet to kill what it replaced.
+        // If keys share a hash, another key's writer may not have killed the entry yet that it replaced.
         if let Some((nth, entry)) = held.as_ref().filter(|_| !self.collide) {
             modelled.read_held(*nth, entry);
         }
     }
 
-    /// What was removed before the oldest step under way began is freed, but for what threads keep. What has been removed or
-    /// made since may be read by it. Each thread holds an entry of its own, too.
+    /// Entries that were removed before the oldest step under way began are freed, except those that threads keep.
+    /// Entries that were removed or made since may be read by that step. Each thread holds an entry of its own, too.
     fn assert_bounded_meanwhile(&self, modelled: &Modelled, slowest: u64) {
         let to_be_dropped = modelled.to_be_dropped();
         let alive = modelled.totals().alive();
@@ -166,7 +167,7 @@ impl World {
         capacity
     }
 
-    /// What one entry weighs at most.
+    /// The largest weight of one entry.
     fn heaviest(&self) -> u64 {
         match self.memory.bound {
             Bound::Entries(_) => 1,
@@ -174,7 +175,8 @@ impl World {
         }
     }
 
-    /// moka takes the new weight for the old where it has to start an update over (0.12.16). One world sees that once, if at all.
+    /// moka takes the new weight for the old one if it has to start an update again (0.12.16). A world sees that once,
+    /// if at all.
     fn lost_count_of(&self) -> u64 {
         match self.memory.bound {
             Bound::Entries(_) => 0,
@@ -182,8 +184,8 @@ impl World {
         }
     }
 
-    /// What is removed while papaya copies its table waits for the end of that, and then goes with the old table, of which a thread
-    /// may keep as many as of entries. Each write copies 4,096 places more, and there are at most four for each entry.
+    /// Entries that are removed while papaya copies its table are freed only with the old table, of which a thread may
+    /// keep as many as of entries. Each write copies 4,096 slots, and there are at most four slots for each entry.
     fn kept_by_tables(&self) -> u64 {
         let entries = match self.memory.bound {
             Bound::Entries(capacity) => capacity,
@@ -194,13 +196,13 @@ impl World {
     }
 }
 
-/// Where nobody else does anything. Killed by: `given_up` acting on what was replaced, or not on what is gone; `remove` without
-/// moka; `insert` with the key's hash from elsewhere.
+/// A single thread. Killed by: `given_up` acting on what was replaced, or not on what is gone; `remove` without moka;
+/// `insert` with the key's hash from elsewhere.
 #[test]
 fn what_was_stored_last_is_found() {
     const KEYS: usize = 60;
     let modelled = Modelled::new(Memory::entries(1_000), KEYS, colliding, true);
-    // Of those with one hash.
+    // The last stored key of each hash.
     let mut last = HashMap::new();
     for _ in 0..3_000 {
         let nth = fastrand::usize(..KEYS);
@@ -210,7 +212,7 @@ fn what_was_stored_last_is_found() {
             1 => modelled.message(nth, Delete),
             _ => modelled.load(nth, 0),
         }
-        // Who invalidates knows the hash, a message finds what there is of the id.
+        // An invalidation here knows the hash; a message finds all entries of the id.
         last.retain(|hash, last| !(step == 0 && *hash == colliding(nth) || step < 2 && *last / 2 == nth / 2));
         if step > 1 {
             last.insert(colliding(nth), nth);
@@ -233,7 +235,7 @@ fn a_thread_keeps_few_of_what_it_has_removed() {
             let (most, seen) = mpsc::channel();
             scope.spawn(move || {
                 most.send((0..100).map(|_| alive_after_a_load(modelled)).max()).unwrap();
-                // It lives on, and so does what it keeps.
+                // The thread stays alive, and so do the entries that it keeps.
                 let _ = ended.recv();
             });
             threads.push(end);
