@@ -33,7 +33,7 @@ fn a_number_from_before_a_restamp_is_never_known_after_it() {
             let seen = reading.capture_stamps();
             seen.learn(&[stamp_name()], [Some(number.load(Ordering::SeqCst))]);
         });
-        // As `writing.rs` has it.
+        // As `write.rs` has it.
         world.stamp.void();
         shared.store(8, Ordering::SeqCst);
         world.stamp.void();
