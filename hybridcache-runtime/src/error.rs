@@ -67,7 +67,7 @@ impl Error {
     /// The cache was closed before.
     pub(crate) fn closed(action: &str) -> Self {
         let message =
-            format!("{action}: the cache was closed: this process has done it, and other processes are not told");
+            format!("{action}: the cache was closed: this process has done it, and other processes are not notified");
         Self { kind: Kind::Unavailable, pending: false, message }
     }
 
@@ -160,32 +160,32 @@ impl std::error::Error for LoadError {
 
 /// The messages of an error and of its sources, for the callers that joined a load. The caller that started the load
 /// has the error itself.
-pub(crate) struct Told {
+pub(crate) struct ErrorText {
     message: String,
     debug: String,
     source: Option<Box<Self>>,
 }
 
-impl Told {
+impl ErrorText {
     pub(crate) fn of(error: &dyn std::error::Error) -> Self {
         let source = error.source().map(|source| Box::new(Self::of(source)));
         Self { message: error.to_string(), debug: format!("{error:?}"), source }
     }
 }
 
-impl fmt::Debug for Told {
+impl fmt::Debug for ErrorText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.debug)
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for ErrorText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Told {
+impl std::error::Error for ErrorText {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }

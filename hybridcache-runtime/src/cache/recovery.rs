@@ -61,7 +61,7 @@ async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) {
                     info!("Redis is in use again");
                 }
                 Err(error) => {
-                    warn_or_debug!(log_limit, %error, "Redis is not in use; trying on in the background");
+                    warn_or_debug!(log_limit, %error, "Redis is not in use; trying again in the background");
                     // Only a sign that the tier may be back shortens the pause.
                     let _ = timeout(PAUSES.jittered(failures), local.breaker.changed()).await;
                     failures = failures.saturating_add(1);

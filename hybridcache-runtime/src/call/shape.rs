@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::call::no_cache::{NoCache, NotStored};
 use crate::entry::value_type::{Typed, ValueType};
-use crate::error::{LoadError, Told};
+use crate::error::{ErrorText, LoadError};
 use crate::flight::outcome::Failure;
 use crate::primitives::sync::LockExt as _;
 
@@ -313,8 +313,8 @@ impl<T, E: Error + From<LoadError> + Send + 'static> ErrorMode<T, E> for ByText 
         if !others {
             return Failure::unshared(error);
         }
-        let told: Arc<dyn Error + Send + Sync> = Arc::new(Told::of(&error));
-        Failure::kept(error, move || E::from(LoadError::Failed(told.clone())))
+        let text: Arc<dyn Error + Send + Sync> = Arc::new(ErrorText::of(&error));
+        Failure::kept(error, move || E::from(LoadError::Failed(text.clone())))
     }
 }
 

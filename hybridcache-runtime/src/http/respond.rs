@@ -60,7 +60,7 @@ impl CacheRequest {
     ) -> Response<CacheBody<B>> {
         let detail = response.extensions_mut().remove::<NotStored>().map(|why| why.detail().to_owned());
         let status = CacheStatus { forward: Some(forward), detail, ..CacheStatus::default() };
-        tell(&self.settings, &mut response, CacheOutcome { status, age: None, stale: false });
+        write_outcome(&self.settings, &mut response, CacheOutcome { status, age: None, stale: false });
         response
     }
 
@@ -90,7 +90,7 @@ impl CacheRequest {
     pub(super) fn gateway_timeout<B: Body>(&self, forward: Option<Forward>) -> Response<CacheBody<B>> {
         let mut response = of_the_layer(StatusCode::GATEWAY_TIMEOUT);
         let status = CacheStatus { forward, ..CacheStatus::default() };
-        tell(&self.settings, &mut response, CacheOutcome { status, age: None, stale: false });
+        write_outcome(&self.settings, &mut response, CacheOutcome { status, age: None, stale: false });
         response
     }
 
@@ -100,7 +100,7 @@ impl CacheRequest {
         let ttl = if is_stale { Err(aged.stale_for) } else { Ok(aged.fresh_for) };
         let outcome =
             CacheOutcome { age: Some(aged.age), stale: is_stale, status: CacheStatus { ttl: Some(ttl), ..status } };
-        tell(&self.settings, &mut response, outcome);
+        write_outcome(&self.settings, &mut response, outcome);
         response
     }
 
@@ -120,7 +120,7 @@ impl CacheRequest {
 }
 
 /// Adds the outcome to a response.
-pub(super) fn tell<B>(settings: &Settings, response: &mut Response<B>, outcome: CacheOutcome) {
+pub(super) fn write_outcome<B>(settings: &Settings, response: &mut Response<B>, outcome: CacheOutcome) {
     if let Some(name) = &settings.cache_status {
         outcome.status.append(name, response.headers_mut());
     }

@@ -17,7 +17,7 @@ use super::origin::exchange::{Exchange, forward};
 use super::outcome::CacheOutcome;
 use super::request::cache_request::{CacheRequest, Route, StoreLookup, hide, written};
 use super::request::public_uri::Public;
-use super::respond::tell;
+use super::respond::write_outcome;
 use super::rfc::status::Forward;
 use super::rfc::{CacheStatus, groups, invalidate};
 use super::settings::Settings;
@@ -143,7 +143,7 @@ impl HttpCacheLayer {
         B2: Body<Data = Bytes>,
     {
         let mut response = forward(service, request).await?;
-        tell(&self.settings, &mut response, forwarded(why));
+        write_outcome(&self.settings, &mut response, forwarded(why));
         Ok(response)
     }
 
@@ -171,7 +171,7 @@ impl HttpCacheLayer {
         };
         self.evict(eviction, &asked, &head).await;
         let mut response = Response::from_parts(head, body);
-        tell(&self.settings, &mut response, forwarded(Forward::Method));
+        write_outcome(&self.settings, &mut response, forwarded(Forward::Method));
         Ok(response)
     }
 

@@ -36,19 +36,19 @@ impl RemoteError {
     /// An invalidation that the journal will send again. `action` is what failed, such as "invalidate user:7", and
     /// begins the message.
     pub(crate) fn pending(&self, action: &str) -> Error {
-        let message = format!("{action}: {self}; other processes will be told when Redis answers (pending)");
+        let message = format!("{action}: {self}; other processes will be notified when Redis answers (pending)");
         Error::of_tier(self.kind(), true, message)
     }
 
     /// Closing the cache has left some invalidations unsent.
     pub(crate) fn unsent(&self, count: usize) -> Error {
-        let message = format!("close: other processes are not told of {count} invalidations: {self}");
+        let message = format!("close: other processes are not notified of {count} invalidations: {self}");
         Error::of_tier(self.kind(), false, message)
     }
 
     /// There is no connection to the URL yet.
     pub(crate) fn not_reconnected(&self) -> Error {
-        let message = format!("reconnect: {self}; trying on in the background");
+        let message = format!("reconnect: {self}; trying again in the background");
         Error::of_tier(self.kind(), false, message)
     }
 

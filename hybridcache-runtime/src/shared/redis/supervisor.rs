@@ -84,7 +84,7 @@ impl SharedState {
         self.sample_time(&links).await.map_err(|error| error.to_string())?;
         // The older links may still work, but they are no longer the right ones: entries that are read through them
         // must not count for the new epoch.
-        self.set_state(State::Disconnected("connecting anew".to_owned()));
+        self.set_state(State::Disconnected("connecting again".to_owned()));
         let kept = self.keeps_history(*number, links.history().await);
         self.purpose.listener.resubscribed(kept);
         if links.is_complete() {
@@ -193,7 +193,7 @@ pub(crate) async fn supervise(shared_state: Arc<SharedState>) {
         match shared_state.open(&target).await {
             Ok(links) => {
                 failures = 0;
-                tell(&log_limit, "lost a connection to Redis", &shared_state.serve(links, number).await);
+                log(&log_limit, "lost a connection to Redis", &shared_state.serve(links, number).await);
                 // The links may have been lost at once: a replica, or a server that accepts connections only to close
                 // them.
                 if shared_state.purpose.target().number == number {
@@ -201,7 +201,7 @@ pub(crate) async fn supervise(shared_state: Arc<SharedState>) {
                 }
             }
             Err(reason) => {
-                tell(&log_limit, "cannot connect to Redis; trying on in the background", &reason);
+                log(&log_limit, "cannot connect to Redis; trying again in the background", &reason);
                 shared_state.set_state(State::Disconnected(reason.clone()));
                 shared_state.attempted.send_replace(Attempt { target: number, failure: Some(reason) });
                 // A new target is tried at once.
@@ -213,7 +213,7 @@ pub(crate) async fn supervise(shared_state: Arc<SharedState>) {
 }
 
 /// Logs an outage of hours as a warning once a minute, not for each attempt.
-fn tell(log_limit: &LogLimit, what: &str, reason: &str) {
+fn log(log_limit: &LogLimit, what: &str, reason: &str) {
     warn_or_debug!(log_limit, reason, "{what}");
 }
 
