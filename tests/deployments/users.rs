@@ -80,6 +80,14 @@ async fn a_server_with_too_many_clients_is_called_so() {
     assert!(log.contains("maxclients") || log.contains("max number of clients"), "{log}");
 }
 
+/// Killed by: taking a refused connection for one that the server has closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_where_no_server_listens_refuses_and_has_no_other_reason() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let log = log_of_connecting(&format!("redis://127.0.0.1:{port}")).await;
+    assert!(log.contains("refused") && !log.contains("maxclients"), "{log}");
+}
+
 const PAGE: &str = include_str!("../../docs/redis.md");
 
 /// Killed by: a command that needs another.

@@ -7,11 +7,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tracing::info;
+use tracing::{debug, info, warn};
 
 use crate::cache::state::Local;
 use crate::primitives::backoff::Backoff;
-use crate::primitives::log_limit::{LogLimit, MINUTE, warn_or_debug};
+use crate::primitives::log_limit::{LogLimit, MINUTE};
 use crate::shared::budget::ANSWERS;
 use crate::shared::journal::{JournalEntry, Notice};
 use crate::shared::{Remote, RemoteError, RemoteErrorKind};
@@ -51,6 +51,8 @@ impl Drop for Recovery {
 /// Runs until it is aborted.
 async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) {
     let log_limit = LogLimit::every(MINUTE);
+    // The way back is logged as information where the failure was a warning: each warning has its end in the log.
+    let mut is_logged = false;
     loop {
         local.breaker.changed().await;
         let mut failures = 0;
@@ -58,10 +60,19 @@ async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) {
             match attempt(&local, &*remote, budget).await {
                 Ok(()) => {
                     local.breaker.close(reasons);
-                    info!("Redis is in use again");
+                    if std::mem::take(&mut is_logged) {
+                        info!("Redis is in use again");
+                    } else {
+                        debug!("Redis is in use again");
+                    }
                 }
                 Err(error) => {
-                    warn_or_debug!(log_limit, %error, "Redis is not in use; trying again in the background");
+                    if log_limit.allow() {
+                        is_logged = true;
+                        warn!(%error, "Redis is not in use; trying again in the background");
+                    } else {
+                        debug!(%error, "Redis is not in use; trying again in the background");
+                    }
                     // Only a sign that the tier may be back shortens the pause.
                     let _ = timeout(PAUSES.jittered(failures), local.breaker.changed()).await;
                     failures = failures.saturating_add(1);

@@ -276,7 +276,8 @@ fn explained(error: &RedisError) -> String {
     if message.contains("unknown command") && message.to_uppercase().contains("HELLO") {
         return format!("{message}: the server is older than Redis 7.0, which is needed");
     }
-    if error.is_connection_dropped() {
+    // redis-rs counts a refused connection among those that were dropped.
+    if error.is_connection_dropped() && !error.is_connection_refusal() {
         return format!(
             "{message}: the server closed the connection at once, as it does when it has `maxclients` of them"
         );
