@@ -51,7 +51,7 @@ const fn pairs() -> [[u8; 2]; 100] {
 
 /// The text of one call's arguments, while it is built and after.
 ///
-/// An implementation of [`CacheKey`] writes to it. All text that is written through the methods shown here is escaped:
+/// An implementation of [`CacheKey`](crate::CacheKey) writes to it. All text that is written through the methods shown here is escaped:
 /// ASCII letters, digits and `-_.~` stay, any other byte becomes `%XX`.
 ///
 /// ```

@@ -33,13 +33,13 @@ pub(crate) struct Cluster {
 }
 
 /// Host and port of a node.
-pub(crate) type Place = (String, u16);
+pub(crate) type NodeAddress = (String, u16);
 
 /// The owners of the slots of this namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Topology {
     /// Sorted.
-    pub(crate) nodes: Vec<Place>,
+    pub(crate) nodes: Vec<NodeAddress>,
     /// By slot. No node serves a slot that is missing here.
     owners: BTreeMap<u16, usize>,
     slots: usize,
@@ -58,7 +58,7 @@ impl Cluster {
     }
 
     /// How to connect to a node.
-    pub(crate) fn node(&self, (host, port): &Place) -> ConnectionInfo {
+    pub(crate) fn node(&self, (host, port): &NodeAddress) -> ConnectionInfo {
         located(&self.seeds[0], host, *port)
     }
 
@@ -125,7 +125,7 @@ impl Topology {
         let slots: BTreeSet<u16> = groups.iter().map(|group| slot(group)).collect();
         let owner = |slot: u16| ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot));
         let owned: Vec<_> = slots.iter().filter_map(|&slot| Some((slot, &owner(slot)?.2))).collect();
-        let mut nodes: Vec<Place> = owned.iter().map(|(_, node)| (*node).clone()).collect();
+        let mut nodes: Vec<NodeAddress> = owned.iter().map(|(_, node)| (*node).clone()).collect();
         nodes.sort();
         nodes.dedup();
         let owners = owned.iter().filter_map(|(slot, node)| Some((*slot, nodes.binary_search(node).ok()?))).collect();
@@ -176,7 +176,7 @@ impl View {
 }
 
 /// The first slot, the last slot, and the master.
-fn range_of(range: &Value, asked: &str) -> Option<(u16, u16, Place)> {
+fn range_of(range: &Value, asked: &str) -> Option<(u16, u16, NodeAddress)> {
     let Value::Array(parts) = range else { return None };
     let [Value::Int(first), Value::Int(last), Value::Array(master), ..] = parts.as_slice() else { return None };
     let [host, Value::Int(port), ..] = master.as_slice() else { return None };
