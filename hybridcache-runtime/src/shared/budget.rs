@@ -68,7 +68,7 @@ impl Budget {
         if self.breaker.generation() == generation {
             return Ok(());
         }
-        Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: "the breaker has opened".into() })
+        Err(RemoteError::unavailable("the breaker has opened"))
     }
 
     /// The call got every answer that it needed in time. The breaker counts this as a success only if each answer took
@@ -94,19 +94,28 @@ impl Budget {
         self.left = self.left.min(other.left);
     }
 
+    /// # Errors
+    /// While the breaker is open.
+    fn check_breaker(&self) -> Result<(), RemoteError> {
+        if self.breaker.is_open() { Err(RemoteError::unavailable("the breaker is open")) } else { Ok(()) }
+    }
+
+    /// Reports a failure to the breaker, unless the primary budget does.
+    fn report<T>(&self, answer: &Result<T, RemoteError>) {
+        if let (Err(error), false) = (answer, self.beside) {
+            self.breaker.failed(error);
+        }
+    }
+
     /// Waits for an answer until the budget is spent.
     pub(crate) async fn spend<T>(&mut self, mut operation: RemoteFuture<'_, T>) -> Result<T, RemoteError> {
-        if self.breaker.is_open() {
-            return Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: "the breaker is open".into() });
-        }
+        self.check_breaker()?;
         let began = Instant::now();
         let answer = match timeout(self.left, &mut operation).await {
             Ok(answer) => answer,
             Err(_) => late_answer(operation).await,
         };
-        if let (Err(error), false) = (&answer, self.beside) {
-            self.breaker.failed(error);
-        }
+        self.report(&answer);
         let took = began.elapsed();
         if answer.is_ok() && took > self.left + LATE {
             return answer;
@@ -115,9 +124,7 @@ impl Budget {
         self.left = self.left.saturating_sub(took);
         answer
     }
-}
 
-impl Budget {
     /// Waits for an answer that moves `bytes` bytes. When the rest of the budget is spent, `probe` asks the tier for a
     /// small answer: this tells a dead server from a slow network. If the small answer comes, the bytes get the time
     /// that they take on a slow network. That time is not charged. If it is too short, this says nothing about the
@@ -128,16 +135,12 @@ impl Budget {
         mut operation: RemoteFuture<'_, T>,
         probe: RemoteFuture<'_, ()>,
     ) -> Result<T, RemoteError> {
-        if self.breaker.is_open() {
-            return Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: "the breaker is open".into() });
-        }
+        self.check_breaker()?;
         let answer = match timeout(self.left, &mut operation).await {
             Ok(answer) => answer,
             Err(_) => self.wait_on(bytes, operation, probe).await,
         };
-        if let (Err(error), false) = (&answer, self.beside) {
-            self.breaker.failed(error);
-        }
+        self.report(&answer);
         answer
     }
 

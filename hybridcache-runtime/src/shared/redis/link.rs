@@ -133,7 +133,7 @@ impl Link {
     async fn load_scripts(&self) -> Result<(), RemoteError> {
         self.pipeline(&scripts::load()).await?;
         match self.wire.health.trouble() {
-            Some(trouble) => Err(RemoteError { kind: RemoteErrorKind::Unavailable, message: trouble.to_owned() }),
+            Some(trouble) => Err(RemoteError::unavailable(trouble)),
             None => Ok(()),
         }
     }
