@@ -358,8 +358,10 @@ impl HybridCache {
 
     /// The entry of a key in memory, if it is fresh or stale.
     pub(crate) fn in_memory(&self, key: &Arc<Key>) -> Option<Arc<Entry>> {
-        let entry = self.inner.local.memory.find(key)?;
-        matches!(self.state(&entry, self.clock().now()), State::Fresh | State::Stale).then_some(entry)
+        match self.look(key) {
+            InMemory::Usable(entry) => Some(entry),
+            InMemory::Unverified(_) | InMemory::Nothing => None,
+        }
     }
 
     /// Whether the shared tier probably has no entry for a key that memory does not have: this process has just deleted
@@ -372,7 +374,7 @@ impl HybridCache {
     pub(crate) fn unverified(&self, key: &Arc<Key>, plan: &Plan) -> Option<Arc<Entry>> {
         let entry = self.inner.local.memory.find(key)?;
         let is_unverified = entry.meta.state(self.clock().now(), self.inner.local.trust.now()) == State::Unverified;
-        (is_unverified && entry.value.type_id() == plan.value.value_type()).then_some(entry)
+        (is_unverified && plan.has_type_of(&entry)).then_some(entry)
     }
 
     /// The shared tier, for invalidations: whatever the type of the value.

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::primitives::sync::LockExt as _;
-use crate::primitives::sync::{Mutex, MutexGuard};
+use crate::primitives::sync::{LockExt as _, Mutex, MutexGuard};
 
 /// The puts under way, by the id of their key.
 #[derive(Debug, Default)]

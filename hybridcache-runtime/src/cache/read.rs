@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::cache::HybridCache;
 use crate::cache::encoding::{Opened, open};
+use crate::cache::exchange::Exchange;
 use crate::cache::fill::Fill;
 use crate::coherence::stamps::StampSnapshot;
 use crate::entry::lifetimes::Lifetimes;
@@ -14,9 +15,8 @@ use crate::entry::value_type::AnyValue;
 use crate::entry::{Deadlines, Entry, Fence, FilledUnder, Meta, State};
 use crate::function::call_key::Key;
 use crate::primitives::clock::Millis;
-use crate::shared::budget::Budget;
 use crate::shared::wire::envelope::{self, Header};
-use crate::shared::{Fetched, LARGE, Remote, RemoteError, RemoteErrorKind, StampName};
+use crate::shared::{Fetched, LARGE, RemoteError, RemoteErrorKind, StampName};
 use crate::stats::count;
 
 /// The result of reading a key in the shared tier.
@@ -53,17 +53,11 @@ impl HybridCache {
     }
 
     /// Reads the key in the shared tier.
-    pub(crate) async fn read(
-        &self,
-        remote: &dyn Remote,
-        fill: &Fill<'_>,
-        budget: &mut Budget,
-    ) -> Result<Read, RemoteError> {
-        let seen = fill.origin.seen;
-        let mut asked = seen.unknown();
+    pub(crate) async fn read(&self, exchange: &mut Exchange<'_>) -> Result<Read, RemoteError> {
+        let mut asked = exchange.fill.origin.seen.unknown();
         loop {
-            let entry = self.fetch(remote, fill, &asked, budget).await?;
-            match self.interpret(remote, fill, entry, &asked).await {
+            let entry = self.fetch(exchange, &asked).await?;
+            match self.interpret(exchange, entry, &asked).await {
                 Interpreted::Read(read) => return Ok(read),
                 Interpreted::InDoubt(stamps) => asked.extend(stamps),
             }
@@ -71,31 +65,25 @@ impl HybridCache {
     }
 
     /// The entry's bytes. An entry that is probably large is read as a large one at once.
-    async fn fetch(
-        &self,
-        remote: &dyn Remote,
-        fill: &Fill<'_>,
-        asked: &[StampName],
-        budget: &mut Budget,
-    ) -> Result<Option<Vec<u8>>, RemoteError> {
-        let (sizes, now) = (&fill.key.function.sizes, self.clock().now());
+    async fn fetch(&self, exchange: &mut Exchange<'_>, asked: &[StampName]) -> Result<Option<Vec<u8>>, RemoteError> {
+        let (fill, now) = (exchange.fill, self.clock().now());
+        let sizes = &fill.key.function.sizes;
         if let Some(bytes) = sizes.expected_large().filter(|_| !sizes.is_paused(now)) {
-            return self.fetch_large(remote, fill, asked, bytes, budget).await;
+            return self.fetch_large(exchange, asked, bytes).await;
         }
-        let fetched = budget.read(remote.fetch(fill.key.address(), asked)).await?;
+        let fetched = exchange.budget.read(exchange.remote.fetch(fill.key.address(), asked)).await?;
         fill.origin.seen.learn(asked, fetched.stamps);
-        self.complete(remote, fill, fetched.entry, budget).await
+        self.complete(exchange, fetched.entry).await
     }
 
     /// The complete entry. `entry` may be its first bytes only.
     pub(crate) async fn complete(
         &self,
-        remote: &dyn Remote,
-        fill: &Fill<'_>,
+        exchange: &mut Exchange<'_>,
         entry: Option<Vec<u8>>,
-        budget: &mut Budget,
     ) -> Result<Option<Vec<u8>>, RemoteError> {
-        let sizes = &fill.key.function.sizes;
+        let function = &exchange.fill.key.function;
+        let sizes = &function.sizes;
         let bytes = match &entry {
             None => return Ok(None),
             Some(head) if head.len() >= LARGE => match envelope::size(head) {
@@ -112,21 +100,20 @@ impl HybridCache {
             let message = format!(
                 "a value of {} ({bytes} bytes) is not read: the last ones did not arrive, as the server may not send values of \
                  this size (client-output-buffer-limit normal), or the network takes too long",
-                fill.key.function.name()
+                function.name()
             );
             return Err(RemoteError { kind: RemoteErrorKind::Refused, message });
         }
-        Box::pin(self.fetch_large(remote, fill, &[], bytes, budget)).await
+        Box::pin(self.fetch_large(exchange, &[], bytes)).await
     }
 
     async fn fetch_large(
         &self,
-        remote: &dyn Remote,
-        fill: &Fill<'_>,
+        exchange: &mut Exchange<'_>,
         asked: &[StampName],
         bytes: usize,
-        budget: &mut Budget,
     ) -> Result<Option<Vec<u8>>, RemoteError> {
+        let Exchange { remote, fill, budget } = exchange;
         let sizes = &fill.key.function.sizes;
         let fetching = remote.fetch_large(fill.key.address(), asked, bytes);
         let fetched = budget.read_large(bytes, fetching, remote.probe()).await;
@@ -147,11 +134,11 @@ impl HybridCache {
     /// Interprets the bytes at the key. The stamps in `asked` were read together with them.
     pub(crate) async fn interpret(
         &self,
-        remote: &dyn Remote,
-        fill: &Fill<'_>,
+        exchange: &Exchange<'_>,
         entry: Option<Vec<u8>>,
         asked: &[StampName],
     ) -> Interpreted {
+        let fill = &exchange.fill;
         let seen = fill.origin.seen;
         let Some(bytes) = entry else { return Interpreted::Read(Read::Absent(FenceBytes::new())) };
         let fence = FenceBytes::from_slice(bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default());
@@ -162,16 +149,16 @@ impl HybridCache {
         let stamps = &opened.header.stamps;
         let others = seen.mismatched(stamps);
         if others.is_empty() && stamps.len() == seen.len() {
-            return Interpreted::Read(self.decode(remote, fill, opened, fence).await);
+            return Interpreted::Read(self.decode(exchange, opened, fence).await);
         }
         let in_doubt: Vec<_> = others.into_iter().filter(|name| !asked.contains(name)).collect();
         if in_doubt.is_empty() { Interpreted::Read(Read::Absent(fence)) } else { Interpreted::InDoubt(in_doubt) }
     }
 
     /// Decodes what was read into an entry, with the lifetimes that remain.
-    async fn decode(&self, remote: &dyn Remote, fill: &Fill<'_>, opened: Opened, fence: FenceBytes) -> Read {
-        let header = opened.header.clone();
-        let (here, there) = (self.clock().now(), remote.now().unwrap_or(header.expires_at));
+    async fn decode(&self, exchange: &Exchange<'_>, opened: Opened, fence: FenceBytes) -> Read {
+        let (fill, header) = (&exchange.fill, opened.header.clone());
+        let (here, there) = (self.clock().now(), exchange.remote.now().unwrap_or(header.expires_at));
         if there >= header.expires_at {
             return Read::Absent(fence);
         }
@@ -211,16 +198,11 @@ impl HybridCache {
 
     /// Whether the shared tier still has this very entry, under the same stamps. If it was expired by hand meanwhile,
     /// it is expired here too.
-    pub(crate) async fn verify(
-        &self,
-        remote: &dyn Remote,
-        fill: &Fill<'_>,
-        unverified: &Entry,
-        budget: &mut Budget,
-    ) -> Result<bool, RemoteError> {
+    pub(crate) async fn verify(&self, exchange: &mut Exchange<'_>, unverified: &Entry) -> Result<bool, RemoteError> {
         let (Some(fence), Some(carried)) = (unverified.meta.fence(), unverified.meta.seen.remote()) else {
             return Ok(false);
         };
+        let Exchange { remote, fill, budget } = exchange;
         let seen = fill.origin.seen;
         let asked = seen.unknown();
         let fetched = budget.read(remote.fetch_head(fill.key.address(), &asked)).await?;
@@ -254,7 +236,7 @@ impl HybridCache {
         let seen = self.capture_stamps(key, plan);
         let fill = Fill { key, plan, origin: self.origin(&seen) };
         let mut budget = self.budget();
-        let read = self.read(&**remote, &fill, &mut budget).await;
+        let read = self.read(&mut Exchange { remote, fill, budget: &mut budget }).await;
         if read.is_ok() {
             budget.succeeded();
         }

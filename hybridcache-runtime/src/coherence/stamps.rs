@@ -16,9 +16,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::primitives::sync::LockExt as _;
 use crate::primitives::sync::atomic::{AtomicU64, Ordering};
-use crate::primitives::sync::{Mutex, MutexGuard};
+use crate::primitives::sync::{LockExt as _, Mutex, MutexGuard};
 use crate::shared::wire::envelope::StampValues;
 use crate::shared::{Lifespan, Remote, StampName, StampValue, Versions};
 

@@ -1,7 +1,6 @@
 //! The results of a lookup in the shared tier.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::cache::lease::Lease;
 use crate::entry::Entry;
@@ -38,8 +37,6 @@ pub(super) struct Rounds {
     pub(super) expects_a_miss: bool,
     /// How many rounds found that the entry had changed when they asked for the lease.
     pub(super) changes: usize,
-    /// How long the next round waits if this process is not subscribed to messages.
-    pub(super) pause: Duration,
     /// How many rounds have ended with a wait.
     pub(super) waits: u32,
     /// The last round ended with the message that the lease holder has published an entry.

@@ -57,7 +57,7 @@ pub(crate) struct Lead {
 impl LoadJob {
     /// A job for a call that is made now, in the scope of the current task.
     pub(crate) fn new(cache: HybridCache, key: Arc<Key>, plan: Plan) -> Self {
-        let deadline = Instant::now() + plan.timeout.unwrap_or(WAIT);
+        let deadline = deadline(&plan);
         Self {
             cache,
             key,
@@ -98,4 +98,9 @@ impl LoadJob {
         self.span = Span::current();
         Box::new(Lead { job: self, leader })
     }
+}
+
+/// The deadline of a wait for other loads that begins now.
+pub(crate) fn deadline(plan: &Plan) -> Instant {
+    Instant::now() + plan.timeout.unwrap_or(WAIT)
 }

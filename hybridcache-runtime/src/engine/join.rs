@@ -3,7 +3,7 @@
 //! [`LoadJob::start`] decides what the call is, [`LoadJob::join_or_lead`] decides for a miss between joining and
 //! leading, and [`wait`] waits for a joined flight. The flight itself runs in [`crate::engine::run`].
 
-use std::any::Any;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,45 +103,47 @@ impl LoadJob {
     /// The look into memory and the claim are one step, under the stripe's lock. Otherwise a flight could store its
     /// value and end between the two: this call would find neither the value nor the flight, and load the key a second
     /// time. A stale value answers the call too; it does not wait for that value's refresh.
-    pub(crate) fn join_or_lead(mut self) -> Next {
+    pub(crate) fn join_or_lead(self) -> Next {
         if self.is_within_its_load() {
             return self.bypass();
         }
-        // Declared outside of the lock's scope: the entry may be the last reference to a user's value, whose `Drop` may
-        // take long.
+        // Declared outside of the lock's scope, also for an entry that this call cannot use: it may be the last reference
+        // to a user's value, whose `Drop` may take long.
         let mut found = InMemory::Nothing;
         let claim = {
             let job = &self;
             let look = || {
-                found = job.look();
-                matches!(found, InMemory::Usable(_))
+                found = job.cache.look(&job.key);
+                job.usable(&found).cloned()
             };
             job.flights().claim_unless(&job.key, look, || job.capture_stamps())
         };
-        self.in_memory = found;
         match claim {
-            None => self.answer_from_memory(),
-            Some(Claim::Lead(leader)) => self.load_missed(leader),
-            Some(Claim::Join(joiner)) => Next::Wait(self, joiner),
+            ControlFlow::Break(entry) => self.answer(entry),
+            ControlFlow::Continue(Claim::Lead(leader)) => self.load_missed(leader, found),
+            ControlFlow::Continue(Claim::Join(joiner)) => Next::Wait(self, joiner),
         }
     }
 
-    /// The entry in memory, if this call can use it.
-    fn look(&self) -> InMemory {
-        match self.cache.look(&self.key) {
-            InMemory::Usable(entry) if self.can_use(&entry) => InMemory::Usable(entry),
-            InMemory::Unverified(entry) if self.can_use(&entry) => InMemory::Unverified(entry),
-            _ => InMemory::Nothing,
+    /// The entry that answers this call, if the look into memory found one.
+    fn usable<'a>(&self, found: &'a InMemory) -> Option<&'a Arc<Entry>> {
+        match found {
+            InMemory::Usable(entry) => Some(entry).filter(|entry| self.can_use(entry)),
+            InMemory::Unverified(_) | InMemory::Nothing => None,
         }
     }
 
-    fn answer_from_memory(self) -> Next {
-        let InMemory::Usable(entry) = self.in_memory else { return self.load_alone() };
+    /// Answers with an entry of memory.
+    fn answer(&self, entry: Arc<Entry>) -> Next {
         self.key.function.counters.hits_memory.count();
         Next::answered(Outcome::Value(entry))
     }
 
-    fn load_missed(self, leader: Leader) -> Next {
+    /// Loads what no entry in memory answers. `found`: the result of the look into memory.
+    fn load_missed(mut self, leader: Leader, found: InMemory) -> Next {
+        if matches!(&found, InMemory::Unverified(entry) if self.can_use(entry)) {
+            self.in_memory = found;
+        }
         self.cache.local().memory.missed(&self.key);
         self.load(leader)
     }
@@ -149,14 +151,14 @@ impl LoadJob {
     /// The flight that this call had joined ended with an outcome that this call cannot have: an error for one caller
     /// only, or a value of another type. This call leads the next flight, as joining again could end the same way, once
     /// for each waiter.
-    fn lead_next(mut self) -> Next {
+    fn lead_next(self) -> Next {
         let Some(leader) = self.flights().lead(&self.key, || self.capture_stamps()) else { return self.bypass() };
-        self.in_memory = self.look();
-        if let InMemory::Usable(entry) = &self.in_memory {
+        let found = self.cache.look(&self.key);
+        if let Some(entry) = self.usable(&found) {
             leader.finish(|_| Outcome::Value(entry.clone()));
-            return self.answer_from_memory();
+            return self.answer(entry.clone());
         }
-        self.load_missed(leader)
+        self.load_missed(leader, found)
     }
 
     /// Waits until the call's own deadline, and longer for a load that is running by then, if that load's timeout ends
@@ -175,16 +177,14 @@ impl LoadJob {
         timeout_at(ends_by + SLACK, joiner).await.ok()
     }
 
-    /// Whether the entry has this call's type and the plan accepts it. Two functions that share an explicit name could
-    /// differ in their types.
     fn can_use(&self, entry: &Arc<Entry>) -> bool {
-        Any::type_id(&entry.value) == self.plan.value.value_type() && self.plan.accepts(entry)
+        self.plan.has_type_of(entry) && self.plan.accepts(entry)
     }
 
     /// Whether an outcome has this call's types and may be given to a call that joined.
     fn can_have(&self, outcome: &Outcome) -> bool {
         match outcome {
-            Outcome::Value(entry) => Any::type_id(&entry.value) == self.plan.value.value_type(),
+            Outcome::Value(entry) => self.plan.has_type_of(entry),
             Outcome::Failed(failure) => failure.is_shared() && failure.error_type() == self.plan.error_type,
             Outcome::TimedOut => self.plan.timeout.is_some(),
             Outcome::Panicked(_) | Outcome::Abandoned => true,

@@ -15,6 +15,7 @@ use crate::cache::lease::Lease;
 use crate::cache::read::{Interpreted, Read};
 use crate::engine::found::{Found, Round, Rounds};
 use crate::engine::job::{Lead, Reason};
+use crate::primitives::backoff::Backoff;
 use crate::primitives::timers::timeout_at;
 use crate::shared::budget::Budget;
 use crate::shared::wakeups::Waiter;
@@ -27,6 +28,10 @@ pub(super) struct LeaseAttempt {
     waiter: Waiter,
     answer: Acquired,
 }
+
+/// The pauses between two reads while another process loads and no message can announce its end: this process is not
+/// subscribed.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(25), Duration::from_millis(250));
 
 impl Lead {
     /// Gets the lease, or waits for its holder.
@@ -84,7 +89,7 @@ impl Lead {
                     }
                 }
                 (_, false) => {
-                    self.wait(&waiter, rounds.pause).await;
+                    self.wait(&waiter, PAUSES.pause(rounds.waits)).await;
                     exchange.budget.renew();
                     let is_current = exchange.fill.origin.seen.is_current();
                     return if is_current { Ok(Round::Waited) } else { found(Found::StampsChanged) };
@@ -109,10 +114,10 @@ impl Lead {
             budget.spent_secondary(&beside);
             asked?
         };
-        let entry = self.job.cache.complete(&***remote, fill, entry, budget).await?;
-        let read = match self.job.cache.interpret(&***remote, fill, entry, &[]).await {
+        let entry = self.job.cache.complete(exchange, entry).await?;
+        let read = match self.job.cache.interpret(exchange, entry, &[]).await {
             Interpreted::Read(read) => read,
-            Interpreted::InDoubt(_) => self.job.cache.read(&***remote, fill, budget).await?,
+            Interpreted::InDoubt(_) => self.job.cache.read(exchange).await?,
         };
         Ok((read, LeaseAttempt { lease, waiter, answer }))
     }

@@ -1,7 +1,6 @@
 //! Looks for a key's value in the shared tier: verify, or read, ask for the lease, wait, and read again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::cache::InMemory;
 use crate::cache::exchange::Exchange;
@@ -10,7 +9,6 @@ use crate::cache::read::Read;
 use crate::engine::found::{Found, Round, Rounds, Source};
 use crate::engine::job::{Lead, Reason};
 use crate::entry::{Entry, FilledUnder, State};
-use crate::primitives::backoff::Backoff;
 use crate::shared::budget::Budget;
 use crate::shared::{Remote, RemoteError};
 
@@ -24,10 +22,6 @@ enum Known {
 
 /// How many times in a row an entry may change before the call loads without a lease.
 const CHANGES: usize = 16;
-
-/// The pauses between two reads while another process loads and no message can announce its end: this process is not
-/// subscribed.
-const PAUSES: Backoff = Backoff::new(Duration::from_millis(25), Duration::from_millis(250));
 
 impl Lead {
     /// Reads the key, or gets its lease, or waits for the lease holder and reads again.
@@ -82,28 +76,23 @@ impl Lead {
         exchange: &mut Exchange<'_>,
         unverified: Option<&Entry>,
     ) -> Result<Known, RemoteError> {
-        if let Some(entry) = unverified {
-            let Exchange { remote, fill, budget } = exchange;
-            if self.job.cache.verify(&***remote, fill, entry, budget).await? {
-                return Ok(Known::Verified);
-            }
+        if let Some(entry) = unverified
+            && self.job.cache.verify(exchange, entry).await?
+        {
+            return Ok(Known::Verified);
         }
         self.seek(exchange).await.map(Known::Continue)
     }
 
     async fn seek(&self, exchange: &mut Exchange<'_>) -> Result<Found, RemoteError> {
         let expects_a_miss = self.job.expects_a_miss;
-        let mut rounds =
-            Rounds { expects_a_miss, changes: 0, waits: 0, pause: PAUSES.pause(0), published: false, in_vain: false };
+        let mut rounds = Rounds { expects_a_miss, changes: 0, waits: 0, published: false, in_vain: false };
         loop {
             match self.seek_once(exchange, &mut rounds).await? {
                 Round::Found(found) => return Ok(found),
                 Round::Changed if rounds.changes == CHANGES => return Ok(Found::Degraded),
                 Round::Changed => rounds.changes += 1,
-                Round::Waited => {
-                    rounds.waits += 1;
-                    rounds.pause = PAUSES.pause(rounds.waits);
-                }
+                Round::Waited => rounds.waits += 1,
             }
         }
     }
@@ -114,8 +103,7 @@ impl Lead {
             let (read, asked) = Box::pin(self.read_and_ask(exchange)).await?;
             (read, Some(asked))
         } else {
-            let Exchange { remote, fill, budget } = exchange;
-            (self.job.cache.read(&***remote, fill, budget).await?, None)
+            (self.job.cache.read(exchange).await?, None)
         };
         let is_hit = !matches!(read, Read::Absent(_) | Read::Undecodable(_));
         self.job.key.function.miss_predictor.learn(is_hit);

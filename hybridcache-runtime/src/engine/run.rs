@@ -17,7 +17,7 @@ use crate::cache::lease::Lease;
 use crate::cache::{HybridCache, InMemory};
 use crate::coherence::stamps::StampSnapshot;
 use crate::engine::found::{Found, Source};
-use crate::engine::job::{Lead, LoadJob, Reason};
+use crate::engine::job::{Lead, LoadJob, Reason, deadline};
 use crate::engine::publish::{Stored, finish, publish, store};
 use crate::engine::task::{Loaded, WAIT, Work};
 use crate::entry::{Entry, FilledUnder, RefreshClaim};
@@ -140,7 +140,7 @@ impl Lead {
         // The claim is given back unused, so that the next hit starts the refresh.
         let Some(leader) = job.flights().lead(&job.key, || job.capture_stamps()) else { return claim.done() };
         count(&job.key.function.counters.refreshes);
-        let deadline = Instant::now() + job.plan.timeout.unwrap_or(WAIT);
+        let deadline = deadline(&job.plan);
         let (reason, in_memory) = (Reason::Refresh(claim), InMemory::Nothing);
         let job = LoadJob { reason, deadline, in_memory, expects_a_miss: false, ..job };
         // In a task of its own: the current one may be the caller's, which has its answer and must not wait for a

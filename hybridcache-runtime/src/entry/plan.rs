@@ -43,6 +43,11 @@ impl Plan {
         self.times.map_or(self.lifetimes, |times| times(value))
     }
 
+    /// Whether the entry has the type of this call's value. Two functions that share an explicit name could differ.
+    pub(crate) fn has_type_of(&self, entry: &Entry) -> bool {
+        entry.value.type_id() == self.value.value_type()
+    }
+
     pub(crate) fn accepts(&self, entry: &Arc<Entry>) -> bool {
         self.judge.as_ref().is_none_or(|judge| judge(entry))
     }

@@ -14,6 +14,7 @@ pub(crate) mod registry;
 mod tests;
 mod waiter;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 pub(crate) use self::leader::Leader;
@@ -40,16 +41,19 @@ impl Flights {
         self.claim_in(&mut self.stripe(key.id()), key, seen)
     }
 
-    /// The same, unless memory has the answer. `is_answered` looks in memory under the lock under which flights store,
-    /// so no flight stores between the look and the claim.
-    pub(crate) fn claim_unless(
+    /// The same, unless memory has the answer. `answer` looks in memory under the lock under which flights store, so no
+    /// flight stores between the look and the claim.
+    pub(crate) fn claim_unless<A>(
         self: &Arc<Self>,
         key: &Arc<Key>,
-        is_answered: impl FnOnce() -> bool,
+        answer: impl FnOnce() -> Option<A>,
         seen: impl FnOnce() -> StampSnapshot,
-    ) -> Option<Claim> {
+    ) -> ControlFlow<A, Claim> {
         let mut stripe = self.stripe(key.id());
-        if is_answered() { None } else { Some(self.claim_in(&mut stripe, key, seen)) }
+        match answer() {
+            Some(answer) => ControlFlow::Break(answer),
+            None => ControlFlow::Continue(self.claim_in(&mut stripe, key, seen)),
+        }
     }
 
     fn claim_in(

@@ -11,8 +11,7 @@ use crate::coherence::stamps::StampSnapshot;
 use crate::entry::drops::Deferral;
 use crate::flight::outcome::Outcome;
 use crate::function::call_key::Key;
-use crate::primitives::sync::LockExt as _;
-use crate::primitives::sync::{Mutex, MutexGuard};
+use crate::primitives::sync::{LockExt as _, Mutex, MutexGuard};
 
 const STRIPES: usize = 1024;
 

@@ -8,8 +8,7 @@ use smallvec::SmallVec;
 use crate::entry::Entry;
 use crate::entry::drops::Kept;
 use crate::primitives::identity_hash::AlreadyHashed;
-use crate::primitives::sync::LockExt as _;
-use crate::primitives::sync::{Mutex, MutexGuard};
+use crate::primitives::sync::{LockExt as _, Mutex, MutexGuard};
 
 const SHARDS: usize = 64;
 

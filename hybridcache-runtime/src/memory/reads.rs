@@ -10,9 +10,8 @@
 
 use std::ops::Range;
 
-use crate::primitives::sync::LockExt as _;
 use crate::primitives::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use crate::primitives::sync::{Mutex, MutexGuard};
+use crate::primitives::sync::{LockExt as _, Mutex, MutexGuard};
 use crate::primitives::thread_slot::{STRIPES, ThreadSlot};
 
 /// The number of hits in a ring. Few under shuttle, whose schedules cannot make as many.

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::primitives::sync::LockExt as _;
-use crate::primitives::sync::{Mutex, MutexGuard};
+use crate::primitives::sync::{LockExt as _, Mutex, MutexGuard};
 use crate::shared::breaker::Breaker;
 use crate::shared::wire::names::Address;
 use crate::shared::{Invalidation, StampName};

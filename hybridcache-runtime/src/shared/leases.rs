@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::primitives::sync::LockExt as _;
-use crate::primitives::sync::{Mutex, MutexGuard};
+use crate::primitives::sync::{LockExt as _, Mutex, MutexGuard};
 use crate::shared::wire::names::{Address, Token};
 
 /// A key for which a lease can be taken.

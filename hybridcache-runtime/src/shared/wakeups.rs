@@ -6,8 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
-use crate::primitives::sync::LockExt as _;
-use crate::primitives::sync::Mutex;
+use crate::primitives::sync::{LockExt as _, Mutex};
 use crate::shared::Wake;
 
 /// The waiters of a cache object, by key id.

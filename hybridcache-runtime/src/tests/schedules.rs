@@ -12,6 +12,7 @@ mod refreshes;
 mod stamps;
 mod waits;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,18 +104,13 @@ impl World {
             return version;
         }
         loop {
-            let mut found = None;
-            let look = || {
-                found = self.hit();
-                found.is_some()
-            };
-            match self.local.flights.claim_unless(&self.key, look, || self.capture_stamps()) {
-                None => return found.unwrap(),
-                Some(Claim::Lead(leader)) => {
+            match self.local.flights.claim_unless(&self.key, || self.hit(), || self.capture_stamps()) {
+                ControlFlow::Break(version) => return version,
+                ControlFlow::Continue(Claim::Lead(leader)) => {
                     let seen = leader.stamps().clone();
                     return self.load(leader, &seen);
                 }
-                Some(Claim::Join(joiner)) => match block_on(joiner) {
+                ControlFlow::Continue(Claim::Join(joiner)) => match block_on(joiner) {
                     Joined::Outcome(Outcome::Value(entry)) => return version(&entry),
                     Joined::Outcome(_) => panic!("no load fails"),
                     Joined::Retry => {}
