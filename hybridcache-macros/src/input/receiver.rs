@@ -145,7 +145,7 @@ fn is_path_of_self(tokens: &[TokenTree]) -> bool {
 //         }
 //     }
 //
-/// What `dbg!` stands for, with the expression as it was written. `None`: it shows no `self`.
+/// The code that `dbg!` expands to, with the user's own text of the expression. `None`: the text does not contain `self`.
 fn dbg_as_written(invocation: &Macro) -> Option<Expr> {
     let name = &invocation.path.segments.last().filter(|last| last.ident == "dbg")?.ident;
     let renames = renamed(invocation.tokens.clone(), true).to_string() != invocation.tokens.to_string();

@@ -97,7 +97,7 @@ pub(crate) fn first_reference(ty: &Type) -> Option<&TypeReference> {
     finder.0
 }
 
-/// Whether the tokens name a connection to a database, or what stands for one: `&mut PgConnection`, `impl Executor<'_>`,
+/// Whether the tokens name a connection to a database, or a type that wraps or provides one: `&mut PgConnection`, `impl Executor<'_>`,
 /// `Transaction<'_, Postgres>`. The advice for other borrows does not help there.
 pub(crate) fn names_a_connection(tokens: &impl ToTokens) -> bool {
     const SUFFIXES: [&str; 4] = ["Connection", "Transaction", "Executor", "Acquire"];

@@ -148,8 +148,8 @@ impl Instance<'_> {
     }
 
     /// The name: `crate::module::function`, `crate::module::Type::function`, `<crate::Type as crate::Trait>::function`,
-    /// generics appended; or the explicit name. The flag: whether the name is unique to this function, as far as the
-    /// name can tell.
+    /// generics appended; or the explicit name. The flag: whether the name is unambiguous; an explicit name counts as
+    /// unambiguous.
     fn name(&self) -> (String, bool) {
         let Site { module, function, .. } = self.site;
         if self.is_named() {

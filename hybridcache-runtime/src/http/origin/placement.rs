@@ -71,7 +71,7 @@ impl VariantSlot {
         self.announce(request, variants).await
     }
 
-    /// Whether a page may stand here.
+    /// Whether a page may be stored in this slot.
     pub(crate) fn fits(&self, request: &CacheRequest, kept: &Kept) -> bool {
         let (fields, known) = self.known();
         kept.terms.vary.iter().all(|field| fields.contains(field))
