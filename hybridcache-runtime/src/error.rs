@@ -19,13 +19,13 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone)]
 pub struct Error {
-    kind: Kind,
+    kind: ErrorKind,
     pending: bool,
     message: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ErrorKind {
     Config,
     Unavailable,
     Timeout,
@@ -34,12 +34,12 @@ pub(crate) enum Kind {
 impl Error {
     /// Redis could not be reached, or refused; or the cache was closed.
     pub fn is_unavailable(&self) -> bool {
-        self.kind == Kind::Unavailable
+        self.kind == ErrorKind::Unavailable
     }
 
     /// Redis did not answer in time: it is not known whether Redis ran the command.
     pub fn is_timeout(&self) -> bool {
-        self.kind == Kind::Timeout
+        self.kind == ErrorKind::Timeout
     }
 
     /// The invalidation took effect in this process, and Redis has not acknowledged it. This process sends it again as
@@ -51,16 +51,16 @@ impl Error {
 
     /// A setting is wrong. The message names it.
     pub fn is_config(&self) -> bool {
-        self.kind == Kind::Config
+        self.kind == ErrorKind::Config
     }
 
     /// `setting` is what the user wrote: a builder method or an environment variable.
     pub(crate) fn config(setting: &str, problem: impl fmt::Display) -> Self {
-        Self { kind: Kind::Config, pending: false, message: format!("{setting}: {problem}") }
+        Self { kind: ErrorKind::Config, pending: false, message: format!("{setting}: {problem}") }
     }
 
     /// The error of an operation that a shared tier did not do, or may have done.
-    pub(crate) fn of_tier(kind: Kind, pending: bool, message: String) -> Self {
+    pub(crate) fn of_tier(kind: ErrorKind, pending: bool, message: String) -> Self {
         Self { kind, pending, message }
     }
 
@@ -68,7 +68,7 @@ impl Error {
     pub(crate) fn closed(action: &str) -> Self {
         let message =
             format!("{action}: the cache was closed: this process has done it, and other processes are not notified");
-        Self { kind: Kind::Unavailable, pending: false, message }
+        Self { kind: ErrorKind::Unavailable, pending: false, message }
     }
 
     /// Closing the cache was stopped before it was done: it is not known which invalidations were sent.
@@ -76,13 +76,13 @@ impl Error {
         let message = format!(
             "close: {reason}; {pending} invalidations are known to be unsent, and leases may not have been given back"
         );
-        Self { kind: Kind::Unavailable, pending: false, message }
+        Self { kind: ErrorKind::Unavailable, pending: false, message }
     }
 
     /// The shared tier answered, and has no room for a value. The older one is gone.
     pub(crate) fn refused(action: &str) -> Self {
         let message = format!("{action}: Redis did not take the value; what was cached is gone everywhere");
-        Self { kind: Kind::Unavailable, pending: false, message }
+        Self { kind: ErrorKind::Unavailable, pending: false, message }
     }
 }
 

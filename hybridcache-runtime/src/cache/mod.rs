@@ -3,7 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod closing;
 pub(crate) mod encoding;
-pub(crate) mod exchange;
+
 pub(crate) mod fill;
 pub(crate) mod handle;
 pub(crate) mod installed;
@@ -11,6 +11,7 @@ pub(crate) mod lease;
 pub(crate) mod puts;
 pub(crate) mod read;
 pub(crate) mod recovery;
+pub(crate) mod remote_exchange;
 pub(crate) mod state;
 pub(crate) mod write;
 

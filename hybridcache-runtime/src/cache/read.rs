@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 
 use crate::cache::HybridCache;
 use crate::cache::encoding::{Opened, open};
-use crate::cache::exchange::Exchange;
 use crate::cache::fill::Fill;
+use crate::cache::remote_exchange::RemoteExchange;
 use crate::coherence::stamps::StampSnapshot;
 use crate::entry::lifetimes::Lifetimes;
 use crate::entry::plan::Plan;
@@ -53,7 +53,7 @@ impl HybridCache {
     }
 
     /// Reads the key in the shared tier.
-    pub(crate) async fn read(&self, exchange: &mut Exchange<'_>) -> Result<Read, RemoteError> {
+    pub(crate) async fn read(&self, exchange: &mut RemoteExchange<'_>) -> Result<Read, RemoteError> {
         let mut asked = exchange.fill.origin.seen.unknown();
         loop {
             let entry = self.fetch(exchange, &asked).await?;
@@ -65,7 +65,11 @@ impl HybridCache {
     }
 
     /// The entry's bytes. An entry that is probably large is read as a large one at once.
-    async fn fetch(&self, exchange: &mut Exchange<'_>, asked: &[StampName]) -> Result<Option<Vec<u8>>, RemoteError> {
+    async fn fetch(
+        &self,
+        exchange: &mut RemoteExchange<'_>,
+        asked: &[StampName],
+    ) -> Result<Option<Vec<u8>>, RemoteError> {
         let (fill, now) = (exchange.fill, self.clock().now());
         let sizes = &fill.key.function.sizes;
         if let Some(bytes) = sizes.expected_large().filter(|_| !sizes.is_paused(now)) {
@@ -79,7 +83,7 @@ impl HybridCache {
     /// The complete entry. `entry` may be its first bytes only.
     pub(crate) async fn complete(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut RemoteExchange<'_>,
         entry: Option<Vec<u8>>,
     ) -> Result<Option<Vec<u8>>, RemoteError> {
         let function = &exchange.fill.key.function;
@@ -109,11 +113,11 @@ impl HybridCache {
 
     async fn fetch_large(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut RemoteExchange<'_>,
         asked: &[StampName],
         bytes: usize,
     ) -> Result<Option<Vec<u8>>, RemoteError> {
-        let Exchange { remote, fill, budget } = exchange;
+        let RemoteExchange { remote, fill, budget } = exchange;
         let sizes = &fill.key.function.sizes;
         let fetching = remote.fetch_large(fill.key.address(), asked, bytes);
         let fetched = budget.read_large(bytes, fetching, remote.probe()).await;
@@ -134,7 +138,7 @@ impl HybridCache {
     /// Interprets the bytes at the key. The stamps in `asked` were read together with them.
     pub(crate) async fn interpret(
         &self,
-        exchange: &Exchange<'_>,
+        exchange: &RemoteExchange<'_>,
         entry: Option<Vec<u8>>,
         asked: &[StampName],
     ) -> Interpreted {
@@ -156,7 +160,7 @@ impl HybridCache {
     }
 
     /// Decodes what was read into an entry, with the lifetimes that remain.
-    async fn decode(&self, exchange: &Exchange<'_>, opened: Opened, fence: FenceBytes) -> Read {
+    async fn decode(&self, exchange: &RemoteExchange<'_>, opened: Opened, fence: FenceBytes) -> Read {
         let (fill, header) = (&exchange.fill, opened.header.clone());
         let (here, there) = (self.clock().now(), exchange.remote.now().unwrap_or(header.expires_at));
         if there >= header.expires_at {
@@ -198,11 +202,15 @@ impl HybridCache {
 
     /// Whether the shared tier still has this very entry, under the same stamps. If it was expired by hand meanwhile,
     /// it is expired here too.
-    pub(crate) async fn verify(&self, exchange: &mut Exchange<'_>, unverified: &Entry) -> Result<bool, RemoteError> {
+    pub(crate) async fn verify(
+        &self,
+        exchange: &mut RemoteExchange<'_>,
+        unverified: &Entry,
+    ) -> Result<bool, RemoteError> {
         let (Some(fence), Some(carried)) = (unverified.meta.fence(), unverified.meta.seen.remote()) else {
             return Ok(false);
         };
-        let Exchange { remote, fill, budget } = exchange;
+        let RemoteExchange { remote, fill, budget } = exchange;
         let seen = fill.origin.seen;
         let asked = seen.unknown();
         let fetched = budget.read(remote.fetch_head(fill.key.address(), &asked)).await?;
@@ -236,7 +244,7 @@ impl HybridCache {
         let seen = self.capture_stamps(key, plan);
         let fill = Fill { key, plan, origin: self.origin(&seen) };
         let mut budget = self.budget();
-        let read = self.read(&mut Exchange { remote, fill, budget: &mut budget }).await;
+        let read = self.read(&mut RemoteExchange { remote, fill, budget: &mut budget }).await;
         if read.is_ok() {
             budget.succeeded();
         }

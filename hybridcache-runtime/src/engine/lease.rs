@@ -9,10 +9,10 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join};
 use tokio::time::Instant;
 
-use crate::cache::exchange::Exchange;
 use crate::cache::fill::Fill;
 use crate::cache::lease::Lease;
 use crate::cache::read::{Interpreted, Read};
+use crate::cache::remote_exchange::RemoteExchange;
 use crate::engine::found::{Found, Round, Rounds};
 use crate::engine::job::{Lead, Reason};
 use crate::primitives::backoff::Backoff;
@@ -37,7 +37,7 @@ impl Lead {
     /// Gets the lease, or waits for its holder.
     pub(super) async fn obtain(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut RemoteExchange<'_>,
         rounds: &mut Rounds,
         fence: &[u8],
         asked: Option<LeaseAttempt>,
@@ -100,9 +100,12 @@ impl Lead {
     }
 
     /// Reads the entry and asks for the lease in the same round trip.
-    pub(super) async fn read_and_ask(&self, exchange: &mut Exchange<'_>) -> Result<(Read, LeaseAttempt), RemoteError> {
+    pub(super) async fn read_and_ask(
+        &self,
+        exchange: &mut RemoteExchange<'_>,
+    ) -> Result<(Read, LeaseAttempt), RemoteError> {
         let (waiter, mut lease) = self.prepare(exchange.remote).await;
-        let Exchange { remote, fill, budget } = exchange;
+        let RemoteExchange { remote, fill, budget } = exchange;
         let unknown = fill.origin.seen.unknown();
         let (entry, answer) = if unknown.is_empty() {
             lease.read_and_acquire(budget).await?
@@ -122,7 +125,7 @@ impl Lead {
         Ok((read, LeaseAttempt { lease, waiter, answer }))
     }
 
-    async fn ask(&self, exchange: &mut Exchange<'_>, fence: &[u8]) -> Result<LeaseAttempt, RemoteError> {
+    async fn ask(&self, exchange: &mut RemoteExchange<'_>, fence: &[u8]) -> Result<LeaseAttempt, RemoteError> {
         let (waiter, mut lease) = self.prepare(exchange.remote).await;
         let answer = self.acquire(&mut lease, exchange, fence).await?;
         Ok(LeaseAttempt { lease, waiter, answer })
@@ -140,10 +143,10 @@ impl Lead {
     async fn acquire(
         &self,
         lease: &mut Lease,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut RemoteExchange<'_>,
         fence: &[u8],
     ) -> Result<Acquired, RemoteError> {
-        let Exchange { remote, fill, budget } = exchange;
+        let RemoteExchange { remote, fill, budget } = exchange;
         let unknown = fill.origin.seen.unknown();
         if unknown.is_empty() {
             return lease.acquire(fence, budget).await;
@@ -158,7 +161,7 @@ impl Lead {
 
     /// Expires the entry, which ends the lease of the load under way: it began before this reload, so its result must
     /// not be stored.
-    async fn end_older_load(&self, exchange: &mut Exchange<'_>) -> Result<(), RemoteError> {
+    async fn end_older_load(&self, exchange: &mut RemoteExchange<'_>) -> Result<(), RemoteError> {
         let (local, address) = (self.job.cache.local(), self.leader.key().address());
         exchange.budget.spend(Box::pin(local.tell_invalidated(&**exchange.remote, address, Invalidation::Expire))).await
     }

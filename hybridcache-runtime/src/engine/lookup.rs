@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::cache::InMemory;
-use crate::cache::exchange::Exchange;
 use crate::cache::fill::Fill;
 use crate::cache::read::Read;
+use crate::cache::remote_exchange::RemoteExchange;
 use crate::engine::found::{Found, Round, Rounds, Source};
 use crate::engine::job::{Lead, Reason};
 use crate::entry::{Entry, FilledUnder, State};
@@ -42,7 +42,7 @@ impl Lead {
         };
         let this = &*self;
         let fill = Fill { key: &this.job.key, plan: &this.job.plan, origin };
-        let mut exchange = Exchange { remote, fill, budget };
+        let mut exchange = RemoteExchange { remote, fill, budget };
         let found = this.verify_or_seek(&mut exchange, unverified.as_deref()).await;
         // Not after the lease was granted: that call still needs Redis to answer its publish, and only then has Redis
         // been fast enough.
@@ -73,7 +73,7 @@ impl Lead {
 
     async fn verify_or_seek(
         &self,
-        exchange: &mut Exchange<'_>,
+        exchange: &mut RemoteExchange<'_>,
         unverified: Option<&Entry>,
     ) -> Result<Known, RemoteError> {
         if let Some(entry) = unverified
@@ -84,7 +84,7 @@ impl Lead {
         self.seek(exchange).await.map(Known::Continue)
     }
 
-    async fn seek(&self, exchange: &mut Exchange<'_>) -> Result<Found, RemoteError> {
+    async fn seek(&self, exchange: &mut RemoteExchange<'_>) -> Result<Found, RemoteError> {
         let expects_a_miss = self.job.expects_a_miss;
         let mut rounds = Rounds { expects_a_miss, changes: 0, waits: 0, published: false, in_vain: false };
         loop {
@@ -97,7 +97,7 @@ impl Lead {
         }
     }
 
-    async fn seek_once(&self, exchange: &mut Exchange<'_>, rounds: &mut Rounds) -> Result<Round, RemoteError> {
+    async fn seek_once(&self, exchange: &mut RemoteExchange<'_>, rounds: &mut Rounds) -> Result<Round, RemoteError> {
         let found = |found| Ok(Round::Found(found));
         let (read, asked) = if std::mem::take(&mut rounds.expects_a_miss) {
             let (read, asked) = Box::pin(self.read_and_ask(exchange)).await?;

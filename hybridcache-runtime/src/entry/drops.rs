@@ -1,7 +1,7 @@
 //! Where the values of users are dropped. Their `Drop` may block, panic, or call the cache. So it runs while the thread
 //! holds no lock of this crate, and never on the thread that reads messages.
 //!
-//! Memory holds its entries as [`Kept`]. A `Kept` that is dropped while a [`Deferral`] lives drops its entry when the
+//! Memory holds its entries as [`KeptEntry`]. A `KeptEntry` that is dropped while a [`Deferral`] lives drops its entry when the
 //! `Deferral` ends.
 
 use std::cell::{Cell, RefCell};
@@ -17,18 +17,18 @@ use crate::primitives::sync::LockExt as _;
 
 /// An entry in memory.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct KeptEntry {
     /// `None` only during `drop`.
     entry: Option<Arc<Entry>>,
 }
 
-impl From<Arc<Entry>> for Kept {
+impl From<Arc<Entry>> for KeptEntry {
     fn from(entry: Arc<Entry>) -> Self {
         Self { entry: Some(entry) }
     }
 }
 
-impl Deref for Kept {
+impl Deref for KeptEntry {
     type Target = Option<Arc<Entry>>;
 
     #[inline]
@@ -37,7 +37,7 @@ impl Deref for Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for KeptEntry {
     fn drop(&mut self) {
         let Some(entry) = self.entry.take() else { return };
         if let Some(entry) = THREAD.try_with(|thread| thread.defer(entry)).ok().flatten() {
@@ -121,13 +121,13 @@ const IDLE: Duration = Duration::from_secs(10);
 /// A thread that drops values which were removed on a thread that must not drop any.
 #[derive(Debug, Default)]
 pub(crate) struct Disposal {
-    state: Mutex<State>,
+    state: Mutex<Backlog>,
     arrived: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    entries: Vec<Kept>,
+struct Backlog {
+    entries: Vec<KeptEntry>,
     /// How many entries the thread is dropping now.
     dropping: usize,
     is_running: bool,
@@ -147,7 +147,7 @@ impl Disposal {
 
     fn hand_over(self: &Arc<Self>, entries: Vec<Arc<Entry>>) {
         let mut state = self.state();
-        state.entries.extend(entries.into_iter().map(Kept::from));
+        state.entries.extend(entries.into_iter().map(KeptEntry::from));
         self.arrived.notify_one();
         if state.is_running {
             return;
@@ -170,7 +170,7 @@ impl Disposal {
     }
 
     /// Waits for entries. Empty: the thread is not needed any more.
-    fn wait(&self) -> Vec<Kept> {
+    fn wait(&self) -> Vec<KeptEntry> {
         let mut state = self.state();
         state.dropping = 0;
         let waited = self.arrived.wait_timeout_while(state, IDLE, |state| state.entries.is_empty());
@@ -187,7 +187,7 @@ impl Disposal {
         state.entries.len() + state.dropping
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Backlog> {
         self.state.lock_unpoisoned()
     }
 }

@@ -27,7 +27,7 @@ type Answered<B, E> = Result<Response<CacheBody<B>>, E>;
 enum State<B: Body, E> {
     /// `None` once it was handed over.
     Ready(Option<Response<CacheBody<B>>>),
-    SharedExchange(BoxFuture<'static, Answered<B, E>>),
+    Running(BoxFuture<'static, Answered<B, E>>),
 }
 
 impl<B: Body<Data = Bytes>, E> ResponseFuture<B, E> {
@@ -37,7 +37,7 @@ impl<B: Body<Data = Bytes>, E> ResponseFuture<B, E> {
     }
 
     pub(super) fn new(future: impl Future<Output = Answered<B, E>> + Send + 'static) -> Self {
-        Self { state: State::SharedExchange(Box::pin(future)) }
+        Self { state: State::Running(Box::pin(future)) }
     }
 }
 
@@ -47,7 +47,7 @@ impl<B: Body<Data = Bytes>, E> Future for ResponseFuture<B, E> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state {
             State::Ready(response) => response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
-            State::SharedExchange(future) => future.as_mut().poll(context),
+            State::Running(future) => future.as_mut().poll(context),
         }
     }
 }

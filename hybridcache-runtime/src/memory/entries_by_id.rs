@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::entry::Entry;
-use crate::entry::drops::Kept;
+use crate::entry::drops::KeptEntry;
 use crate::primitives::identity_hash::AlreadyHashed;
 use crate::primitives::sync::{LockExt as _, Mutex, MutexGuard};
 
@@ -18,7 +18,7 @@ pub(crate) struct EntriesById {
     shards: Box<[Mutex<Shard>]>,
 }
 
-type Shard = HashMap<u64, SmallVec<[Kept; 1]>, AlreadyHashed>;
+type Shard = HashMap<u64, SmallVec<[KeptEntry; 1]>, AlreadyHashed>;
 
 impl EntriesById {
     pub(crate) fn new() -> Self {
@@ -42,7 +42,7 @@ impl EntriesById {
         }
     }
 
-    pub(crate) fn with_id(&self, id: u64) -> Vec<Kept> {
+    pub(crate) fn with_id(&self, id: u64) -> Vec<KeptEntry> {
         self.shard(id).get(&id).map(|entries| entries.to_vec()).unwrap_or_default()
     }
 

@@ -7,7 +7,7 @@ use seize::Collector;
 
 use super::entries_by_id::EntriesById;
 use crate::entry::Entry;
-use crate::entry::drops::Kept;
+use crate::entry::drops::KeptEntry;
 use crate::primitives::identity_hash::AlreadyHashed;
 
 /// How many removed entries a thread may keep before it frees them. A reader may still be copying the value of such an
@@ -23,7 +23,7 @@ const COPIED_BY_A_WRITE: usize = 4096;
 /// user can construct two such keys.) An entry that is no longer in the index is dead.
 #[derive(Debug)]
 pub(crate) struct Index {
-    entries: HashMap<u64, Kept, AlreadyHashed>,
+    entries: HashMap<u64, KeptEntry, AlreadyHashed>,
     held: Option<EntriesById>,
 }
 
@@ -56,11 +56,11 @@ impl Index {
         }
     }
 
-    pub(crate) fn remove(&self, hash: u64) -> Option<Kept> {
+    pub(crate) fn remove(&self, hash: u64) -> Option<KeptEntry> {
         let entries = self.entries.pin();
         // Killed before it is removed: a call that finds nothing takes the entry as ended, while other calls may still
         // hold it.
-        let kill = |_: &u64, kept: &Kept| {
+        let kill = |_: &u64, kept: &KeptEntry| {
             kept.iter().for_each(|entry| entry.meta.kill());
             true
         };
@@ -76,7 +76,7 @@ impl Index {
         }
     }
 
-    pub(crate) fn with_id(&self, id: u64) -> Vec<Kept> {
+    pub(crate) fn with_id(&self, id: u64) -> Vec<KeptEntry> {
         self.held.as_ref().map(|held| held.with_id(id)).unwrap_or_default()
     }
 

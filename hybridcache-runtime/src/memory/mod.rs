@@ -19,7 +19,7 @@ use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
 use crate::entry::Entry;
-use crate::entry::drops::{Deferral, Kept};
+use crate::entry::drops::{Deferral, KeptEntry};
 use crate::function::call_key::{Lookup, PlainKey};
 use crate::primitives::identity_hash::AlreadyHashed;
 use crate::primitives::thread_slot::ThreadSlot;
@@ -174,7 +174,7 @@ impl MemoryTier {
     }
 
     /// The entries that have this id in messages: all versions of a function's entry.
-    pub(crate) fn with_id(&self, id: u64) -> Vec<Kept> {
+    pub(crate) fn with_id(&self, id: u64) -> Vec<KeptEntry> {
         self.index.with_id(id)
     }
 

@@ -35,13 +35,13 @@ pub(crate) struct Budget {
     /// The time that the slowest answer took.
     slowest: Duration,
     /// Failures are not reported to the breaker: the primary budget reports them.
-    beside: bool,
+    is_secondary: bool,
     breaker: Arc<Breaker>,
 }
 
 impl Budget {
     pub(crate) fn new(left: Duration, breaker: Arc<Breaker>) -> Self {
-        Self { whole: left, left, slowest: Duration::ZERO, beside: false, breaker }
+        Self { whole: left, left, slowest: Duration::ZERO, is_secondary: false, breaker }
     }
 
     /// Like [`Self::spend`], for an operation that reads entries. The answer is used only if the breaker has not opened
@@ -81,7 +81,7 @@ impl Budget {
 
     /// A budget for an operation that runs at the same time as the primary one.
     pub(crate) fn secondary(&self) -> Self {
-        Self { beside: true, ..self.clone() }
+        Self { is_secondary: true, ..self.clone() }
     }
 
     /// Restores the whole budget: the time for which a call waited for another process is not charged.
@@ -102,7 +102,7 @@ impl Budget {
 
     /// Reports a failure to the breaker, unless the primary budget does.
     fn report<T>(&self, answer: &Result<T, RemoteError>) {
-        if let (Err(error), false) = (answer, self.beside) {
+        if let (Err(error), false) = (answer, self.is_secondary) {
             self.breaker.failed(error);
         }
     }

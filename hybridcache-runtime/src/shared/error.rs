@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 
 /// Why a tier did not do an operation.
 #[derive(Clone, Debug)]
@@ -58,13 +58,13 @@ impl RemoteError {
         Error::of_tier(self.kind(), false, message)
     }
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> ErrorKind {
         match self.kind {
-            RemoteErrorKind::Timeout => Kind::Timeout,
+            RemoteErrorKind::Timeout => ErrorKind::Timeout,
             RemoteErrorKind::Unavailable
             | RemoteErrorKind::PartDown
             | RemoteErrorKind::Transfer
-            | RemoteErrorKind::Refused => Kind::Unavailable,
+            | RemoteErrorKind::Refused => ErrorKind::Unavailable,
         }
     }
 }
