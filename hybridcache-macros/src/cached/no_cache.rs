@@ -68,8 +68,8 @@ fn refused(ident: &Ident, body: &Block) -> Error {
         ident.span(),
         format!(
             "the macro cannot see that the function returns this: write `return Err(NoCache(..))` in the function \
-             itself (not in a closure, an `async` block, a macro or a `let`), or return the plain value after \
-             `hybridcache::no_cache()`{order}"
+             itself (without `?`, not in a closure, an `async` block, a macro or a `let`), or return the plain value \
+             after `hybridcache::no_cache()`{order}"
         ),
     )
 }

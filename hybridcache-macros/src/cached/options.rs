@@ -29,6 +29,9 @@ const NAMES: [&str; 13] = [
     "entry",
 ];
 
+/// What other crates call `ttl`.
+const OTHER_NAMES_OF_TTL: [&str; 6] = ["time", "ttl_secs", "ttl_millis", "expire", "expires_in", "time_to_live"];
+
 /// The parsed attribute.
 pub(crate) struct Options {
     pub(crate) ttl: Option<Time>,
@@ -88,7 +91,11 @@ impl Options {
             .map_err(|error| Error::new(error.span(), format!("expected an option, one of: {}", listed(NAMES))))?;
         let name = option.to_string();
         if !NAMES.contains(&name.as_str()) {
-            return Err(Error::new(option.span(), format!("unknown option `{name}`{}", did_you_mean(&name, NAMES))));
+            if OTHER_NAMES_OF_TTL.contains(&name.as_str()) {
+                // One mistake, one message: `ttl` is not missing, too.
+                given.insert("ttl".to_owned());
+            }
+            return Err(Error::new(option.span(), unknown(&name)));
         }
         if !given.insert(name.clone()) {
             return Err(Error::new(option.span(), format!("`{name}` is given twice: remove one of them")));
@@ -142,6 +149,23 @@ impl Options {
     }
 }
 
+/// The message for a name that is no option. People come from other crates, whose options have other names.
+fn unknown(name: &str) -> String {
+    let elsewhere = match name {
+        _ if OTHER_NAMES_OF_TTL.contains(&name) => "; write `ttl = 60s`: a duration has its unit",
+        "size" | "max_size" | "max_entries" | "capacity" | "max_capacity" => {
+            "; the bound is the cache's: `HybridCache::builder().memory(Memory::entries(10_000))`"
+        }
+        "result" | "option" | "cache_err" => {
+            "; leave it out: an `Err` is never stored, and a `None` is a value like any other"
+        }
+        "sync_writes" | "sync_lock" => "; leave it out: callers of one key share one load",
+        "convert" => "; the key is `key = \"{id}\"`, or an expression: `key = (org, id)`",
+        _ => return format!("unknown option `{name}`{}", did_you_mean(name, NAMES)),
+    };
+    format!("unknown option `{name}`{elsewhere}")
+}
+
 /// An example of each option, for messages.
 fn example(name: &str) -> &'static str {
     match name {
@@ -184,10 +208,15 @@ fn skipped(input: ParseStream, option: &Ident) -> Result<Vec<Ident>> {
 fn key(input: ParseStream) -> Result<Key> {
     // An expression can begin with a literal: `"a".len()`.
     let fork = input.fork();
-    match fork.parse::<LitStr>() {
-        Ok(_) if ends_here(&fork) => input.parse().map(Key::Template),
-        _ => input.parse().map(Key::Expression),
+    if fork.parse::<LitStr>().is_ok() && ends_here(&fork) {
+        return input.parse().map(Key::Template);
     }
+    let expression = input.parse()?;
+    // `key = user:{id}`
+    if input.peek(Token![:]) {
+        return Err(Error::new_spanned(expression, "a template is written in quotes: write `key = \"user:{id}\"`"));
+    }
+    Ok(Key::Expression(expression))
 }
 
 fn function_name(input: ParseStream) -> Result<LitStr> {

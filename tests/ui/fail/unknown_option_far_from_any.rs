@@ -1,6 +1,6 @@
 use hybridcache::hybrid_cached;
 
-#[hybrid_cached(ttl = 1h, size = 100)]
+#[hybrid_cached(ttl = 1h, hold = 100)]
 async fn user(id: u64) -> u64 {
     id
 }

@@ -45,7 +45,14 @@ fn a_key_is_an_expression_unless_it_is_a_literal_alone() {
 fn each_mistake_has_one_message_with_the_fix() {
     for (text, expected) in [
         ("ttl = 1h, fresh_fr = 1m", "unknown option `fresh_fr`; did you mean `fresh_for`? Expected one of: `ttl`,"),
-        ("ttl = 1h, size = 5", "unknown option `size`; expected one of: `ttl`,"),
+        ("ttl = 1h, colour = 5", "unknown option `colour`; expected one of: `ttl`,"),
+        ("ttl = 1h, size = 5", "unknown option `size`; the bound is the cache's"),
+        ("ttl_secs = 60", "unknown option `ttl_secs`; write `ttl = 60s`"),
+        ("ttl = 1h, result = true", "unknown option `result`; leave it out"),
+        ("ttl = 1h, sync_writes = true", "callers of one key share one load"),
+        ("ttl = 1h, convert = 1", "the key is `key = \"{id}\"`"),
+        ("ttl = 1h, key = user:{id}", "write `key = \"user:{id}\"`"),
+        ("ttl = 1h, key = user:{id}:x, version = 1", "write `key = \"user:{id}\"`"),
         ("ttl = 1h, ttl = 2h", "`ttl` is given twice"),
         ("", "`ttl` is missing"),
         ("ttl", "write `ttl = 1h`"),
