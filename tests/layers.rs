@@ -47,7 +47,7 @@ const RUNTIME: Tree = Tree {
         ("function", 3),
         ("coherence", 2),
         ("shared", 1),
-        ("stats", 1),
+        ("observe", 1),
         ("shared_error", 1),
         ("key", 0),
         ("error", 0),

@@ -26,10 +26,10 @@ mod function;
 pub mod http;
 mod key;
 mod memory;
+mod observe;
 mod primitives;
 mod shared;
 mod shared_error;
-mod stats;
 #[cfg(all(test, shuttle))]
 mod tests;
 
@@ -46,5 +46,11 @@ pub use engine::scope::{bypass, no_cache, refresh};
 pub use error::{Error, LoadError};
 pub use key::{CacheKey, KeyBuf};
 pub use memory::Memory;
+pub use observe::event::{Event, EventKind, EvictionCause, InvalidationKind, LoadResult, Tier, UnsendableReason};
+pub use observe::histogram::Distribution;
+pub use observe::metrics::{Family, MetricKind, MetricValue, Metrics, Sample};
+pub use observe::observer::Observer;
+pub use observe::openmetrics::OPENMETRICS_CONTENT_TYPE;
+pub use observe::stats::{BreakerState, Stats};
+pub use observe::warnings::Warning;
 pub use shared_error::SharedError;
-pub use stats::{BreakerState, Stats};

@@ -29,6 +29,7 @@ mod methods;
 mod mixed_types;
 mod no_cache;
 mod not_stored;
+mod observing;
 mod panics;
 mod refreshes;
 mod runtimes;

@@ -114,9 +114,9 @@ async fn scopes_load_without_missing() {
     let world = World::new().await;
     bypass(counted(&world, 7)).await.unwrap();
     refresh(counted(&world, 7)).await.unwrap();
-    expect(&world, |stats| stats.loads = 2);
+    expect(&world, |stats| (stats.loads, stats.bypassed) = (2, 2));
     counted(&world, 7).await.unwrap();
-    expect(&world, |stats| (stats.loads, stats.hits_memory) = (2, 1));
+    expect(&world, |stats| (stats.loads, stats.bypassed, stats.hits_memory) = (2, 2, 1));
 }
 
 #[tokio::test(start_paused = true)]

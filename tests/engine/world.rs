@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use hybridcache::{HybridCache, Memory};
+use hybridcache::{Builder, HybridCache, Memory};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
@@ -42,7 +42,11 @@ impl World {
     }
 
     pub async fn with(memory: Memory) -> Self {
-        let cache = HybridCache::builder().memory(memory).build().await.expect("the settings are right");
+        Self::built(HybridCache::builder().memory(memory)).await
+    }
+
+    pub async fn built(builder: Builder) -> Self {
+        let cache = builder.build().await.expect("the settings are right");
         Self(Arc::new(State {
             cache,
             loads: AtomicU64::new(0),

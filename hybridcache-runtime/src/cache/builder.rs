@@ -10,6 +10,8 @@ use crate::cache::{HybridCache, Limits};
 use crate::coherence::outage::Outage;
 use crate::error::Error;
 use crate::memory::{Bound, Memory, MemoryTier};
+use crate::observe::observer::{GuardedObserver, Observer};
+use crate::observe::stream::Settings;
 use crate::primitives::clock::bounded;
 use crate::shared::Remote;
 
@@ -32,6 +34,7 @@ pub struct Builder {
     redis: Option<String>,
     outage: Outage,
     limits: Limits,
+    observing: Settings,
 }
 
 /// The defaults.
@@ -57,6 +60,7 @@ impl HybridCache {
             redis: None,
             outage: Outage::default(),
             limits: DEFAULT_LIMITS,
+            observing: Settings::default(),
         }
     }
 
@@ -169,6 +173,20 @@ impl Builder {
         self
     }
 
+    /// Calls `observer` with each event of the slow path: misses, loads, refreshes, invalidations, warnings and so on. See
+    /// [`Observer`](crate::Observer) for what it may do.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observing.observer = Some(GuardedObserver::new(observer));
+        self
+    }
+
+    /// Whether hits in memory are events for the [`observer`](Self::observer) too. Such a hit costs several times what it costs otherwise, and
+    /// what the observer takes. Default: `false`.
+    pub fn observe_hits(mut self, observe: bool) -> Self {
+        self.observing.observe_hits = observe;
+        self
+    }
+
     /// Checks the settings and builds the cache. Waits up to about a second for Redis. A Redis that is down is logged
     /// as a warning, and is used as soon as it answers. Cancel safe: a future that is dropped leaves no connection
     /// behind.
@@ -188,7 +206,12 @@ impl Builder {
         let shared = self.redis.is_some();
         // No other process invalidates, so no invalidation can be missed.
         let outage = if shared { self.outage } else { Outage::Serve };
-        let local = Arc::new(Local::new(&self.namespace, MemoryTier::new(self.memory, shared), outage));
+        let local = Arc::new(Local::observed(
+            &self.namespace,
+            MemoryTier::new(self.memory, shared),
+            outage,
+            self.observing.clone(),
+        ));
         let remote = match &self.redis {
             Some(url) => Some(connect(redis_setting, url, &self.namespace, process, &local).await?),
             None => None,

@@ -18,11 +18,11 @@ use crate::entry::plan::Plan;
 use crate::entry::value_type::{AnyValue, ValueType};
 use crate::entry::{Entry, Meta};
 use crate::function::Function;
+use crate::observe::{EventKind, UnsendableReason};
 use crate::shared::Lifespan;
 use crate::shared::Remote;
 use crate::shared::wire::codec::{CodecError, Kind};
 use crate::shared::wire::envelope::{self, Header, MESSAGE_PACK, UNCOMPRESSED, Undecodable};
-use crate::stats::count;
 
 /// The number of bytes that a worker may encode or decode: it takes a fraction of a millisecond.
 const SMALL: usize = 64 << 10;
@@ -37,6 +37,16 @@ enum Unsendable {
     Changed(&'static str),
     /// The bytes cannot be decoded.
     Unreadable(CodecError),
+}
+
+impl Unsendable {
+    fn reason(&self) -> UnsendableReason {
+        match self {
+            Self::TooLarge => UnsendableReason::TooLarge,
+            Self::Unencodable(_) => UnsendableReason::Unencodable,
+            Self::Changed(_) | Self::Unreadable(_) => UnsendableReason::Changed,
+        }
+    }
 }
 
 /// The bytes of a complete entry of this key.
@@ -84,8 +94,8 @@ impl HybridCache {
         let (function, limit) = (&fill.key.function, self.limits().value_limit);
         let now = self.clock().now();
         if fill.plan.value.least(&*value) > limit {
-            count(&function.counters.unsendable);
-            function.fit.log_too_large(function.name(), limit);
+            fill.key.happened(EventKind::Unsendable { reason: UnsendableReason::TooLarge });
+            function.fit.log_too_large(&function.events, limit);
             return (None, value);
         }
         let is_paused = function.fit.is_paused(now);
@@ -99,16 +109,17 @@ impl HybridCache {
             }
             Err(why) => why,
         };
-        count(&function.counters.unsendable);
+        fill.key.happened(EventKind::Unsendable { reason: why.reason() });
         match why {
             Unsendable::TooLarge if is_paused => {}
-            Unsendable::TooLarge => function.fit.did_not_fit(function.name(), limit, now),
+            Unsendable::TooLarge => function.fit.did_not_fit(&function.events, limit, now),
             Unsendable::Unencodable(error) => {
-                function.fit.log_failure(function.name(), &error, "a value cannot be encoded and stays in memory");
+                let what = "a value cannot be encoded and stays in memory";
+                function.fit.log_failure(&function.events, "value_unencodable", what, &error);
             }
-            Unsendable::Changed(why) => function.fit.exclude(function.name(), &why),
+            Unsendable::Changed(why) => function.fit.exclude(&function.events, &why),
             Unsendable::Unreadable(error) => {
-                function.fit.exclude(function.name(), &format_args!("what was encoded cannot be decoded: {error}"));
+                function.fit.exclude(&function.events, &format_args!("what was encoded cannot be decoded: {error}"));
             }
         }
         (None, value)

@@ -166,6 +166,10 @@ impl<R> PlainEntry<R> {
         self.key.address().readable()
     }
 
+    pub(crate) fn cache(&self) -> &HybridCache {
+        &self.cache
+    }
+
     async fn peek<V: Clone + 'static>(&self) -> Option<V> {
         let entry: Arc<Entry> = self.cache.peek(&self.key, &self.plan).await?;
         entry.value.downcast_ref::<V>().cloned()

@@ -27,10 +27,9 @@ impl HybridCache {
             Error::config("install", problem)
         })?;
         if FALLBACK.get().is_some() {
-            tracing::warn!(
-                "`install` comes after the first call of a cached function: until now such calls used a cache of their own in \
-                 memory, and what that holds is lost to later calls. Install before the first call"
-            );
+            let what = "`install` comes after the first call of a cached function: until now such calls used a cache of their own in \
+                        memory, and what that holds is lost to later calls. Install before the first call";
+            self.events().warn(true, "installed_late", what, None);
         }
         Ok(())
     }

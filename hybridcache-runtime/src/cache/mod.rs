@@ -8,6 +8,7 @@ pub(crate) mod fill;
 pub(crate) mod handle;
 pub(crate) mod installed;
 pub(crate) mod lease;
+mod metrics;
 pub(crate) mod puts;
 pub(crate) mod read;
 pub(crate) mod recovery;
@@ -35,15 +36,15 @@ use crate::error::Error;
 use crate::function::call_key::{Key, Lookup, PlainKey};
 use crate::function::{Function, Functions, Instance};
 use crate::key::KeyBuf;
+use crate::observe::stats::{BreakerState, Stats};
+use crate::observe::{EventKind, Subject, Tier};
 use crate::primitives::clock::bounded;
 use crate::primitives::clock::{Clock, Millis};
-use crate::primitives::log_limit::{LogLimit, MINUTE, warn_or_debug};
+use crate::primitives::log_limit::{LogLimit, MINUTE};
 use crate::primitives::timers::Standstill;
 use crate::shared::Lifespan;
 use crate::shared::budget::Budget;
 use crate::shared::{Remote, RemoteError, RemoteErrorKind, StampName, Token};
-use crate::stats::count;
-use crate::stats::{BreakerState, Counters, Stats};
 
 /// A cache: a memory tier and, where one was configured, a tier that all processes share.
 ///
@@ -70,8 +71,6 @@ struct Inner {
     namespace_stamp: Arc<Stamp>,
     hashing: foldhash::fast::RandomState,
     functions: Functions,
-    /// Counts of events that belong to no function.
-    counters: Counters,
     local: Arc<Local>,
     shared: Option<Shared>,
     process: u64,
@@ -127,11 +126,10 @@ impl HybridCache {
         let namespace_stamp = local.stamps.named(StampName::of_namespace(namespace));
         let namespace = namespace.into();
         let inner = Inner {
-            functions: Functions::new(&namespace),
+            functions: Functions::new(&namespace, local.events.stream.clone()),
             namespace,
             namespace_stamp,
             hashing: foldhash::fast::RandomState::default(),
-            counters: Counters::default(),
             local,
             shared,
             process,
@@ -212,12 +210,12 @@ impl HybridCache {
     /// Counters over all functions. Invalidations of tags and of the whole namespace are counted here only.
     pub fn stats(&self) -> Stats {
         let functions = self.inner.functions.all();
-        let mut own = self.inner.counters.snapshot();
+        let mut own = self.inner.local.events.counters.snapshot();
         let local = &self.inner.local;
         own.breaker = if local.breaker.is_open() { BreakerState::Open } else { BreakerState::Closed };
         own.breaker_opened = local.breaker.openings();
         own.pending_invalidations = local.journal.pending() as u64;
-        functions.iter().map(|function| function.counters.snapshot()).fold(own, Stats::add)
+        functions.iter().map(|function| function.events.counters.snapshot()).fold(own, Stats::add)
     }
 
     /// Counters of one function, by its name: `crate::module::function` unless it has a `name = ".."`. Generic
@@ -225,7 +223,7 @@ impl HybridCache {
     pub fn function_stats(&self, name: &str) -> Stats {
         let functions = self.inner.functions.all();
         let named = functions.iter().filter(|function| function.name() == name);
-        named.map(|function| function.counters.snapshot()).fold(Stats::default(), Stats::add)
+        named.map(|function| function.events.counters.snapshot()).fold(Stats::default(), Stats::add)
     }
 
     /// The names of the functions that were called through this cache, in no particular order.
@@ -243,13 +241,30 @@ impl HybridCache {
         self.inner.local.clock
     }
 
+    pub(crate) fn functions(&self) -> Vec<Arc<Function>> {
+        self.inner.functions.all()
+    }
+
     pub(crate) fn function_named(&self, name: &str) -> Option<Arc<Function>> {
         self.inner.functions.all().into_iter().find(|function| function.name() == name)
     }
 
-    /// The counters of events that belong to no function.
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.inner.counters
+    /// What happens to the cache as a whole.
+    pub(crate) fn events(&self) -> &Subject {
+        &self.inner.local.events
+    }
+
+    /// A call is answered from memory. Where the fast path has found a fresh entry, it has counted the hit itself.
+    #[cold]
+    pub(crate) fn hit_in_memory(&self, entry: &Entry, stale: bool) {
+        let key = &entry.meta.key;
+        self.inner.local.memory.note_read(key);
+        let kind = EventKind::Hit { tier: Tier::Memory, stale };
+        if self.events().stream.settings().observe_hits {
+            key.happened(kind);
+        } else {
+            key.function.events.counters.count(&kind);
+        }
     }
 
     #[inline]
@@ -282,10 +297,11 @@ impl HybridCache {
 
     /// Counts a failure of the shared tier that the call goes on without, and logs it. A refused command is logged as a
     /// warning once a minute; all other failures, and the recovery, are logged by the connection.
-    pub(crate) fn redis_failed(&self, counters: &Counters, error: &RemoteError) {
-        count(&counters.redis_errors);
+    pub(crate) fn redis_failed(&self, key: &PlainKey, error: &RemoteError) {
+        key.happened(EventKind::SharedFailed);
         if error.kind == RemoteErrorKind::Refused {
-            warn_or_debug!(self.inner.log_limit, %error, "Redis refuses; going on without it");
+            let is_due = self.inner.log_limit.allow();
+            self.events().warn(is_due, "redis_refuses", "Redis refuses; going on without it", Some(error));
         } else {
             debug!(%error, "going on without Redis");
         }
@@ -305,7 +321,6 @@ impl HybridCache {
         self.inner.local.stamps.named(StampName::of_tag(&self.inner.namespace, tag))
     }
 
-    #[cfg(feature = "http")]
     pub(crate) fn namespace(&self) -> &str {
         &self.inner.namespace
     }

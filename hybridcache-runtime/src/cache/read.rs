@@ -14,10 +14,10 @@ use crate::entry::plan::Plan;
 use crate::entry::value_type::AnyValue;
 use crate::entry::{Deadlines, Entry, Fence, FilledUnder, Meta, State};
 use crate::function::call_key::Key;
+use crate::observe::EventKind;
 use crate::primitives::clock::Millis;
 use crate::shared::wire::envelope::{self, Header};
 use crate::shared::{Fetched, LARGE, RemoteError, RemoteErrorKind, StampName};
-use crate::stats::count;
 
 /// The result of reading a key in the shared tier.
 pub(crate) enum Read {
@@ -252,7 +252,7 @@ impl HybridCache {
             Ok(Read::Fresh(entry, _) | Read::Stale(entry, _)) => Some(entry),
             Ok(Read::Absent(_) | Read::Undecodable(_)) => None,
             Err(error) => {
-                self.redis_failed(&key.function.counters, &error);
+                self.redis_failed(key, &error);
                 self.unverified(key, plan).filter(|_| self.local().trust.serves_unverified())
             }
         }
@@ -289,8 +289,9 @@ impl Fill<'_> {
     /// Counts and logs a miss because of bytes that cannot be read.
     fn undecodable(&self, why: &dyn std::fmt::Display, fence: FenceBytes) -> Read {
         let function = &self.key.function;
-        count(&function.counters.undecodable);
-        function.fit.log_failure(function.name(), why, "an entry in Redis cannot be read: it counts as a miss");
+        self.key.happened(EventKind::Undecodable);
+        let what = "an entry in Redis cannot be read: it counts as a miss";
+        function.fit.log_failure(&function.events, "undecodable", what, why);
         Read::Undecodable(fence)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::cache::state::Local;
 use crate::primitives::backoff::Backoff;
@@ -67,12 +67,10 @@ async fn recover(local: Arc<Local>, remote: Arc<dyn Remote>, budget: Duration) {
                     }
                 }
                 Err(error) => {
-                    if log_limit.allow() {
-                        is_logged = true;
-                        warn!(%error, "Redis is not in use; trying again in the background");
-                    } else {
-                        debug!(%error, "Redis is not in use; trying again in the background");
-                    }
+                    let is_due = log_limit.allow();
+                    is_logged |= is_due;
+                    let what = "Redis is not in use; trying again in the background";
+                    local.events.warn(is_due, "redis_not_in_use", what, Some(&error));
                     // Only a sign that the tier may be back shortens the pause.
                     let _ = timeout(PAUSES.jittered(failures), local.breaker.changed()).await;
                     failures = failures.saturating_add(1);

@@ -14,6 +14,8 @@ use crate::flight::Flights;
 use crate::function::call_key::Key;
 use crate::function::miss_predictor::RecentDeletes;
 use crate::memory::MemoryTier;
+use crate::observe::stream::Settings;
+use crate::observe::{EventKind, Stream, Subject};
 use crate::primitives::clock::{Clock, Millis};
 use crate::primitives::sync::atomic::{AtomicU64, Ordering};
 use crate::shared::breaker::Breaker;
@@ -39,11 +41,18 @@ pub(crate) struct Local {
     pub(crate) disposal: Arc<Disposal>,
     /// The latest epoch for which the recently acknowledged invalidations have been replayed.
     replayed_through: AtomicU64,
+    /// What happens to the cache as a whole.
+    pub(crate) events: Subject,
 }
 
 impl Local {
     pub(crate) fn new(namespace: &str, memory: MemoryTier, outage: Outage) -> Self {
-        let breaker = Arc::new(Breaker::default());
+        Self::observed(namespace, memory, outage, Settings::default())
+    }
+
+    pub(crate) fn observed(namespace: &str, memory: MemoryTier, outage: Outage, settings: Settings) -> Self {
+        let (breaker, trust) = (Arc::new(Breaker::default()), EpochClock::new(outage));
+        trust.watch_hits(settings.observe_hits);
         Self {
             clock: Clock::start(),
             memory,
@@ -54,9 +63,10 @@ impl Local {
             puts: Puts::default(),
             journal: Arc::new(Journal::new(StampName::of_namespace(namespace), breaker.clone())),
             breaker,
-            trust: EpochClock::new(outage),
+            trust,
             disposal: Arc::default(),
             replayed_through: AtomicU64::new(0),
+            events: Subject::of_cache(Arc::new(Stream::new(namespace, settings))),
         }
     }
 
@@ -121,10 +131,12 @@ impl Listener for Local {
     }
 
     fn invalidated(&self, key_id: u64, mode: Invalidation, _origin: u64) {
+        self.events.happened(None, EventKind::InvalidationReceived);
         self.disposal.during(|| self.flights.detach(key_id, || self.invalidate_held(key_id, mode)));
     }
 
     fn restamped(&self, stamp: u64, _origin: u64) {
+        self.events.happened(None, EventKind::InvalidationReceived);
         self.stamps.void(stamp);
     }
 
@@ -137,6 +149,7 @@ impl Listener for Local {
         let kept = kept && self.gap().is_none();
         self.stamps.forget_all();
         self.trust.begin_epoch();
+        self.events.happened(None, EventKind::EpochBegan);
         // Flights from before may have missed an invalidation, too: calls from now on must not join them.
         self.flights.detach_all();
         if kept || self.journal.is_empty() {
@@ -152,6 +165,10 @@ impl Listener for Local {
 
     fn proven(&self, until: Instant) {
         self.trust.proven(self.clock.at(until));
+    }
+
+    fn warned(&self, is_due: bool, kind: &'static str, what: &str, reason: &str) {
+        self.events.warn(is_due, kind, what, Some(&reason));
     }
 
     fn disconnected(&self) {

@@ -19,10 +19,10 @@ use crate::entry::value_type::AnyValue;
 use crate::entry::{Fence, FilledUnder};
 use crate::error::Error;
 use crate::function::call_key::Key;
+use crate::observe::{EventKind, InvalidationKind, Subject};
 use crate::shared::Lifespan;
 use crate::shared::journal::{Notice, Pending};
 use crate::shared::{Invalidation, Published, Remote, RemoteError, RemoteErrorKind, Token};
-use crate::stats::{Counters, count};
 
 /// A load that has returned a value.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ impl HybridCache {
     /// When Redis did not acknowledge it: see [`Error::is_pending`].
     pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
         let stamp = self.tag_stamp(tag);
-        self.restamp(&stamp, self.counters(), &format!("invalidate tag `{tag}`")).await
+        self.restamp(&stamp, self.events(), InvalidationKind::Tag, &format!("invalidate tag `{tag}`")).await
     }
 
     /// Invalidates every entry of a function, by its name (see [`Self::function_stats`]).
@@ -67,9 +67,9 @@ impl HybridCache {
     /// When Redis did not acknowledge it: see [`Error::is_pending`].
     pub async fn invalidate_function(&self, name: &str) -> Result<(), Error> {
         let function = self.function_named(name);
-        let counters = function.as_ref().map_or(self.counters(), |function| &function.counters);
+        let events = function.as_ref().map_or(self.events(), |function| &function.events);
         let stamp = self.function_stamp(name);
-        self.restamp(&stamp, counters, &format!("invalidate function `{name}`")).await
+        self.restamp(&stamp, events, InvalidationKind::Function, &format!("invalidate function `{name}`")).await
     }
 
     /// Invalidates every entry of the namespace, in all processes.
@@ -80,29 +80,43 @@ impl HybridCache {
     /// # Errors
     /// When Redis did not acknowledge it: see [`Error::is_pending`].
     pub async fn clear(&self) -> Result<(), Error> {
-        self.restamp(self.namespace_stamp(), self.counters(), "clear the namespace").await
+        self.restamp(self.namespace_stamp(), self.events(), InvalidationKind::All, "clear the namespace").await
     }
 
-    async fn restamp(&self, stamp: &Arc<Stamp>, counters: &Counters, action: &str) -> Result<(), Error> {
-        count(&counters.invalidations);
+    async fn restamp(
+        &self,
+        stamp: &Arc<Stamp>,
+        events: &Subject,
+        kind: InvalidationKind,
+        action: &str,
+    ) -> Result<(), Error> {
+        events.happened(None, EventKind::Invalidated { kind });
         self.local().stamps.note(stamp.name.hash);
         stamp.void();
         let Some(remote) = self.remote() else { return Ok(()) };
         self.is_open_for(|| action.to_owned())?;
         let _once_more = Finally::new(|| stamp.void());
-        let pending = self.local().journal.note(Notice::Group(stamp.name.clone()));
+        let pending = self.note(Notice::Group(stamp.name.clone()));
         let told = remote.restamp(std::slice::from_ref(&stamp.name)).await;
-        settle(pending, told, counters, action)
+        settle(pending, told, events, action)
     }
 
     pub(crate) async fn invalidate(&self, key: &Arc<Key>, mode: Invalidation) -> Result<(), Error> {
-        let (local, counters) = (self.local(), &key.function.counters);
-        count(&counters.invalidations);
+        let kind = match mode {
+            Invalidation::Delete => InvalidationKind::Entry,
+            Invalidation::Expire => InvalidationKind::Expire,
+        };
+        key.happened(EventKind::Invalidated { kind });
+        self.remove(key, mode).await
+    }
+
+    async fn remove(&self, key: &Arc<Key>, mode: Invalidation) -> Result<(), Error> {
+        let local = self.local();
         local.invalidate(key, mode);
         let Some(remote) = self.remote().filter(|_| key.function.is_unambiguous()) else { return Ok(()) };
         self.is_open_for(|| format!("invalidate {key}"))?;
         let _once_more = Finally::new(|| local.invalidate(key, mode));
-        let pending = local.journal.note(Notice::Entry(key.address().clone(), mode));
+        let pending = self.note(Notice::Entry(key.address().clone(), mode));
         let mode = match pending.notice() {
             Some(Notice::Entry(_, mode)) => *mode,
             _ => mode,
@@ -111,7 +125,17 @@ impl HybridCache {
             local.deleted.note(key.id());
         }
         let told = local.tell_invalidated(&**remote, key.address(), mode).await;
-        settle(pending, told, counters, &format!("invalidate {key}"))
+        settle(pending, told, &key.function.events, &format!("invalidate {key}"))
+    }
+
+    /// Notes an invalidation that is about to be sent.
+    fn note(&self, notice: Notice) -> Pending {
+        let pending = self.local().journal.note(notice);
+        if pending.overflowed {
+            let what = "too many invalidations wait for Redis: the whole namespace will be invalidated";
+            self.events().warn(true, "journal_overflow", what, None);
+        }
+        pending
     }
 
     /// Stores a value as if it had just been loaded. No call joins it: a call that is made meanwhile loads for itself,
@@ -119,14 +143,14 @@ impl HybridCache {
     /// in this process, at least one is stored: in the shared tier the lease decides which, and in memory the latest
     /// wins.
     pub(crate) async fn put(&self, key: &Arc<Key>, plan: &Plan, mut value: Box<AnyValue>) -> Result<(), Error> {
-        let (local, counters) = (self.local(), &key.function.counters);
+        let local = self.local();
         let putting = local.puts.begin(key.id());
+        key.happened(EventKind::Invalidated { kind: InvalidationKind::Put });
         if key.function.fit.is_excluded() {
             // The shared tier may have entries from before the function was excluded. Other processes must not go on
             // reading them.
-            self.invalidate(key, Invalidation::Delete).await?;
+            self.remove(key, Invalidation::Delete).await?;
         } else {
-            count(&counters.invalidations);
             local.invalidate(key, Invalidation::Delete);
         }
         let forget = || local.invalidate(key, Invalidation::Delete);
@@ -154,7 +178,7 @@ impl HybridCache {
                 Put::MemoryOnly => {}
                 Put::Overtaken => return Ok(()),
                 Put::Refused => {
-                    count(&counters.redis_errors);
+                    key.happened(EventKind::SharedFailed);
                     return Err(Error::refused(&format!("put {key}")));
                 }
             }
@@ -183,15 +207,15 @@ impl HybridCache {
         plan: &Plan,
         mut seen: StampSnapshot,
     ) -> Result<(Lease, StampSnapshot), Error> {
-        let (counters, action, lifespan) = (&key.function.counters, format!("put {key}"), self.lifespan(plan));
+        let (action, lifespan) = (format!("put {key}"), self.lifespan(plan));
         let mut lease = Lease::new(remote.clone(), key.clone(), self.next_token());
         // From here on no older value may come back, even if this put fails.
-        let pending = self.local().journal.note(Notice::Entry(key.address().clone(), Invalidation::Delete));
+        let pending = self.note(Notice::Entry(key.address().clone(), Invalidation::Delete));
         let creating = create(&**remote, &seen, lifespan);
         let (seized, created) = join(lease.seize(&self.local().stamps), creating).await;
-        settle(pending, seized, counters, &action)?;
+        settle(pending, seized, &key.function.events, &action)?;
         let unstored = |error: RemoteError| {
-            count(&counters.redis_errors);
+            key.happened(EventKind::SharedFailed);
             error.unstored(&action)
         };
         created.map_err(unstored)?;
@@ -219,7 +243,7 @@ impl HybridCache {
         let encoded = bytes.len();
         let ttl = Duration::from_millis(fill.plan.lifetimes_of(&*value).ttl());
         let published = lease.publish_at_leisure(bytes, ttl).await.map_err(|error| {
-            count(&fill.key.function.counters.redis_errors);
+            fill.key.happened(EventKind::SharedFailed);
             error.unstored(&format!("put {}", fill.key))
         })?;
         let put = match published {
@@ -262,7 +286,7 @@ impl<F: Fn()> Drop for Finally<F> {
     }
 }
 
-fn settle<T>(pending: Pending, told: Result<T, RemoteError>, counters: &Counters, action: &str) -> Result<T, Error> {
+fn settle<T>(pending: Pending, told: Result<T, RemoteError>, events: &Subject, action: &str) -> Result<T, Error> {
     match told {
         Ok(answer) => {
             pending.acknowledge();
@@ -272,7 +296,7 @@ fn settle<T>(pending: Pending, told: Result<T, RemoteError>, counters: &Counters
             if error.kind == RemoteErrorKind::PartDown {
                 pending.leave();
             }
-            count(&counters.redis_errors);
+            events.happened(None, EventKind::SharedFailed);
             Err(error.pending(action))
         }
     }

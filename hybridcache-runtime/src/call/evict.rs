@@ -14,10 +14,10 @@ use tokio::runtime::Handle;
 use tracing::Instrument;
 
 use crate::cache::HybridCache;
-use crate::cache::handle::CacheEntry;
+use crate::cache::handle::{CacheEntry, PlainEntry};
 use crate::error::Error;
 use crate::key::KeyBuf;
-use crate::primitives::log_limit::{LogLimit, warn_or_debug};
+use crate::primitives::log_limit::LogLimit;
 
 /// The entries and tags to evict, collected before the function's body runs. Dropping it evicts.
 #[must_use = "it evicts when it is dropped"]
@@ -36,13 +36,14 @@ impl Eviction {
 
     /// Adds one entry.
     pub fn entry(&mut self, entry: impl Evictable) {
-        self.push(entry.evict());
+        let cache = entry.cache().clone();
+        self.push(cache, entry.evict());
     }
 
     /// Adds all entries that carry a tag.
     pub fn tag(&mut self, cache: &HybridCache, tag: &KeyBuf) {
-        let (cache, tag) = (cache.clone(), tag.unescaped());
-        self.push(async move { cache.invalidate_tag(&tag).await });
+        let (own, tag) = (cache.clone(), tag.unescaped());
+        self.push(cache.clone(), async move { own.invalidate_tag(&tag).await });
     }
 
     /// Evicts nothing: the function has written nothing.
@@ -66,11 +67,12 @@ impl Eviction {
         }
     }
 
-    fn push(&mut self, told: impl Future<Output = Result<(), Error>> + Send + 'static) {
+    fn push(&mut self, cache: HybridCache, told: impl Future<Output = Result<(), Error>> + Send + 'static) {
         self.targets.push(Box::pin(async move {
             // It was counted where it occurred.
             if let Err(error) = told.await {
-                warn_or_debug!(PENDING, %error, "a write is not evicted everywhere");
+                let what = "a write is not evicted everywhere";
+                cache.events().warn(PENDING.allow(), "eviction_pending", what, Some(&error));
             }
         }));
     }
@@ -112,11 +114,18 @@ impl fmt::Debug for Eviction {
     note = "a cached function that is called `.._entry` itself is named by its handle: `.._entry_entry(..)`"
 )]
 pub trait Evictable {
+    /// Its cache.
+    fn cache(&self) -> &HybridCache;
+
     /// Invalidates the entry.
     fn evict(self) -> impl Future<Output = Result<(), Error>> + Send + 'static;
 }
 
 impl<R: 'static> Evictable for CacheEntry<R> {
+    fn cache(&self) -> &HybridCache {
+        PlainEntry::cache(self)
+    }
+
     async fn evict(self) -> Result<(), Error> {
         self.invalidate().await
     }

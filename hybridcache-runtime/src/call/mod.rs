@@ -85,22 +85,23 @@ fn hit<V: Clone + 'static>(cache: &HybridCache, lookup: &Lookup<'_>) -> Option<V
     local.memory.look(lookup, |entry| {
         let value = entry.value.downcast_ref::<V>()?;
         let now = local.clock.now();
-        let is_hit = entry.meta.is_fresh(now, local.trust.now()) || is_refreshed_by_another(cache, entry, now);
-        is_hit.then(|| {
+        if entry.meta.is_fresh(now, local.trust.for_hits()) {
             local.memory.count_hit(&entry.meta.key);
-            value.clone()
-        })
+        } else if !is_refreshed_by_another(cache, entry, now) {
+            return None;
+        }
+        Some(value.clone())
     })?
 }
 
 /// Whether the entry is stale and this call need not refresh it: another call does, or the last refresh failed a short
-/// while ago.
+/// while ago. Then it is a hit, which is counted here.
 #[cold]
 #[inline(never)]
 fn is_refreshed_by_another(cache: &HybridCache, entry: &Arc<Entry>, now: Millis) -> bool {
     let is_hit = cache.state(entry, now) == State::Stale && !RefreshClaim::is_due(entry, now);
     if is_hit {
-        entry.meta.key.function.counters.stale_hits.count();
+        cache.hit_in_memory(entry, true);
     }
     is_hit
 }
@@ -113,10 +114,10 @@ fn begin_slow<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) ->
     if mode == Mode::Normal
         && let Some(entry) = cache.in_memory(&key).filter(|entry| entry.value.is::<S::Value>())
     {
-        cache.local().memory.count_hit(&entry.meta.key);
         let now = cache.clock().now();
-        if cache.state(&entry, now) == State::Stale {
-            key.function.counters.stale_hits.count();
+        let is_stale = cache.state(&entry, now) == State::Stale;
+        cache.hit_in_memory(&entry, is_stale);
+        if is_stale {
             stale = RefreshClaim::take(&entry, cache.clock(), now).map(|claim| (entry.clone(), claim));
         }
         // The entry is fresh by now, or another call has taken the claim since `hit` looked.

@@ -20,11 +20,17 @@ const WITHOUT_PROOF: Millis = 3_000;
 /// to notice that.
 const UNATTENDED: Millis = 5_000;
 
+/// No epoch: no entry is of it.
+const WATCHED: u64 = u64::MAX;
+
 /// The state of the stream of messages.
 #[derive(Debug)]
 pub(crate) struct EpochClock {
     outage: Outage,
     epoch: AtomicU64,
+    /// The epoch that the fast path of a hit compares with: [`WATCHED`] where hits are watched, so that each takes the slow path.
+    for_hits: AtomicU64,
+    is_watched: AtomicBool,
     /// Until then, an entry of the present epoch is trusted.
     until: AtomicU64,
     /// Whether there is a connection for messages.
@@ -44,7 +50,14 @@ impl EpochClock {
             Outage::Serve => Millis::MAX,
             Outage::Strict => 0,
         };
-        Self { outage, epoch: AtomicU64::new(0), until: AtomicU64::new(until), is_connected: AtomicBool::new(false) }
+        Self {
+            outage,
+            epoch: AtomicU64::new(0),
+            for_hits: AtomicU64::new(0),
+            is_watched: AtomicBool::new(false),
+            until: AtomicU64::new(until),
+            is_connected: AtomicBool::new(false),
+        }
     }
 
     #[inline]
@@ -57,10 +70,35 @@ impl EpochClock {
         EpochSnapshot { epoch: self.epoch(), until: self.until.load(Ordering::Acquire) }
     }
 
+    /// The same for the fast path of a hit. Where hits are watched it holds for no entry, which costs an unwatched hit nothing.
+    #[inline]
+    pub(crate) fn for_hits(&self) -> EpochSnapshot {
+        let epoch = self.for_hits.load(Ordering::Acquire);
+        EpochSnapshot { epoch, until: self.until.load(Ordering::Acquire) }
+    }
+
+    /// Sends all hits down the slow path, or no longer.
+    pub(crate) fn watch_hits(&self, watch: bool) {
+        self.is_watched.store(watch, Ordering::SeqCst);
+        self.set_for_hits();
+    }
+
+    fn set_for_hits(&self) {
+        // Repeated until nothing has changed meanwhile: of two threads that set it at once, the later one has seen both changes.
+        loop {
+            let (epoch, watched) = (self.epoch.load(Ordering::SeqCst), self.is_watched.load(Ordering::SeqCst));
+            self.for_hits.store(if watched { WATCHED } else { epoch }, Ordering::SeqCst);
+            if (epoch, watched) == (self.epoch.load(Ordering::SeqCst), self.is_watched.load(Ordering::SeqCst)) {
+                return;
+            }
+        }
+    }
+
     /// There is a new connection: messages may have been lost before.
     pub(crate) fn begin_epoch(&self) {
         self.is_connected.store(true, Ordering::Release);
-        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.set_for_hits();
     }
 
     /// The connection is known to be lost. This and [`Self::proven`] are called from the same task, so neither

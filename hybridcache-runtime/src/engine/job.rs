@@ -13,6 +13,7 @@ use crate::entry::plan::Plan;
 use crate::entry::{Entry, RefreshClaim};
 use crate::flight::{Flights, Leader};
 use crate::function::call_key::Key;
+use crate::observe::EventKind;
 
 /// One call. It is made once, and passed by value from step to step.
 pub(crate) struct LoadJob {
@@ -30,6 +31,8 @@ pub(crate) struct LoadJob {
     pub(crate) in_memory: InMemory,
     /// The shared tier probably has no entry: ask for the lease together with the read.
     pub(crate) expects_a_miss: bool,
+    /// The outcome of this call is named: see [`Self::turned_out`].
+    pub(crate) has_outcome: bool,
 }
 
 /// Why a flight is made.
@@ -68,6 +71,16 @@ impl LoadJob {
             span: Span::none(),
             in_memory: InMemory::Nothing,
             expects_a_miss: false,
+            has_outcome: false,
+        }
+    }
+
+    /// Names the outcome of the call. A call has one, the first that is named: a call that has joined a load may have to load for itself
+    /// later, and stays a joined one. A refresh is no call.
+    pub(crate) fn turned_out(&mut self, outcome: EventKind<'_>) {
+        let is_call = !matches!(self.reason, Reason::Refresh(_));
+        if is_call && !std::mem::replace(&mut self.has_outcome, true) {
+            self.key.happened(outcome);
         }
     }
 

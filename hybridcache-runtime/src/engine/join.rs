@@ -10,15 +10,17 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::ready;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::cache::InMemory;
 use crate::engine::job::{Lead, LoadJob, Reason};
 use crate::engine::scope::Mode;
-use crate::entry::{Entry, RefreshClaim};
+use crate::entry::{Entry, RefreshClaim, State};
 use crate::flight::outcome::Outcome;
 use crate::flight::{Claim, Joined, Joiner, Leader};
+use crate::function::call_key::Key;
+use crate::observe::EventKind;
 use crate::primitives::timers::timeout_at;
-use crate::stats::count;
 
 /// How late a load's timeout may be noticed on a busy runtime.
 const SLACK: Duration = Duration::from_millis(250);
@@ -61,6 +63,7 @@ impl LoadJob {
             (None, Mode::Refresh) if self.is_within_its_load() => self.bypass(),
             (None, Mode::Refresh) => {
                 self.reason = Reason::Reload;
+                self.turned_out(EventKind::Bypassed);
                 let leader = self.flights().supersede(&self.key, || self.capture_stamps());
                 self.load(leader)
             }
@@ -86,6 +89,7 @@ impl LoadJob {
     /// Loads beside any other load of the key, and stores nothing.
     fn bypass(mut self) -> Next {
         self.reason = Reason::Bypass;
+        self.turned_out(EventKind::Bypassed);
         self.load_alone()
     }
 
@@ -135,7 +139,10 @@ impl LoadJob {
 
     /// Answers with an entry of memory.
     fn answer(&self, entry: Arc<Entry>) -> Next {
-        self.key.function.counters.hits_memory.count();
+        if !self.has_outcome {
+            let is_stale = self.cache.state(&entry, self.cache.clock().now()) == State::Stale;
+            self.cache.hit_in_memory(&entry, is_stale);
+        }
         Next::answered(Outcome::Value(entry))
     }
 
@@ -193,8 +200,27 @@ impl LoadJob {
 }
 
 /// Waits for the flight that a call has joined. Where this call cannot use its outcome, joins or leads the next one.
-async fn wait(mut job: LoadJob, mut joiner: Joiner) -> Decision {
-    count(&job.key.function.counters.joined);
+async fn wait(mut job: LoadJob, joiner: Joiner) -> Decision {
+    job.turned_out(EventKind::Joined);
+    let waiting = Waiting { key: job.key.clone(), began: Instant::now() };
+    let decision = decide(job, joiner).await;
+    drop(waiting);
+    decision
+}
+
+/// Measures how long a call waits, also if it is dropped.
+struct Waiting {
+    key: Arc<Key>,
+    began: Instant,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.key.happened(EventKind::Waited { took: self.began.elapsed() });
+    }
+}
+
+async fn decide(mut job: LoadJob, mut joiner: Joiner) -> Decision {
     loop {
         // The load that makes this call may hold a permit of the degraded queue. The flight that it waits for must not
         // queue for another one.

@@ -53,7 +53,7 @@ impl Lead {
             Ok(Known::Verified) => unverified.map_or(Found::Degraded, |entry| this.held(entry, Source::Memory)),
             Ok(Known::Continue(found)) => found,
             Err(error) => {
-                this.job.cache.redis_failed(&this.job.key.function.counters, &error);
+                this.job.cache.redis_failed(&this.job.key, &error);
                 let serves = this.job.cache.local().trust.serves_unverified();
                 let unverified = unverified.filter(|_| serves);
                 unverified.map_or(Found::Degraded, |entry| this.held(entry, Source::Unproven))

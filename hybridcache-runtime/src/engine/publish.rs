@@ -12,10 +12,10 @@ use crate::entry::Fence;
 use crate::entry::value_type::AnyValue;
 use crate::flight::Leader;
 use crate::flight::outcome::Outcome;
+use crate::observe::EventKind;
 use crate::primitives::clock::Millis;
 use crate::shared::Published;
 use crate::shared::budget::Budget;
-use crate::stats::count;
 
 /// Where a loaded value may be stored, with the length of its encoding.
 pub(super) enum Stored {
@@ -51,12 +51,16 @@ pub(super) fn store(
     let stored = !matches!(published, Stored::Nowhere)
         && fill.origin.seen.is_current()
         && leader.store(|| cache.local().memory.insert(entry.clone()));
+    let bytes = entry.meta.value_bytes();
     if stored {
         leader.finish(|_| Outcome::Value(entry));
     } else {
         // The waiters that joined before the load began may have the value. Later ones may have called after the
         // invalidation, so they look again.
         leader.finish_fenced(Outcome::Value(entry));
+    }
+    if stored {
+        fill.key.happened(EventKind::Stored { bytes });
     }
     stored
 }
@@ -83,12 +87,12 @@ pub(super) async fn publish(
         }
         Ok(Published::Fenced) => Stored::Nowhere,
         Ok(Published::Refused) => {
-            count(&fill.key.function.counters.redis_errors);
+            fill.key.happened(EventKind::SharedFailed);
             // The tier has logged why.
             Stored::InMemoryOnly { encoded: Some(encoded) }
         }
         Err(error) => {
-            cache.redis_failed(&fill.key.function.counters, &error);
+            cache.redis_failed(fill.key, &error);
             Stored::InMemoryOnly { encoded: Some(encoded) }
         }
     };
@@ -97,10 +101,6 @@ pub(super) async fn publish(
 
 /// Hands an outcome that is not stored to the callers.
 pub(super) fn finish(cache: &HybridCache, fill: &Fill<'_>, leader: &Leader, loaded: Loaded) {
-    let counters = &fill.key.function.counters;
-    if !matches!(loaded, Loaded::Value(_) | Loaded::NotStored(_)) {
-        count(&counters.load_errors);
-    }
     match loaded {
         Loaded::Value(value) | Loaded::NotStored(value) => {
             // Otherwise the value is of another type. Dropping the leader then makes the waiters retry.
@@ -110,9 +110,6 @@ pub(super) fn finish(cache: &HybridCache, fill: &Fill<'_>, leader: &Leader, load
         }
         Loaded::Error(failure) => leader.finish(|others| Outcome::Failed(Arc::new(failure(others)))),
         Loaded::Panicked(message) => leader.finish(|_| Outcome::Panicked(message)),
-        Loaded::TimedOut => {
-            count(&counters.timeouts);
-            leader.finish(|_| Outcome::TimedOut);
-        }
+        Loaded::TimedOut => leader.finish(|_| Outcome::TimedOut),
     }
 }

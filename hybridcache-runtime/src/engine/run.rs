@@ -5,6 +5,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
@@ -24,10 +25,10 @@ use crate::entry::{Entry, FilledUnder, RefreshClaim};
 use crate::flight::inline::InlineDriver;
 use crate::flight::outcome::Outcome;
 use crate::flight::{Joined, Joiner};
+use crate::observe::{EventKind, LoadResult, Tier};
 use crate::primitives::timers::timeout_at;
 use crate::shared::Remote;
 use crate::shared::budget::Budget;
-use crate::stats::count;
 
 /// The outcome, for the caller that has started the flight.
 pub(crate) enum LoadOutcome {
@@ -48,7 +49,7 @@ pub(crate) fn start(lead: Box<Lead>, work: Work) -> LoadOutcome {
     lead.spawn(work);
     match meanwhile {
         Some(stale) => {
-            count(&stale.meta.key.function.counters.refreshes);
+            stale.meta.key.happened(EventKind::Refreshing);
             LoadOutcome::Meanwhile(stale)
         }
         None => LoadOutcome::Awaited(joiner),
@@ -120,8 +121,8 @@ impl Lead {
     }
 
     /// Ends the flight with a value that was found.
-    fn adopt(self: Box<Self>, entry: &Arc<Entry>, source: Source, origin: FilledUnder<'_>) {
-        self.take_in(entry, source, origin);
+    fn adopt(mut self: Box<Self>, entry: &Arc<Entry>, source: Source, origin: FilledUnder<'_>) {
+        self.take_in(entry, source, false, origin);
         if let Reason::Refresh(claim) = self.job.reason {
             claim.done();
         }
@@ -129,17 +130,16 @@ impl Lead {
     }
 
     /// Ends the flight with a stale entry, and starts the refresh of it as a new flight.
-    fn serve_stale(self: Box<Self>, entry: Arc<Entry>, source: Source, origin: FilledUnder<'_>, work: Work) {
-        self.take_in(&entry, source, origin);
+    fn serve_stale(mut self: Box<Self>, entry: Arc<Entry>, source: Source, origin: FilledUnder<'_>, work: Work) {
+        self.take_in(&entry, source, true, origin);
         let Self { job, leader } = *self;
-        job.key.function.counters.stale_hits.count();
         let claim = RefreshClaim::take(&entry, job.cache.clock(), job.cache.clock().now());
         leader.finish(|_| Outcome::Value(entry));
         let Some(claim) = claim else { return };
         // Another caller may lead the key's flight by now: it finds the entry in memory and ends its flight at once.
         // The claim is given back unused, so that the next hit starts the refresh.
         let Some(leader) = job.flights().lead(&job.key, || job.capture_stamps()) else { return claim.done() };
-        count(&job.key.function.counters.refreshes);
+        job.key.happened(EventKind::Refreshing);
         let deadline = deadline(&job.plan);
         let (reason, in_memory) = (Reason::Refresh(claim), InMemory::Nothing);
         let job = LoadJob { reason, deadline, in_memory, expects_a_miss: false, ..job };
@@ -156,16 +156,14 @@ impl Lead {
     }
 
     /// Stores an entry in memory, or marks the one there as verified, unless the key was invalidated meanwhile.
-    fn take_in(&self, entry: &Arc<Entry>, source: Source, origin: FilledUnder<'_>) {
-        let counters = &self.job.key.function.counters;
-        match (source, &self.job.reason) {
-            // A refresh was counted when it began.
-            (_, Reason::Refresh(_)) => {}
-            (Source::Redis, _) => count(&counters.hits_redis),
-            (Source::Memory | Source::Unproven, _) => counters.hits_memory.count(),
-        }
+    fn take_in(&mut self, entry: &Arc<Entry>, source: Source, stale: bool, origin: FilledUnder<'_>) {
+        let tier = match source {
+            Source::Redis => Tier::Shared,
+            Source::Memory | Source::Unproven => Tier::Memory,
+        };
+        self.job.turned_out(EventKind::Hit { tier, stale });
         if source == Source::Memory {
-            count(&counters.revalidated);
+            self.job.key.happened(EventKind::Revalidated);
         }
         if source != Source::Unproven {
             self.leader.store(|| self.job.cache.local().admit(entry, origin.epoch, origin.began));
@@ -173,11 +171,9 @@ impl Lead {
     }
 
     /// Loads without a lease, after it has got a permit. The permits protect the database while leases do not.
-    async fn load_degraded(self: Box<Self>, work: Work, origin: FilledUnder<'_>, budget: Budget) {
+    async fn load_degraded(mut self: Box<Self>, work: Work, origin: FilledUnder<'_>, budget: Budget) {
         self.leader.ensure_spawned().await;
-        let counters = self.job.key.function.clone();
-        let counters = &counters.counters;
-        count(&counters.degraded_loads);
+        self.job.key.happened(EventKind::Degraded);
         let cache = self.job.cache.clone();
         // The load that makes this call waits for this flight and may hold a permit. To wait for another permit could
         // be a deadlock, so this flight takes none. No load waits for a refresh.
@@ -185,8 +181,8 @@ impl Lead {
         let permit = if is_awaited { None } else { self.queue(&cache).await };
         let is_over = self.job.plan.timeout.is_some() && Instant::now() >= self.job.deadline;
         if permit.is_none() && !is_awaited && is_over {
-            count(&counters.load_errors);
-            count(&counters.timeouts);
+            self.job.turned_out(EventKind::Miss);
+            self.job.key.happened(EventKind::Loaded { result: LoadResult::Timeout, took: Duration::ZERO });
             return self.leader.finish(|_| Outcome::TimedOut);
         }
         self.load(work, None, origin, budget).await;
@@ -210,13 +206,10 @@ impl Lead {
 
     async fn load(mut self: Box<Self>, work: Work, mut lease: Option<Lease>, origin: FilledUnder<'_>, budget: Budget) {
         let span = std::mem::replace(&mut self.job.span, Span::none());
-        let Self { job, leader } = *self;
+        let Self { mut job, leader } = *self;
+        job.turned_out(EventKind::Miss);
         let (cache, key, timeout) = (&job.cache, &job.key, job.plan.timeout);
-        let counters = &key.function.counters;
-        count(&counters.loads);
-        if matches!(job.reason, Reason::Miss) {
-            count(&counters.misses);
-        }
+        key.happened(EventKind::Loading);
         if let Some(lease) = &lease {
             origin.seen.prolong(cache.lifespan(&job.plan), lease.remote());
         }
@@ -258,7 +251,9 @@ impl Lead {
         let stored = store(cache, &fill, &leader, now, value, published);
         match job.reason {
             Reason::Refresh(claim) if stored => claim.done(),
-            Reason::Miss | Reason::Refresh(_) | Reason::Reload if !stored => count(&counters.fenced_publishes),
+            Reason::Miss | Reason::Refresh(_) | Reason::Reload if !stored => {
+                key.happened(EventKind::Fenced);
+            }
             _ => {}
         }
     }

@@ -50,6 +50,12 @@ pub fn no_cache() {
     let _ = FRAME.try_with(|frame| frame.no_cache.store(true, Relaxed));
 }
 
+/// Marks the innermost running load as failed, although it returns a value: for loads whose value says that there is none.
+#[cfg(feature = "http")]
+pub(crate) fn note_failure() {
+    let _ = FRAME.try_with(|frame| frame.has_failed.store(true, Relaxed));
+}
+
 tokio::task_local! {
     static FRAME: Arc<Frame>;
 }
@@ -71,17 +77,23 @@ pub(crate) enum Mode {
 pub(crate) struct Frame {
     key: Arc<Key>,
     no_cache: AtomicBool,
+    has_failed: AtomicBool,
     parent: Option<Arc<Frame>>,
 }
 
 impl Frame {
     pub(crate) fn new(key: Arc<Key>, parent: Option<Arc<Frame>>) -> Arc<Self> {
-        Arc::new(Self { key, no_cache: AtomicBool::new(false), parent })
+        Arc::new(Self { key, no_cache: AtomicBool::new(false), has_failed: AtomicBool::new(false), parent })
     }
 
     /// Whether [`no_cache`] was called.
     pub(crate) fn is_no_cache(&self) -> bool {
         self.no_cache.load(Relaxed)
+    }
+
+    /// Whether [`note_failure`] was called.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed.load(Relaxed)
     }
 
     /// Whether this load, or one that it is nested in, loads `key`. Waiting for such a load would be a deadlock.

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use crate::engine::scope::{self, Frame};
 use crate::entry::value_type::AnyValue;
 use crate::flight::outcome::Failure;
 use crate::function::call_key::Key;
+use crate::observe::{EventKind, LoadResult};
 use crate::primitives::timers;
 
 /// How long a caller waits for another caller's load where the function has no `timeout`.
@@ -47,24 +49,39 @@ impl Work {
 
     /// Runs the load until it returns, panics, or reaches `timeout`.
     pub(crate) async fn run(self, key: &Arc<Key>, timeout: Option<Duration>, span: Span) -> Loaded {
-        let frame = Frame::new(key.clone(), self.parent);
+        let (frame, began) = (Frame::new(key.clone(), self.parent), Instant::now());
         let caught = AssertUnwindSafe(self.load).catch_unwind();
         let running = scope::loading(frame.clone(), caught).instrument(span);
         let ended = match timeout {
             Some(timeout) => timers::timeout(timeout, running).await,
             None => Ok(running.await),
         };
-        match ended {
+        let loaded = match ended {
             Ok(Ok(Loaded::Value(value))) if frame.is_no_cache() => Loaded::NotStored(value),
             Ok(Ok(loaded)) => loaded,
-            Ok(Err(panic)) => Loaded::Panicked(message(&*panic)),
+            Ok(Err(panic)) => Loaded::Panicked(message(&*panic, key)),
             Err(_) => Loaded::TimedOut,
+        };
+        let result = if frame.has_failed() { LoadResult::Error } else { loaded.result() };
+        key.happened(EventKind::Loaded { result, took: began.elapsed() });
+        loaded
+    }
+}
+
+impl Loaded {
+    fn result(&self) -> LoadResult {
+        match self {
+            Self::Value(_) => LoadResult::Ok,
+            Self::NotStored(_) => LoadResult::NotStored,
+            Self::Error(_) => LoadResult::Error,
+            Self::Panicked(_) => LoadResult::Panic,
+            Self::TimedOut => LoadResult::Timeout,
         }
     }
 }
 
 /// The message of a panic, with a hint if the load lacks a task-local of its caller.
-fn message(panic: &(dyn Any + Send)) -> Arc<str> {
+fn message(panic: &(dyn Any + Send), key: &Key) -> Arc<str> {
     let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(message), _) => *message,
         (None, Some(message)) => message.as_str(),
@@ -74,7 +91,7 @@ fn message(panic: &(dyn Any + Send)) -> Arc<str> {
     if !message.contains("task-local") {
         return message.into();
     }
-    tracing::warn!(panic = message, "{NO_TASK_LOCALS}");
+    key.function.events.warn(true, "task_local", NO_TASK_LOCALS, Some(&message));
     format!("{message}: {NO_TASK_LOCALS}").into()
 }
 

@@ -115,6 +115,11 @@ impl Meta {
         self.weight = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
+    /// The size of the value: [`Self::weight`] without the rest.
+    pub(crate) fn value_bytes(&self) -> usize {
+        (self.weight as usize).saturating_sub(self.key.args().len()).saturating_sub(OVERHEAD)
+    }
+
     /// The same as `state() == Fresh`, in fewer steps: nearly every hit is fresh.
     #[inline]
     pub(crate) fn is_fresh(&self, now: Millis, trusted: EpochSnapshot) -> bool {

@@ -1,5 +1,6 @@
 //! The identity of a call in this process: the function, and the text of the arguments (which `key/text.rs` writes).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Deref;
@@ -7,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::function::{Function, Instance};
 use crate::key::{KeyBuf, SHORT};
+use crate::observe::{EventKind, Keyed};
 use crate::shared::leases::Addressed;
 use crate::shared::wire::names::{self, Address};
 
@@ -91,6 +93,11 @@ impl PlainKey {
         str::from_utf8(self.args()).expect("only ASCII is written")
     }
 
+    /// Something has happened to this key.
+    pub(crate) fn happened(&self, kind: EventKind<'_>) {
+        self.function.events.happened(Some(self), kind);
+    }
+
     /// The fingerprint of the key in its entry's envelope.
     pub(crate) fn fingerprint(&self) -> [u8; 16] {
         self.function.fingerprint(self.text())
@@ -105,6 +112,12 @@ impl PlainKey {
     #[inline]
     pub(crate) fn is(&self, lookup: &Lookup<'_>) -> bool {
         self.args.are(lookup.args) && self.function.is(lookup.instance)
+    }
+}
+
+impl Keyed for PlainKey {
+    fn readable(&self) -> Cow<'_, str> {
+        names::readable_args(self.text())
     }
 }
 

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use tracing::warn;
-
+use crate::observe::Subject;
 use crate::primitives::clock::Millis;
-use crate::primitives::log_limit::{LogLimit, MINUTE, warn_or_debug};
+use crate::primitives::log_limit::{LogLimit, MINUTE};
 
 /// After this many values in a row that are too large, the function's next large values are taken to be too large for a
 /// while. Small values are not affected, nor is a function of which a large value has ever fitted: it may have values
@@ -64,14 +63,12 @@ impl Fit {
     }
 
     /// A value was not the same after encoding and decoding. Logged once.
-    pub(crate) fn exclude(&self, function: &str, why: &dyn fmt::Display) {
-        if !self.excluded.swap(true, Relaxed) {
-            warn!(
-                function,
-                %why,
-                "a value of this function would come back from Redis as another one, so the function is cached in memory \
-                 only: change how its type is serialized, or say so with `tier = memory`"
-            );
+    pub(crate) fn exclude(&self, function: &Subject, why: &dyn fmt::Display) {
+        let is_first = !self.excluded.swap(true, Relaxed);
+        if is_first {
+            let what = "a value of this function would come back from Redis as another one, so the function is cached in memory \
+                        only: change how its type is serialized, or say so with `tier = memory`";
+            function.warn(true, "value_changed", what, Some(why));
         }
     }
 
@@ -94,7 +91,7 @@ impl Fit {
     }
 
     /// A value exceeded `limit` bytes while it was encoded.
-    pub(crate) fn did_not_fit(&self, function: &str, limit: usize, now: Millis) {
+    pub(crate) fn did_not_fit(&self, function: &Subject, limit: usize, now: Millis) {
         self.large.store(true, Relaxed);
         if self.too_large.fetch_add(1, Relaxed) + 1 >= ENOUGH && !self.large_fits.load(Relaxed) {
             self.paused_until.store(now + PAUSE, Relaxed);
@@ -103,45 +100,47 @@ impl Fit {
     }
 
     /// A value takes more than `limit` bytes. Logged once.
-    pub(crate) fn log_too_large(&self, function: &str, limit: usize) {
-        if !self.said.swap(true, Relaxed) {
-            warn!(
-                function,
-                limit,
-                "a value of this function takes more bytes than `value_limit` allows and stays in memory: raise the limit in the \
-                 builder, return less, or say `tier = memory`"
-            );
+    pub(crate) fn log_too_large(&self, function: &Subject, limit: usize) {
+        let is_first = !self.said.swap(true, Relaxed);
+        if is_first {
+            let what = "a value of this function takes more bytes than `value_limit` allows and stays in memory: raise the limit in \
+                        the builder, return less, or say `tier = memory`";
+            function.warn(true, "value_too_large", what, Some(&format_args!("the limit is {limit} bytes")));
         }
     }
 
     /// A value could not be encoded or decoded. Logged once a minute.
-    pub(crate) fn log_failure(&self, function: &str, error: &dyn fmt::Display, what: &str) {
-        warn_or_debug!(self.log_limit, function, %error, "{what}");
+    pub(crate) fn log_failure(&self, function: &Subject, kind: &'static str, what: &str, error: &dyn fmt::Display) {
+        function.warn(self.log_limit.allow(), kind, what, Some(error));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::observe::Stream;
 
     /// Killed by: a pause after the first one; one that small values put off; one without an end; one although large
     /// values fit.
     #[test]
     fn after_some_values_in_a_row_that_do_not_fit_no_large_one_is_tried_for_a_while() {
         let fit = Fit::new();
+        let function = &Subject::of_cache(Arc::new(Stream::new("test", Default::default())));
         for _ in 1..ENOUGH {
-            fit.did_not_fit("f", 1, 10);
+            fit.did_not_fit(function, 1, 10);
             fit.fitted(false);
         }
         assert!(!fit.is_paused(10));
-        fit.did_not_fit("f", 1, 10);
+        fit.did_not_fit(function, 1, 10);
         assert!(fit.is_paused(11) && fit.is_paused(9 + PAUSE));
         assert!(!fit.is_paused(10 + PAUSE));
-        fit.did_not_fit("f", 1, 10 + PAUSE);
+        fit.did_not_fit(function, 1, 10 + PAUSE);
         assert!(fit.is_paused(11 + PAUSE), "one look is enough to see that nothing has changed");
         fit.fitted(true);
         for _ in 0..2 * ENOUGH {
-            fit.did_not_fit("f", 1, 20 + PAUSE);
+            fit.did_not_fit(function, 1, 20 + PAUSE);
         }
         assert!(!fit.is_paused(20 + PAUSE), "some large ones fit");
     }

@@ -9,19 +9,18 @@ pub(crate) mod sizes;
 use std::any::{TypeId, type_name};
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
-
-use tracing::warn;
 
 use crate::coherence::stamps::{SnapshotInterner, Stamp, StampSnapshot};
 use crate::function::declared::{Declared, enclosing};
 use crate::function::fit::Fit;
 use crate::function::miss_predictor::MissPredictor;
 use crate::function::sizes::Sizes;
+use crate::observe::{Stream, Subject};
 use crate::primitives::identity_hash::{AlreadyHashed, FNV_PRIME};
 use crate::primitives::sync::{LockExt as _, RwLockExt as _};
 use crate::shared::wire::names::{self, Address};
-use crate::stats::Counters;
 
 /// An annotated function: constant data that its expansion embeds.
 #[doc(hidden)]
@@ -201,7 +200,12 @@ pub(crate) struct Function {
     /// Changes when the whole function is invalidated.
     pub(crate) stamp: Arc<Stamp>,
     settled: SnapshotInterner,
-    pub(crate) counters: Counters,
+    /// What happens to it.
+    pub(crate) events: Subject,
+    /// Its name in metrics.
+    label: Arc<str>,
+    /// The warning about its name was logged.
+    has_warned: AtomicBool,
     /// Predicts whether the shared tier has no entry of it.
     pub(crate) miss_predictor: MissPredictor,
     pub(crate) fit: Fit,
@@ -223,6 +227,11 @@ impl Function {
         &self.name
     }
 
+    /// Its name in metrics: all instantiations of a generic function have one, and so have all functions beyond [`LABELS`].
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
     /// Whether the weight of an entry in memory depends on its size.
     pub(crate) fn is_by_size(&self) -> bool {
         self.site.by_size
@@ -238,9 +247,7 @@ impl Function {
 
     /// Warns once that the function is excluded from the shared tier, where it would use it.
     pub(crate) fn warn_of_its_name(&self) {
-        static WARNED: Mutex<Option<HashSet<Arc<str>>>> = Mutex::new(None);
-        let mut warned = WARNED.lock_unpoisoned();
-        if !warned.get_or_insert_default().insert(self.name.clone()) {
+        if self.has_warned.swap(true, Relaxed) {
             return;
         }
         let why = match self.name_is {
@@ -250,10 +257,9 @@ impl Function {
             }
             Name::Taken => "another cached function has this name",
         };
-        warn!(
-            function = &*self.name,
-            "this function is cached in memory only: {why}; give it a name of its own with `name = \"..\"`"
-        );
+        let message =
+            format!("this function is cached in memory only: {why}; give it a name of its own with `name = \"..\"`");
+        self.events.warn(true, "ambiguous_name", &message, None);
     }
 
     /// The value by which its keys' hashes are changed.
@@ -305,13 +311,16 @@ impl Function {
 #[derive(Debug)]
 pub(crate) struct Functions {
     namespace: Arc<str>,
+    stream: Arc<Stream>,
+    /// The names in metrics.
+    labels: Mutex<HashSet<Arc<str>>>,
     /// By the id of their site.
     known: RwLock<HashMap<u64, Vec<Arc<Function>>, AlreadyHashed>>,
 }
 
 impl Functions {
-    pub(crate) fn new(namespace: &Arc<str>) -> Self {
-        Self { namespace: namespace.clone(), known: RwLock::default() }
+    pub(crate) fn new(namespace: &Arc<str>, stream: Arc<Stream>) -> Self {
+        Self { namespace: namespace.clone(), stream, labels: Mutex::default(), known: RwLock::default() }
     }
 
     /// The function of a call; `stamp` makes the stamp of a new one from its name.
@@ -358,14 +367,52 @@ impl Functions {
             namespace: self.namespace.clone(),
             name_is,
             stamp: stamp(&name),
-            name,
+            name: name.clone(),
             settled: SnapshotInterner::default(),
-            counters: Counters::default(),
+            label: self.label(&name, instance),
+            events: Subject::of_function(self.stream.clone(), name),
+            has_warned: AtomicBool::new(false),
             miss_predictor: MissPredictor::default(),
             fit: Fit::new(),
             sizes: Sizes::default(),
         }
     }
+}
+
+/// How many names of functions metrics have at most. What a program makes of its types (functions in generic code, say) must not grow
+/// without bound where each name costs a time series.
+const LABELS: usize = 512;
+
+/// The name in metrics of all functions beyond [`LABELS`].
+const OTHER: &str = "other";
+
+impl Functions {
+    fn label(&self, name: &Arc<str>, instance: &Instance<'_>) -> Arc<str> {
+        let label = if instance.is_named() { name.clone() } else { without_generics(name).into() };
+        let mut labels = self.labels.lock_unpoisoned();
+        if labels.len() >= LABELS && !labels.contains(&label) {
+            return OTHER.into();
+        }
+        labels.insert(label.clone());
+        label
+    }
+}
+
+/// `crate::Type<u8>::function<u8>` is `crate::Type::function`; `<crate::Type<u8> as crate::Trait>::function` keeps the brackets that
+/// begin it.
+fn without_generics(name: &str) -> String {
+    let (mut label, mut depth, mut last) = (String::with_capacity(name.len()), 0_usize, ' ');
+    for next in name.chars() {
+        match next {
+            '<' if depth > 0 || last.is_alphanumeric() || last == '_' => depth += 1,
+            // `fn(u8) -> u8` as a type
+            '>' if depth > 0 && last != '-' => depth -= 1,
+            _ if depth == 0 => label.push(next),
+            _ => {}
+        }
+        last = next;
+    }
+    label
 }
 
 /// Functions can have the same name although they are different, such as instantiations for types of one name. The
@@ -376,4 +423,36 @@ fn is_first_of_its_name(name: &Arc<str>, instance: &Instance<'_>) -> bool {
     let me: Owner = (instance.site.owner, instance.receiver, instance.generics.into());
     let mut owners = OWNERS.lock_unpoisoned();
     *owners.get_or_insert_default().entry(name.clone()).or_insert_with(|| me.clone()) == me
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Killed by: cutting at the first bracket; an arrow that ends a list of types.
+    #[test]
+    fn the_label_of_a_function_has_no_types_of_its_instantiation() {
+        for (name, label) in [
+            ("app::user", "app::user"),
+            ("app::user<alloc::vec::Vec<u8>,u8>", "app::user"),
+            ("app::Shop<u8>::user<fn(u8) -> u8>", "app::Shop::user"),
+            ("<app::Shop<u8> as app::Users<u8>>::user<u8>", "<app::Shop as app::Users>::user"),
+        ] {
+            assert_eq!(without_generics(name), label);
+        }
+    }
+
+    /// Killed by: no bound; giving a name that has a place to another.
+    #[test]
+    fn functions_beyond_the_bound_share_one_label() {
+        let functions = Functions::new(&"test".into(), Arc::new(Stream::new("test", Default::default())));
+        let site = Site::named("f", 0);
+        let instance = Instance { site: Box::leak(Box::new(site)), receiver: None, generics: &[] };
+        let label = |nth: usize| functions.label(&format!("f{nth}").into(), &instance);
+        for nth in 0..LABELS {
+            assert_eq!(*label(nth), *format!("f{nth}"));
+        }
+        assert_eq!(*label(LABELS), *OTHER);
+        assert_eq!(*label(7), *"f7");
+    }
 }

@@ -21,9 +21,9 @@ use moka::sync::Cache;
 use crate::entry::Entry;
 use crate::entry::drops::{Deferral, KeptEntry};
 use crate::function::call_key::{Lookup, PlainKey};
+use crate::observe::{EventKind, EvictionCause};
 use crate::primitives::identity_hash::AlreadyHashed;
 use crate::primitives::thread_slot::ThreadSlot;
-use crate::stats::count;
 #[cfg(all(test, shuttle))]
 use crate::tests::schedules::moka::Cache;
 use index::Index;
@@ -123,8 +123,13 @@ impl MemoryTier {
     #[inline]
     pub(crate) fn count_hit(&self, key: &PlainKey) {
         let stripe = ThreadSlot::mine();
-        key.function.counters.hits_memory.count_at(stripe);
+        key.function.events.counters.hit(stripe);
         self.reads.hit(stripe, key.hash());
+    }
+
+    /// Records a hit for moka that is counted elsewhere.
+    pub(crate) fn note_read(&self, key: &PlainKey) {
+        self.reads.hit(ThreadSlot::mine(), key.hash());
     }
 
     /// A key is about to be loaded. moka must be notified of that once: it estimates a key's worth by how often it was
@@ -193,6 +198,7 @@ fn given_up(index: &Index, hash: u64, cause: RemovalCause) {
     if let Some(entry) = index.remove(hash).as_ref().and_then(|removed| removed.as_ref())
         && cause == RemovalCause::Size
     {
-        count(&entry.meta.key.function.counters.evictions);
+        // Only counted: moka calls this under a lock of its own, where no observer may run.
+        entry.meta.key.function.events.counters.count(&EventKind::Evicted { cause: EvictionCause::Size });
     }
 }

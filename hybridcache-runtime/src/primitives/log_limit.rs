@@ -20,7 +20,7 @@ impl LogLimit {
         Self { pause, last: Mutex::new(None) }
     }
 
-    /// Whether a warning is due. Otherwise the failure is logged at debug level: [`warn_or_debug`].
+    /// Whether a warning is due. Otherwise the failure is logged at debug level.
     pub(crate) fn allow(&self) -> bool {
         let mut last = self.last.lock_unpoisoned();
         let allow = last.is_none_or(|last| last.elapsed() >= self.pause);
@@ -30,15 +30,3 @@ impl LogLimit {
         allow
     }
 }
-
-/// Logs a failure as a warning if one is due, otherwise at debug level.
-macro_rules! warn_or_debug {
-    ($limit:expr, $($event:tt)+) => {
-        if $limit.allow() {
-            tracing::warn!($($event)+);
-        } else {
-            tracing::debug!($($event)+);
-        }
-    };
-}
-pub(crate) use warn_or_debug;

@@ -94,11 +94,9 @@ impl Journal {
     pub(crate) fn note(self: &Arc<Self>, notice: Notice) -> Pending {
         let mut notes = self.notes();
         notes.forget_old();
-        if notes.by_subject.len() >= LIMIT {
-            notes.make_room(&self.everything);
-        }
+        let overflowed = notes.by_subject.len() >= LIMIT && notes.make_room(&self.everything);
         let unsent = Some(notes.write(notice));
-        Pending { journal: self.clone(), unsent }
+        Pending { journal: self.clone(), unsent, overflowed }
     }
 
     /// The invalidations that must be sent before the shared tier may be read. `all`: also the acknowledged ones that
@@ -190,15 +188,17 @@ impl Notes {
         }
     }
 
-    fn make_room(&mut self, everything: &StampName) {
+    /// Returns whether too many notes are pending, so that one for everything replaces them.
+    fn make_room(&mut self, everything: &StampName) -> bool {
         while self.by_subject.len() >= LIMIT && !self.acknowledged.is_empty() {
             self.forget_oldest();
         }
-        if self.by_subject.len() >= LIMIT {
-            tracing::warn!("too many invalidations wait for Redis: the whole namespace will be invalidated");
+        let overflows = self.by_subject.len() >= LIMIT;
+        if overflows {
             *self = Self { written: self.written, held: self.held, ..Self::default() };
             self.write(Notice::Group(everything.clone()));
         }
+        overflows
     }
 }
 
@@ -209,6 +209,8 @@ impl Notes {
 pub(crate) struct Pending {
     journal: Arc<Journal>,
     unsent: Option<JournalEntry>,
+    /// One notice for everything has replaced all earlier ones.
+    pub(crate) overflowed: bool,
 }
 
 impl Pending {

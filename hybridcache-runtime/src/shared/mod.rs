@@ -199,6 +199,8 @@ pub(crate) trait Listener: Send + Sync + 'static {
     fn resubscribed(&self, kept: bool);
     /// Every message that was sent before this moment has arrived.
     fn proven(&self, until: Instant);
+    /// The tier has a warning; `is_due`: it is logged as one, and not at debug level.
+    fn warned(&self, is_due: bool, kind: &'static str, what: &str, reason: &str);
     /// No message can arrive any more: a flight that waits for one must read the tier itself.
     fn disconnected(&self);
 }

@@ -13,6 +13,7 @@ use tower_service::Service;
 
 use super::exchange::{Ask, Drafted, Exchange, Fetched};
 use super::placement::Placement;
+use crate::engine::scope;
 use crate::engine::task::Loaded;
 use crate::http::body::CacheBody;
 use crate::http::request::cache_request::{CacheRequest, VariantSlot};
@@ -23,7 +24,6 @@ use crate::http::settings::StaleOn;
 use crate::http::store::entry::{LoadStart, RejectedEntry};
 use crate::http::store::record::{HIT_FOR_PASS, HIT_FOR_PASS_AFTER_FAILURE, Page, Record, StoredPage};
 use crate::primitives::sync::LockExt as _;
-use crate::stats::count;
 
 /// The response, or the error of the inner service.
 pub(crate) type Answered<B, E> = Result<Response<CacheBody<B>>, E>;
@@ -126,12 +126,12 @@ where
                 slot.mark(&request, &begun, &vary, millis).await
             }
             Fetched::Incomplete(response) => {
-                count(&slot.entry.key.function.counters.load_errors);
+                scope::note_failure();
                 let _ = direct.send(LeaderReply::PassThrough(Ok(response)));
                 not_stored(Record::Failed(None))
             }
             Fetched::Failed(answered) => {
-                count(&slot.entry.key.function.counters.load_errors);
+                scope::note_failure();
                 let is_first = stored.is_none();
                 let (direct_now, stands_in) = failed(&request, answered, stored);
                 let _ = direct.send(direct_now);
@@ -164,7 +164,7 @@ async fn recorded(
         }
         Drafted::Unfinished(kept) => slot.mark(request, begun, &kept.terms.vary, HIT_FOR_PASS).await,
         Drafted::Incomplete => {
-            count(&slot.entry.key.function.counters.load_errors);
+            scope::note_failure();
             not_stored(Record::Failed(None))
         }
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use http::header::{CONTENT_TYPE, RANGE};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri, request};
-use tracing::warn;
 
 use super::field_kinds::Kinds;
 use super::key::Credentials;
@@ -328,11 +327,10 @@ impl CacheRequest {
 fn warn_of_unknown(settings: &Settings) {
     static UNKNOWN: LogLimit = LogLimit::every(log_limit::MINUTE);
     if UNKNOWN.allow() {
-        warn!(
-            layer = settings.name,
-            "a request has axum's body and not the `OriginalUri` of axum 0.8: whether a router has stripped a prefix of its path \
-             cannot be known, so nothing is stored; say which URI is public with `HttpCacheLayer::builder(..).public_uri(..)`"
-        );
+        let what = "a request has axum's body and not the `OriginalUri` of axum 0.8: whether a router has stripped a prefix of its path \
+                    cannot be known, so nothing is stored; say which URI is public with `HttpCacheLayer::builder(..).public_uri(..)`";
+        let layer = format_args!("layer `{}`", settings.name);
+        settings.cache.events().warn(true, "http_unknown_uri", what, Some(&layer));
     }
 }
 
@@ -353,7 +351,8 @@ fn secrets(settings: &Settings, request: &request::Parts, kinds: Kinds) -> Crede
         found = settings.key.secrets(&request.headers);
     }
     if settings.private == Private::Bypass {
-        found.cookie |= kinds.has(Kinds::IDENTITY) || settings.unkeyed.has_identity(&request.extensions);
+        found.cookie |=
+            kinds.has(Kinds::IDENTITY) || settings.unkeyed.has_identity(&settings.cache, &request.extensions);
     }
     match (settings.private, settings.mode) {
         (Private::Bypass, _) => found,

@@ -3,9 +3,9 @@
 
 use std::net::SocketAddr;
 
+use crate::cache::HybridCache;
 use axum::extract::ConnectInfo;
 use http::{Extensions, HeaderName};
-use tracing::warn;
 
 use super::field_kinds::{FieldKinds, Kinds};
 use super::key::Key;
@@ -134,18 +134,17 @@ impl Unkeyed {
     }
 
     /// Whether an extension of a request identifies the caller.
-    pub(crate) fn has_identity(&self, extensions: &Extensions) -> bool {
-        self.extensions.iter().any(|identifies| identifies(extensions)) || self.has_connect_info(extensions)
+    pub(crate) fn has_identity(&self, cache: &HybridCache, extensions: &Extensions) -> bool {
+        self.extensions.iter().any(|identifies| identifies(extensions)) || self.has_connect_info(cache, extensions)
     }
 
     /// Noted by a server that was started with `into_make_service_with_connect_info`.
-    fn has_connect_info(&self, extensions: &Extensions) -> bool {
+    fn has_connect_info(&self, cache: &HybridCache, extensions: &Extensions) -> bool {
         let is_noted = self.minds_connect_info && has::<ConnectInfo<SocketAddr>>(extensions);
         if is_noted && CONNECT_INFO.allow() {
-            warn!(
-                "requests carry axum's `ConnectInfo`: answers may depend on the caller's address, so nothing is stored; if they do \
-                 not, configure `HttpCacheLayer::builder(..).ignore_connect_info()`"
-            );
+            let what = "requests carry axum's `ConnectInfo`: answers may depend on the caller's address, so nothing is stored; if they \
+                        do not, configure `HttpCacheLayer::builder(..).ignore_connect_info()`";
+            cache.events().warn(true, "http_connect_info", what, None);
         }
         is_noted
     }

@@ -22,9 +22,9 @@ use crate::flight::{Claim, Leader};
 use crate::function::call_key::Key;
 use crate::function::{Instance, Site};
 use crate::key::KeyBuf;
+use crate::observe::EventKind;
 use crate::primitives::clock::Millis;
 use crate::primitives::sync::LockExt as _;
-use crate::stats::count;
 
 /// A key, and how the engine handles its entries.
 #[derive(Clone, Debug)]
@@ -92,10 +92,7 @@ impl HttpEntry {
 
     /// Counts a response from memory.
     pub(crate) fn count_hit(cache: &HybridCache, entry: &Entry, stale: bool) {
-        cache.local().memory.count_hit(&entry.meta.key);
-        if stale {
-            entry.meta.key.function.counters.stale_hits.count();
-        }
+        cache.hit_in_memory(entry, stale);
     }
 
     /// Waits for another request's load of this key, or leads one. `accepts` decides which entries are usable. The
@@ -146,7 +143,7 @@ impl HttpEntry {
 
     /// Reserves this key in memory for a value that is loaded beside a running flight.
     pub(crate) fn reserve(&self, begun: &LoadStart) -> Leader {
-        count(&self.key.function.counters.loads);
+        self.key.happened(EventKind::Loading);
         self.cache.local().flights.reserve(&self.key, begun.seen.clone())
     }
 
@@ -171,7 +168,7 @@ impl HttpEntry {
         if self.cache.local().trust.epoch() != begun.epoch {
             return;
         }
-        let job = LoadJob { expects_a_miss: true, span: Span::current(), ..self.job(None) };
+        let job = LoadJob { expects_a_miss: true, has_outcome: true, span: Span::current(), ..self.job(None) };
         let work = Work::new(async move { Loaded::Value(Box::new(record)) });
         run(Box::new(Lead { job, leader }), work).await;
     }

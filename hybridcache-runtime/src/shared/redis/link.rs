@@ -69,7 +69,7 @@ impl Link {
         permissions: &Permissions,
         transfers: &Arc<TransferThread>,
     ) -> Result<Self, String> {
-        let health = inbox.health.clone();
+        let (health, listener) = (inbox.health.clone(), inbox.listener.clone());
         let plain = config();
         let config = plain.clone().set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
             inbox.receive(&push);
@@ -83,7 +83,7 @@ impl Link {
         let (commands, mut messages) = try_join(commands, messages).await.map_err(|error| explained(&error))?;
         let runtime = Handle::current();
         let wire = Arc::new(Connection { commands, health: health.clone(), runtime: runtime.clone() });
-        permissions.check(&wire).await;
+        permissions.check(&wire, &listener).await;
         listened.subscribe(&mut messages).await.map_err(|error| format!("cannot subscribe: {error}"))?;
         let link = Self {
             batches: Batches::start(wire.clone(), &runtime),

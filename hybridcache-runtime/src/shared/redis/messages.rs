@@ -142,6 +142,7 @@ mod tests {
         fn renumbered(&self, _: u64, _: u64) {}
         fn resubscribed(&self, _: bool) {}
         fn proven(&self, _: Instant) {}
+        fn warned(&self, _: bool, _: &'static str, _: &str, _: &str) {}
         fn disconnected(&self) {}
     }
 

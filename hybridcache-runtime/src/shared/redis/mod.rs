@@ -45,7 +45,7 @@ use self::transfers::TransferThread;
 use self::unreleased::Unreleased;
 use self::url::Target;
 use crate::primitives::background::Background;
-use crate::primitives::log_limit::{LogLimit, MINUTE, warn_or_debug};
+use crate::primitives::log_limit::{LogLimit, MINUTE};
 use crate::primitives::timers::Standstill;
 use crate::shared::Lifespan;
 use crate::shared::leases::Leases;
@@ -345,13 +345,13 @@ impl Remote for RedisTier {
                 let commands = move || pipeline([set_stage(&stage, &entry), step]);
                 let answers = self.link(key)?.transfer(bytes, commands).await?;
                 let [staged, reply] = answers.try_into().map_err(|_| unexpected("publish"))?;
-                published(&reply?, staged)
+                published(&reply?, staged, &self.shared_state.purpose.listener)
             });
         }
         let stage = set_stage(&stage, &entry);
         Box::pin(async move {
             let (staged, reply) = self.link(key)?.ask_both(stage, step).await?;
-            published(&reply?, staged)
+            published(&reply?, staged, &self.shared_state.purpose.listener)
         })
     }
 
@@ -496,21 +496,22 @@ fn acquired(reply: &Value) -> Result<Acquired, RemoteError> {
 }
 
 /// `staged`: the server's answer to the staging of the value.
-fn published(reply: &Value, staged: Result<Value, RemoteError>) -> Result<Published, RemoteError> {
+fn published(
+    reply: &Value,
+    staged: Result<Value, RemoteError>,
+    listener: &Listeners,
+) -> Result<Published, RemoteError> {
     match reply {
         Value::Int(1 | 2) => Ok(Published::Stored),
         Value::Int(0) => Ok(Published::Fenced),
         Value::BulkString(error) => {
             let reason = staged.map_or_else(|error| error.message, |_| String::from_utf8_lossy(error).into_owned());
-            warn_of_refusal(&reason);
+            // A full server refuses each value. The engine decides how the call goes on.
+            listener.warned(UNSTORED.allow(), "redis_full", "Redis did not store a value", &reason);
             Ok(Published::Refused)
         }
         _ => Err(unexpected("publish")),
     }
 }
 
-/// A full server refuses each value. The engine decides how the call goes on.
-fn warn_of_refusal(reason: &str) {
-    static UNSTORED: LogLimit = LogLimit::every(MINUTE);
-    warn_or_debug!(UNSTORED, reason, "Redis did not store a value");
-}
+static UNSTORED: LogLimit = LogLimit::every(MINUTE);

@@ -8,7 +8,7 @@ use redis::{Cmd, Script, Value, cmd};
 
 use super::connection::Connection;
 use crate::primitives::sync::LockExt as _;
-use crate::shared::{RemoteError, RemoteErrorKind};
+use crate::shared::{Listeners, RemoteError, RemoteErrorKind};
 
 /// A command, and the effect if it is missing.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +98,7 @@ impl Permissions {
     }
 
     /// Logs which commands are missing and does nothing else: features that work without them are used.
-    pub(crate) async fn check(&self, wire: &Connection) {
+    pub(crate) async fn check(&self, wire: &Connection, listener: &Listeners) {
         let problem = match self.ask(wire).await {
             Ok(Value::Array(missing)) if missing.is_empty() => String::new(),
             Ok(Value::Array(missing)) => self.describe(&missing),
@@ -113,10 +113,8 @@ impl Permissions {
         };
         let mut logged = self.logged.lock_unpoisoned();
         if !problem.is_empty() && *logged != problem {
-            tracing::warn!(
-                "Redis lacks commands, or its user lacks the permission to run them (see \"Which Redis\" in the documentation). \
-                 {problem}"
-            );
+            let what = "Redis lacks commands, or its user lacks the permission to run them (see \"Which Redis\" in the documentation)";
+            listener.warned(true, "redis_permissions", what, &problem);
         }
         *logged = problem;
     }

@@ -13,7 +13,7 @@ use super::links::{Links, Numbered, Purpose};
 use super::server_clock::ServerClock;
 use super::unreleased::Unreleased;
 use crate::primitives::backoff::Backoff;
-use crate::primitives::log_limit::{LogLimit, MINUTE, warn_or_debug};
+use crate::primitives::log_limit::{LogLimit, MINUTE};
 use crate::primitives::sync::{LockExt as _, RwLockExt as _};
 use crate::shared::RemoteError;
 
@@ -184,7 +184,7 @@ impl SharedState {
 pub(crate) async fn supervise(shared_state: Arc<SharedState>) {
     // Runs when the tier is dropped or closed.
     let _disconnect_on_drop = DisconnectOnDrop(&shared_state);
-    let log_limit = LogLimit::every(MINUTE);
+    let (log_limit, listener) = (LogLimit::every(MINUTE), &shared_state.purpose.listener);
     let mut failures = 0;
     loop {
         let began = Instant::now();
@@ -193,7 +193,9 @@ pub(crate) async fn supervise(shared_state: Arc<SharedState>) {
         match shared_state.open(&target).await {
             Ok(links) => {
                 failures = 0;
-                log(&log_limit, "lost a connection to Redis", &shared_state.serve(links, number).await);
+                let reason = shared_state.serve(links, number).await;
+                // A warning once a minute, also in an outage of hours.
+                listener.warned(log_limit.allow(), "redis_lost", "lost a connection to Redis", &reason);
                 // The links may have been lost at once: a replica, or a server that accepts connections only to close
                 // them.
                 if shared_state.purpose.target().number == number {
@@ -201,7 +203,8 @@ pub(crate) async fn supervise(shared_state: Arc<SharedState>) {
                 }
             }
             Err(reason) => {
-                log(&log_limit, "cannot connect to Redis; trying again in the background", &reason);
+                let what = "cannot connect to Redis; trying again in the background";
+                listener.warned(log_limit.allow(), "redis_down", what, &reason);
                 shared_state.set_state(State::Disconnected(reason.clone()));
                 shared_state.attempted.send_replace(Attempt { target: number, failure: Some(reason) });
                 // A new target is tried at once.
@@ -210,11 +213,6 @@ pub(crate) async fn supervise(shared_state: Arc<SharedState>) {
             }
         }
     }
-}
-
-/// Logs an outage of hours as a warning once a minute, not for each attempt.
-fn log(log_limit: &LogLimit, what: &str, reason: &str) {
-    warn_or_debug!(log_limit, reason, "{what}");
 }
 
 struct DisconnectOnDrop<'a>(&'a SharedState);

@@ -82,6 +82,7 @@ impl Listener for Events {
         self.proven.lock().unwrap().push(until);
     }
 
+    fn warned(&self, _: bool, _: &'static str, _: &str, _: &str) {}
     fn disconnected(&self) {}
 }
 

@@ -267,7 +267,7 @@ fn readable<'a>(text: &'a str, escaped: &'static AsciiSet) -> Cow<'a, str> {
 }
 
 /// Arguments are escaped already. If they are not, they are hashed: all bytes that a name shows are safe there.
-fn readable_args(args: &str) -> Cow<'_, str> {
+pub(crate) fn readable_args(args: &str) -> Cow<'_, str> {
     let is_safe = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}' | b'#');
     if args.len() <= READABLE && args.bytes().all(is_safe) { args.into() } else { hashed(args).into() }
 }
