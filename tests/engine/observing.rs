@@ -65,7 +65,8 @@ async fn an_observer_gets_each_event_of_the_slow_path_once_and_in_order() {
     let joiner = world.call(|world| async move { watched(&world, 7).await });
     settle().await;
     world.let_all_go();
-    (leader.await.unwrap(), joiner.await.unwrap());
+    leader.await.unwrap();
+    joiner.await.unwrap();
     assert_eq!(notes.take(), ["miss 7", "loading 7", "joined 7", "loaded ok 7", "stored 8 7", "waited 7"]);
 }
 
