@@ -258,7 +258,7 @@ impl HybridCache {
     #[cold]
     pub(crate) fn hit_in_memory(&self, entry: &Entry, stale: bool) {
         let key = &entry.meta.key;
-        self.inner.local.memory.note_read(key);
+        entry.meta.visit();
         let kind = EventKind::Hit { tier: Tier::Memory, stale };
         if self.events().stream.settings().observe_hits {
             key.happened(kind);

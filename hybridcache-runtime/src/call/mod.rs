@@ -38,6 +38,7 @@ use crate::flight::outcome::{Outcome, Role};
 use crate::function::Instance;
 use crate::function::call_key::{Key, Lookup};
 use crate::key::KeyBuf;
+use crate::memory::MemoryTier;
 use crate::primitives::clock::Millis;
 
 /// The result of the first look into memory.
@@ -86,7 +87,7 @@ fn hit<V: Clone + 'static>(cache: &HybridCache, lookup: &Lookup<'_>) -> Option<V
         let value = entry.value.downcast_ref::<V>()?;
         let now = local.clock.now();
         if entry.meta.is_fresh(now, local.trust.for_hits()) {
-            local.memory.count_hit(&entry.meta.key);
+            MemoryTier::count_hit(&entry.meta);
         } else if !is_refreshed_by_another(cache, entry, now) {
             return None;
         }

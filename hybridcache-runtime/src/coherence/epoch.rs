@@ -136,34 +136,56 @@ impl EpochClock {
     }
 }
 
-/// When an entry was last known to have missed no invalidation.
+/// When an entry was last known to have missed no invalidation. There may be millions of them: the epoch is in the high
+/// bits of one word, and the moment in the low ones. After four million epochs every entry counts as unverified.
 #[derive(Debug)]
-pub(crate) struct VerifiedAt {
-    epoch: AtomicU64,
-    at: AtomicU64,
-}
+pub(crate) struct VerifiedAt(AtomicU64);
+
+/// A moment fits in for 139 years.
+const BITS_OF_A_MOMENT: u32 = 42;
+
+const LATEST: Millis = (1 << BITS_OF_A_MOMENT) - 1;
 
 impl VerifiedAt {
     /// For an entry that began to be filled, or to be compared with the shared tier, at `at` in this epoch.
     pub(crate) fn new(epoch: u64, at: Millis) -> Self {
-        Self { epoch: epoch.into(), at: at.into() }
+        Self(packed(epoch, at).into())
     }
 
     #[inline]
     pub(crate) fn holds(&self, now: Millis, trusted: EpochSnapshot) -> bool {
-        self.epoch.load(Ordering::Acquire) == trusted.epoch
-            && (now < trusted.until || now < self.at.load(Ordering::Acquire) + WITHOUT_PROOF)
+        let packed = self.0.load(Ordering::Acquire);
+        packed >> BITS_OF_A_MOMENT == trusted.epoch && (now < trusted.until || now < (packed & LATEST) + WITHOUT_PROOF)
     }
 
     pub(crate) fn renew(&self, epoch: u64, at: Millis) {
-        self.at.fetch_max(at, Ordering::AcqRel);
-        self.epoch.fetch_max(epoch, Ordering::AcqRel);
+        self.0.fetch_max(packed(epoch, at), Ordering::AcqRel);
     }
+}
+
+fn packed(epoch: u64, at: Millis) -> u64 {
+    epoch << BITS_OF_A_MOMENT | at.min(LATEST)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Killed by: comparing the epoch's low bits only; a moment that runs over into the epoch.
+    #[test]
+    fn what_does_not_fit_into_the_word_is_not_verified() {
+        let trusted = |epoch| EpochSnapshot { epoch, until: 0 };
+        for epoch in [0, 1, (1 << 22) - 1] {
+            let verified = VerifiedAt::new(epoch, 10);
+            assert!(verified.holds(3_009, trusted(epoch)) && !verified.holds(3_010, trusted(epoch)), "{epoch}");
+            assert!(VerifiedAt::new(epoch, Millis::MAX).holds(LATEST, trusted(epoch)), "{epoch}");
+            verified.renew(epoch, 1_000);
+            verified.renew(epoch, 20);
+            assert!(verified.holds(3_999, trusted(epoch)) && !verified.holds(4_000, trusted(epoch)), "{epoch}");
+        }
+        let late = VerifiedAt::new(1 << 22, 10);
+        assert!(!late.holds(10, trusted(1 << 22)) && late.holds(10, trusted(0)), "no epoch has that number any more");
+    }
 
     /// Killed by: trust for an epoch, whether its messages are read or not; asking for proof in an outage; a proof that
     /// comes after the connection was lost.

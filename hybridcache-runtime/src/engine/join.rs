@@ -151,7 +151,6 @@ impl LoadJob {
         if matches!(&found, InMemory::Unverified(entry) if self.can_use(entry)) {
             self.in_memory = found;
         }
-        self.cache.local().memory.missed(&self.key);
         self.load(leader)
     }
 

@@ -1,60 +1,86 @@
 //! The entries that a message is about.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::hash_map::Entry as Place;
 
-use smallvec::SmallVec;
-
-use crate::entry::Entry;
-use crate::entry::drops::KeptEntry;
 use crate::primitives::identity_hash::AlreadyHashed;
-use crate::primitives::sync::{LockExt as _, Mutex, MutexGuard};
 
+/// Few enough entries are in one of them that growing it takes no time which a call would notice.
 const SHARDS: usize = 64;
 
-/// Entries by the id that messages carry. The versions of a function share one id for the same arguments.
+/// The hashes of keys in memory, by the id that messages carry. The versions of a function share one id for the same
+/// arguments.
 #[derive(Debug)]
-pub(crate) struct EntriesById {
-    shards: Box<[Mutex<Shard>]>,
+pub(super) struct EntriesById {
+    shards: Box<[Shard]>,
 }
 
-type Shard = HashMap<u64, SmallVec<[KeptEntry; 1]>, AlreadyHashed>;
+#[derive(Debug, Default)]
+struct Shard {
+    first: HashMap<u64, u64, AlreadyHashed>,
+    /// Of ids with several keys, all but the first one.
+    further: HashMap<u64, Vec<u64>, AlreadyHashed>,
+}
 
 impl EntriesById {
-    pub(crate) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+    pub(super) fn new() -> Self {
+        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect() }
     }
 
-    pub(crate) fn add(&self, entry: &Arc<Entry>) {
-        let id = entry.meta.key.id();
-        self.shard(id).entry(id).or_default().push(entry.clone().into());
-    }
-
-    /// Removes only this very entry: another one may have taken its place under the same key.
-    pub(crate) fn remove(&self, entry: &Arc<Entry>) {
-        let id = entry.meta.key.id();
-        let mut shard = self.shard(id);
-        if let Some(entries) = shard.get_mut(&id) {
-            entries.retain(|other| !other.iter().any(|other| Arc::ptr_eq(other, entry)));
-            if entries.is_empty() {
-                shard.remove(&id);
-            }
+    /// The key is not there yet.
+    pub(super) fn add(&mut self, id: u64, hash: u64) {
+        let shard = self.shard(id);
+        match shard.first.entry(id) {
+            Place::Vacant(place) => _ = place.insert(hash),
+            Place::Occupied(_) => shard.further.entry(id).or_default().push(hash),
         }
     }
 
-    pub(crate) fn with_id(&self, id: u64) -> Vec<KeptEntry> {
-        self.shard(id).get(&id).map(|entries| entries.to_vec()).unwrap_or_default()
+    pub(super) fn remove(&mut self, id: u64, hash: u64) {
+        let shard = self.shard(id);
+        let Some(further) = shard.further.get_mut(&id) else {
+            shard.first.remove(&id);
+            return shard.shrink();
+        };
+        if let Some(first) = shard.first.get_mut(&id).filter(|first| **first == hash) {
+            *first = further.pop().unwrap_or(hash);
+        } else {
+            further.retain(|other| *other != hash);
+        }
+        if further.is_empty() {
+            shard.further.remove(&id);
+        }
     }
 
-    fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
-        self.shards[(id >> 32) as usize % SHARDS].lock_unpoisoned()
+    pub(super) fn with_id(&self, id: u64) -> impl Iterator<Item = u64> {
+        let shard = &self.shards[place(id)];
+        shard.first.get(&id).into_iter().chain(shard.further.get(&id).into_iter().flatten()).copied()
+    }
+
+    fn shard(&mut self, id: u64) -> &mut Shard {
+        &mut self.shards[place(id)]
     }
 
     #[cfg(test)]
-    pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
-        let entries = |shard: &Mutex<Shard>| -> Vec<_> {
-            shard.lock_unpoisoned().values().flatten().filter_map(|kept| (**kept).clone()).collect()
-        };
-        self.shards.iter().flat_map(entries).collect()
+    pub(super) fn all(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.shards.iter().flat_map(|Shard { first, further }| {
+            let further = further.iter().flat_map(|(id, hashes)| hashes.iter().map(|hash| (*id, *hash)));
+            first.iter().map(|(id, hash)| (*id, *hash)).chain(further)
+        })
     }
+}
+
+impl Shard {
+    fn shrink(&mut self) {
+        if self.first.capacity() > 8 * self.first.len() + SMALL {
+            self.first.shrink_to(2 * self.first.len() + SMALL);
+        }
+    }
+}
+
+/// The number of ids for which a shard keeps room.
+const SMALL: usize = 64;
+
+fn place(id: u64) -> usize {
+    (id >> 32) as usize % SHARDS
 }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use papaya::{HashMap, ResizeMode};
+use papaya::{HashMap, HashMapRef, LocalGuard, ResizeMode};
 use seize::Collector;
 
-use super::entries_by_id::EntriesById;
 use crate::entry::Entry;
 use crate::entry::drops::KeptEntry;
 use crate::primitives::identity_hash::AlreadyHashed;
@@ -24,16 +23,15 @@ const COPIED_BY_A_WRITE: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Index {
     entries: HashMap<u64, KeptEntry, AlreadyHashed>,
-    held: Option<EntriesById>,
 }
 
 impl Index {
-    pub(crate) fn new(shared: bool) -> Self {
+    pub(crate) fn new() -> Self {
         let collector = Collector::new().batch_size(KEPT_BY_A_THREAD);
         let resize = ResizeMode::Incremental(COPIED_BY_A_WRITE);
         let entries =
             HashMap::builder().hasher(AlreadyHashed::default()).collector(collector).resize_mode(resize).build();
-        Self { entries, held: shared.then(EntriesById::new) }
+        Self { entries }
     }
 
     #[inline]
@@ -44,40 +42,10 @@ impl Index {
         }
     }
 
-    pub(crate) fn insert(&self, entry: Arc<Entry>) {
-        // Added here first, so that a message between the two steps finds the entry.
-        if let Some(held) = &self.held {
-            held.add(&entry);
-        }
-        let entries = self.entries.pin();
-        if let Some(replaced) = entries.insert(entry.meta.key.hash(), entry.into()).and_then(|kept| kept.as_ref()) {
-            replaced.meta.kill();
-            self.forget(replaced);
-        }
-    }
-
-    pub(crate) fn remove(&self, hash: u64) -> Option<KeptEntry> {
-        let entries = self.entries.pin();
-        // Killed before it is removed: a call that finds nothing takes the entry as ended, while other calls may still
-        // hold it.
-        let kill = |_: &u64, kept: &KeptEntry| {
-            kept.iter().for_each(|entry| entry.meta.kill());
-            true
-        };
-        let (_, removed) = entries.remove_if(&hash, kill).ok()??;
-        removed.iter().for_each(|entry| self.forget(entry));
-        Some(removed.clone())
-    }
-
-    /// Messages no longer find the entry.
-    fn forget(&self, entry: &Arc<Entry>) {
-        if let Some(held) = &self.held {
-            held.remove(entry);
-        }
-    }
-
-    pub(crate) fn with_id(&self, id: u64) -> Vec<KeptEntry> {
-        self.held.as_ref().map(|held| held.with_id(id)).unwrap_or_default()
+    /// For the holder of memory's lock, who looks at several entries or changes the index. What is removed meanwhile is
+    /// not freed before the result is dropped.
+    pub(crate) fn pin(&self) -> Pinned<'_> {
+        Pinned { entries: self.entries.pin() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -88,9 +56,31 @@ impl Index {
     pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
         self.entries.pin().values().filter_map(|kept| (**kept).clone()).collect()
     }
+}
 
-    #[cfg(test)]
-    pub(crate) fn all_held(&self) -> Vec<Arc<Entry>> {
-        self.held.as_ref().map(EntriesById::all).unwrap_or_default()
+pub(crate) struct Pinned<'a> {
+    entries: HashMapRef<'a, u64, KeptEntry, AlreadyHashed, LocalGuard<'a>>,
+}
+
+impl Pinned<'_> {
+    pub(crate) fn get(&self, hash: u64) -> Option<&Arc<Entry>> {
+        self.entries.get(&hash).and_then(|kept| kept.as_ref())
+    }
+
+    /// The replaced entry dies once the new one can be found.
+    pub(crate) fn insert(&self, entry: Arc<Entry>) {
+        let replaced = self.entries.insert(entry.meta.key.hash(), entry.into());
+        replaced.iter().flat_map(|kept| kept.iter()).for_each(|entry| entry.meta.kill());
+    }
+
+    pub(crate) fn remove(&self, hash: u64) -> Option<&Arc<Entry>> {
+        // Killed before it is removed: a call that finds nothing takes the entry as ended, while other calls may still
+        // hold it.
+        let kill = |_: &u64, kept: &KeptEntry| {
+            kept.iter().for_each(|entry| entry.meta.kill());
+            true
+        };
+        let (_, removed) = self.entries.remove_if(&hash, kill).ok()??;
+        removed.as_ref()
     }
 }

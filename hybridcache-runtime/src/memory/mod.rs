@@ -1,40 +1,38 @@
-//! The memory tier: an index that answers reads, and moka, which decides what is evicted.
+//! The memory tier: an index that answers reads without a lock, and a policy, which decides what is evicted.
 //!
-//! moka's own read costs more than the rest of a hit, so a hit does not call it. moka has the hashes of keys and the
-//! weights of their entries. It is notified of reads when something is loaded, and it announces evictions by its
-//! listener. Why this is correct: ARCHITECTURE.md, "In front of moka".
+//! Every change is made under one lock, in which the index, the policy and the entries by id agree exactly. A hit takes
+//! no lock: it counts two bits in its entry. Why this is correct: ARCHITECTURE.md, "Memory".
 
+mod bound;
+mod clock;
 mod entries_by_id;
 mod index;
 #[cfg(test)]
 pub(crate) mod model;
-pub(crate) mod reads;
+mod ring;
+mod sketch;
 #[cfg(all(test, not(shuttle)))]
 mod tests;
 
 use std::sync::Arc;
 
-use moka::notification::RemovalCause;
-#[cfg(not(all(test, shuttle)))]
-use moka::sync::Cache;
+pub(crate) use bound::Bound;
 
-use crate::entry::Entry;
 use crate::entry::drops::{Deferral, KeptEntry};
+use crate::entry::{Entry, Meta};
 use crate::function::call_key::{Lookup, PlainKey};
 use crate::observe::{EventKind, EvictionCause};
-use crate::primitives::identity_hash::AlreadyHashed;
+use crate::primitives::sync::{LockExt as _, Mutex};
 use crate::primitives::thread_slot::ThreadSlot;
-#[cfg(all(test, shuttle))]
-use crate::tests::schedules::moka::Cache;
-use index::Index;
-use reads::Reads;
+use clock::ClockPolicy;
+use entries_by_id::EntriesById;
+use index::{Index, Pinned};
 
 /// The bound of a cache's memory, over all functions together.
 ///
-/// The bound can be exceeded by a few hundred entries: those that were just stored and are not weighed yet, and those
-/// that were just removed and are not freed yet. `moka` decides which entries are evicted, by how often and how
-/// recently they were read (Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", 2017).
-/// In a full memory a new entry may be evicted at once if it is requested less often than the entries there.
+/// In a full memory, entries are evicted by how recently they were read and by how often their key was requested. A new
+/// entry may be evicted soon if it is requested less often than the entries there. Beside what is in memory there can
+/// be a few entries for each thread that were just removed and are not freed yet.
 ///
 /// ```
 /// # use hybridcache_runtime as hybridcache;
@@ -45,12 +43,6 @@ use reads::Reads;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     pub(crate) bound: Bound,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bound {
-    Entries(u64),
-    Bytes(u64),
 }
 
 impl Memory {
@@ -72,35 +64,30 @@ impl Memory {
     }
 }
 
-/// The number of bytes that count as one entry, for entries whose size clients choose, where memory is bounded by the
-/// number of entries.
-const PLACE: u32 = 1 << 10;
-
-/// From this size an entry whose size clients choose is weighed at once.
-const LARGE: u32 = 64 << 10;
-
 /// The entries of one cache object.
 #[derive(Debug)]
 pub(crate) struct MemoryTier {
-    index: Arc<Index>,
-    /// The weight of each entry, by the hash of its key.
-    bounds: Cache<u64, u32, AlreadyHashed>,
-    is_weighed: bool,
-    reads: Reads,
+    index: Index,
+    /// Held by whoever changes the index. The order of locks: a key's stripe of flights, then this one.
+    bookkeeping: Mutex<Bookkeeping>,
+}
+
+/// What agrees with the index whenever nobody holds the lock.
+#[derive(Debug)]
+struct Bookkeeping {
+    bound: Bound,
+    policy: ClockPolicy,
+    /// `None` if no other process sends messages.
+    by_id: Option<EntriesById>,
 }
 
 impl MemoryTier {
     /// `shared`: whether other processes will send messages about entries.
     pub(crate) fn new(memory: Memory, shared: bool) -> Self {
-        let index = Arc::new(Index::new(shared));
-        let listening = index.clone();
-        let builder = Cache::builder().eviction_listener(move |hash, _, cause| given_up(&listening, *hash, cause));
-        let builder = match memory.bound {
-            Bound::Entries(most) | Bound::Bytes(most) => builder.max_capacity(most),
-        };
-        let builder = builder.weigher(|_, weight| *weight);
-        let bounds = builder.build_with_hasher(AlreadyHashed::default());
-        Self { index, bounds, is_weighed: matches!(memory.bound, Bound::Bytes(_)), reads: Reads::default() }
+        let Memory { bound } = memory;
+        let policy = ClockPolicy::new(bound);
+        let by_id = shared.then(EntriesById::new);
+        Self { index: Index::new(), bookkeeping: Mutex::new(Bookkeeping { bound, policy, by_id }) }
     }
 
     /// Calls `read` with the entry of a key.
@@ -119,86 +106,89 @@ impl MemoryTier {
         self.index.look(key.hash(), |entry| (entry.meta.key == *key).then(|| see(entry))).flatten()
     }
 
-    /// Counts a hit, and records it for moka.
+    /// Counts a hit, for the statistics and for the policy.
     #[inline]
-    pub(crate) fn count_hit(&self, key: &PlainKey) {
-        let stripe = ThreadSlot::mine();
-        key.function.events.counters.hit(stripe);
-        self.reads.hit(stripe, key.hash());
+    pub(crate) fn count_hit(meta: &Meta) {
+        meta.key.function.events.counters.hit(ThreadSlot::mine());
+        meta.visit();
     }
 
-    /// Records a hit for moka that is counted elsewhere.
-    pub(crate) fn note_read(&self, key: &PlainKey) {
-        self.reads.hit(ThreadSlot::mine(), key.hash());
-    }
-
-    /// A key is about to be loaded. moka must be notified of that once: it estimates a key's worth by how often it was
-    /// requested.
-    pub(crate) fn missed(&self, key: &PlainKey) {
-        // moka calls its listener under a lock of its own; the same holds below.
-        let _values = Deferral::begin();
-        let is_told = self.reads.tell(|hash| {
-            self.bounds.get(&hash);
-        });
-        if is_told {
-            self.bounds.get(&key.hash());
-        }
-    }
-
+    /// Puts an entry into memory, in place of the one with the same hash, and evicts entries for which there is no more
+    /// room.
     pub(crate) fn insert(&self, entry: Arc<Entry>) {
-        let _values = Deferral::begin();
-        let (hash, weight) = (entry.meta.key.hash(), self.weight(&entry));
-        // The index comes first. If moka evicted the entry before it was in the index, it would stay there for ever.
-        let is_large = entry.meta.key.function.is_by_size() && entry.meta.weight >= LARGE;
-        self.index.insert(entry);
-        self.bounds.insert(hash, weight);
-        if is_large {
-            // Otherwise hundreds of large entries could wait to be weighed.
-            self.bounds.run_pending_tasks();
-        }
+        self.change(|bookkeeping, entries| bookkeeping.insert(entry, entries));
     }
 
     pub(crate) fn remove(&self, key: &PlainKey) {
-        let _values = Deferral::begin();
-        let removed = self.index.remove(key.hash());
-        if removed.iter().flat_map(|removed| removed.iter()).any(|entry| self.is_weighed || self.weight(entry) > 1) {
-            // moka subtracts the weight of the latest entry even if it has not added it yet, and its count would be
-            // wrong.
-            self.bounds.run_pending_tasks();
-        }
-        self.bounds.invalidate(&key.hash());
-    }
-
-    /// The weight of an entry for moka: bytes, or places.
-    fn weight(&self, entry: &Entry) -> u32 {
-        match &entry.meta {
-            meta if self.is_weighed => meta.weight,
-            meta if meta.key.function.is_by_size() => meta.weight.div_ceil(PLACE).max(1),
-            _ => 1,
-        }
+        self.change(|bookkeeping, entries| bookkeeping.remove(key.hash(), entries));
     }
 
     /// The entries that have this id in messages: all versions of a function's entry.
     pub(crate) fn with_id(&self, id: u64) -> Vec<KeptEntry> {
-        self.index.with_id(id)
+        let bookkeeping = self.bookkeeping.lock_unpoisoned();
+        let Some(by_id) = &bookkeeping.by_id else { return Vec::new() };
+        let entries = self.index.pin();
+        by_id.with_id(id).filter_map(|hash| entries.get(hash)).map(|entry| entry.clone().into()).collect()
     }
 
     pub(crate) fn entry_count(&self) -> u64 {
-        let _values = Deferral::begin();
-        self.bounds.run_pending_tasks();
         self.index.len() as u64
+    }
+
+    /// Values are dropped when the lock is released: a user's `Drop` may call this cache.
+    fn change(&self, change: impl FnOnce(&mut Bookkeeping, &Pinned<'_>)) {
+        let _values = Deferral::begin();
+        let mut bookkeeping = self.bookkeeping.lock_unpoisoned();
+        let entries = self.index.pin();
+        change(&mut bookkeeping, &entries);
+        drop(bookkeeping);
     }
 }
 
-/// moka has evicted a key.
-fn given_up(index: &Index, hash: u64, cause: RemovalCause) {
-    if cause == RemovalCause::Replaced {
-        return;
+impl Bookkeeping {
+    fn insert(&mut self, entry: Arc<Entry>, entries: &Pinned<'_>) {
+        let key = &entry.meta.key;
+        let hash = key.hash();
+        if self.bound.weight_of(&entry) > self.bound.room() {
+            // Other entries keep their room.
+            entry.meta.kill();
+            count_eviction(&entry);
+            return self.remove(hash, entries);
+        }
+        let replaced = entries.get(hash);
+        if let Some(by_id) = &mut self.by_id
+            && replaced.is_none_or(|replaced| replaced.meta.key != *key)
+        {
+            replaced.iter().for_each(|replaced| by_id.remove(replaced.meta.key.id(), hash));
+            by_id.add(key.id(), hash);
+        }
+        self.policy.insert(&entry, replaced.map(|replaced| &**replaced));
+        entries.insert(entry);
+        while let Some(hash) = self.policy.excess(entries) {
+            if let Some(evicted) = self.forget(hash, entries) {
+                count_eviction(evicted);
+            }
+        }
     }
-    if let Some(entry) = index.remove(hash).as_ref().and_then(|removed| removed.as_ref())
-        && cause == RemovalCause::Size
-    {
-        // Only counted: moka calls this under a lock of its own, where no observer may run.
-        entry.meta.key.function.events.counters.count(&EventKind::Evicted { cause: EvictionCause::Size });
+
+    fn remove(&mut self, hash: u64, entries: &Pinned<'_>) {
+        if let Some(entry) = entries.get(hash) {
+            self.policy.remove(entry, entries);
+            self.forget(hash, entries);
+        }
     }
+
+    /// Removes an entry that the policy does not have any more.
+    fn forget<'a>(&mut self, hash: u64, entries: &'a Pinned<'_>) -> Option<&'a Arc<Entry>> {
+        let removed = entries.remove(hash)?;
+        if let Some(by_id) = &mut self.by_id {
+            by_id.remove(removed.meta.key.id(), hash);
+        }
+        Some(removed)
+    }
+}
+
+/// Only counted: the callers hold locks, under which no observer may run.
+fn count_eviction(entry: &Entry) {
+    entry.meta.key.function.events.counters.count(&EventKind::Evicted { cause: EvictionCause::Size });
 }

@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics to fail")]
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, Weak};
 // Not shuttle's atomics: the model must know at once which calls have returned.
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use super::{Bound, Memory, MemoryTier};
+use super::{Bookkeeping, Bound, Memory, MemoryTier};
 use crate::cache::state::Local;
 use crate::cache::{HybridCache, Limits};
 use crate::coherence::outage::Outage;
@@ -17,6 +17,7 @@ use crate::entry::{Deadlines, Entry, FilledUnder, Meta, State};
 use crate::function::call_key::Key;
 use crate::function::{Instance, Site};
 use crate::key::KeyBuf;
+use crate::primitives::sync::LockExt as _;
 use crate::shared::{Invalidation, Listener, StampName};
 
 /// A time at which all entries are fresh.
@@ -40,7 +41,7 @@ pub(crate) struct Modelled {
     stamp: Arc<Stamp>,
     /// The latest entries, as long as a reference to them exists.
     entries: Mutex<VecDeque<Weak<Entry>>>,
-    bound: Bound,
+    memory: Memory,
     totals: Arc<Totals>,
 }
 
@@ -100,22 +101,12 @@ impl Modelled {
         let cache = HybridCache::assemble("model", local.clone(), None, 0, limits);
         let slots = (0..keys).map(|nth| Slot::new(&cache, nth, hash(nth))).collect();
         let stamp = local.stamps.named(StampName { key: "group".into(), hash: 9, version: None });
-        Self {
-            local,
-            cache,
-            slots,
-            shared,
-            stamp,
-            entries: Mutex::default(),
-            bound: memory.bound,
-            totals: Arc::default(),
-        }
+        Self { local, cache, slots, shared, stamp, entries: Mutex::default(), memory, totals: Arc::default() }
     }
 
     pub(crate) fn load(&self, nth: usize, bytes: usize) {
         let slot = &self.slots[nth];
         let seen = StampSnapshot::capture([&self.stamp].into_iter());
-        self.local.memory.missed(&slot.key);
         let leader = self.local.flights.supersede(&slot.key, || seen.clone());
         leader.store(|| {
             let version = slot.made.fetch_add(1, SeqCst) + 1;
@@ -148,10 +139,10 @@ impl Modelled {
         ending(&self.slots, Invalidation::Delete, || self.local.restamped(self.stamp.name.hash, 7));
     }
 
-    /// Makes moka evict the key.
+    /// Evicts the key, as a call that stores another key may do. That call does not hold the lock of this key's stripe.
     #[cfg(shuttle)]
-    pub(crate) fn give_up(&self, nth: usize) {
-        self.local.memory.bounds.evict(&self.slots[nth].key.hash());
+    pub(crate) fn evict(&self, nth: usize) {
+        self.local.memory.remove(&self.slots[nth].key);
     }
 
     /// The version that a call gets, fresh or stale.
@@ -159,8 +150,11 @@ impl Modelled {
         let slot = &self.slots[nth];
         let lookup = self.cache.lookup(slot.instance, &slot.text).with_hash(slot.key.hash());
         let bounds = slot.bounds();
-        let version = self.local.memory.look(&lookup, |entry| self.check(nth, entry, bounds))??;
-        self.local.memory.count_hit(&slot.key);
+        let version = self.local.memory.look(&lookup, |entry| {
+            let version = self.check(nth, entry, bounds)?;
+            MemoryTier::count_hit(&entry.meta);
+            Some(version)
+        })??;
         slot.seen.fetch_max(version, SeqCst);
         Some(version)
     }
@@ -199,54 +193,37 @@ impl Modelled {
         Some(value.version)
     }
 
-    /// No call is under way: index, ids and moka agree. Returns how many entries moka has that the index does not.
-    pub(crate) fn assert_agreement(&self) -> usize {
-        let MemoryTier { index, bounds, .. } = &self.local.memory;
-        self.local.memory.entry_count();
-        let known: HashSet<u64> = bounds.iter().map(|(hash, _)| *hash).collect();
-        let (entries, mut held) = (index.all(), index.all_held());
-        for entry in &entries {
-            assert!(!entry.meta.is_dead(), "what is in the index lives");
-            assert!(known.contains(&entry.meta.key.hash()), "what moka does not know of stays in the index for ever");
-            if !self.shared {
-                continue;
-            }
-            let at = held.iter().position(|held| Arc::ptr_eq(held, entry));
-            held.swap_remove(at.expect("messages find what is in the index"));
+    /// At any time, under memory's lock: index, policy and ids agree exactly, and there is no more in memory than the
+    /// bound allows. Returns the weight of all entries.
+    pub(crate) fn assert_agreement(&self) -> u64 {
+        let MemoryTier { index, bookkeeping } = &self.local.memory;
+        let Bookkeeping { bound, policy, by_id } = &*bookkeeping.lock_unpoisoned();
+        let entries = index.all();
+        assert_eq!(index.len(), entries.len(), "the index counts its entries");
+        let by_policy: BTreeSet<_> = entries.iter().map(|entry| (entry.meta.place(), entry.meta.key.hash())).collect();
+        assert_eq!(policy.all().collect::<BTreeSet<_>>(), by_policy, "the policy has what is in the index");
+        let weight = entries.iter().map(|entry| bound.weight_of(entry)).sum();
+        assert_eq!(policy.weight(), weight, "the policy's sum");
+        assert!(weight <= bound.room(), "{weight} in {bound:?}");
+        assert_eq!(by_id.is_some(), self.shared);
+        if let Some(by_id) = by_id {
+            let ids: BTreeSet<_> = entries.iter().map(|entry| (entry.meta.key.id(), entry.meta.key.hash())).collect();
+            let found: Vec<_> = by_id.all().collect();
+            assert_eq!(found.len(), entries.len(), "messages find each entry once");
+            assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), ids, "messages find what is in the index");
         }
-        assert!(held.is_empty(), "messages find what is not in the index: {held:?}");
+        weight
+    }
+
+    /// No call is under way: what is in the index lives, and what is not is dead. Returns the weight of all entries.
+    pub(crate) fn assert_settled(&self) -> u64 {
+        let entries = self.local.memory.index.all();
+        assert!(entries.iter().all(|entry| !entry.meta.is_dead()), "what is in the index lives");
         for entry in self.entries.lock().unwrap().iter().filter_map(Weak::upgrade) {
             let is_in_index = entries.iter().any(|other| Arc::ptr_eq(other, &entry));
             assert!(is_in_index || entry.meta.is_dead(), "what is not in the index is dead");
         }
-        // moka evicted these after the next entry of the key was stored. It will evict them in turn.
-        known.len() - entries.len()
-    }
-
-    /// No call is under way, and no two keys have the same hash: moka's count is right, or off by at most `lost`.
-    #[cfg(not(shuttle))]
-    pub(crate) fn assert_counted(&self, lost: u64) {
-        let MemoryTier { bounds, is_weighed, .. } = &self.local.memory;
-        let counted: u64 = bounds.iter().map(|(_, weight)| if *is_weighed { weight.into() } else { 1 }).sum();
-        let reckoned = bounds.weighted_size();
-        assert!(reckoned.abs_diff(counted) <= lost, "moka reckons with {reckoned} and has {counted}");
-    }
-
-    /// moka has weighed everything: memory exceeds its bound by no more than moka's count is off. Returns the weight of
-    /// all entries.
-    #[cfg(not(shuttle))]
-    pub(crate) fn assert_room(&self, lost: u64) -> u64 {
-        let in_index = self.local.memory.index.all().iter().map(|entry| self.weight(&entry.meta)).sum();
-        let (Bound::Entries(room) | Bound::Bytes(room)) = self.bound;
-        assert!(in_index <= room + lost, "{in_index} in a memory of {room}");
-        in_index
-    }
-
-    fn weight(&self, meta: &Meta) -> u64 {
-        match self.bound {
-            Bound::Entries(_) => 1,
-            Bound::Bytes(_) => meta.weight.into(),
-        }
+        self.assert_agreement()
     }
 
     /// The values that messages have removed and the disposal thread has not dropped yet.
@@ -263,7 +240,10 @@ impl Modelled {
         let times = Deadlines { fresh_until: u64::MAX, expires_at: u64::MAX };
         let mut meta = Meta::new(&self.slots[nth].key, times, FilledUnder { seen, epoch: 0, began: NOW }, None);
         meta.weigh(bytes);
-        let weight = self.weight(&meta);
+        let weight = match self.memory.bound {
+            Bound::Entries(_) => 1,
+            Bound::Bytes(_) => meta.weight.into(),
+        };
         self.totals.made.fetch_add(weight, SeqCst);
         self.totals.alive.fetch_add(weight, SeqCst);
         let value = Value { nth, version, weight, totals: self.totals.clone() };

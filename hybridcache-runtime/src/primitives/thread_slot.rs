@@ -32,12 +32,6 @@ impl ThreadSlot {
         }
     }
 
-    /// Another slot, chosen at random.
-    pub(crate) fn another(self) -> Self {
-        let further = fastrand::usize(1..STRIPES);
-        Self(((self.index() + further) % STRIPES) as u8)
-    }
-
     #[inline]
     pub(crate) fn index(self) -> usize {
         usize::from(self.0) % STRIPES

@@ -7,7 +7,6 @@
 mod breaker;
 mod flights;
 mod memory;
-pub(crate) mod moka;
 mod refreshes;
 mod stamps;
 mod waits;

@@ -28,7 +28,7 @@ fn forgets(invalidate: fn(&World)) {
 
 /// Killed by: `detach` leaving the flight in its stripe; `store` not looking whether it is there, or storing when it has
 /// let go of the stripe; `end` removing the key's flight, whoever leads it. (`detach` doing the rest when it has let go of
-/// the stripe hangs the test: moka's locks are none of shuttle's.)
+/// the stripe hangs the test.)
 #[test]
 fn after_an_invalidation_nothing_older_is_stored_and_no_older_flight_is_joined() {
     explore(|| forgets(|world| world.local.invalidate(&world.key, Invalidation::Delete)));

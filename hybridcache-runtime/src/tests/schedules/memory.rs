@@ -1,6 +1,5 @@
-//! What is read, stored, removed and given up at the same time. moka gives up whenever it likes: it may hold a key for whose
-//! entry there is no more room when the next one is stored. Whether what is seen is right, and whether the index, moka and
-//! what messages find agree in the end, is said in `memory/model.rs`.
+//! Entries that are read, stored, removed and evicted at the same time. Whether what is seen is right, and whether the
+//! index, the policy and what messages find agree, is said in `memory/model.rs`.
 
 use std::sync::Arc;
 
@@ -9,8 +8,6 @@ use shuttle::thread::spawn;
 use super::explore;
 use crate::memory::Memory;
 use crate::memory::model::Modelled;
-use crate::memory::reads::Reads;
-use crate::primitives::thread_slot::ThreadSlot;
 use crate::shared::Invalidation::{Delete, Expire};
 
 type Step = fn(&Modelled);
@@ -26,8 +23,9 @@ fn race(modelled: Modelled, before: Step, steps: &[Step]) {
     before(&modelled);
     let threads: Vec<_> = steps.iter().map(|step| (*step, modelled.clone())).collect();
     let threads: Vec<_> = threads.into_iter().map(|(step, modelled)| spawn(move || step(&modelled))).collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
     modelled.assert_agreement();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    modelled.assert_settled();
     [KEY, TWIN, OTHER_KEY].iter().for_each(|nth| {
         modelled.find(*nth);
     });
@@ -60,25 +58,24 @@ fn read_twice(modelled: &Modelled) {
     held.map(|held| modelled.read_held(KEY, &held));
 }
 
-fn give_up(modelled: &Modelled) {
-    modelled.give_up(KEY);
+fn evict(modelled: &Modelled) {
+    modelled.evict(KEY);
 }
 
-/// Killed by: `insert` that tells moka first, or does not forget what it replaces; `forget` not killing; `held.rs` going by the
-/// id alone.
+/// Killed by: an index that does not kill what it replaces; ids that are not notified of a replacement.
 #[test]
 fn nothing_older_is_seen_after_a_replacement() {
-    explore(|| race_in_either(load, &[load_twice, read_twice, give_up]));
+    explore(|| race_in_either(load, &[load_twice, read_twice, evict]));
 }
 
-/// Killed by: `remove` leaving the index to the listener, who may not have done yet what moka has.
+/// Killed by: `remove` that does not kill; the index changed before the lock is taken.
 #[test]
 fn nothing_is_seen_after_its_removal() {
-    explore(|| race_in_either(load, &[|modelled| modelled.invalidate(KEY, Delete), load, read_twice, give_up]));
+    explore(|| race_in_either(load, &[|modelled| modelled.invalidate(KEY, Delete), load, read_twice, evict]));
 }
 
-/// moka may have given it up just before, and whoever takes it out for that be late. Killed by: `Index::remove` killing what it has
-/// taken out, not what it takes out. (A thousand orders do not always find that, ten thousand did.)
+/// It may have been evicted just before, without the lock of its stripe. Killed by: `Pinned::remove` killing the entry after it has
+/// removed it. (A thousand orders do not always find that, ten thousand did.)
 #[test]
 fn what_is_held_is_dead_when_it_is_not_found() {
     explore(|| {
@@ -87,16 +84,16 @@ fn what_is_held_is_dead_when_it_is_not_found() {
         for _ in 0..8 {
             load(&modelled);
             let held = modelled.hold(KEY).unwrap();
-            let giving_up = modelled.clone();
-            let giving_up = spawn(move || give_up(&giving_up));
+            let evicting = modelled.clone();
+            let evicting = spawn(move || evict(&evicting));
             modelled.invalidate(KEY, Delete);
             modelled.read_held(KEY, &held);
-            giving_up.join().unwrap();
+            evicting.join().unwrap();
         }
     });
 }
 
-/// Killed by: a message killing nothing; the index telling `held.rs` last of a new entry, or never that one is gone.
+/// Killed by: a message killing nothing; ids that are not notified of a new entry, or of one that is gone.
 #[test]
 fn nothing_is_seen_after_a_message_about_it() {
     explore(|| {
@@ -105,7 +102,7 @@ fn nothing_is_seen_after_a_message_about_it() {
             modelled.read(KEY);
             modelled.read(TWIN);
         };
-        race(roomy(true), before, &[|modelled| modelled.message(TWIN, Delete), load, read, give_up]);
+        race(roomy(true), before, &[|modelled| modelled.message(TWIN, Delete), load, read, evict]);
     });
 }
 
@@ -122,10 +119,10 @@ fn nothing_is_fresh_after_it_has_expired() {
 /// Killed by: `is_fresh` not looking at stamps.
 #[test]
 fn nothing_is_seen_after_its_group_was_cleared() {
-    explore(|| race_in_either(load, &[Modelled::clear, load, read_twice, give_up]));
+    explore(|| race_in_either(load, &[Modelled::clear, load, read_twice, evict]));
 }
 
-/// Killed by: `given_up` leaving the index as it is; `insert` that tells moka first, or nothing.
+/// Killed by: an excess that stays in the index; an insertion whose policy is notified under another lock than the index.
 #[test]
 fn keys_take_each_others_place() {
     explore(|| {
@@ -138,7 +135,7 @@ fn keys_take_each_others_place() {
     });
 }
 
-/// Killed by: `look` or `find` not comparing keys; `given_up` ignoring that moka was told to let go.
+/// Killed by: `look` or `find` not comparing keys; a replacement that leaves the other key's id.
 #[test]
 fn keys_with_one_hash_are_not_mixed_up() {
     explore(|| {
@@ -148,25 +145,6 @@ fn keys_with_one_hash_are_not_mixed_up() {
             modelled.read(OTHER_KEY);
             modelled.find(OTHER_KEY);
         };
-        race(colliding, load, &[other, read_twice, |modelled| modelled.invalidate(KEY, Delete), give_up]);
-    });
-}
-
-/// They can put each other's count back. Killed by: `next` going on where it was, not where the count is.
-#[test]
-fn of_reads_that_share_a_ring_only_such_are_told() {
-    explore(|| {
-        let (reads, slot) = (Arc::new(Reads::default()), ThreadSlot::mine());
-        let readers: Vec<_> = [1, 2]
-            .map(|thread| (thread, reads.clone()))
-            .into_iter()
-            .map(|(thread, reads)| spawn(move || (0..6).for_each(|nth| reads.hit(slot, 10 * thread + nth))))
-            .collect();
-        for _ in 0..4 {
-            // Zero: its place was counted before it was written.
-            let check = |hash| assert!([0, 1, 2].contains(&(hash / 10)) && hash % 10 < 6, "{hash} was not read");
-            reads.tell_of(slot, check);
-        }
-        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        race(colliding, load, &[other, read_twice, |modelled| modelled.invalidate(KEY, Delete), evict]);
     });
 }
