@@ -85,7 +85,7 @@ fn a_value_whose_end_invalidates_its_own_key() {
     });
 }
 
-/// Killed by: freeing what moka gives up in the listener, which moka calls under its own lock.
+/// Killed by: freeing what is evicted while the lock of memory is held.
 #[test]
 fn a_value_whose_end_looks_at_all_of_memory() {
     lives_through_everything(|cache, number| {
