@@ -1,6 +1,6 @@
 //! The guide: one topic a page. The same pages are in the repository's folder `docs`.
 //!
-//! To begin with: [`options`], [`keys`], [`invalidation`], [`errors`], [`testing`]. With Redis: [`mod@redis`], [`outages`], [`tuning`].
+//! To begin with: [`options`], [`freshness`], [`keys`], [`invalidation`], [`errors`], [`testing`]. With Redis: [`mod@redis`], [`outages`], [`tuning`].
 //! In front of handlers: [`mod@http`]. What holds, and what does not: [`semantics`], [`protocol`]. Beside others: [`comparison`],
 //! [`from_cached`].
 
@@ -16,6 +16,7 @@ macro_rules! page {
 
 page!(comparison, "../docs/comparison.md");
 page!(errors, "../docs/errors.md");
+page!(freshness, "../docs/freshness.md");
 page!(from_cached, "../docs/from_cached.md");
 page!(invalidation, "../docs/invalidation.md");
 page!(keys, "../docs/keys.md");

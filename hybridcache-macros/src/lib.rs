@@ -51,8 +51,11 @@ use syn::{DeriveInput, parse_macro_input};
 /// | option | form | meaning | default |
 /// |---|---|---|---|
 /// | `ttl` | duration | after it, the value is gone from every tier | required |
-/// | `fresh_for` | duration | until then a hit is fresh; after it, a hit returns the stale value and starts a refresh | `ttl` |
+/// | `fresh_for` | duration, or `80%` of `ttl` | until then a hit is fresh; after it, a hit returns the stale value and starts a refresh | `ttl` |
 /// | `timeout` | duration | deadline of one load, and of waiting for another caller's load | none |
+/// | `none_ttl` | duration, or `0s` | lifetime of a stored `None`, also in `Ok(None)`; `0s`: it is not stored | `ttl` |
+/// | `jitter` | `10%`, or a duration | by how much `ttl` and `fresh_for` of each entry are shortened at random | none |
+/// | `min_cost` | duration | the value of a load that was quicker is not stored | none |
 /// | `key` | `"user:{id}"` or an expression | the text that identifies a call | all arguments not in `skip` |
 /// | `skip` | `skip(db, self)` | arguments that are not part of the default key | none |
 /// | `name` | string literal | the function's name in keys and metrics | its path, in an `impl` with the type and the trait; a function declared inside another body needs a `name` for Redis |

@@ -8,7 +8,11 @@ pub use crate::call::evict::{Eviction, Verdict, Written};
 pub use crate::call::settings::Settings;
 pub use crate::call::shape::{Probe, Unchecked, never};
 pub use crate::call::{Begin, MustLoad, SlowPath, begin};
-pub use crate::entry::lifetimes::{Lifetimes, constant_timeout};
+pub use crate::entry::constants::{
+    constant_err_ttl, constant_jitter, constant_min_cost, constant_none_ttl, constant_refresh_ahead,
+    constant_soft_timeout, constant_timeout,
+};
+pub use crate::entry::lifetimes::{Lifetimes, Part};
 pub use crate::function::{Instance, Site, TypeTag};
 pub use crate::key::{KeyBuf, Placeholder, key_part};
 

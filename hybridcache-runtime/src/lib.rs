@@ -43,6 +43,7 @@ pub use cache::installed::invalidate_tag;
 pub use call::no_cache::NoCache;
 pub use coherence::outage::Outage;
 pub use engine::scope::{bypass, no_cache, refresh};
+pub use engine::this_load::{ThisLoad, this_load};
 pub use error::{Error, LoadError};
 pub use key::{CacheKey, KeyBuf};
 pub use memory::Memory;

@@ -22,6 +22,7 @@ mod instrumented;
 mod invalidation;
 mod key_texts;
 mod keys;
+mod lifetimes;
 mod load_spans;
 mod loads;
 mod memory;

@@ -18,6 +18,11 @@ pub(crate) const CHECKSUM: usize = 60;
 pub(crate) const KEY: usize = 64;
 pub(crate) const HEADER: usize = 80;
 
+/// A time in the header, in Redis milliseconds.
+pub(crate) fn time(envelope: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(envelope[at..at + 8].try_into().unwrap())
+}
+
 /// The same with another time, in Redis milliseconds.
 pub(crate) fn with_time(envelope: &[u8], at: usize, time: u64) -> Vec<u8> {
     let mut envelope = envelope.to_vec();

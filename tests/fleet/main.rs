@@ -42,6 +42,7 @@ mod overlapping_puts;
 mod process;
 mod recovery;
 mod refusals;
+mod said;
 mod shop;
 mod slow;
 mod stale;

@@ -1,5 +1,6 @@
 //! `#[hybrid_cached(..)]`: a function becomes a thin call into the runtime.
 
+mod contradictions;
 mod expand;
 mod no_cache;
 mod options;
@@ -19,6 +20,7 @@ use crate::span::Facade;
 pub(crate) fn attribute(options: TokenStream, item: TokenStream, nth: u32) -> TokenStream {
     let mut errors = Errors::default();
     let options = Options::parse(options, &mut errors);
+    contradictions::check(&options, &mut errors);
     let facade = Facade(options.facade.clone());
     let parsed: ItemFn = match syn::parse2(item.clone()) {
         Ok(parsed) => parsed,

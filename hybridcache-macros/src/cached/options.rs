@@ -9,14 +9,18 @@ use syn::{Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, pare
 
 use crate::errors::Errors;
 use crate::parse::comma_list::{each, ends_here, tags};
+use crate::parse::part::Part;
 use crate::parse::suggest::{did_you_mean, listed};
 use crate::parse::time::Time;
 
 /// In the order of the documentation.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 16] = [
     "ttl",
     "fresh_for",
     "timeout",
+    "none_ttl",
+    "jitter",
+    "min_cost",
     "key",
     "skip",
     "name",
@@ -35,8 +39,11 @@ const OTHER_NAMES_OF_TTL: [&str; 6] = ["time", "ttl_secs", "ttl_millis", "expire
 /// The parsed attribute.
 pub(crate) struct Options {
     pub(crate) ttl: Option<Time>,
-    pub(crate) fresh_for: Option<Time>,
+    pub(crate) fresh_for: Option<Part>,
     pub(crate) timeout: Option<Time>,
+    pub(crate) none_ttl: Option<Time>,
+    pub(crate) jitter: Option<Part>,
+    pub(crate) min_cost: Option<Time>,
     pub(crate) key: Option<Key>,
     pub(crate) skip: Vec<Ident>,
     pub(crate) name: Option<LitStr>,
@@ -68,6 +75,9 @@ impl Options {
             ttl: None,
             fresh_for: None,
             timeout: None,
+            none_ttl: None,
+            jitter: None,
+            min_cost: None,
             key: None,
             skip: Vec::new(),
             name: None,
@@ -81,8 +91,19 @@ impl Options {
         };
         let mut given = HashSet::new();
         each(tokens, errors, |input| options.parse_one(input, &mut given));
-        options.check_times(!given.contains("ttl"), errors);
+        if !given.contains("ttl") {
+            errors.push(Error::new(
+                Span::call_site(),
+                "`ttl` is missing: say how long a value may be used, as in `#[hybrid_cached(ttl = 5m)]`",
+            ));
+        }
         options
+    }
+
+    /// The durations that a value is stored with, by loads and puts alike.
+    pub(crate) fn times_of_values(&self) -> impl Iterator<Item = &Time> {
+        let parts = [&self.fresh_for, &self.jitter].into_iter().flatten().filter_map(Part::time);
+        [&self.ttl, &self.none_ttl].into_iter().flatten().chain(parts)
     }
 
     fn parse_one(&mut self, input: ParseStream, given: &mut HashSet<String>) -> Result<()> {
@@ -114,8 +135,11 @@ impl Options {
     fn parse_value(&mut self, name: &str, input: ParseStream) -> Result<()> {
         match name {
             "ttl" => self.ttl = Some(Time::parse(name, input)?),
-            "fresh_for" => self.fresh_for = Some(Time::parse(name, input)?),
+            "fresh_for" => self.fresh_for = Some(Part::parse(name, input)?),
             "timeout" => self.timeout = Some(Time::parse(name, input)?),
+            "none_ttl" => self.none_ttl = Some(Time::parse(name, input)?),
+            "jitter" => self.jitter = Some(Part::parse(name, input)?),
+            "min_cost" => self.min_cost = Some(Time::parse(name, input)?),
             "key" => self.key = Some(key(input)?),
             "name" => self.name = Some(function_name(input)?),
             "version" => self.version = version(input)?,
@@ -134,18 +158,6 @@ impl Options {
             }
         }
         Ok(())
-    }
-
-    fn check_times(&self, ttl_is_missing: bool, errors: &mut Errors) {
-        if ttl_is_missing {
-            errors.push(Error::new(
-                Span::call_site(),
-                "`ttl` is missing: say how long a value may be used, as in `#[hybrid_cached(ttl = 5m)]`",
-            ));
-        }
-        if let (Some(ttl), Some(fresh_for)) = (&self.ttl, &self.fresh_for) {
-            errors.keep(fresh_for.check_within(ttl));
-        }
     }
 }
 
@@ -172,6 +184,9 @@ fn example(name: &str) -> &'static str {
         "ttl" => "ttl = 1h",
         "fresh_for" => "fresh_for = 1m",
         "timeout" => "timeout = 20s",
+        "none_ttl" => "none_ttl = 30s",
+        "jitter" => "jitter = 10%",
+        "min_cost" => "min_cost = 5ms",
         "key" => "key = \"user:{id}\"",
         "name" => "name = \"user\"",
         "version" => "version = 1",

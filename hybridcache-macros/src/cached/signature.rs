@@ -169,7 +169,7 @@ fn used_arguments(options: &Options, names: &Names<'_>, arguments: &[Argument]) 
     for expression in options.cache.iter().chain(&options.weigh) {
         used.extend(free_names(expression.to_token_stream()));
     }
-    for time in [&options.ttl, &options.fresh_for].into_iter().flatten() {
+    for time in options.times_of_values() {
         if let Time::Computed(expression) = time {
             used.extend(free_names(expression.to_token_stream()));
         }

@@ -1,4 +1,4 @@
-//! The value of `ttl`, `fresh_for` and `timeout`: a literal like `20s`, or an expression of type `Duration`.
+//! The value of an option that is a duration: a literal like `20s`, or an expression of type `Duration`.
 
 use proc_macro2::{Literal, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -6,6 +6,7 @@ use syn::parse::ParseStream;
 use syn::{Error, Expr, ExprCall, ExprPath, Ident, LitStr, Path, Result, Token};
 
 use crate::parse::duration::milliseconds;
+use crate::parse::percent::percentage;
 
 /// A duration, by when it can be checked.
 pub(crate) enum Time {
@@ -27,10 +28,20 @@ impl Time {
     pub(crate) fn parse(option: &str, input: ParseStream) -> Result<Self> {
         if let Ok(quoted) = input.fork().parse::<LitStr>() {
             let duration = quoted.value();
-            let fix = if milliseconds(&duration).is_ok() { &duration } else { "20s" };
+            let is_percentage = duration.strip_suffix('%').is_some_and(|number| number.trim().parse::<u8>().is_ok());
+            let fix = if is_percentage || milliseconds(&duration).is_ok() { &duration } else { "20s" };
             return Err(Error::new(
                 quoted.span(),
                 format!("a duration is written without quotes: write `{option} = {fix}`"),
+            ));
+        }
+        if let Some((_, tokens)) = percentage(&input.fork()) {
+            return Err(Error::new_spanned(
+                tokens,
+                format!(
+                    "`{option}` takes a duration, as in `{option} = 20s`; `fresh_for`, `refresh_ahead` and `jitter` take a \
+                     percentage too"
+                ),
             ));
         }
         if input.peek(Token![-]) {
@@ -38,7 +49,7 @@ impl Time {
         }
         if let Some((tokens, text)) = separate_unit(input) {
             let mistake = match milliseconds(&text) {
-                Ok(0) => is_zero(option).to_owned(),
+                Ok(0) if option != MAY_BE_ZERO => is_zero(option).to_owned(),
                 Ok(_) => format!("a duration is one word: write `{option} = {text}`, without a space"),
                 Err(mistake) => mistake,
             };
@@ -51,19 +62,11 @@ impl Time {
         Ok(if is_constant_duration(&expression) { Self::Constant(expression) } else { Self::Computed(expression) })
     }
 
-    /// The bound that the runtime applies to constants and computed values, for literals.
-    pub(crate) fn check_within(&self, ttl: &Self) -> Result<()> {
-        match (self, ttl) {
-            (Self::Literal(fresh_for), Self::Literal(ttl)) if fresh_for.milliseconds > ttl.milliseconds => {
-                Err(Error::new_spanned(
-                    &fresh_for.tokens,
-                    format!(
-                        "`fresh_for` ({fresh_for}) is longer than `ttl` ({ttl}): a value is first fresh, then stale \
-                         until `ttl`; are the two swapped?"
-                    ),
-                ))
-            }
-            _ => Ok(()),
+    /// The milliseconds of a literal.
+    pub(crate) fn literal(&self) -> Option<u64> {
+        match self {
+            Self::Literal(literal) => Some(literal.milliseconds),
+            Self::Constant(_) | Self::Computed(_) => None,
         }
     }
 }
@@ -81,7 +84,7 @@ impl TimeLiteral {
     fn check(option: &str, tokens: TokenStream) -> Result<Self> {
         let text: String = tokens.clone().into_iter().map(|literal| literal.to_string()).collect();
         match milliseconds(&text) {
-            Ok(0) => Err(Error::new_spanned(&tokens, is_zero(option))),
+            Ok(0) if option != MAY_BE_ZERO => Err(Error::new_spanned(&tokens, is_zero(option))),
             Ok(milliseconds) => Ok(Self { milliseconds, tokens }),
             Err(mistake) => Err(Error::new_spanned(&tokens, mistake)),
         }
@@ -94,13 +97,21 @@ impl std::fmt::Display for TimeLiteral {
     }
 }
 
+/// `none_ttl = 0s`: absent values are not stored.
+const MAY_BE_ZERO: &str = "none_ttl";
+
 fn is_zero(option: &str) -> &'static str {
     match option {
         "ttl" => "`ttl` is zero: nothing would ever be cached",
         "fresh_for" => {
             "`fresh_for` is zero: no value would ever be fresh; leave it out to have values fresh until `ttl`"
         }
-        _ => "`timeout` is zero: no load could finish; leave it out to have none",
+        "timeout" => "`timeout` is zero: no load could finish; leave it out to have none",
+        "soft_timeout" => "`soft_timeout` is zero, which is the default: leave it out",
+        "err_ttl" => "`err_ttl` is zero: no error would be kept; leave it out",
+        "jitter" => "`jitter` is zero: it would change nothing; leave it out to have none",
+        "min_cost" => "`min_cost` is zero: every value would be stored; leave it out",
+        _ => "`refresh_ahead` is zero: no refresh would start early; leave it out to refresh stale values only",
     }
 }
 
@@ -252,18 +263,5 @@ mod tests {
             let Err(mistake) = time(text) else { panic!("{text}") };
             assert!(mistake.to_string().contains(expected), "{text}: {mistake}");
         }
-    }
-
-    #[test]
-    fn fresh_for_is_within_ttl() {
-        let check = |fresh_for: &str, ttl: &str| {
-            let (Ok(fresh_for), Ok(ttl)) = (time(fresh_for), time(ttl)) else { panic!() };
-            fresh_for.check_within(&ttl).map_err(|error| error.to_string())
-        };
-        assert_eq!(check("1m", "1h"), Ok(()));
-        assert_eq!(check("1h", "60m"), Ok(()));
-        assert_eq!(check("TTL", "1s"), Ok(()), "left to the compiler");
-        let mistake = check("2h", "1h30m").expect_err("longer");
-        assert!(mistake.starts_with("`fresh_for` (2h) is longer than `ttl` (1h30m)"), "{mistake}");
     }
 }

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::cache::HybridCache;
 use crate::cache::fill::Fill;
-use crate::cache::write::Load;
+use crate::cache::write::Publishing;
 use crate::entry::plan::Plan;
 use crate::entry::value_type::{AnyValue, ValueType};
 use crate::entry::{Entry, Meta};
@@ -22,7 +22,7 @@ use crate::observe::{EventKind, UnsendableReason};
 use crate::shared::Lifespan;
 use crate::shared::Remote;
 use crate::shared::wire::codec::{CodecError, Kind};
-use crate::shared::wire::envelope::{self, Header, MESSAGE_PACK, UNCOMPRESSED, Undecodable};
+use crate::shared::wire::envelope::{self, Header, MESSAGE_PACK, OWN_FRESH_FOR, UNCOMPRESSED, Undecodable};
 
 /// The number of bytes that a worker may encode or decode: it takes a fraction of a millisecond.
 const SMALL: usize = 64 << 10;
@@ -88,9 +88,9 @@ impl HybridCache {
         remote: &dyn Remote,
         fill: &Fill<'_>,
         value: Box<AnyValue>,
-        load: Load,
+        publishing: Publishing,
     ) -> (Option<Vec<u8>>, Box<AnyValue>) {
-        let Some(header) = header(remote, fill, &*value, load) else { return (None, value) };
+        let Some(header) = header(remote, fill, publishing) else { return (None, value) };
         let (function, limit) = (&fill.key.function, self.limits().value_limit);
         let now = self.clock().now();
         if fill.plan.value.least(&*value) > limit {
@@ -126,23 +126,22 @@ impl HybridCache {
     }
 }
 
-fn header(remote: &dyn Remote, fill: &Fill<'_>, value: &AnyValue, load: Load) -> Option<Header> {
+fn header(remote: &dyn Remote, fill: &Fill<'_>, Publishing { token, life }: Publishing) -> Option<Header> {
     let now = remote.now()?;
-    let lifetimes = fill.plan.lifetimes_of(value);
+    let took = life.took.as_millis();
     // Prolonged even if the value is not sent: the value in memory carries the same stamps.
-    let ttl = Duration::from_millis(lifetimes.ttl());
-    fill.origin.seen.prolong(Lifespan::of(ttl, Duration::ZERO), remote);
+    fill.origin.seen.prolong(Lifespan::of(life.ttl(), Duration::ZERO), remote);
     Some(Header {
         expired_by_hand: false,
         codec: MESSAGE_PACK,
         compression: UNCOMPRESSED,
         kind: Kind::Value,
-        flags: 0,
-        cost_ms: u32::try_from(load.took.as_millis()).unwrap_or(u32::MAX),
-        fence: load.token.to_bytes(),
-        loaded_at: now.saturating_sub(load.took.as_millis() as u64),
-        fresh_until: now + lifetimes.fresh_for(),
-        expires_at: now + lifetimes.ttl(),
+        flags: if life.is_amended { OWN_FRESH_FOR } else { 0 },
+        cost_ms: u32::try_from(took).unwrap_or(u32::MAX),
+        fence: token.to_bytes(),
+        loaded_at: now.saturating_sub(took as u64),
+        fresh_until: now + life.lifetimes.fresh_for(),
+        expires_at: now + life.lifetimes.ttl(),
         key: fill.key.fingerprint(),
         stamps: fill.origin.seen.remote()?,
     })

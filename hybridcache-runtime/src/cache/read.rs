@@ -9,6 +9,7 @@ use crate::cache::encoding::{Opened, open};
 use crate::cache::fill::Fill;
 use crate::cache::remote_exchange::RemoteExchange;
 use crate::coherence::stamps::StampSnapshot;
+use crate::entry::freshness::Life;
 use crate::entry::lifetimes::Lifetimes;
 use crate::entry::plan::Plan;
 use crate::entry::value_type::AnyValue;
@@ -276,10 +277,14 @@ impl Remains {
     fn of(header: &Header, whole: Lifetimes, now: u64) -> Self {
         let is_ahead = header.loaded_at > now.saturating_add(UNCERTAINTY);
         let now = if is_ahead { now.max(header.fresh_until) } else { now };
-        let longest = if is_ahead { whole.ttl() - whole.fresh_for() } else { whole.ttl() };
+        // Said by the load: as long as that.
+        let has_own = header.flags & envelope::OWN_FRESH_FOR != 0;
+        let own = header.fresh_until.saturating_sub(header.loaded_at.saturating_add(header.cost_ms.into()));
+        let fresh_for = if has_own { own.min(whole.ttl()) } else { whole.fresh_for() };
+        let longest = if is_ahead { whole.ttl() - fresh_for } else { whole.ttl() };
         let fresh_until = if header.expired_by_hand { 0 } else { header.fresh_until };
         Self {
-            fresh: fresh_until.saturating_sub(now).min(whole.fresh_for()),
+            fresh: fresh_until.saturating_sub(now).min(fresh_for),
             whole: header.expires_at.saturating_sub(now).min(longest),
         }
     }
@@ -300,10 +305,10 @@ impl Fill<'_> {
         &self,
         now: Millis,
         value: Box<AnyValue>,
+        Life { lifetimes, .. }: Life,
         encoded: Option<usize>,
         fence: Option<Fence>,
     ) -> Option<Arc<Entry>> {
-        let lifetimes = self.plan.lifetimes_of(&*value);
         let times = Deadlines { fresh_until: now + lifetimes.fresh_for(), expires_at: now + lifetimes.ttl() };
         let meta = Meta::new(self.key, times, self.origin, fence);
         self.plan.value.seal(value, meta).map(|entry| self.weighed(entry, encoded))
@@ -379,6 +384,23 @@ mod tests {
     fn nothing_remains_longer_than_for_a_value_loaded_now() {
         let long = Header { fresh_until: LOADED + 900 * SECOND, expires_at: LOADED + 9_000 * SECOND, ..header() };
         assert_eq!(remains(&long, LOADED), (6 * SECOND, 60 * SECOND));
+    }
+
+    /// Killed by: the function's `fresh_for` for what the load said; no bound at all.
+    #[test]
+    fn what_the_load_said_counts_instead_of_what_the_function_says() {
+        let own = |fresh, ttl| Header {
+            flags: envelope::OWN_FRESH_FOR,
+            cost_ms: 300,
+            fresh_until: LOADED + 300 + fresh,
+            expires_at: LOADED + 300 + ttl,
+            ..header()
+        };
+        let loaded = LOADED + 300;
+        assert_eq!(remains(&own(20 * SECOND, 60 * SECOND), loaded), (20 * SECOND, 60 * SECOND));
+        assert_eq!(remains(&own(20 * SECOND, 60 * SECOND), loaded + 5 * SECOND), (15 * SECOND, 55 * SECOND));
+        assert_eq!(remains(&own(90 * SECOND, 90 * SECOND), loaded), (60 * SECOND, 60 * SECOND), "capped by `ttl`");
+        assert_eq!(remains(&own(20 * SECOND, 60 * SECOND), LOADED - 4 * SECOND), (0, 40 * SECOND), "of unknown age");
     }
 
     #[test]

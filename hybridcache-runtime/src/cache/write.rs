@@ -5,7 +5,6 @@
 //! even if this attempt fails or its caller is dropped.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join;
 use tokio::time::Instant;
@@ -14,6 +13,7 @@ use crate::cache::HybridCache;
 use crate::cache::fill::Fill;
 use crate::cache::lease::{Lease, SENDING};
 use crate::coherence::stamps::{Stamp, StampSnapshot};
+use crate::entry::freshness::Life;
 use crate::entry::plan::Plan;
 use crate::entry::value_type::AnyValue;
 use crate::entry::{Fence, FilledUnder};
@@ -24,11 +24,11 @@ use crate::shared::Lifespan;
 use crate::shared::journal::{Notice, Pending};
 use crate::shared::{Invalidation, Published, Remote, RemoteError, RemoteErrorKind, Token};
 
-/// A load that has returned a value.
+/// A value that is published: under which token, and how long it lives.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Load {
+pub(crate) struct Publishing {
     pub(crate) token: Token,
-    pub(crate) took: Duration,
+    pub(crate) life: Life,
 }
 
 /// The result of publishing a put. In each case other processes no longer have the older value.
@@ -143,6 +143,10 @@ impl HybridCache {
     /// in this process, at least one is stored: in the shared tier the lease decides which, and in memory the latest
     /// wins.
     pub(crate) async fn put(&self, key: &Arc<Key>, plan: &Plan, mut value: Box<AnyValue>) -> Result<(), Error> {
+        let Some(life) = plan.life_of_put(&*value) else {
+            // Such values are not stored (`none_ttl = 0s`). What it replaces is gone.
+            return self.invalidate(key, Invalidation::Delete).await;
+        };
         let local = self.local();
         let putting = local.puts.begin(key.id());
         key.happened(EventKind::Invalidated { kind: InvalidationKind::Put });
@@ -172,7 +176,7 @@ impl HybridCache {
             let (lease, put);
             (lease, seen) = self.seize(remote, key, plan, seen).await?;
             let fill = Fill { key, plan, origin: FilledUnder { seen: &seen, epoch, began } };
-            (put, value) = self.publish_put(&**remote, lease, &fill, value).await?;
+            (put, value) = self.publish_put(&**remote, lease, &fill, value, life).await?;
             match put {
                 Put::Stored(stored, bytes) => (encoded, fence) = (Some(bytes), Some(stored)),
                 Put::MemoryOnly => {}
@@ -184,7 +188,7 @@ impl HybridCache {
             }
         }
         let fill = Fill { key, plan, origin: FilledUnder { seen: &seen, epoch, began } };
-        if let Some(entry) = fill.entry(now, value, encoded, fence) {
+        if let Some(entry) = fill.entry(now, value, life, encoded, fence) {
             once_more.due = !place.replace(|| local.memory.insert(entry));
             if once_more.due && fence.is_some() {
                 // Also removes the value of a later put: the shared tier has stored this one after it.
@@ -236,18 +240,18 @@ impl HybridCache {
         lease: Lease,
         fill: &Fill<'_>,
         value: Box<AnyValue>,
+        life: Life,
     ) -> Result<(Put, Box<AnyValue>), Error> {
-        let load = Load { token: lease.token(), took: Duration::ZERO };
-        let (bytes, value) = lease.hold_while(SENDING, self.encode(remote, fill, value, load)).await;
+        let publishing = Publishing { token: lease.token(), life };
+        let (bytes, value) = lease.hold_while(SENDING, self.encode(remote, fill, value, publishing)).await;
         let Some(bytes) = bytes else { return Ok((Put::MemoryOnly, value)) };
         let encoded = bytes.len();
-        let ttl = Duration::from_millis(fill.plan.lifetimes_of(&*value).ttl());
-        let published = lease.publish_at_leisure(bytes, ttl).await.map_err(|error| {
+        let published = lease.publish_at_leisure(bytes, life.ttl()).await.map_err(|error| {
             fill.key.happened(EventKind::SharedFailed);
             error.unstored(&format!("put {}", fill.key))
         })?;
         let put = match published {
-            Published::Stored => Put::Stored(load.token.to_bytes(), encoded),
+            Published::Stored => Put::Stored(publishing.token.to_bytes(), encoded),
             Published::Fenced => Put::Overtaken,
             Published::Refused => Put::Refused,
         };

@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::shape::{CanTimeOut, ResultShape, Shape, SharedShape, SharedValue};
-use crate::entry::lifetimes::Lifetimes;
+use crate::call::shape::{CanTimeOut, HasNone, ResultShape, Shape, SharedShape, SharedValue};
+use crate::entry::freshness::{Freshness, NoneTtl};
+use crate::entry::lifetimes::{Lifetimes, Part, rounded};
 use crate::entry::plan::Plan;
 use crate::entry::value_type::{AnyValue, Typed, ValueType};
 use crate::key::KeyBuf;
@@ -17,6 +18,7 @@ use crate::primitives::clock::bounded;
 pub struct Settings<S: Shape> {
     value: &'static ValueType,
     lifetimes: Lifetimes,
+    freshness: Freshness,
     timeout: Option<Timeout<S>>,
 }
 
@@ -81,12 +83,16 @@ impl<S: Shape> Settings<S> {
     where
         S: SharedShape,
     {
-        Self { value: S::shared_type(), lifetimes, timeout: None }
+        Self::new(S::shared_type(), lifetimes)
     }
 
     /// `tier = memory`
     pub fn memory_only(_: Option<S>, lifetimes: Lifetimes) -> Self {
-        Self { value: S::memory_type(), lifetimes, timeout: None }
+        Self::new(S::memory_type(), lifetimes)
+    }
+
+    fn new(value: &'static ValueType, lifetimes: Lifetimes) -> Self {
+        Self { value, lifetimes, freshness: Freshness::default(), timeout: None }
     }
 
     /// The timeout of a load, and of waiting for another caller's load.
@@ -95,6 +101,27 @@ impl<S: Shape> Settings<S> {
         S: CanTimeOut,
     {
         Self { timeout: Some(Timeout { after: bounded(timeout), timed_out: S::timed_out }), ..self }
+    }
+
+    /// The lifetime of absent values; zero: they are not stored.
+    pub fn none_ttl(mut self, none_ttl: Duration) -> Self
+    where
+        S: HasNone,
+    {
+        self.freshness.none = Some(NoneTtl { is_none: S::is_none, millis: rounded(none_ttl) });
+        self
+    }
+
+    /// By how much lifetimes are shortened at random.
+    pub fn jitter(mut self, jitter: Part) -> Self {
+        self.freshness.jitter = Some(jitter);
+        self
+    }
+
+    /// Values of quicker loads are not stored.
+    pub fn min_cost(mut self, min_cost: Duration) -> Self {
+        self.freshness.min_cost = min_cost;
+        self
     }
 
     /// Adds a tag.
@@ -109,11 +136,11 @@ impl<S: Shape> Settings<S> {
 }
 
 impl<S: Shape> From<Settings<S>> for FullSettings<S> {
-    fn from(Settings { value, lifetimes, timeout }: Settings<S>) -> Self {
+    fn from(Settings { value, lifetimes, freshness, timeout }: Settings<S>) -> Self {
         let (error_type, tags) = (TypeId::of::<S::Error>(), Vec::new());
         let (after, timed_out) = timeout.map(|Timeout { after, timed_out }| (after, timed_out)).unzip();
         let (times, judge, weigh, trial) = (None, None, None, None);
-        let plan = Plan { lifetimes, timeout: after, tags, value, error_type, times, judge, weigh, trial };
+        let plan = Plan { lifetimes, freshness, timeout: after, tags, value, error_type, times, judge, weigh, trial };
         Self { plan, timed_out }
     }
 }

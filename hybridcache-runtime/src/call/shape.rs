@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::no_cache::{NoCache, NotStored};
-use crate::entry::value_type::{Typed, ValueType};
+use crate::entry::value_type::{AnyValue, Typed, ValueType};
 use crate::error::{ErrorText, LoadError};
 use crate::flight::outcome::Failure;
 use crate::primitives::sync::LockExt as _;
@@ -66,6 +66,17 @@ pub trait SharedShape: Shape {
 pub trait CanTimeOut: Shape {
     /// The return value of a caller whose load has timed out.
     fn timed_out() -> Self::Return;
+}
+
+/// A [`Shape`] whose value may be absent.
+#[diagnostic::on_unimplemented(
+    message = "`none_ttl` needs a function that returns an `Option`",
+    label = "this function has no `None` to store",
+    note = "let it return `Option<_>` or `Result<Option<_>, _>`, or leave out `none_ttl`"
+)]
+pub trait HasNone: Shape {
+    /// Whether the value is `None`.
+    fn is_none(value: &AnyValue) -> bool;
 }
 
 /// The bounds of every cached value.
@@ -491,6 +502,28 @@ impl<R: 'static> CanTimeOut for Misfit<R> {
     fn timed_out() -> R {
         unreachable!("see `MisfitRung`")
     }
+}
+
+impl<R: 'static> HasNone for Misfit<R> {
+    fn is_none(_: &AnyValue) -> bool {
+        false
+    }
+}
+
+impl<T: CacheValue> HasNone for OptionShape<T> {
+    fn is_none(value: &AnyValue) -> bool {
+        is_none::<T>(value)
+    }
+}
+
+impl<T: CacheValue, E: ErrorValue, M: ErrorMode<Option<T>, E>> HasNone for ResultShape<Option<T>, E, M> {
+    fn is_none(value: &AnyValue) -> bool {
+        is_none::<T>(value)
+    }
+}
+
+fn is_none<T: 'static>(value: &AnyValue) -> bool {
+    value.downcast_ref::<Option<T>>().is_some_and(Option::is_none)
 }
 
 impl<T: CacheValue, E: FromLoadError + ErrorValue, M: ErrorMode<T, E>> CanTimeOut for ResultShape<T, E, M> {

@@ -8,6 +8,7 @@ pub(crate) mod join;
 pub(crate) mod run;
 pub(crate) mod scope;
 pub(crate) mod task;
+pub(crate) mod this_load;
 
 mod found;
 mod lease;

@@ -1,14 +1,14 @@
 //! The end of a load: its value is published to the shared tier, stored in memory, and handed to the waiters.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::cache::HybridCache;
 use crate::cache::fill::Fill;
 use crate::cache::lease::{Lease, SENDING};
-use crate::cache::write::Load;
+use crate::cache::write::Publishing;
 use crate::engine::task::Loaded;
 use crate::entry::Fence;
+use crate::entry::freshness::Life;
 use crate::entry::value_type::AnyValue;
 use crate::flight::Leader;
 use crate::flight::outcome::Outcome;
@@ -37,7 +37,7 @@ pub(super) fn store(
     fill: &Fill<'_>,
     leader: &Leader,
     now: Millis,
-    value: Box<AnyValue>,
+    (value, life): (Box<AnyValue>, Life),
     published: Stored,
 ) -> bool {
     let (encoded, fence) = match published {
@@ -45,7 +45,7 @@ pub(super) fn store(
         Stored::InMemoryOnly { encoded } => (encoded, None),
         Stored::Nowhere => (None, None),
     };
-    let Some(entry) = fill.entry(now, value, encoded, fence) else { return false };
+    let Some(entry) = fill.entry(now, value, life, encoded, fence) else { return false };
     // Stored before the flight ends, so that a call between the two finds the flight or the entry. `is_current` is
     // checked after publishing: a stamp may have been voided meanwhile.
     let stored = !matches!(published, Stored::Nowhere)
@@ -71,19 +71,19 @@ pub(super) async fn publish(
     fill: &Fill<'_>,
     lease: Lease,
     value: Box<AnyValue>,
-    took: Duration,
+    life: Life,
     mut budget: Budget,
 ) -> (Stored, Box<AnyValue>) {
-    let load = Load { token: lease.token(), took };
-    let (bytes, value) = lease.hold_while(SENDING, cache.encode(lease.remote(), fill, value, load)).await;
+    let publishing = Publishing { token: lease.token(), life };
+    let (bytes, value) = lease.hold_while(SENDING, cache.encode(lease.remote(), fill, value, publishing)).await;
     let Some(bytes) = bytes else {
         return (Stored::InMemoryOnly { encoded: None }, value);
     };
     let encoded = bytes.len();
-    let stored = match lease.publish(bytes, fill.plan.shared_for(&*value), &mut budget).await {
+    let stored = match lease.publish(bytes, fill.plan.shared_for(&*value, life), &mut budget).await {
         Ok(Published::Stored) => {
             budget.succeeded();
-            Stored::InBothTiers { encoded, fence: load.token.to_bytes() }
+            Stored::InBothTiers { encoded, fence: publishing.token.to_bytes() }
         }
         Ok(Published::Fenced) => Stored::Nowhere,
         Ok(Published::Refused) => {
@@ -104,7 +104,7 @@ pub(super) fn finish(cache: &HybridCache, fill: &Fill<'_>, leader: &Leader, load
     match loaded {
         Loaded::Value(value) | Loaded::NotStored(value) => {
             // Otherwise the value is of another type. Dropping the leader then makes the waiters retry.
-            if let Some(entry) = fill.entry(cache.clock().now(), value, None, None) {
+            if let Some(entry) = fill.entry(cache.clock().now(), value, Life::NONE, None, None) {
                 leader.finish(|_| Outcome::Value(entry));
             }
         }

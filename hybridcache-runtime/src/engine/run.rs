@@ -20,7 +20,7 @@ use crate::coherence::stamps::StampSnapshot;
 use crate::engine::found::{Found, Source};
 use crate::engine::job::{Lead, LoadJob, Reason, deadline};
 use crate::engine::publish::{Stored, finish, publish, store};
-use crate::engine::task::{Loaded, WAIT, Work};
+use crate::engine::task::{WAIT, Work};
 use crate::entry::{Entry, FilledUnder, RefreshClaim};
 use crate::flight::inline::InlineDriver;
 use crate::flight::outcome::Outcome;
@@ -216,22 +216,21 @@ impl Lead {
         // From here on later joiners are `late`: the load may already have read what an invalidation is about to
         // change.
         leader.begin_load(timeout);
-        let began = Instant::now();
         let loaded = match &mut lease {
             // The futures that need a lease are boxed, here and below: a load without a lease does not pay for their
             // size.
             Some(lease) => {
                 let limit = timeout.unwrap_or(cache.limits().lease_limit);
-                let loaded = Box::pin(lease.hold_while(limit, work.run(key, timeout, span))).await;
+                let loaded = Box::pin(lease.hold_while(limit, work.run(key, &job.plan, span))).await;
                 lease.note_loaded();
                 loaded
             }
-            None => work.run(key, timeout, span).await,
+            None => work.run(key, &job.plan, span).await,
         };
         let fill = Fill { key, plan: &job.plan, origin };
-        let value = match loaded {
-            Loaded::Value(value) => value,
-            unstored => {
+        let (value, life) = match loaded {
+            Ok(storable) => storable,
+            Err(unstored) => {
                 // Dropped before the waiters are woken: one that loads next asks for this very lease.
                 drop(lease);
                 return finish(cache, &fill, &leader, unstored);
@@ -244,11 +243,11 @@ impl Lead {
             Some(lease) => {
                 // No caller waits for a refresh, so it may spend a whole budget on publishing.
                 let budget = if matches!(job.reason, Reason::Refresh(_)) { cache.budget() } else { budget };
-                Box::pin(publish(cache, &fill, lease, value, began.elapsed(), budget)).await
+                Box::pin(publish(cache, &fill, lease, value, life, budget)).await
             }
             None => (Stored::InMemoryOnly { encoded: None }, value),
         };
-        let stored = store(cache, &fill, &leader, now, value, published);
+        let stored = store(cache, &fill, &leader, now, (value, life), published);
         match job.reason {
             Reason::Refresh(claim) if stored => claim.done(),
             Reason::Miss | Reason::Refresh(_) | Reason::Reload if !stored => {

@@ -4,10 +4,12 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
+use crate::entry::amendment::Amendment;
 use crate::function::call_key::Key;
+use crate::primitives::sync::LockExt as _;
 
 /// Runs a future in which the outermost cached calls load again, whatever is cached, and store the result.
 ///
@@ -45,9 +47,9 @@ pub fn bypass<F: Future>(future: F) -> impl Future<Output = F::Output> {
 /// Marks the innermost running load: its value is returned to all its callers and not stored.
 ///
 /// For functions that return `Option<T>` or a plain `T`. Outside of a load, and in tasks that a load has spawned, it
-/// does nothing.
+/// does nothing. The same as [`this_load().no_cache()`](crate::ThisLoad::no_cache).
 pub fn no_cache() {
-    let _ = FRAME.try_with(|frame| frame.no_cache.store(true, Relaxed));
+    let _ = FRAME.try_with(|frame| frame.amend(|amendment| amendment.no_cache = true));
 }
 
 /// Marks the innermost running load as failed, although it returns a value: for loads whose value says that there is none.
@@ -76,19 +78,24 @@ pub(crate) enum Mode {
 /// One running load, and the loads that it is nested in.
 pub(crate) struct Frame {
     key: Arc<Key>,
-    no_cache: AtomicBool,
+    amendment: Mutex<Amendment>,
     has_failed: AtomicBool,
     parent: Option<Arc<Frame>>,
 }
 
 impl Frame {
     pub(crate) fn new(key: Arc<Key>, parent: Option<Arc<Frame>>) -> Arc<Self> {
-        Arc::new(Self { key, no_cache: AtomicBool::new(false), has_failed: AtomicBool::new(false), parent })
+        Arc::new(Self { key, amendment: Mutex::default(), has_failed: AtomicBool::new(false), parent })
     }
 
-    /// Whether [`no_cache`] was called.
-    pub(crate) fn is_no_cache(&self) -> bool {
-        self.no_cache.load(Relaxed)
+    /// Notes what the load says of its own entry.
+    pub(crate) fn amend(&self, amend: impl FnOnce(&mut Amendment)) {
+        amend(&mut self.amendment.lock_unpoisoned());
+    }
+
+    /// What the load has said. It has ended: what a task of its says later is of no effect.
+    pub(crate) fn take_amendment(&self) -> Amendment {
+        std::mem::take(&mut *self.amendment.lock_unpoisoned())
     }
 
     /// Whether [`note_failure`] was called.

@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use crate::engine::scope::{self, Frame};
+use crate::entry::freshness::Life;
+use crate::entry::plan::Plan;
 use crate::entry::value_type::AnyValue;
 use crate::flight::outcome::Failure;
 use crate::function::call_key::Key;
@@ -47,35 +49,48 @@ impl Work {
         Self { parent, ..self }
     }
 
-    /// Runs the load until it returns, panics, or reaches `timeout`.
-    pub(crate) async fn run(self, key: &Arc<Key>, timeout: Option<Duration>, span: Span) -> Loaded {
+    /// Runs the load until it returns, panics, or reaches its timeout. Returns its value and how long that lives, or what
+    /// is not stored.
+    pub(crate) async fn run(self, key: &Arc<Key>, plan: &Plan, span: Span) -> Result<(Box<AnyValue>, Life), Loaded> {
         let (frame, began) = (Frame::new(key.clone(), self.parent), Instant::now());
         let caught = AssertUnwindSafe(self.load).catch_unwind();
         let running = scope::loading(frame.clone(), caught).instrument(span);
-        let ended = match timeout {
+        let ended = match plan.timeout {
             Some(timeout) => timers::timeout(timeout, running).await,
             None => Ok(running.await),
         };
         let loaded = match ended {
-            Ok(Ok(Loaded::Value(value))) if frame.is_no_cache() => Loaded::NotStored(value),
             Ok(Ok(loaded)) => loaded,
             Ok(Err(panic)) => Loaded::Panicked(message(&*panic, key)),
             Err(_) => Loaded::TimedOut,
         };
-        let result = if frame.has_failed() { LoadResult::Error } else { loaded.result() };
-        key.happened(EventKind::Loaded { result, took: began.elapsed() });
+        let took = began.elapsed();
+        let loaded = loaded.storable(|value| plan.life(value, &frame.take_amendment(), took));
+        let result = if frame.has_failed() { LoadResult::Error } else { Loaded::result(&loaded) };
+        key.happened(EventKind::Loaded { result, took });
         loaded
     }
 }
 
 impl Loaded {
-    fn result(&self) -> LoadResult {
+    fn result(loaded: &Result<(Box<AnyValue>, Life), Self>) -> LoadResult {
+        match loaded {
+            Ok(_) => LoadResult::Ok,
+            Err(Self::Value(_) | Self::NotStored(_)) => LoadResult::NotStored,
+            Err(Self::Error(_)) => LoadResult::Error,
+            Err(Self::Panicked(_)) => LoadResult::Panic,
+            Err(Self::TimedOut) => LoadResult::Timeout,
+        }
+    }
+
+    /// The value with its life, if it has one: `life` says so. Otherwise what the callers get, and nothing is stored.
+    fn storable(self, life: impl FnOnce(&AnyValue) -> Option<Life>) -> Result<(Box<AnyValue>, Life), Self> {
         match self {
-            Self::Value(_) => LoadResult::Ok,
-            Self::NotStored(_) => LoadResult::NotStored,
-            Self::Error(_) => LoadResult::Error,
-            Self::Panicked(_) => LoadResult::Panic,
-            Self::TimedOut => LoadResult::Timeout,
+            Self::Value(value) => match life(&*value) {
+                Some(life) => Ok((value, life)),
+                None => Err(Self::NotStored(value)),
+            },
+            unstored => Err(unstored),
         }
     }
 }

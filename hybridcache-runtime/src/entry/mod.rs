@@ -1,6 +1,9 @@
 //! A cached value with its times and its state.
 
+pub(crate) mod amendment;
+pub(crate) mod constants;
 pub(crate) mod drops;
+pub(crate) mod freshness;
 pub(crate) mod lifetimes;
 pub(crate) mod plan;
 pub(crate) mod value_type;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::Entry;
+use crate::entry::amendment::Amendment;
+use crate::entry::freshness::{Freshness, Life};
 use crate::entry::lifetimes::Lifetimes;
 use crate::entry::value_type::{AnyValue, ValueType};
 use crate::key::KeyBuf;
@@ -19,6 +21,7 @@ pub(crate) type Judge = Arc<dyn Fn(&Arc<Entry>) -> bool + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) lifetimes: Lifetimes,
+    pub(crate) freshness: Freshness,
     pub(crate) timeout: Option<Duration>,
     pub(crate) tags: Vec<KeyBuf>,
     pub(crate) value: &'static ValueType,
@@ -33,14 +36,31 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// How long the shared tier shall keep a value.
-    pub(crate) fn shared_for(&self, value: &AnyValue) -> Duration {
-        let ttl = Duration::from_millis(self.lifetimes_of(value).ttl());
-        self.trial.and_then(|trial| trial(value)).map_or(ttl, |trial| trial.min(ttl))
+    /// The life of a value that was loaded just now. `None`: it is not stored.
+    pub(crate) fn life(&self, value: &AnyValue, amendment: &Amendment, took: Duration) -> Option<Life> {
+        if amendment.no_cache || took < self.freshness.min_cost {
+            return None;
+        }
+        let lifetimes = self.freshness.jittered(amendment.apply(self.lifetimes_of(value)));
+        stored(Life { lifetimes, is_amended: amendment.has_fresh_for(), took })
     }
 
+    /// The life of a value that a put stores. `None`: it is not stored.
+    pub(crate) fn life_of_put(&self, value: &AnyValue) -> Option<Life> {
+        let lifetimes = self.freshness.jittered(self.lifetimes_of(value));
+        stored(Life { lifetimes, is_amended: false, took: Duration::ZERO })
+    }
+
+    /// The longest lifetimes that a value can have, unless its load says otherwise.
     pub(crate) fn lifetimes_of(&self, value: &AnyValue) -> Lifetimes {
-        self.times.map_or(self.lifetimes, |times| times(value))
+        let lifetimes = self.times.map_or(self.lifetimes, |times| times(value));
+        self.freshness.of_none(value, lifetimes)
+    }
+
+    /// How long the shared tier shall keep a value.
+    pub(crate) fn shared_for(&self, value: &AnyValue, life: Life) -> Duration {
+        let ttl = life.ttl();
+        self.trial.and_then(|trial| trial(value)).map_or(ttl, |trial| trial.min(ttl))
     }
 
     /// Whether the entry has the type of this call's value. Two functions that share an explicit name could differ.
@@ -59,6 +79,10 @@ impl Plan {
             None => encoded.unwrap_or(self.value.size()),
         }
     }
+}
+
+fn stored(life: Life) -> Option<Life> {
+    (life.lifetimes != Lifetimes::NOTHING).then_some(life)
 }
 
 impl fmt::Debug for Plan {

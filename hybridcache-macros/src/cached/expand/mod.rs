@@ -65,7 +65,7 @@ impl Emitter<'_> {
         let at = hidden(self.return_span());
         let private = self.facade.private_at(self.return_span());
         let (checks, shape, begin, settings) =
-            (self.checks(), self.shape(), self.begin(), self.settings(self.timeout()));
+            (self.checks(), self.shape(), self.begin(), self.settings(Some(self.of_loads())));
         let owned = arguments.iter().enumerate().map(|(nth, argument)| self.owned(nth, argument));
         let load = self.load();
         // The compiler reports a body that is not `Send` at this call.

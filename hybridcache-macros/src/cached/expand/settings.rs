@@ -7,19 +7,22 @@ use syn::{Expr, ExprPath};
 use super::emitter::Emitter;
 use crate::cached::options::Tier;
 use crate::input::free_names::{contains_name, free_names};
+use crate::parse::part::Part;
 use crate::parse::time::Time;
 use crate::span::{ends, hidden};
 
 impl Emitter<'_> {
     // Output:
     //     { Settings::shared(__shape, const { Lifetimes::from_millis(3600000, 60000) }).__hc_exact().tag({ KEY __key }) }
-    pub(super) fn settings(&self, timeout: Option<TokenStream>) -> TokenStream {
+    //
+    // `of_loads`: what a handle does not need.
+    pub(super) fn settings(&self, of_loads: Option<TokenStream>) -> TokenStream {
         let span = self.return_span();
         let at = hidden(span);
         let private = self.facade.private_at(span);
         let options = &self.function.options;
         let patterns = self.patterns_by_reference();
-        let lifetimes = self.lifetimes();
+        let (lifetimes, of_values) = (self.lifetimes(), self.of_values());
         let new = match options.tier {
             Tier::Both => quote_spanned!(at=> {
                 use #private::ladder::*;
@@ -37,16 +40,44 @@ impl Emitter<'_> {
         });
         quote_spanned!(at=> {
             #patterns
-            #new #timeout #(#tags)* #weigh
+            #new #of_loads #of_values #(#tags)* #weigh
         })
     }
 
-    /// For loads only; a handle has no timeout.
-    pub(super) fn timeout(&self) -> Option<TokenStream> {
-        self.function.options.timeout.as_ref().map(|timeout| {
-            let (at, timeout) = (hidden(ends(timeout).0), duration(timeout));
-            quote_spanned!(at=> .timeout(#timeout))
-        })
+    /// The options of loads, in a function; a handle has none of them.
+    pub(super) fn of_loads(&self) -> TokenStream {
+        let options = &self.function.options;
+        let timeout = options.timeout.as_ref().map(|timeout| call(quote!(timeout), timeout));
+        let min_cost = options.min_cost.as_ref().map(|min_cost| call(quote!(min_cost), min_cost));
+        quote!(#timeout #min_cost)
+    }
+
+    /// The options of what is stored, by a load or by a put.
+    fn of_values(&self) -> TokenStream {
+        let options = &self.function.options;
+        let none_ttl = options.none_ttl.as_ref().map(|none_ttl| call(quote!(none_ttl), none_ttl));
+        let jitter = options.jitter.as_ref().map(|jitter| {
+            let (at, jitter) = (hidden(ends(jitter).0), self.part(jitter));
+            quote_spanned!(at=> .jitter(#jitter))
+        });
+        quote!(#none_ttl #jitter)
+    }
+
+    // Output:
+    //     Part::Percent(10u8)
+    fn part(&self, part: &Part) -> TokenStream {
+        let blamed = ends(part).0;
+        let (at, private) = (hidden(blamed), self.facade.private_at(blamed));
+        match part {
+            Part::Percent(percent) => {
+                let number = percent.number;
+                quote_spanned!(at=> #private::Part::Percent(#number))
+            }
+            Part::Time(time) => {
+                let time = duration(time);
+                quote_spanned!(at=> #private::Part::of(#time))
+            }
+        }
     }
 
     /// The macro has checked literals, and [`Self::checks`] checks constants: the runtime clamps computed values.
@@ -54,16 +85,23 @@ impl Emitter<'_> {
         let options = &self.function.options;
         // `Options::parse` has reported a missing `ttl`.
         let Some(ttl) = &options.ttl else { return TokenStream::new() };
-        let fresh_for = options.fresh_for.as_ref();
+        let fresh_for = options.fresh_for.as_ref().and_then(Part::time);
         let blamed = ends(fresh_for.unwrap_or(ttl)).0;
         let at = hidden(blamed);
         let private = self.facade.private_at(blamed);
+        let share = match &options.fresh_for {
+            Some(Part::Percent(percent)) => {
+                let number = percent.number;
+                Some(quote_spanned!(at=> .with_share(#number)))
+            }
+            _ => None,
+        };
         if let (Time::Literal(ttl), Time::Literal(fresh_for)) = (ttl, fresh_for.unwrap_or(ttl)) {
             let (ttl, fresh_for) = (ttl.milliseconds, fresh_for.milliseconds);
-            return quote_spanned!(at=> const { #private::Lifetimes::from_millis(#ttl, #fresh_for) });
+            return quote_spanned!(at=> const { #private::Lifetimes::from_millis(#ttl, #fresh_for) #share });
         }
         let (ttl, fresh_for) = (duration(ttl), optional(fresh_for));
-        quote_spanned!(at=> #private::Lifetimes::computed(#ttl, #fresh_for))
+        quote_spanned!(at=> #private::Lifetimes::computed(#ttl, #fresh_for) #share)
     }
 
     // Output:
@@ -73,30 +111,48 @@ impl Emitter<'_> {
     pub(super) fn checks(&self) -> TokenStream {
         let options = &self.function.options;
         let Some(ttl) = &options.ttl else { return TokenStream::new() };
-        let fresh_for = options.fresh_for.as_ref();
-        let mut checks = TokenStream::new();
-        let lifetimes = [Some(ttl), fresh_for];
-        let times = || lifetimes.into_iter().flatten();
-        if times().all(|time| !matches!(time, Time::Computed(_)))
-            && times().any(|time| matches!(time, Time::Constant(_)))
+        let fresh_for = options.fresh_for.as_ref().and_then(Part::time);
+        let (times, fresh) = ([Some(ttl), fresh_for], fresh_for.unwrap_or(ttl));
+        let (ttl_value, fresh_for_value) = (duration(ttl), optional(fresh_for));
+        let lifetimes = self.check(quote!(Lifetimes::constant), &quote!(#ttl_value, #fresh_for_value), fresh, times);
+        let timeout = options.timeout.as_ref();
+        let alone =
+            |name, time: Option<&Time>| time.map(|time| self.check(name, &duration(time), time, [Some(time), None]));
+        let beside = |name, time: Option<&Time>, other: &Time| {
+            let (time, other_value) = (time?, duration(other));
+            let value = duration(time);
+            Some(self.check(name, &quote!(#value, #other_value), time, [Some(time), Some(other)]))
+        };
+        let jitter = options.jitter.as_ref().and_then(Part::time);
+        let none_ttl = beside(quote!(constant_none_ttl), options.none_ttl.as_ref(), ttl);
+        let jitter = beside(quote!(constant_jitter), jitter, fresh);
+        let min_cost = options.min_cost.as_ref().map(|min_cost| {
+            let (value, timeout_value) = (duration(min_cost), optional(timeout));
+            self.check(quote!(constant_min_cost), &quote!(#value, #timeout_value), min_cost, [Some(min_cost), timeout])
+        });
+        let timeout = alone(quote!(constant_timeout), timeout);
+        quote!(#lifetimes #timeout #none_ttl #jitter #min_cost)
+    }
+
+    /// Evaluates a call that panics if a constant is out of bounds, unless all of `times` are literals, which the macro
+    /// has checked, or one is known at run time only.
+    fn check(
+        &self,
+        function: TokenStream,
+        arguments: &TokenStream,
+        blamed: &Time,
+        times: [Option<&Time>; 2],
+    ) -> TokenStream {
+        let times = || times.into_iter().flatten();
+        if times().any(|time| matches!(time, Time::Computed(_))) || times().all(|time| matches!(time, Time::Literal(_)))
         {
-            let (ttl_value, fresh_for_value) = (duration(ttl), optional(fresh_for));
-            let check = self.check(
-                quote!(Lifetimes::constant),
-                &quote!(#ttl_value, #fresh_for_value),
-                fresh_for.unwrap_or(ttl),
-            );
-            checks.extend(evaluated(&check, times().all(is_closed)));
+            return TokenStream::new();
         }
-        if let Some(timeout @ Time::Constant(_)) = &options.timeout {
-            let check = self.check(quote!(constant_timeout), &duration(timeout), timeout);
-            checks.extend(evaluated(&check, is_closed(timeout)));
-        }
-        checks
+        evaluated(&self.checking(function, arguments, blamed), times().all(is_closed))
     }
 
     /// A call that panics if a constant is out of bounds. Its span is the whole constant.
-    fn check(&self, function: TokenStream, arguments: &TokenStream, blamed: &Time) -> TokenStream {
+    fn checking(&self, function: TokenStream, arguments: &TokenStream, blamed: &Time) -> TokenStream {
         let (start, end) = ends(blamed);
         let private = self.facade.private_at(start);
         let function: TokenStream = function
@@ -138,6 +194,19 @@ fn is_closed(time: &Time) -> bool {
 /// Whether a single name is written in capitals, as a const parameter is. `limits::SECONDS` is a constant.
 fn may_be_generic(tokens: TokenStream) -> bool {
     contains_name(tokens.clone(), "Self") || free_names(tokens).iter().any(|name| !name.chars().any(char::is_lowercase))
+}
+
+/// `.timeout(const { Duration::from_millis(20000) })`, reported at the option's value.
+fn call(method: TokenStream, time: &Time) -> TokenStream {
+    let (at, time) = (hidden(ends(time).0), duration(time));
+    let method: TokenStream = method
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(at);
+            token
+        })
+        .collect();
+    quote_spanned!(at=> .#method(#time))
 }
 
 fn optional(time: Option<&Time>) -> TokenStream {

@@ -15,7 +15,7 @@ fn every_option_is_understood() {
     );
     assert_eq!(mistakes, Vec::<String>::new());
     assert!(matches!(options.ttl, Some(Time::Literal(_))));
-    assert!(matches!(options.fresh_for, Some(Time::Constant(_))));
+    assert!(matches!(options.fresh_for, Some(Part::Time(Time::Constant(_)))));
     assert!(matches!(options.timeout, Some(Time::Computed(_))));
     assert!(matches!(options.key, Some(Key::Template(_))));
     assert_eq!(options.skip, ["self", "db"]);
@@ -58,7 +58,8 @@ fn each_mistake_has_one_message_with_the_fix() {
         ("ttl", "write `ttl = 1h`"),
         ("ttl(5s)", "write `ttl = 1h`"),
         ("ttl = 5", "did you mean `5s`?"),
-        ("ttl = 1m, fresh_for = 1h", "`fresh_for` (1h) is longer than `ttl` (1m)"),
+        ("ttl = 80%", "`ttl` takes a duration, as in `ttl = 20s`"),
+        ("ttl = 1h, fresh_for = 0%", "leave it out"),
         ("ttl = 1h, skip = [db]", "write `skip(db, client)`"),
         ("ttl = 1h, skip(db, db)", "`db` is skipped twice"),
         ("ttl = 1h, skip(\"db\")", "the name of an argument"),

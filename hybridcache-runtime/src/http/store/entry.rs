@@ -14,6 +14,7 @@ use crate::engine::job::{Lead, LoadJob, Reason};
 use crate::engine::join::Decision;
 use crate::engine::run::run;
 use crate::engine::task::{Loaded, Work};
+use crate::entry::freshness::Freshness;
 use crate::entry::lifetimes::Lifetimes;
 use crate::entry::plan::{Judge, Plan};
 use crate::entry::value_type::Typed;
@@ -69,6 +70,7 @@ impl HttpEntry {
         let key = cache.key(&cache.lookup(&instance, key));
         let plan = Plan {
             lifetimes: Lifetimes::from_millis(1, 1),
+            freshness: Freshness::default(),
             timeout,
             tags,
             value: &const { Typed::<Record>::SHARED.knowing(Record::least) },
@@ -157,7 +159,8 @@ impl HttpEntry {
 
     fn entry(&self, origin: FilledUnder<'_>, record: Record) -> Option<Arc<Entry>> {
         let fill = Fill { key: &self.key, plan: &self.plan, origin };
-        fill.entry(self.cache.clock().now(), Box::new(record), None, None)
+        let life = self.plan.life_of_put(&record)?;
+        fill.entry(self.cache.clock().now(), Box::new(record), life, None, None)
     }
 
     /// Stores a record that was loaded for another key but belongs to this one. No request looks here before the other

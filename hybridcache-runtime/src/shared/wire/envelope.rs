@@ -39,6 +39,10 @@ pub const MESSAGE_PACK: u8 = 1;
 /// The payload is stored as the codec wrote it.
 pub const UNCOMPRESSED: u8 = 0;
 
+/// A hint among the flags: the load itself has said how long its value is fresh, which may be longer than what the
+/// function says. A reader that ignores it takes the function's own.
+pub const OWN_FRESH_FOR: u16 = 0x0001;
+
 /// Magic and format.
 const FORMAT: [u8; 4] = [0x89, b'H', b'C', 2];
 const KIND_VALUE: u8 = 1;
