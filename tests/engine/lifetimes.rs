@@ -290,8 +290,9 @@ async fn what_was_filled_together_ends_apart() {
     }
     let ended = ends(10_000, async |id| jittered_entry(world, id).get().await.is_none()).await;
     assert_evenly(&ended, 10_000);
-    for id in 0..2_000 {
-        jittered_by_seconds_entry(world, id).put(id).await.unwrap();
+    for id in 0..1_000 {
+        jittered_by_seconds(world, id).await;
+        jittered_by_seconds_entry(world, 1_000 + id).put(id).await.unwrap();
     }
     let ended = ends(2_000, async |id| jittered_by_seconds_entry(world, id).get().await.is_none()).await;
     assert_evenly(&ended, 2_000);
