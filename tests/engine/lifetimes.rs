@@ -27,7 +27,9 @@ async fn shares_of_an_argument(world: &World, id: u64, ttl: Duration) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn fresh_for_is_a_share_of_ttl() {
     let world = World::new().await;
-    (shares(&world, 1).await, shares_of_a_constant(&world, 2).await, shares_of_an_argument(&world, 3, TTL).await);
+    shares(&world, 1).await;
+    shares_of_a_constant(&world, 2).await;
+    shares_of_an_argument(&world, 3, TTL).await;
     pass(secs(80) - millis(1)).await;
     assert_eq!(at_once(shares(&world, 1)), 1);
     assert_eq!(at_once(shares_of_a_constant(&world, 2)), 2);
