@@ -54,4 +54,5 @@ pub use observe::observer::Observer;
 pub use observe::openmetrics::OPENMETRICS_CONTENT_TYPE;
 pub use observe::stats::{BreakerState, Stats};
 pub use observe::warnings::Warning;
+pub use shared::wire::compression::Compression;
 pub use shared_error::SharedError;

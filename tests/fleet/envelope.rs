@@ -46,6 +46,14 @@ pub(crate) fn with_payload(envelope: &[u8], payload: &[u8]) -> Vec<u8> {
     sealed(envelope)
 }
 
+/// The same with a payload that says to be compressed, and to have been `length` bytes long.
+pub(crate) fn with_compressed(envelope: &[u8], number: u8, length: u32, payload: &[u8]) -> Vec<u8> {
+    let mut envelope = with_payload(envelope, payload);
+    envelope[COMPRESSION] = number;
+    envelope[LENGTH..CHECKSUM].copy_from_slice(&length.to_le_bytes());
+    sealed(envelope)
+}
+
 /// Puts the checksum right.
 fn sealed(mut envelope: Vec<u8>) -> Vec<u8> {
     let covered = [&envelope[CODEC..CHECKSUM], &envelope[KEY..]].concat();

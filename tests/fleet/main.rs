@@ -39,6 +39,8 @@ mod limits;
 mod names;
 mod outage;
 mod overlapping_puts;
+#[cfg(all(feature = "lz4", feature = "zstd"))]
+mod packing;
 mod process;
 mod recovery;
 mod refusals;

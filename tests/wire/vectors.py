@@ -1,6 +1,6 @@
 """Writes vectors.json, from the description of the wire format alone: a second implementation, independent of the crate.
 
-    pip install blake3 crc32c msgpack xxhash
+    pip install blake3 crc32c lz4 msgpack xxhash zstandard
     python3 tests/wire/vectors.py > tests/wire/vectors.json
 
 The crate's own tests read vectors.json and must agree with every vector in it.
@@ -12,8 +12,10 @@ import struct
 
 import blake3
 import crc32c
+import lz4.block
 import msgpack
 import xxhash
+import zstandard
 
 # --- escapes ---------------------------------------------------------------------------------------------------------
 
@@ -127,11 +129,14 @@ def envelope(description, payload, *, expired=0, codec=1, compression=0, kind=1,
              attempt=3, loaded_at=1700000000000, fresh_until=1700000060000, expires_at=1700003600000,
              stamps=((0x0102030405060708, 0x1112131415161718), (0x2122232425262728, 0x3132333435363738)), form=2,
              key=fingerprint("shop", "", "shop::user", 0, "user:7"), raw_length=None, tail=b"", error=None):
+    # The payload is compressed last: 0 as it is, 1 an LZ4 block, 2 a Zstandard frame with its content's size.
+    raw, payload = payload, compressed(compression, payload)
+    raw_length = len(raw) if raw_length is None else raw_length
     head = bytes([0x89, 0x48, 0x43, form, expired, codec, compression, kind])
     head += struct.pack("<HHI", flags, len(stamps), cost_ms)
     head += struct.pack("<QQ", process, attempt)
     head += struct.pack("<QQQ", loaded_at, fresh_until, expires_at)
-    head += struct.pack("<I", len(payload) if raw_length is None else raw_length)
+    head += struct.pack("<I", raw_length)
     rest = key + b"".join(struct.pack("<QQ", *s) for s in stamps) + payload + tail
     crc = crc32c.crc32c(head[5:60] + rest)
     vector = {
@@ -148,7 +153,7 @@ def envelope(description, payload, *, expired=0, codec=1, compression=0, kind=1,
             "loaded_at": loaded_at,
             "fresh_until": fresh_until,
             "expires_at": expires_at,
-            "raw_length": len(payload) if raw_length is None else raw_length,
+            "raw_length": raw_length,
             "crc32c": "%08x" % crc,
             "key": key.hex(),
             "stamps": [{"hash": u64(h), "value": u64(v)} for h, v in stamps],
@@ -156,9 +161,19 @@ def envelope(description, payload, *, expired=0, codec=1, compression=0, kind=1,
         },
         "bytes": (head + struct.pack("<I", crc) + rest).hex(),
     }
+    if payload != raw:
+        vector["fields"]["raw"] = raw.hex()
     if error:
         vector["error"] = error
     return vector
+
+
+def compressed(number, payload):
+    if number == 1:
+        return lz4.block.compress(payload, store_size=False)
+    if number == 2:
+        return zstandard.ZstdCompressor(level=1, write_content_size=True).compress(payload)
+    return payload
 
 
 def flipped(description, vector, at, bit, error):
@@ -189,6 +204,7 @@ def main():
     long_args = "user:" + "x" * 60
     odd = "a b:c@d%e#f{g}h\n\u00e9\u20ac\U0001F600"
     payload = msgpack.packb({"id": 7, "name": "Ada"})
+    long_payload = msgpack.packb([{"id": n, "name": "item %d" % n} for n in range(40)])
     a_value = envelope("a value: MessagePack of {\"id\": 7, \"name\": \"Ada\"}", payload)
     sections = {
         "about": "Test vectors of hybridcache's wire format, version hc2. Every section says its rule; another "
@@ -377,11 +393,12 @@ def main():
         },
         "envelopes": {
             "about": "Little endian. Offset 0: 89 48 43 and the format, 2. 4: 1 once expired by hand, else 0; changed in place. 5: codec, 1 "
-                     "MessagePack. 6: compression, 0 none. 7: kind, 1 value, 2 none (an empty payload). 8: flags, 2 bytes; a reader ignores bits of "
+                     "MessagePack. 6: compression, 0 none, 1 an LZ4 block (without a length in front), 2 a Zstandard frame that says its content's size, with "
+                     "nothing behind it. 7: kind, 1 value, 2 none (an empty payload). 8: flags, 2 bytes; a reader ignores bits of "
                      "the low byte, and takes an entry with a set bit of the high byte (80 in byte 9, say) for unreadable. 10: number of "
                      "stamps, 2 bytes. 12: cost of the load in ms, 4 bytes. 16: fence, the 16 bytes of the token. 32, 40, 48: loaded at, fresh until, "
                      "expires at, 8 bytes each, Unix ms by the tier's clock; none before the one in front of it, none beyond 2^63 - 1. 56: length "
-                     "of the payload before compression, 4 bytes. 60: CRC-32C (Castagnoli) of bytes 5 to 59 and all from 64 on, 4 bytes. 64: the "
+                     "of the payload before compression, 4 bytes; a payload that is not compressed has it, a compressed one is shorter. 60: CRC-32C (Castagnoli) of bytes 5 to 59 and all from 64 on, 4 bytes. 64: the "
                      "fingerprint of the key, 16 bytes: an entry with another one is unreadable. 80: the stamps, 16 "
                      "bytes each: hash of the name, value; first the namespace's, then the function's, then the tags'. Then the payload, to the "
                      "end. The vectors with an error are unreadable, for the reason given.",
@@ -394,10 +411,15 @@ def main():
                 envelope("greatest numbers, hints in the low byte of the flags", b"\xc3", flags=0xFF, cost_ms=2**32 - 1, process=2**64 - 1,
                          attempt=2**64 - 1, loaded_at=2**63 - 1, fresh_until=2**63 - 1, expires_at=2**63 - 1,
                          stamps=((2**64 - 1, 2**64 - 1),) * 5),
+                envelope("compressed as an LZ4 block", long_payload, compression=1),
+                envelope("compressed as a Zstandard frame", long_payload, compression=2),
+                envelope("compressed, of which nothing would be left", b"\xc0", compression=1, raw_length=0, error="Length"),
+                envelope("compressed, and not shorter than before", long_payload, compression=1,
+                         raw_length=len(compressed(1, long_payload)), error="Length"),
                 envelope("another format", payload, form=1, error="Format(1)"),
                 envelope("an unknown value of byte 4", payload, expired=2, error="Mutable(2)"),
                 envelope("an unknown codec", payload, codec=2, error="Codec(2)"),
-                envelope("an unknown compression", payload, compression=1, error="Compression(1)"),
+                envelope("an unknown compression", payload, compression=3, error="Compression(3)"),
                 envelope("an unknown kind", payload, kind=3, error="Kind(3)"),
                 envelope("a flag that must be understood", payload, flags=0x100, error="Flags(256)"),
                 envelope("longer than it says", payload, tail=b"\x00", error="Length"),

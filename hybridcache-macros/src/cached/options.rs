@@ -8,13 +8,14 @@ use syn::parse::ParseStream;
 use syn::{Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, parse_quote, token};
 
 use crate::errors::Errors;
+use crate::parse::bytes::Bytes;
 use crate::parse::comma_list::{each, ends_here, tags};
 use crate::parse::part::Part;
 use crate::parse::suggest::{did_you_mean, listed};
 use crate::parse::time::Time;
 
 /// In the order of the documentation.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "ttl",
     "fresh_for",
     "timeout",
@@ -29,9 +30,14 @@ const NAMES: [&str; 16] = [
     "tier",
     "cache",
     "weigh",
+    "compress",
+    "max_value",
     "crate",
     "entry",
 ];
+
+/// The options that are about the bytes in Redis.
+const FOR_REDIS: [&str; 2] = ["compress", "max_value"];
 
 /// What other crates call `ttl`.
 const OTHER_NAMES_OF_TTL: [&str; 6] = ["time", "ttl_secs", "ttl_millis", "expire", "expires_in", "time_to_live"];
@@ -52,9 +58,13 @@ pub(crate) struct Options {
     pub(crate) tier: Tier,
     pub(crate) cache: Option<Expr>,
     pub(crate) weigh: Option<Expr>,
+    pub(crate) compress: bool,
+    pub(crate) max_value: Option<Bytes>,
     /// `crate`: the path of the facade crate.
     pub(crate) facade: Path,
     pub(crate) entry: bool,
+    /// An option that is about the bytes in Redis.
+    for_redis: Option<Ident>,
 }
 
 pub(crate) enum Key {
@@ -86,8 +96,11 @@ impl Options {
             tier: Tier::Both,
             cache: None,
             weigh: None,
+            compress: true,
+            max_value: None,
             facade: parse_quote!(::hybridcache),
             entry: true,
+            for_redis: None,
         };
         let mut given = HashSet::new();
         each(tokens, errors, |input| options.parse_one(input, &mut given));
@@ -97,6 +110,7 @@ impl Options {
                 "`ttl` is missing: say how long a value may be used, as in `#[hybrid_cached(ttl = 5m)]`",
             ));
         }
+        options.check_tier(errors);
         options
     }
 
@@ -129,6 +143,9 @@ impl Options {
             return Err(Error::new(option.span(), format!("`{name}` takes a value: write `{}`", example(&name))));
         }
         input.parse::<Token![=]>()?;
+        if FOR_REDIS.contains(&name.as_str()) {
+            self.for_redis = Some(option);
+        }
         self.parse_value(&name, input)
     }
 
@@ -147,17 +164,21 @@ impl Options {
             "tier" => self.tier = tier(input)?,
             "cache" => self.cache = Some(input.parse()?),
             "weigh" => self.weigh = Some(input.parse()?),
+            "compress" => self.compress = switch(input, "compress", "which stores values as they are encoded")?,
+            "max_value" => self.max_value = Some(Bytes::parse(name, input)?),
             "crate" => self.facade = input.call(Path::parse_mod_style)?,
-            _ => {
-                self.entry = input
-                    .parse::<LitBool>()
-                    .map_err(|error| {
-                        Error::new(error.span(), "expected `entry = false`, which leaves the entry handle out")
-                    })?
-                    .value;
-            }
+            _ => self.entry = switch(input, "entry", "which leaves the entry handle out")?,
         }
         Ok(())
+    }
+
+    /// What is about the bytes in Redis has no effect on values that never go there.
+    fn check_tier(&self, errors: &mut Errors) {
+        let Some(option) = self.for_redis.as_ref().filter(|_| self.tier == Tier::Memory) else { return };
+        let message = format!(
+            "`{option}` is about values in Redis, and with `tier = memory` they stay in memory: remove one of the two"
+        );
+        errors.push(Error::new(option.span(), message));
     }
 }
 
@@ -194,6 +215,8 @@ fn example(name: &str) -> &'static str {
         "tier" => "tier = memory",
         "cache" => "cache = self.cache",
         "weigh" => "weigh = |value: &T| value.len()",
+        "compress" => "compress = false",
+        "max_value" => "max_value = 64kb",
         "crate" => "crate = path::to::hybridcache",
         _ => "entry = false",
     }
@@ -251,6 +274,13 @@ fn version(input: ParseStream) -> Result<u32> {
         Ok(version) if literal.suffix().is_empty() => Ok(version),
         _ => Err(Error::new(literal.span(), expected)),
     }
+}
+
+fn switch(input: ParseStream, name: &str, effect: &str) -> Result<bool> {
+    let value: Result<LitBool> = input.parse();
+    value
+        .map(|value| value.value)
+        .map_err(|error| Error::new(error.span(), format!("expected `{name} = false`, {effect}")))
 }
 
 fn tier(input: ParseStream) -> Result<Tier> {

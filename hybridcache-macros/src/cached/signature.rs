@@ -15,6 +15,7 @@ use crate::input::free_names::free_names;
 use crate::input::receiver::rename_self;
 use crate::input::types::{first_borrow, first_impl_trait, first_reference};
 use crate::key::{self, Names, Part};
+use crate::parse::bytes::Bytes;
 use crate::parse::time::Time;
 
 /// A function that can be cached.
@@ -166,7 +167,11 @@ fn used_arguments(options: &Options, names: &Names<'_>, arguments: &[Argument]) 
         Some(Key::Expression(expression)) => used.extend(free_names(expression.to_token_stream())),
     }
     used.extend(options.tags.iter().filter_map(key::names_in_template).flatten());
-    for expression in options.cache.iter().chain(&options.weigh) {
+    let max_value = match &options.max_value {
+        Some(Bytes::Computed(expression)) => Some(expression),
+        _ => None,
+    };
+    for expression in options.cache.iter().chain(&options.weigh).chain(max_value) {
         used.extend(free_names(expression.to_token_stream()));
     }
     for time in options.times_of_values() {

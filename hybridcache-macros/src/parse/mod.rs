@@ -1,5 +1,6 @@
 //! The grammar that the attributes share.
 
+pub(crate) mod bytes;
 pub(crate) mod comma_list;
 pub(crate) mod duration;
 pub(crate) mod part;

@@ -14,6 +14,8 @@ use crate::observe::observer::{GuardedObserver, Observer};
 use crate::observe::stream::Settings;
 use crate::primitives::clock::bounded;
 use crate::shared::Remote;
+use crate::shared::wire::compression::Compression;
+use crate::shared::wire::packing::Packing;
 
 /// Makes a [`HybridCache`].
 ///
@@ -35,6 +37,7 @@ pub struct Builder {
     outage: Outage,
     limits: Limits,
     observing: Settings,
+    compression: Compression,
 }
 
 /// The defaults.
@@ -61,6 +64,7 @@ impl HybridCache {
             outage: Outage::default(),
             limits: DEFAULT_LIMITS,
             observing: Settings::default(),
+            compression: Compression::none(),
         }
     }
 
@@ -88,7 +92,7 @@ impl HybridCache {
     pub(crate) fn fallback() -> Self {
         let memory = MemoryTier::new(DEFAULT_MEMORY, false);
         let local = Arc::new(Local::new(DEFAULT_NAMESPACE, memory, Outage::Serve));
-        Self::assemble(DEFAULT_NAMESPACE, local, None, 0, DEFAULT_LIMITS)
+        Self::assemble(DEFAULT_NAMESPACE, local, None, 0, DEFAULT_LIMITS, Packing::default())
     }
 }
 
@@ -158,6 +162,26 @@ impl Builder {
         self
     }
 
+    /// Compresses values on their way to Redis, pages of the HTTP layer included. Memory has decoded values as before. A
+    /// function can opt out: `compress = false`. Default: [`Compression::none`].
+    ///
+    /// A compressed entry is read only if it was at most [`value_limit`](Self::value_limit) bytes long before it was
+    /// compressed: give all processes of a namespace the same limit.
+    ///
+    /// ```
+    /// # use hybridcache_runtime as hybridcache;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hybridcache::Error> {
+    /// use hybridcache::{Compression, HybridCache};
+    ///
+    /// let cache = HybridCache::builder().compression(Compression::lz4()).build().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
     /// How long values in memory are served while Redis cannot be reached. Default: [`Outage::Serve`].
     pub fn outage(mut self, outage: Outage) -> Self {
         self.outage = outage;
@@ -216,7 +240,8 @@ impl Builder {
             Some(url) => Some(connect(redis_setting, url, &self.namespace, process, &local).await?),
             None => None,
         };
-        Ok(HybridCache::assemble(&self.namespace, local, remote, process, self.limits))
+        let packing = Packing { compression: self.compression };
+        Ok(HybridCache::assemble(&self.namespace, local, remote, process, self.limits, packing))
     }
 
     fn check_limits(&self) -> Result<(), Error> {
@@ -233,6 +258,9 @@ impl Builder {
         if value_limit == 0 {
             return Err(Error::config("value_limit", "must be at least 1 byte"));
         }
+        if let Some(problem) = self.compression.problem() {
+            return Err(Error::config("compression", problem));
+        }
         Ok(())
     }
 }
@@ -241,13 +269,14 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The URL may hold a password.
         let redis = self.redis.as_ref().map(|_| "..");
-        let Self { namespace, memory, outage, limits, .. } = self;
+        let Self { namespace, memory, outage, limits, compression, .. } = self;
         f.debug_struct("Builder")
             .field("namespace", namespace)
             .field("memory", memory)
             .field("redis", &redis)
             .field("outage", outage)
             .field("limits", limits)
+            .field("compression", compression)
             .finish()
     }
 }

@@ -22,7 +22,8 @@ use crate::observe::{EventKind, UnsendableReason};
 use crate::shared::Lifespan;
 use crate::shared::Remote;
 use crate::shared::wire::codec::{CodecError, Kind};
-use crate::shared::wire::envelope::{self, Header, MESSAGE_PACK, OWN_FRESH_FOR, UNCOMPRESSED, Undecodable};
+use crate::shared::wire::compression::{Compression, check_length, decompress};
+use crate::shared::wire::envelope::{self, Draft, Header, MESSAGE_PACK, OWN_FRESH_FOR, UNCOMPRESSED, Undecodable};
 
 /// The number of bytes that a worker may encode or decode: it takes a fraction of a millisecond.
 const SMALL: usize = 64 << 10;
@@ -49,6 +50,13 @@ impl Unsendable {
     }
 }
 
+/// The bytes of a value for the shared tier.
+pub(crate) struct Encoded {
+    pub(crate) bytes: Vec<u8>,
+    /// How many bytes they were before they were compressed: what the value weighs in memory.
+    pub(crate) unpacked: usize,
+}
+
 /// The bytes of a complete entry of this key.
 pub(crate) struct Opened {
     pub(crate) header: Header,
@@ -56,25 +64,30 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// The length of the payload.
+    /// The length of the payload, before it was compressed.
     pub(crate) fn payload(&self) -> usize {
-        self.bytes.len() - envelope::payload_at(&self.header)
+        self.header.length as usize
     }
 
     /// Decodes the value, into an entry.
-    pub(crate) async fn decode(self, plan: &Plan, meta: Meta) -> Result<Arc<Entry>, CodecError> {
-        let (value, is_large) = (plan.value, self.bytes.len() > SMALL);
+    pub(crate) async fn decode(self, plan: &Plan, meta: Meta) -> Result<Arc<Entry>, Undecodable> {
+        let (value, is_large) = (plan.value, self.bytes.len().max(self.payload()) > SMALL);
         let Self { header, bytes } = self;
-        let decode = move || value.decode(header.kind, &bytes[envelope::payload_at(&header)..], meta);
+        let decode = move || {
+            let payload = decompress(&header, &bytes[envelope::payload_at(&header)..])?;
+            value.decode(header.kind, &payload, meta).map_err(Undecodable::Value)
+        };
         if is_large { Box::pin(aside(decode)).await } else { decode() }
     }
 }
 
-/// Reads an envelope, and checks that it is of the key with this fingerprint.
-pub(crate) async fn open(key: [u8; 16], bytes: Vec<u8>) -> Result<Opened, Undecodable> {
+/// Reads an envelope, and checks that it is of the key with this fingerprint. `limit`: the greatest length that a payload
+/// may have had before it was compressed.
+pub(crate) async fn open(key: [u8; 16], limit: usize, bytes: Vec<u8>) -> Result<Opened, Undecodable> {
     let is_large = bytes.len() > SMALL;
     let open = move || {
         let (header, _) = envelope::decode_for(&key, &bytes)?;
+        check_length(&header, limit)?;
         Ok(Opened { header, bytes })
     };
     if is_large { Box::pin(aside(open)).await } else { open() }
@@ -89,9 +102,9 @@ impl HybridCache {
         fill: &Fill<'_>,
         value: Box<AnyValue>,
         publishing: Publishing,
-    ) -> (Option<Vec<u8>>, Box<AnyValue>) {
+    ) -> (Option<Encoded>, Box<AnyValue>) {
         let Some(header) = header(remote, fill, publishing) else { return (None, value) };
-        let (function, limit) = (&fill.key.function, self.limits().value_limit);
+        let (function, limit) = (&fill.key.function, fill.plan.value_limit(self.limits().value_limit));
         let now = self.clock().now();
         if fill.plan.value.least(&*value) > limit {
             fill.key.happened(EventKind::Unsendable { reason: UnsendableReason::TooLarge });
@@ -100,12 +113,14 @@ impl HybridCache {
         }
         let is_paused = function.fit.is_paused(now);
         let tried = if is_paused { limit.min(SMALL) } else { limit };
-        let (encoded, value) = encode(&header, fill.plan.value, function, value, tried).await;
+        let compression = if fill.plan.compresses { self.packing().compression } else { Compression::none() };
+        let work = Work { header: &header, value_type: fill.plan.value, compression };
+        let (encoded, value) = encode(work, function, value, tried).await;
         let why = match encoded {
-            Ok(bytes) => {
-                function.fit.fitted(bytes.len() > SMALL);
-                function.sizes.learn(bytes.len());
-                return (Some(bytes), value);
+            Ok(encoded) => {
+                function.fit.fitted(encoded.unpacked > compression.at_most_here(SMALL));
+                function.sizes.learn(encoded.bytes.len());
+                return (Some(encoded), value);
             }
             Err(why) => why,
         };
@@ -142,27 +157,39 @@ fn header(remote: &dyn Remote, fill: &Fill<'_>, Publishing { token, life }: Publ
         loaded_at: now.saturating_sub(took as u64),
         fresh_until: now + life.lifetimes.fresh_for(),
         expires_at: now + life.lifetimes.ttl(),
+        length: 0,
         key: fill.key.fingerprint(),
         stamps: fill.origin.seen.remote()?,
     })
 }
 
-async fn encode(
-    header: &Header,
+/// What makes the bytes of a value.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    header: &'a Header,
     value_type: &'static ValueType,
+    compression: Compression,
+}
+
+async fn encode(
+    work: Work<'_>,
     function: &Function,
     value: Box<AnyValue>,
     limit: usize,
-) -> (Result<Vec<u8>, Unsendable>, Box<AnyValue>) {
+) -> (Result<Encoded, Unsendable>, Box<AnyValue>) {
     let proves = function.fit.asks_for_proof();
     let (mut encoded, mut value) = (Err(Unsendable::TooLarge), value);
-    let may_be_large = limit > SMALL;
+    let here = work.compression.at_most_here(SMALL);
+    let may_be_large = limit > here;
     if !(may_be_large && function.fit.is_large()) {
-        encoded = encode_within(limit.min(SMALL), header, value_type, &*value, proves);
+        encoded = work.encode_within(limit.min(here), &*value, proves);
     }
     if may_be_large && matches!(encoded, Err(Unsendable::TooLarge)) {
-        let header = header.clone();
-        let encode = move || (encode_within(limit, &header, value_type, &*value, proves), value);
+        let (header, Work { value_type, compression, .. }) = (work.header.clone(), work);
+        let encode = move || {
+            let work = Work { header: &header, value_type, compression };
+            (work.encode_within(limit, &*value, proves), value)
+        };
         (encoded, value) = Box::pin(aside(encode)).await;
     }
     if proves && encoded.is_ok() {
@@ -171,28 +198,27 @@ async fn encode(
     (encoded, value)
 }
 
-fn encode_within(
-    limit: usize,
-    header: &Header,
-    value_type: &ValueType,
-    value: &AnyValue,
-    proves: bool,
-) -> Result<Vec<u8>, Unsendable> {
-    envelope::encode_with(header, |bytes| {
-        let start = bytes.len();
-        let kind = value_type.encode(value, limit, bytes).map_err(|error| match error {
+impl Work<'_> {
+    fn encode_within(self, limit: usize, value: &AnyValue, proves: bool) -> Result<Encoded, Unsendable> {
+        let mut draft = Draft::new(self.header);
+        let kind = self.value_type.encode(value, limit, draft.bytes_mut()).map_err(|error| match error {
             CodecError::TooLarge => Unsendable::TooLarge,
             error => Unsendable::Unencodable(error),
         })?;
         if proves {
-            match value_type.comes_back(value, kind, &bytes[start..]) {
+            match self.value_type.comes_back(value, kind, draft.payload()) {
                 Ok(true) => {}
                 Ok(false) => return Err(Unsendable::Changed("decoded and encoded again it is not the same")),
                 Err(error) => return Err(Unsendable::Unreadable(error)),
             }
         }
-        Ok(kind)
-    })
+        draft.encoded(kind);
+        let unpacked = draft.bytes_mut().len();
+        if let Some((number, payload)) = self.compression.compress(draft.payload()) {
+            draft.compressed(number, &payload);
+        }
+        Ok(Encoded { bytes: draft.finish(), unpacked })
+    }
 }
 
 /// Runs `work` on a blocking thread. Outside of a runtime there is none, and no task that would be delayed.

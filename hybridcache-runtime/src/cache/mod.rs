@@ -44,6 +44,7 @@ use crate::primitives::log_limit::{LogLimit, MINUTE};
 use crate::primitives::timers::Standstill;
 use crate::shared::Lifespan;
 use crate::shared::budget::Budget;
+use crate::shared::wire::packing::Packing;
 use crate::shared::{Remote, RemoteError, RemoteErrorKind, StampName, Token};
 
 /// A cache: a memory tier and, where one was configured, a tier that all processes share.
@@ -76,6 +77,7 @@ struct Inner {
     process: u64,
     attempts: AtomicU64,
     limits: Limits,
+    packing: Packing,
     /// For warnings about a shared tier that refuses commands.
     log_limit: LogLimit,
     /// The permits of loads without a lease.
@@ -118,6 +120,7 @@ impl HybridCache {
         remote: Option<Arc<dyn Remote>>,
         process: u64,
         limits: Limits,
+        packing: Packing,
     ) -> Self {
         let shared = remote.map(|remote| {
             let recovery = Recovery::start(local.clone(), remote.clone(), limits.redis_budget);
@@ -137,6 +140,7 @@ impl HybridCache {
             log_limit: LogLimit::every(MINUTE),
             degraded: Semaphore::new(limits.degraded_loads.min(Semaphore::MAX_PERMITS)),
             limits,
+            packing,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -274,6 +278,10 @@ impl HybridCache {
 
     pub(crate) fn limits(&self) -> Limits {
         self.inner.limits
+    }
+
+    pub(crate) fn packing(&self) -> &Packing {
+        &self.inner.packing
     }
 
     /// The time that one call may spend on waiting for the shared tier.

@@ -91,9 +91,9 @@ impl HybridCache {
         let sizes = &function.sizes;
         let bytes = match &entry {
             None => return Ok(None),
-            Some(head) if head.len() >= LARGE => match envelope::size(head) {
+            Some(head) if head.len() >= LARGE => match envelope::size_at_most(head, self.limits().value_limit) {
                 Some(bytes) => bytes,
-                // Not an entry of this cache, as its first bytes show.
+                // Not an entry that this cache reads, as its first bytes show.
                 None => return Ok(entry),
             },
             Some(whole) => {
@@ -147,7 +147,7 @@ impl HybridCache {
         let seen = fill.origin.seen;
         let Some(bytes) = entry else { return Interpreted::Read(Read::Absent(FenceBytes::new())) };
         let fence = FenceBytes::from_slice(bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default());
-        let opened = match open(fill.key.fingerprint(), bytes).await {
+        let opened = match open(fill.key.fingerprint(), self.limits().value_limit, bytes).await {
             Ok(opened) => opened,
             Err(why) => return Interpreted::Read(fill.undecodable(&why, fence)),
         };
@@ -346,6 +346,7 @@ mod tests {
             loaded_at: LOADED,
             fresh_until: LOADED + LIFETIMES.fresh_for(),
             expires_at: LOADED + LIFETIMES.ttl(),
+            length: 0,
             key: [2; 16],
             stamps: crate::shared::wire::envelope::StampValues::new(),
         }

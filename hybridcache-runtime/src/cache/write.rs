@@ -10,6 +10,7 @@ use futures_util::future::join;
 use tokio::time::Instant;
 
 use crate::cache::HybridCache;
+use crate::cache::encoding::Encoded;
 use crate::cache::fill::Fill;
 use crate::cache::lease::{Lease, SENDING};
 use crate::coherence::stamps::{Stamp, StampSnapshot};
@@ -243,15 +244,14 @@ impl HybridCache {
         life: Life,
     ) -> Result<(Put, Box<AnyValue>), Error> {
         let publishing = Publishing { token: lease.token(), life };
-        let (bytes, value) = lease.hold_while(SENDING, self.encode(remote, fill, value, publishing)).await;
-        let Some(bytes) = bytes else { return Ok((Put::MemoryOnly, value)) };
-        let encoded = bytes.len();
+        let (encoded, value) = lease.hold_while(SENDING, self.encode(remote, fill, value, publishing)).await;
+        let Some(Encoded { bytes, unpacked }) = encoded else { return Ok((Put::MemoryOnly, value)) };
         let published = lease.publish_at_leisure(bytes, life.ttl()).await.map_err(|error| {
             fill.key.happened(EventKind::SharedFailed);
             error.unstored(&format!("put {}", fill.key))
         })?;
         let put = match published {
-            Published::Stored => Put::Stored(publishing.token.to_bytes(), encoded),
+            Published::Stored => Put::Stored(publishing.token.to_bytes(), unpacked),
             Published::Fenced => Put::Overtaken,
             Published::Refused => Put::Refused,
         };

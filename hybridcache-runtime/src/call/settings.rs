@@ -133,6 +133,16 @@ impl<S: Shape> Settings<S> {
     pub fn weigh(self, weigh: impl Fn(&S::Value) -> usize + Send + Sync + 'static) -> FullSettings<S> {
         FullSettings::from(self).weigh(weigh)
     }
+
+    /// `max_value = 64kb`
+    pub fn max_value(self, bytes: usize) -> FullSettings<S> {
+        FullSettings::from(self).max_value(bytes)
+    }
+
+    /// `compress = false`
+    pub fn uncompressed(self) -> FullSettings<S> {
+        FullSettings::from(self).uncompressed()
+    }
 }
 
 impl<S: Shape> From<Settings<S>> for FullSettings<S> {
@@ -140,7 +150,21 @@ impl<S: Shape> From<Settings<S>> for FullSettings<S> {
         let (error_type, tags) = (TypeId::of::<S::Error>(), Vec::new());
         let (after, timed_out) = timeout.map(|Timeout { after, timed_out }| (after, timed_out)).unzip();
         let (times, judge, weigh, trial) = (None, None, None, None);
-        let plan = Plan { lifetimes, freshness, timeout: after, tags, value, error_type, times, judge, weigh, trial };
+        let (max_value, compresses) = (None, true);
+        let plan = Plan {
+            lifetimes,
+            freshness,
+            timeout: after,
+            tags,
+            value,
+            error_type,
+            times,
+            judge,
+            weigh,
+            trial,
+            max_value,
+            compresses,
+        };
         Self { plan, timed_out }
     }
 }
@@ -156,6 +180,18 @@ impl<S: Shape> FullSettings<S> {
     pub fn weigh(mut self, weigh: impl Fn(&S::Value) -> usize + Send + Sync + 'static) -> Self {
         let size = size_of::<S::Value>();
         self.plan.weigh = Some(Arc::new(move |value: &AnyValue| value.downcast_ref().map_or(size, &weigh)));
+        self
+    }
+
+    /// Longer values stay in memory, where the cache's own limit admits them.
+    pub fn max_value(mut self, bytes: usize) -> Self {
+        self.plan.max_value = Some(bytes);
+        self
+    }
+
+    /// Values are stored as they are encoded, also where the cache compresses.
+    pub fn uncompressed(mut self) -> Self {
+        self.plan.compresses = false;
         self
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::cache::HybridCache;
+use crate::cache::encoding::Encoded;
 use crate::cache::fill::Fill;
 use crate::cache::lease::{Lease, SENDING};
 use crate::cache::write::Publishing;
@@ -75,11 +76,10 @@ pub(super) async fn publish(
     mut budget: Budget,
 ) -> (Stored, Box<AnyValue>) {
     let publishing = Publishing { token: lease.token(), life };
-    let (bytes, value) = lease.hold_while(SENDING, cache.encode(lease.remote(), fill, value, publishing)).await;
-    let Some(bytes) = bytes else {
+    let (encoded, value) = lease.hold_while(SENDING, cache.encode(lease.remote(), fill, value, publishing)).await;
+    let Some(Encoded { bytes, unpacked: encoded }) = encoded else {
         return (Stored::InMemoryOnly { encoded: None }, value);
     };
-    let encoded = bytes.len();
     let stored = match lease.publish(bytes, fill.plan.shared_for(&*value, life), &mut budget).await {
         Ok(Published::Stored) => {
             budget.succeeded();

@@ -33,6 +33,10 @@ pub(crate) struct Plan {
     pub(crate) weigh: Option<Weigh>,
     /// How long the shared tier keeps a value at first, if that differs from the value's lifetime.
     pub(crate) trial: Option<fn(&AnyValue) -> Option<Duration>>,
+    /// The function's own limit of the encoded length: `max_value`.
+    pub(crate) max_value: Option<usize>,
+    /// Whether values are compressed where the cache compresses: all but `compress = false`.
+    pub(crate) compresses: bool,
 }
 
 impl Plan {
@@ -61,6 +65,11 @@ impl Plan {
     pub(crate) fn shared_for(&self, value: &AnyValue, life: Life) -> Duration {
         let ttl = life.ttl();
         self.trial.and_then(|trial| trial(value)).map_or(ttl, |trial| trial.min(ttl))
+    }
+
+    /// The greatest length of an encoded value, where the cache has this one.
+    pub(crate) fn value_limit(&self, of_the_cache: usize) -> usize {
+        self.max_value.map_or(of_the_cache, |limit| limit.min(of_the_cache))
     }
 
     /// Whether the entry has the type of this call's value. Two functions that share an explicit name could differ.

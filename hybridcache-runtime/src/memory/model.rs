@@ -18,6 +18,7 @@ use crate::function::call_key::Key;
 use crate::function::{Instance, Site};
 use crate::key::KeyBuf;
 use crate::primitives::sync::LockExt as _;
+use crate::shared::wire::packing::Packing;
 use crate::shared::{Invalidation, Listener, StampName};
 
 /// A time at which all entries are fresh.
@@ -98,7 +99,7 @@ impl Modelled {
             value_limit: 0,
             degraded_loads: 1,
         };
-        let cache = HybridCache::assemble("model", local.clone(), None, 0, limits);
+        let cache = HybridCache::assemble("model", local.clone(), None, 0, limits, Packing::default());
         let slots = (0..keys).map(|nth| Slot::new(&cache, nth, hash(nth))).collect();
         let stamp = local.stamps.named(StampName { key: "group".into(), hash: 9, version: None });
         Self { local, cache, slots, shared, stamp, entries: Mutex::default(), memory, totals: Arc::default() }

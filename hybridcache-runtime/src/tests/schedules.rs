@@ -32,6 +32,7 @@ use crate::function::{Instance, Site};
 use crate::key::KeyBuf;
 use crate::memory::{Memory, MemoryTier};
 use crate::shared::StampName;
+use crate::shared::wire::packing::Packing;
 
 /// Runs a test in this many orders of either kind; `HYBRIDCACHE_SCHEDULES` says another number.
 const ORDERS: usize = 1_000;
@@ -73,7 +74,7 @@ impl World {
         let local = Arc::new(Local::new("test", MemoryTier::new(Memory::entries(8), true), Outage::Serve));
         let limits =
             Limits { redis_budget: Duration::ZERO, lease_limit: Duration::ZERO, value_limit: 0, degraded_loads: 1 };
-        let cache = HybridCache::assemble("test", local.clone(), None, 0, limits);
+        let cache = HybridCache::assemble("test", local.clone(), None, 0, limits, Packing::default());
         let instance = Instance { site: &SITE, receiver: None, generics: &[] };
         let key = cache.key(&cache.lookup(&instance, &KeyBuf::new()));
         let stamp = local.stamps.named(stamp_name());

@@ -38,10 +38,23 @@ impl Emitter<'_> {
             let at = hidden(ends(weigh).0);
             quote_spanned!(at=> .weigh(#weigh))
         });
+        let bytes = self.bytes();
         quote_spanned!(at=> {
             #patterns
-            #new #of_loads #of_values #(#tags)* #weigh
+            #new #of_loads #of_values #(#tags)* #weigh #bytes
         })
+    }
+
+    /// What the bytes in Redis are like.
+    fn bytes(&self) -> TokenStream {
+        let options = &self.function.options;
+        let at = hidden(self.return_span());
+        let uncompressed = (!options.compress).then(|| quote_spanned!(at=> .uncompressed()));
+        let max_value = options.max_value.as_ref().map(|bytes| {
+            let at = hidden(ends(bytes).0);
+            quote_spanned!(at=> .max_value(#bytes))
+        });
+        quote_spanned!(at=> #uncompressed #max_value)
     }
 
     /// The options of loads, in a function; a handle has none of them.

@@ -10,8 +10,8 @@ fn parse(text: &str) -> (Options, Vec<String>) {
 fn every_option_is_understood() {
     let (options, mistakes) = parse(
         r#"ttl = 1h, fresh_for = Duration::from_secs(5), timeout = config.timeout, key = "user:{id}",
-        skip(self, db), name = "user", version = 3, tags = ["org:{org}", "all"], tier = memory, cache = &self.cache,
-        weigh = |user: &User| user.len(), crate = my::cache, entry = false"#,
+        skip(self, db), name = "user", version = 3, tags = ["org:{org}", "all"], cache = &self.cache,
+        weigh = |user: &User| user.len(), compress = true, max_value = LIMIT, crate = my::cache, entry = false"#,
     );
     assert_eq!(mistakes, Vec::<String>::new());
     assert!(matches!(options.ttl, Some(Time::Literal(_))));
@@ -22,9 +22,17 @@ fn every_option_is_understood() {
     assert_eq!(options.name.map(|name| name.value()).as_deref(), Some("user"));
     assert_eq!(options.version, 3);
     assert_eq!(options.tags.iter().map(LitStr::value).collect::<Vec<_>>(), ["org:{org}", "all"]);
-    assert_eq!(options.tier, Tier::Memory);
+    assert!(options.compress && matches!(options.max_value, Some(Bytes::Computed(_))));
     assert!(options.cache.is_some() && options.weigh.is_some() && !options.entry);
     assert!(options.facade.segments.last().is_some_and(|last| last.ident == "cache"));
+}
+
+#[test]
+fn options_of_one_value() {
+    let (options, mistakes) = parse("ttl = 1h, compress = false, max_value = 64kb");
+    assert_eq!(mistakes, Vec::<String>::new());
+    assert!(!options.compress && matches!(options.max_value, Some(Bytes::Literal(65_536, _))));
+    assert_eq!(parse("ttl = 1h, tier = memory").0.tier, Tier::Memory);
 }
 
 #[test]
@@ -54,6 +62,13 @@ fn each_mistake_has_one_message_with_the_fix() {
         ("ttl = 1h, key = user:{id}", "write `key = \"user:{id}\"`"),
         ("ttl = 1h, key = user:{id}:x, version = 1", "write `key = \"user:{id}\"`"),
         ("ttl = 1h, ttl = 2h", "`ttl` is given twice"),
+        ("ttl = 1h, compress = 1", "expected `compress = false`"),
+        ("ttl = 1h, compress", "write `compress = false`"),
+        ("ttl = 1h, max_value = 65536", "did you mean `65536b`?"),
+        ("ttl = 1h, max_value = \"64kb\"", "write `max_value = 64kb`"),
+        ("ttl = 1h, max_value", "write `max_value = 64kb`"),
+        ("ttl = 1h, compress = false, tier = memory", "`compress` is about values in Redis"),
+        ("ttl = 1h, tier = memory, max_value = 1mb", "`max_value` is about values in Redis"),
         ("", "`ttl` is missing"),
         ("ttl", "write `ttl = 1h`"),
         ("ttl(5s)", "write `ttl = 1h`"),

@@ -79,6 +79,8 @@ impl HttpEntry {
             judge: None,
             weigh: Some(Arc::new(|value| value.downcast_ref().map_or(0, Record::weight))),
             trial: Some(Record::shared_for),
+            max_value: None,
+            compresses: true,
         };
         Self { cache: cache.clone(), key, plan }
     }

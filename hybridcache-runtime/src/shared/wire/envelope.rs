@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 0 | 4 | magic `89 48 43`, format 2 |
 //! | 4 | 1 | 1 once it was expired by hand, else 0; changed in place |
-//! | 5, 6, 7 | 1, 1, 1 | codec (1 MessagePack), compression (0 none), kind (1 value, 2 none) |
+//! | 5, 6, 7 | 1, 1, 1 | codec (1 MessagePack), compression (0 none, 1 lz4 block, 2 zstd frame), kind (1 value, 2 none) |
 //! | 8 | 2 | flags: the low byte may be ignored, an unknown bit of the high byte makes the entry unreadable |
 //! | 10 | 2 | number of stamps |
 //! | 12 | 4 | what the load cost, in milliseconds |
@@ -22,6 +22,9 @@
 //! out because it changes in place. Bytes 0 to 4 have few valid values, so every single flipped bit is noticed but
 //! the one that says "expired by hand".
 //!
+//! An uncompressed payload is as long as byte 56 says. A compressed one is shorter, and must decompress to exactly that
+//! length: see [`crate::shared::wire::compression`].
+//!
 //! The hash of the key ensures that an entry is never served under another key, however it got there: two functions
 //! with one address, a renamed key, a restored backup.
 
@@ -32,12 +35,17 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
+use crate::shared::wire::codec::CodecError;
 pub use crate::shared::wire::codec::Kind;
 
 /// The payload is MessagePack with the names of fields.
 pub const MESSAGE_PACK: u8 = 1;
 /// The payload is stored as the codec wrote it.
 pub const UNCOMPRESSED: u8 = 0;
+/// The payload is one block of LZ4.
+pub const LZ4: u8 = 1;
+/// The payload is one frame of Zstandard.
+pub const ZSTD: u8 = 2;
 
 /// A hint among the flags: the load itself has said how long its value is fresh, which may be longer than what the
 /// function says. A reader that ignores it takes the function's own.
@@ -52,6 +60,7 @@ const MUST_UNDERSTAND: u16 = 0xff00;
 
 /// The offsets of header fields that are filled in last, or checked separately.
 const MUTABLE_AT: usize = 4;
+const COMPRESSION_AT: usize = 6;
 const KIND_AT: usize = 7;
 const STAMPS_COUNT_AT: usize = 10;
 const LENGTH_AT: usize = 56;
@@ -72,7 +81,7 @@ pub struct Header {
     pub expired_by_hand: bool,
     /// The codec of the payload: [`MESSAGE_PACK`].
     pub codec: u8,
-    /// How the payload was compressed: [`UNCOMPRESSED`].
+    /// How the payload was compressed: [`UNCOMPRESSED`], [`LZ4`] or [`ZSTD`].
     pub compression: u8,
     /// Whether the payload is a value.
     pub kind: Kind,
@@ -88,6 +97,8 @@ pub struct Header {
     pub fresh_until: u64,
     /// When it is gone; not before `fresh_until`, at most 2^63 - 1.
     pub expires_at: u64,
+    /// The length of the payload before it was compressed.
+    pub length: u32,
     /// The hash of the entry's key.
     pub key: [u8; 16],
     /// The stamps it was loaded under: the namespace's, the function's, then the tags'.
@@ -95,7 +106,7 @@ pub struct Header {
 }
 
 /// Why bytes are no envelope that this version can read. Such an entry is a miss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undecodable {
     /// It does not begin as an envelope does.
     Foreign,
@@ -105,8 +116,12 @@ pub enum Undecodable {
     Mutable(u8),
     /// An unknown codec.
     Codec(u8),
-    /// An unknown compression.
+    /// An unknown compression, or one that this build cannot undo.
     Compression(u8),
+    /// The payload is longer, before compression, than this process accepts.
+    TooLarge,
+    /// The compressed bytes are damaged, or they are no payload of the length that the header says.
+    Compressed,
     /// An unknown kind.
     Kind(u8),
     /// An unknown flag that must be understood.
@@ -121,59 +136,92 @@ pub enum Undecodable {
     Payload,
     /// It is for another key.
     Key,
+    /// The payload is no value of the function's type.
+    Value(CodecError),
 }
 
-/// An envelope around `payload`.
+/// An envelope around `payload`, whose bytes and length are as `header` says.
 ///
-/// A header that no reader accepts (times out of order, an unknown codec, a payload beside [`Kind::None`]) is not
-/// refused here, nor are more than 65,535 stamps or 4 GiB: what comes out is a miss for every reader.
+/// A header that no reader accepts (times out of order, an unknown codec, a payload beside [`Kind::None`], a length that
+/// is not the payload's) is not refused here, nor are more than 65,535 stamps or 4 GiB: what comes out is a miss for
+/// every reader.
 pub fn encode(header: &Header, payload: &[u8]) -> Vec<u8> {
-    let mut envelope = start(header, payload.len());
-    envelope.extend_from_slice(payload);
-    finish(&mut envelope, header, header.kind);
-    envelope
+    let mut draft = Draft::with_room(header, payload.len());
+    draft.bytes.extend_from_slice(payload);
+    draft.set_kind(header.kind);
+    draft.finish()
 }
 
-/// An envelope whose payload `write` appends to the given bytes. Its kind is the one that `write` returns, not the one
-/// in `header`.
-pub fn encode_with<E>(header: &Header, write: impl FnOnce(&mut Vec<u8>) -> Result<Kind, E>) -> Result<Vec<u8>, E> {
-    let mut envelope = start(header, USUAL_PAYLOAD);
-    let kind = write(&mut envelope)?;
-    finish(&mut envelope, header, kind);
-    Ok(envelope)
+/// An envelope that is being written: its header, then the payload as the codec writes it, then that payload packed.
+pub(crate) struct Draft {
+    bytes: Vec<u8>,
+    payload_at: usize,
 }
 
-/// The part before the payload. Fields that are not known yet are zero.
-fn start(header: &Header, payload: usize) -> Vec<u8> {
-    let mut envelope = Vec::with_capacity(STAMPS_AT + 16 * header.stamps.len() + payload);
-    envelope.extend_from_slice(&FORMAT);
-    envelope.extend_from_slice(&[u8::from(header.expired_by_hand), header.codec, header.compression, 0]);
-    envelope.extend_from_slice(&header.flags.to_le_bytes());
-    envelope.extend_from_slice(&u16::try_from(header.stamps.len()).unwrap_or(u16::MAX).to_le_bytes());
-    envelope.extend_from_slice(&header.cost_ms.to_le_bytes());
-    envelope.extend_from_slice(&header.fence);
-    for time in [header.loaded_at, header.fresh_until, header.expires_at] {
-        envelope.extend_from_slice(&time.to_le_bytes());
+impl Draft {
+    /// The part before the payload. Kind, compression and length follow from the payload: [`Self::encoded`].
+    pub(crate) fn new(header: &Header) -> Self {
+        Self::with_room(&Header { compression: UNCOMPRESSED, ..header.clone() }, USUAL_PAYLOAD)
     }
-    envelope.extend_from_slice(&[0; KEY_AT - LENGTH_AT]);
-    envelope.extend_from_slice(&header.key);
-    for (hash, value) in &header.stamps {
-        envelope.extend_from_slice(&hash.to_le_bytes());
-        envelope.extend_from_slice(&value.to_le_bytes());
-    }
-    envelope
-}
 
-/// Fills in the fields that depend on the payload.
-fn finish(envelope: &mut [u8], header: &Header, kind: Kind) {
-    let length = envelope.len() - STAMPS_AT - 16 * header.stamps.len();
-    envelope[KIND_AT] = match kind {
-        Kind::Value => KIND_VALUE,
-        Kind::None => KIND_NONE,
-    };
-    envelope[LENGTH_AT..CHECKSUM_AT].copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-    let checksum = checksum(envelope);
-    envelope[CHECKSUM_AT..KEY_AT].copy_from_slice(&checksum.to_le_bytes());
+    fn with_room(header: &Header, payload: usize) -> Self {
+        let payload_at = payload_at(header);
+        let mut bytes = Vec::with_capacity(payload_at + payload);
+        bytes.extend_from_slice(&FORMAT);
+        bytes.extend_from_slice(&[u8::from(header.expired_by_hand), header.codec, header.compression, 0]);
+        bytes.extend_from_slice(&header.flags.to_le_bytes());
+        bytes.extend_from_slice(&u16::try_from(header.stamps.len()).unwrap_or(u16::MAX).to_le_bytes());
+        bytes.extend_from_slice(&header.cost_ms.to_le_bytes());
+        bytes.extend_from_slice(&header.fence);
+        for time in [header.loaded_at, header.fresh_until, header.expires_at] {
+            bytes.extend_from_slice(&time.to_le_bytes());
+        }
+        bytes.extend_from_slice(&header.length.to_le_bytes());
+        bytes.extend_from_slice(&[0; KEY_AT - CHECKSUM_AT]);
+        bytes.extend_from_slice(&header.key);
+        for (hash, value) in &header.stamps {
+            bytes.extend_from_slice(&hash.to_le_bytes());
+            bytes.extend_from_slice(&value.to_le_bytes());
+        }
+        Self { bytes, payload_at }
+    }
+
+    /// The envelope so far. A codec appends the payload.
+    pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.bytes[self.payload_at..]
+    }
+
+    /// The codec has appended the payload.
+    pub(crate) fn encoded(&mut self, kind: Kind) {
+        let length = u32::try_from(self.payload().len()).unwrap_or(u32::MAX);
+        self.bytes[LENGTH_AT..CHECKSUM_AT].copy_from_slice(&length.to_le_bytes());
+        self.set_kind(kind);
+    }
+
+    fn set_kind(&mut self, kind: Kind) {
+        self.bytes[KIND_AT] = match kind {
+            Kind::Value => KIND_VALUE,
+            Kind::None => KIND_NONE,
+        };
+    }
+
+    /// Replaces the payload by its compressed form.
+    pub(crate) fn compressed(&mut self, compression: u8, payload: &[u8]) {
+        self.bytes[COMPRESSION_AT] = compression;
+        self.bytes.truncate(self.payload_at);
+        self.bytes.extend_from_slice(payload);
+    }
+
+    /// The whole envelope.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        let checksum = checksum(&self.bytes);
+        self.bytes[CHECKSUM_AT..KEY_AT].copy_from_slice(&checksum.to_le_bytes());
+        self.bytes
+    }
 }
 
 /// Reads an envelope: its header and its payload. Never panics, whatever the bytes.
@@ -202,11 +250,17 @@ pub fn decode(envelope: &[u8]) -> Result<(Header, &[u8]), Undecodable> {
     let cost_ms = u32::from_le_bytes(rest.take()?);
     let fence = rest.take()?;
     let [loaded_at, fresh_until, expires_at] = [rest.u64()?, rest.u64()?, rest.u64()?];
-    let length = u32::from_le_bytes(rest.take()?) as usize;
+    let length = u32::from_le_bytes(rest.take()?);
     let expected = u32::from_le_bytes(rest.take()?);
     let key = rest.take()?;
-    // Checked before anything is allocated: the length must be exactly what the header says.
-    if rest.0.len().checked_sub(16 * stamps) != Some(length) {
+    // Checked before anything is allocated.
+    let stored = rest.0.len().checked_sub(16 * stamps).ok_or(Undecodable::Length)?;
+    let has_its_length = match compression {
+        UNCOMPRESSED => stored == length as usize,
+        // Decompressing shows whether the length is right.
+        _ => stored < length as usize,
+    };
+    if !has_its_length {
         return Err(Undecodable::Length);
     }
     if checksum(envelope) != expected {
@@ -232,6 +286,7 @@ pub fn decode(envelope: &[u8]) -> Result<(Header, &[u8]), Undecodable> {
             loaded_at,
             fresh_until,
             expires_at,
+            length,
             key,
             stamps,
         },
@@ -245,11 +300,15 @@ pub(crate) fn decode_for<'a>(key: &[u8; 16], envelope: &'a [u8]) -> Result<(Head
     if header.key == *key { Ok((header, payload)) } else { Err(Undecodable::Key) }
 }
 
-/// The length of the entry that begins with these bytes. `None`: they do not begin as an envelope does.
-pub(crate) fn size(head: &[u8]) -> Option<usize> {
+/// How long the entry that begins with these bytes is at most. `None`: they do not begin as an envelope does, or they say
+/// that the payload was longer than `limit` before it was compressed.
+///
+/// The length of an uncompressed entry is exact. Of a compressed one the header says only how long it was before.
+pub(crate) fn size_at_most(head: &[u8], limit: usize) -> Option<usize> {
     let count = u16::from_le_bytes(head.get(STAMPS_COUNT_AT..STAMPS_COUNT_AT + 2)?.try_into().ok()?);
-    let length = u32::from_le_bytes(head.get(LENGTH_AT..CHECKSUM_AT)?.try_into().ok()?);
-    head.starts_with(&FORMAT).then(|| STAMPS_AT + 16 * usize::from(count) + length as usize)
+    let length = u32::from_le_bytes(head.get(LENGTH_AT..CHECKSUM_AT)?.try_into().ok()?) as usize;
+    let is_acceptable = head.starts_with(&FORMAT) && (head[COMPRESSION_AT] == UNCOMPRESSED || length <= limit);
+    is_acceptable.then(|| STAMPS_AT + 16 * usize::from(count) + length)
 }
 
 /// Where the payload of an envelope with this header begins.
@@ -260,9 +319,9 @@ pub(crate) fn payload_at(header: &Header) -> usize {
 /// The kind, if this version knows codec and compression.
 fn known(codec: u8, compression: u8, kind: u8) -> Result<Kind, Undecodable> {
     match (codec, compression, kind) {
-        (MESSAGE_PACK, UNCOMPRESSED, KIND_VALUE) => Ok(Kind::Value),
-        (MESSAGE_PACK, UNCOMPRESSED, KIND_NONE) => Ok(Kind::None),
-        (MESSAGE_PACK, UNCOMPRESSED, _) => Err(Undecodable::Kind(kind)),
+        (MESSAGE_PACK, UNCOMPRESSED | LZ4 | ZSTD, KIND_VALUE) => Ok(Kind::Value),
+        (MESSAGE_PACK, UNCOMPRESSED | LZ4 | ZSTD, KIND_NONE) => Ok(Kind::None),
+        (MESSAGE_PACK, UNCOMPRESSED | LZ4 | ZSTD, _) => Err(Undecodable::Kind(kind)),
         (MESSAGE_PACK, _, _) => Err(Undecodable::Compression(compression)),
         _ => Err(Undecodable::Codec(codec)),
     }
@@ -297,6 +356,8 @@ impl fmt::Display for Undecodable {
             Self::Mutable(byte) => write!(f, "mutable byte {byte}"),
             Self::Codec(number) => write!(f, "codec {number}"),
             Self::Compression(number) => write!(f, "compression {number}"),
+            Self::TooLarge => f.write_str("longer before compression than the value limit"),
+            Self::Compressed => f.write_str("the compressed bytes do not give a value of the length in the header"),
             Self::Kind(number) => write!(f, "kind {number}"),
             Self::Flags(flags) => write!(f, "flags {flags:#06x}"),
             Self::Length => f.write_str("wrong length"),
@@ -304,6 +365,7 @@ impl fmt::Display for Undecodable {
             Self::Times => f.write_str("times out of order or out of bounds"),
             Self::Payload => f.write_str("a value where there should be none"),
             Self::Key => f.write_str("an entry of another key"),
+            Self::Value(error) => error.fmt(f),
         }
     }
 }

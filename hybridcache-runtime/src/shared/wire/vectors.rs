@@ -13,7 +13,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::key::placeholder::{Placeholder, WritePlain as _};
 use crate::key::{CacheKey, KeyBuf};
 use crate::shared::wire::codec::{Kind, decode_option, decode_value, encode_option, encode_value};
-use crate::shared::wire::envelope::{self, Header};
+use crate::shared::wire::compression::decompress;
+use crate::shared::wire::envelope::{self, Header, Undecodable};
 use crate::shared::wire::names::{self, Address, group_of, groups, invalidation_channel, wake_prefix};
 use crate::shared::{StampName, Token};
 
@@ -296,7 +297,13 @@ fn envelopes() {
         assert_eq!(payload, bytes(fields, "payload"), "{description}");
         assert_eq!(envelope::encode(&header, payload), envelope, "{description}");
         // The fields that the decoder checks and does not return.
-        assert_eq!(payload.len() as u64, number(fields, "raw_length"), "{description}");
+        let raw = fields.get("raw").map_or_else(|| payload.to_vec(), |_| bytes(fields, "raw"));
+        assert_eq!(raw.len() as u64, number(fields, "raw_length"), "{description}");
+        match decompress(&header, payload) {
+            Ok(value) => assert_eq!(*value, raw, "{description}"),
+            // A build without the algorithm.
+            Err(error) => assert_eq!(error, Undecodable::Compression(header.compression), "{description}"),
+        }
         assert_eq!(u64::from(envelope[3]), number(fields, "format"));
         let checksum = u32::from_le_bytes(envelope[60..64].try_into().expect("four bytes"));
         assert_eq!(format!("{checksum:08x}"), text(fields, "crc32c"));
@@ -318,6 +325,7 @@ fn header_of(fields: &Value) -> Header {
         loaded_at: number(fields, "loaded_at"),
         fresh_until: number(fields, "fresh_until"),
         expires_at: number(fields, "expires_at"),
+        length: u32::try_from(number(fields, "raw_length")).expect("a length"),
         key: bytes(fields, "key").try_into().expect("16 bytes"),
         stamps: stamps.iter().map(|stamp| (id(stamp, "hash"), id(stamp, "value"))).collect(),
     }

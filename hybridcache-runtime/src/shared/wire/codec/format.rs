@@ -23,7 +23,7 @@ pub enum Kind {
 }
 
 /// Why a value could not be encoded or decoded.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CodecError {
     /// The value's `Serialize` failed.
     Encode(Box<str>),

@@ -15,6 +15,7 @@ fn header() -> Header {
         loaded_at: 1_000,
         fresh_until: 2_000,
         expires_at: 3_000,
+        length: 7,
         key: [9; 16],
         stamps: smallvec![(1, 2), (3, 4)],
     }
@@ -46,14 +47,50 @@ fn what_is_encoded_is_decoded() {
 
 #[test]
 fn a_payload_can_be_written_in_place() {
-    let written = encode_with(&header(), |bytes| {
-        bytes.extend_from_slice(b"payload");
-        Ok::<_, ()>(Kind::Value)
-    });
-    assert_eq!(written, Ok(encode(&header(), b"payload")));
-    let none = encode_with(&header(), |_| Ok::<_, ()>(Kind::None)).expect("written");
-    assert_eq!(decode(&none), Ok((Header { kind: Kind::None, ..header() }, &b""[..])));
-    assert_eq!(encode_with(&header(), |_| Err("no")), Err("no"));
+    let mut draft = Draft::new(&Header { length: 99, compression: ZSTD, ..header() });
+    draft.bytes_mut().extend_from_slice(b"payload");
+    assert_eq!(draft.payload(), b"payload");
+    draft.encoded(Kind::Value);
+    assert_eq!(draft.finish(), encode(&header(), b"payload"));
+    let mut none = Draft::new(&header());
+    none.encoded(Kind::None);
+    assert_eq!(decode(&none.finish()), Ok((Header { kind: Kind::None, length: 0, ..header() }, &b""[..])));
+}
+
+/// Killed by: the length behind the compression in the header; a compressed payload that has to have it.
+#[test]
+fn the_length_is_that_before_compression() {
+    let mut draft = Draft::new(&header());
+    draft.bytes_mut().extend_from_slice(b"payload");
+    draft.encoded(Kind::Value);
+    draft.compressed(LZ4, b"short");
+    let envelope = draft.finish();
+    let compressed = Header { compression: LZ4, ..header() };
+    assert_eq!(decode(&envelope), Ok((compressed.clone(), &b"short"[..])));
+    assert_eq!(envelope, encode(&compressed, b"short"));
+}
+
+/// Killed by: a compressed payload of any length.
+#[test]
+fn a_compressed_payload_is_shorter_than_before() {
+    for compression in [LZ4, ZSTD] {
+        for (length, is_good) in [(7, false), (8, true), (6, false), (0, false), (u32::MAX, true)] {
+            let envelope = encode(&Header { compression, length, ..header() }, b"payload");
+            assert_eq!(decode(&envelope).is_ok(), is_good, "{length}");
+        }
+    }
+}
+
+/// Killed by: taking the length of a compressed entry for that of its bytes without a limit.
+#[test]
+fn the_size_of_an_entry_is_bounded_by_its_first_bytes() {
+    let of = |compression, length, limit| {
+        size_at_most(&encode(&Header { compression, length, ..header() }, b"payload")[..90], limit)
+    };
+    assert_eq!(of(UNCOMPRESSED, 7, 0), Some(80 + 32 + 7));
+    assert_eq!(of(LZ4, 1000, 1000), Some(80 + 32 + 1000));
+    assert_eq!(of(LZ4, 1001, 1000), None);
+    assert_eq!(size_at_most(b"something else", 1000), None);
 }
 
 /// Killed by: leaving the header or the stamps out of the checksum; taking any value of byte 4.
@@ -114,7 +151,7 @@ fn what_is_not_known_is_refused() {
     assert_eq!(trouble(&altered(&header(), 3, &[1])), Undecodable::Format(1));
     assert_eq!(trouble(&altered(&header(), 4, &[2])), Undecodable::Mutable(2));
     assert_eq!(trouble(&altered(&header(), 5, &[0])), Undecodable::Codec(0));
-    assert_eq!(trouble(&altered(&header(), 6, &[1])), Undecodable::Compression(1));
+    assert_eq!(trouble(&altered(&header(), 6, &[3])), Undecodable::Compression(3));
     assert_eq!(trouble(&altered(&header(), 7, &[0])), Undecodable::Kind(0));
     assert_eq!(trouble(&altered(&header(), 9, &[0x80])), Undecodable::Flags(0x8000));
     assert_eq!(trouble(&altered(&header(), 7, &[2])), Undecodable::Payload);
@@ -125,7 +162,7 @@ fn what_is_not_known_is_refused() {
 #[test]
 fn times_that_cannot_be_are_refused() {
     let times = |loaded_at, fresh_until, expires_at| {
-        let header = Header { loaded_at, fresh_until, expires_at, ..header() };
+        let header = Header { loaded_at, fresh_until, expires_at, length: 0, ..header() };
         decode(&encode(&header, b"")).map(|(decoded, _)| assert_eq!(decoded, header))
     };
     let end = i64::MAX as u64;
@@ -142,7 +179,7 @@ fn stamps_must_be_there() {
     for stamps in [1_u16, 3, u16::MAX] {
         assert_eq!(trouble(&altered(&header(), 10, &stamps.to_le_bytes())), Undecodable::Length);
     }
-    let none = Header { stamps: smallvec![], ..header() };
+    let none = Header { stamps: smallvec![], length: 1, ..header() };
     assert_eq!(decode(&encode(&none, b"p")), Ok((none, &b"p"[..])));
     let many = Header { stamps: smallvec![(1, 2); usize::from(u16::MAX) + 1], ..header() };
     assert_eq!(trouble(&encode(&many, b"p")), Undecodable::Length);
@@ -182,6 +219,7 @@ proptest! {
 
     #[test]
     fn any_header_survives(header in any_header(), payload in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let header = Header { length: u32::try_from(payload.len()).expect("short"), ..header };
         let envelope = encode(&header, &payload);
         prop_assert_eq!(decode(&envelope), Ok((header, &payload[..])));
     }
