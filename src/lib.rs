@@ -4,10 +4,11 @@
 
 pub use hybridcache_macros::{CacheKey, hybrid_cached, hybrid_evict};
 pub use hybridcache_runtime::{
-    BreakerState, Builder, CacheEntry, CacheKey, Compression, Distribution, Error, Event, EventKind, EvictionCause,
-    Family, HybridCache, InvalidationKind, KeyBuf, LoadError, LoadResult, Memory, MetricKind, MetricValue, Metrics,
-    NoCache, OPENMETRICS_CONTENT_TYPE, Observer, Outage, PlainEntry, Sample, SharedError, Stats, ThisLoad, Tier,
-    UnsendableReason, Warning, bypass, invalidate_tag, no_cache, refresh, this_load,
+    BreakerState, Builder, CacheEntry, CacheKey, CallReport, Compression, Distribution, EntryInfo, Error, Event,
+    EventKind, EvictionCause, Family, HybridCache, InvalidationKind, KeyBuf, LoadError, LoadResult, Memory, MetricKind,
+    MetricValue, Metrics, NoCache, OPENMETRICS_CONTENT_TYPE, Observer, Operation, Outage, PlainEntry, Sample,
+    SharedError, Source, Stats, StepResult, ThisLoad, Tier, UnsendableReason, Warning, bypass, explain, invalidate_tag,
+    no_cache, refresh, this_load,
 };
 
 pub mod guide;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use hybridcache::{Event, EventKind, HybridCache, MetricValue, Observer, bypass, hybrid_cached};
+use hybridcache::{Event, EventKind, HybridCache, Memory, MetricValue, Observer, bypass, hybrid_cached};
 
 use crate::world::{World, pass, secs, settle};
 
@@ -86,6 +86,31 @@ async fn an_observer_gets_hits_where_they_are_observed() {
     assert_eq!(notes.take(), ["hit memory true 7", "refreshing 7", "hit memory true 7", "loading 7"]);
     let stats = world.cache.stats();
     assert_eq!((stats.hits_memory, stats.stale_hits), (3, 2), "counted once each");
+}
+
+/// Killed by: an eviction that no observer hears of; one that is not counted; a gauge that an entry's end leaves as it was.
+#[tokio::test(start_paused = true)]
+async fn an_eviction_is_observed_and_memory_is_measured_by_function() {
+    let notes = Notes::default();
+    let world = World::built(HybridCache::builder().memory(Memory::entries(10)).observer(notes.clone())).await;
+    for id in 0..30 {
+        watched(&world, id).await;
+    }
+    watched_entry(&world, 29).invalidate().await.unwrap();
+    let evictions = notes.take().iter().filter(|note| note.contains("evicted")).count() as u64;
+    let cache = &world.cache;
+    assert_eq!(evictions, cache.stats().evictions);
+    assert_eq!(number(cache, "hybridcache_evictions_total", &["watched", "size"]), evictions);
+    assert!(evictions >= 20, "{evictions}");
+    let entries = number(cache, "hybridcache_memory_entries", &["watched"]);
+    assert_eq!(entries, cache.memory_entries());
+    assert!(number(cache, "hybridcache_memory_bytes", &["watched"]) > 400 * entries);
+    cache.clear().await.unwrap();
+    for id in 0..30 {
+        watched_entry(&world, id).invalidate().await.unwrap();
+    }
+    assert_eq!(number(cache, "hybridcache_memory_entries", &["watched"]), 0);
+    assert_eq!(number(cache, "hybridcache_memory_bytes", &["watched"]), 0);
 }
 
 struct Panics(Arc<Mutex<u32>>);

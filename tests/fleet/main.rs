@@ -37,6 +37,7 @@ mod leaks;
 mod lifetimes;
 mod limits;
 mod names;
+mod observing;
 mod outage;
 mod overlapping_puts;
 #[cfg(all(feature = "lz4", feature = "zstd"))]

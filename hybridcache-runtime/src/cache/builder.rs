@@ -211,6 +211,13 @@ impl Builder {
         self
     }
 
+    /// Whether spans show the text of keys (`cache.key`). A key is made of arguments and may contain personal data. Default: `false`, which
+    /// shows a hash of each (`cache.key_id`).
+    pub fn trace_keys(mut self, show: bool) -> Self {
+        self.observing.trace_keys = show;
+        self
+    }
+
     /// Checks the settings and builds the cache. Waits up to about a second for Redis. A Redis that is down is logged
     /// as a warning, and is used as soon as it answers. Cancel safe: a future that is dropped leaves no connection
     /// behind.

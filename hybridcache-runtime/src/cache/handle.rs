@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::cache::HybridCache;
-use crate::entry::Entry;
+use crate::cache::info::EntryInfo;
 use crate::entry::plan::Plan;
 use crate::error::Error;
 use crate::function::call_key::Key;
@@ -160,6 +160,24 @@ impl<R> PlainEntry<R> {
         self.cache.invalidate(&self.key, Invalidation::Expire).await
     }
 
+    /// What is known of the cached value: its age, how long it lasts, where it is. `None` if there is none. Never loads.
+    ///
+    /// Looks as [`get`](CacheEntry::get) does, waits as long, and is not counted as a hit or a miss either. Cancel safe: it changes nothing.
+    ///
+    /// ```
+    /// # use hybridcache_runtime as hybridcache;
+    /// # fn user_entry(id: u64) -> hybridcache::CacheEntry<String> { unimplemented!() }
+    /// # async fn run() {
+    /// if let Some(info) = user_entry(7).info().await {
+    ///     println!("{} bytes in {}, loaded {:?} ago", info.bytes(), info.tier(), info.age());
+    /// }
+    /// # }
+    /// ```
+    pub async fn info(&self) -> Option<EntryInfo> {
+        let (entry, tier) = self.cache.peek(&self.key, &self.plan).await?;
+        Some(EntryInfo::new(&self.cache, &self.plan, &entry, tier))
+    }
+
     /// The readable key, as it is in Redis after the function's name: `user:7`. A key longer than 64 bytes is `#` and a
     /// hash.
     pub fn key(&self) -> &str {
@@ -171,7 +189,7 @@ impl<R> PlainEntry<R> {
     }
 
     async fn peek<V: Clone + 'static>(&self) -> Option<V> {
-        let entry: Arc<Entry> = self.cache.peek(&self.key, &self.plan).await?;
+        let (entry, _) = self.cache.peek(&self.key, &self.plan).await?;
         entry.value.downcast_ref::<V>().cloned()
     }
 

@@ -7,6 +7,7 @@ use crate::cache::HybridCache;
 use crate::observe::counters::Counters;
 use crate::observe::histogram::{Distribution, Histogram};
 use crate::observe::metrics::{Family, MetricKind, MetricValue, Metrics, Sample};
+use crate::observe::steps::{Operation, StepResult};
 use crate::observe::warnings::Warning;
 use crate::observe::{EvictionCause, InvalidationKind, LoadResult, Tier, UnsendableReason};
 
@@ -89,7 +90,38 @@ impl HybridCache {
                 remote.is_subscribed().into(),
             ));
         }
+        families.extend(self.of_steps());
         families
+    }
+
+    /// One sample for each operation that was asked at least once.
+    fn of_steps(&self) -> [Family; 2] {
+        let mut results = Family::new(
+            "hybridcache_shared_operations_total",
+            MetricKind::Counter,
+            "Steps of the shared tier, by how they ended.",
+        );
+        let mut durations = Family::new(
+            "hybridcache_shared_operation_duration_seconds",
+            MetricKind::Histogram,
+            "How long steps of the shared tier took, but for abandoned ones.",
+        );
+        let steps = &self.events().stream.steps;
+        for operation in Operation::ALL {
+            let of_operation = steps.of(operation);
+            let counts = read(&of_operation.results);
+            if counts.iter().all(|count| *count == 0) {
+                continue;
+            }
+            let labels = vec![("cache", self.namespace().to_owned()), ("operation", operation.as_str().to_owned())];
+            for (result, count) in StepResult::ALL.into_iter().zip(counts) {
+                let labels = [labels.clone(), vec![("result", result.as_str().to_owned())]].concat();
+                results.samples.push(Sample { labels, value: MetricValue::Number(count) });
+            }
+            let value = MetricValue::Distribution(of_operation.durations.snapshot());
+            durations.samples.push(Sample { labels, value });
+        }
+        [results, durations]
     }
 }
 
@@ -165,6 +197,12 @@ impl Rows<'_> {
                 UnsendableReason::ALL.map(UnsendableReason::as_str),
                 |counters| read(&counters.unsendable),
             ),
+            self.gauge_of_each("hybridcache_memory_entries", "Entries in memory.", |counters| &counters.memory_entries),
+            self.gauge_of_each(
+                "hybridcache_memory_bytes",
+                "What the entries in memory weigh: values, keys, and 400 bytes for each.",
+                |counters| &counters.memory_bytes,
+            ),
             self.histogram("hybridcache_value_bytes", "Sizes of the values that loads stored.", |counters| {
                 &counters.value_bytes
             }),
@@ -199,6 +237,10 @@ impl Rows<'_> {
             Sample { labels: self.labels(function, None), value: MetricValue::Number(total) }
         });
         Family { samples: samples.collect(), ..Family::new(name, MetricKind::Counter, help) }
+    }
+
+    fn gauge_of_each(&self, name: &'static str, help: &'static str, gauge: impl Fn(&Counters) -> &AtomicU64) -> Family {
+        Family { kind: MetricKind::Gauge, ..self.each(name, help, gauge) }
     }
 
     fn by_label<const N: usize>(

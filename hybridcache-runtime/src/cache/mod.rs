@@ -6,8 +6,10 @@ pub(crate) mod encoding;
 
 pub(crate) mod fill;
 pub(crate) mod handle;
+pub(crate) mod info;
 pub(crate) mod installed;
 pub(crate) mod lease;
+mod measured_tier;
 mod metrics;
 pub(crate) mod puts;
 pub(crate) mod read;
@@ -27,6 +29,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::cache::closing::close;
+use crate::cache::measured_tier::MeasuredTier;
 use crate::cache::recovery::Recovery;
 use crate::cache::state::Local;
 use crate::coherence::stamps::{Stamp, StampSnapshot};
@@ -123,6 +126,7 @@ impl HybridCache {
         packing: Packing,
     ) -> Self {
         let shared = remote.map(|remote| {
+            let remote: Arc<dyn Remote> = Arc::new(MeasuredTier::new(remote, local.events.clone()));
             let recovery = Recovery::start(local.clone(), remote.clone(), limits.redis_budget);
             Shared { remote, recovery, is_closed: AtomicBool::new(false), closed: OnceCell::new() }
         });

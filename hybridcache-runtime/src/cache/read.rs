@@ -15,7 +15,7 @@ use crate::entry::plan::Plan;
 use crate::entry::value_type::AnyValue;
 use crate::entry::{Deadlines, Entry, Fence, FilledUnder, Meta, State};
 use crate::function::call_key::Key;
-use crate::observe::EventKind;
+use crate::observe::{EventKind, Tier};
 use crate::primitives::clock::Millis;
 use crate::shared::wire::envelope::{self, Header};
 use crate::shared::{Fetched, LARGE, RemoteError, RemoteErrorKind, StampName};
@@ -178,6 +178,7 @@ impl HybridCache {
         // This is the only reference so far.
         if let Some(entry) = Arc::get_mut(&mut entry) {
             entry.meta.limit(times);
+            entry.meta.set_age(here, there.saturating_sub(header.loaded_at));
         }
         let entry = fill.weighed(entry, Some(payload));
         match times {
@@ -236,10 +237,10 @@ impl HybridCache {
         Ok(true)
     }
 
-    /// The cached entry, without loading.
-    pub(crate) async fn peek(&self, key: &Arc<Key>, plan: &Plan) -> Option<Arc<Entry>> {
+    /// The cached entry and where it is, without loading.
+    pub(crate) async fn peek(&self, key: &Arc<Key>, plan: &Plan) -> Option<(Arc<Entry>, Tier)> {
         if let Some(entry) = self.in_memory(key) {
-            return Some(entry);
+            return Some((entry, Tier::Memory));
         }
         let remote = self.remote_for(&key.function, plan)?;
         let seen = self.capture_stamps(key, plan);
@@ -250,11 +251,12 @@ impl HybridCache {
             budget.succeeded();
         }
         match read {
-            Ok(Read::Fresh(entry, _) | Read::Stale(entry, _)) => Some(entry),
+            Ok(Read::Fresh(entry, _) | Read::Stale(entry, _)) => Some((entry, Tier::Shared)),
             Ok(Read::Absent(_) | Read::Undecodable(_)) => None,
             Err(error) => {
                 self.redis_failed(key, &error);
-                self.unverified(key, plan).filter(|_| self.local().trust.serves_unverified())
+                let unverified = self.unverified(key, plan).filter(|_| self.local().trust.serves_unverified());
+                unverified.map(|entry| (entry, Tier::Memory))
             }
         }
     }

@@ -42,7 +42,7 @@ pub(crate) struct Local {
     /// The latest epoch for which the recently acknowledged invalidations have been replayed.
     replayed_through: AtomicU64,
     /// What happens to the cache as a whole.
-    pub(crate) events: Subject,
+    pub(crate) events: Arc<Subject>,
 }
 
 impl Local {
@@ -66,7 +66,7 @@ impl Local {
             trust,
             disposal: Arc::default(),
             replayed_through: AtomicU64::new(0),
-            events: Subject::of_cache(Arc::new(Stream::new(namespace, settings))),
+            events: Arc::new(Subject::of_cache(Arc::new(Stream::new(namespace, settings)))),
         }
     }
 

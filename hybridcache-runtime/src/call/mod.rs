@@ -28,6 +28,7 @@ use pin_project_lite::pin_project;
 use crate::cache::HybridCache;
 use crate::call::settings::FullSettings;
 use crate::call::shape::{Returned, Shape, typed_error};
+use crate::engine::explain::{Explained, Source};
 use crate::engine::job::{Lead, LoadJob};
 use crate::engine::join::Decision;
 use crate::engine::run::start;
@@ -57,6 +58,7 @@ pub struct SlowPath<S: Shape> {
     key: Arc<Key>,
     mode: Mode,
     stale: Option<(Arc<Entry>, RefreshClaim)>,
+    explained: Option<Explained>,
     shape: PhantomData<fn() -> S>,
 }
 
@@ -111,13 +113,17 @@ fn is_refreshed_by_another(cache: &HybridCache, entry: &Arc<Entry>, now: Millis)
 #[inline(never)]
 fn begin_slow<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) -> Begin<S> {
     let key = cache.key(lookup);
-    let mut stale = None;
-    if mode == Mode::Normal
+    let (mut stale, explained) = (None, Explained::begin(&key));
+    if matches!(mode, Mode::Normal | Mode::Explained)
         && let Some(entry) = cache.in_memory(&key).filter(|entry| entry.value.is::<S::Value>())
     {
         let now = cache.clock().now();
         let is_stale = cache.state(&entry, now) == State::Stale;
         cache.hit_in_memory(&entry, is_stale);
+        if let Some(explained) = &explained {
+            explained.source(Source::Memory);
+            explained.ended(cache, Some(&entry));
+        }
         if is_stale {
             stale = RefreshClaim::take(&entry, cache.clock(), now).map(|claim| (entry.clone(), claim));
         }
@@ -128,7 +134,7 @@ fn begin_slow<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) ->
             return Begin::Hit(S::give(value.clone()));
         }
     }
-    Begin::SlowPath(SlowPath { cache: cache.clone(), key, mode, stale, shape: PhantomData })
+    Begin::SlowPath(SlowPath { cache: cache.clone(), key, mode, stale, explained, shape: PhantomData })
 }
 
 impl<S: Shape> SlowPath<S> {
@@ -138,8 +144,8 @@ impl<S: Shape> SlowPath<S> {
         settings: I,
     ) -> impl Future<Output = Result<S::Return, MustLoad<S>>> + Send + use<S, I> {
         let FullSettings { plan, timed_out } = settings.into();
-        let Self { cache, key, mode, stale, .. } = self;
-        let next = LoadJob::new(cache, key, plan).start(mode, stale);
+        let Self { cache, key, mode, stale, explained, .. } = self;
+        let next = LoadJob { explained, ..LoadJob::new(cache, key, plan) }.start(mode, stale);
         next.decided().map(move |decision| typed(decision, timed_out))
     }
 }

@@ -158,6 +158,10 @@ impl VerifiedAt {
         packed >> BITS_OF_A_MOMENT == trusted.epoch && (now < trusted.until || now < (packed & LATEST) + WITHOUT_PROOF)
     }
 
+    pub(crate) fn at(&self) -> Millis {
+        self.0.load(Ordering::Acquire) & LATEST
+    }
+
     pub(crate) fn renew(&self, epoch: u64, at: Millis) {
         self.0.fetch_max(packed(epoch, at), Ordering::AcqRel);
     }

@@ -7,8 +7,8 @@ use crate::entry::Entry;
 
 /// The result of looking a key up in the shared tier.
 pub(crate) enum Found {
-    Fresh(Arc<Entry>, Source),
-    Stale(Arc<Entry>, Source),
+    Fresh(Arc<Entry>, Place),
+    Stale(Arc<Entry>, Place),
     /// This process holds the lease: it loads, and no other process does.
     Leased(Lease),
     /// A stamp changed while this process waited for the lease holder: capture the stamps again and start over.
@@ -24,7 +24,7 @@ pub(crate) enum Found {
 
 /// Where an entry was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum Place {
     Redis,
     /// In memory; the shared tier has confirmed that it still has the same entry.
     Memory,

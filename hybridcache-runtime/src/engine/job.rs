@@ -7,13 +7,14 @@ use tracing::Span;
 
 use crate::cache::{HybridCache, InMemory};
 use crate::coherence::stamps::StampSnapshot;
+use crate::engine::explain::{Explained, Source};
 use crate::engine::scope::{self, Frame};
 use crate::engine::task::WAIT;
 use crate::entry::plan::Plan;
 use crate::entry::{Entry, RefreshClaim};
 use crate::flight::{Flights, Leader};
 use crate::function::call_key::Key;
-use crate::observe::EventKind;
+use crate::observe::{EventKind, Tier, spans};
 
 /// One call. It is made once, and passed by value from step to step.
 pub(crate) struct LoadJob {
@@ -33,6 +34,8 @@ pub(crate) struct LoadJob {
     pub(crate) expects_a_miss: bool,
     /// The outcome of this call is named: see [`Self::turned_out`].
     pub(crate) has_outcome: bool,
+    /// Its caller wants to know how it is answered.
+    pub(crate) explained: Option<Explained>,
 }
 
 /// Why a flight is made.
@@ -72,6 +75,7 @@ impl LoadJob {
             in_memory: InMemory::Nothing,
             expects_a_miss: false,
             has_outcome: false,
+            explained: None,
         }
     }
 
@@ -81,6 +85,25 @@ impl LoadJob {
         let is_call = !matches!(self.reason, Reason::Refresh(_));
         if is_call && !std::mem::replace(&mut self.has_outcome, true) {
             self.key.happened(outcome);
+            self.explain(outcome);
+        }
+    }
+
+    fn explain(&self, outcome: EventKind<'_>) {
+        let Some(explained) = &self.explained else { return };
+        explained.source(match outcome {
+            EventKind::Hit { tier: Tier::Memory, .. } => Source::Memory,
+            EventKind::Hit { tier: Tier::Shared, .. } => Source::Shared,
+            EventKind::Joined => Source::Joined,
+            EventKind::Bypassed if matches!(self.reason, Reason::Bypass) => Source::Bypassed,
+            _ => Source::Load,
+        });
+    }
+
+    /// The call has its answer: this entry, if there is one.
+    pub(crate) fn answered(&self, entry: Option<&Entry>) {
+        if let Some(explained) = &self.explained {
+            explained.ended(&self.cache, entry);
         }
     }
 
@@ -105,10 +128,19 @@ impl LoadJob {
         }
     }
 
+    /// From here on the job is a background refresh: in a span of its own.
+    pub(crate) fn enter_refresh(&mut self) {
+        let hit = std::mem::replace(&mut self.span, Span::none());
+        self.span = spans::refresh(&self.key.function.events, &**self.key, hit);
+    }
+
     /// Leads the key's flight. Consumes the recent-delete hint of the key: it serves one load only.
     pub(crate) fn lead(mut self, leader: Leader) -> Box<Lead> {
         self.expects_a_miss = matches!(self.reason, Reason::Miss) && self.cache.expects_a_miss(&self.key);
         self.span = Span::current();
+        if matches!(self.reason, Reason::Refresh(_)) {
+            self.enter_refresh();
+        }
         Box::new(Lead { job: self, leader })
     }
 }

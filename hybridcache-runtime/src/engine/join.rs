@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::cache::InMemory;
+use crate::engine::explain::Source;
 use crate::engine::job::{Lead, LoadJob, Reason};
 use crate::engine::scope::Mode;
 use crate::entry::{Entry, RefreshClaim, State};
@@ -67,7 +68,7 @@ impl LoadJob {
                 let leader = self.flights().supersede(&self.key, || self.capture_stamps());
                 self.load(leader)
             }
-            (None, Mode::Normal) => self.join_or_lead(),
+            (None, Mode::Normal | Mode::Explained) => self.join_or_lead(),
         }
     }
 
@@ -142,7 +143,9 @@ impl LoadJob {
         if !self.has_outcome {
             let is_stale = self.cache.state(&entry, self.cache.clock().now()) == State::Stale;
             self.cache.hit_in_memory(&entry, is_stale);
+            self.explained.iter().for_each(|explained| explained.source(Source::Memory));
         }
+        self.answered(Some(&entry));
         Next::answered(Outcome::Value(entry))
     }
 
@@ -227,7 +230,10 @@ async fn decide(mut job: LoadJob, mut joiner: Joiner) -> Decision {
             joiner.hurry();
         }
         let next = match job.outcome_of(joiner).await {
-            Some(Joined::Outcome(outcome)) if job.can_have(&outcome) => Next::answered(outcome),
+            Some(Joined::Outcome(outcome)) if job.can_have(&outcome) => {
+                job.answered(outcome.entry());
+                Next::answered(outcome)
+            }
             Some(Joined::Retry) => job.join_or_lead(),
             Some(Joined::Outcome(_)) => job.lead_next(),
             None => {

@@ -6,7 +6,7 @@ use crate::cache::InMemory;
 use crate::cache::fill::Fill;
 use crate::cache::read::Read;
 use crate::cache::remote_exchange::RemoteExchange;
-use crate::engine::found::{Found, Round, Rounds, Source};
+use crate::engine::found::{Found, Place, Round, Rounds};
 use crate::engine::job::{Lead, Reason};
 use crate::entry::{Entry, FilledUnder, State};
 use crate::shared::budget::Budget;
@@ -50,22 +50,22 @@ impl Lead {
             exchange.budget.succeeded();
         }
         match found {
-            Ok(Known::Verified) => unverified.map_or(Found::Degraded, |entry| this.held(entry, Source::Memory)),
+            Ok(Known::Verified) => unverified.map_or(Found::Degraded, |entry| this.held(entry, Place::Memory)),
             Ok(Known::Continue(found)) => found,
             Err(error) => {
                 this.job.cache.redis_failed(&this.job.key, &error);
                 let serves = this.job.cache.local().trust.serves_unverified();
                 let unverified = unverified.filter(|_| serves);
-                unverified.map_or(Found::Degraded, |entry| this.held(entry, Source::Unproven))
+                unverified.map_or(Found::Degraded, |entry| this.held(entry, Place::Unproven))
             }
         }
     }
 
     /// The entry in memory, by its times.
-    fn held(&self, entry: Arc<Entry>, source: Source) -> Found {
+    fn held(&self, entry: Arc<Entry>, place: Place) -> Found {
         match entry.meta.unproven_state(self.job.cache.clock().now()) {
-            State::Fresh | State::Unverified => Found::Fresh(entry, source),
-            State::Stale => Found::Stale(entry, source),
+            State::Fresh | State::Unverified => Found::Fresh(entry, place),
+            State::Stale => Found::Stale(entry, place),
             // Its lifetime ended, or it was invalidated, while Redis was asked.
             State::Gone => Found::Degraded,
         }
@@ -113,10 +113,10 @@ impl Lead {
         rounds.in_vain |= published && matches!(read, Read::Undecodable(_));
         let fence = match (read, &self.job.reason) {
             (Read::Fresh(entry, _), Reason::Miss | Reason::Refresh(_)) if self.job.plan.accepts(&entry) => {
-                return found(Found::Fresh(entry, Source::Redis));
+                return found(Found::Fresh(entry, Place::Redis));
             }
             (Read::Stale(entry, _), Reason::Miss) if self.job.plan.accepts(&entry) => {
-                return found(Found::Stale(entry, Source::Redis));
+                return found(Found::Stale(entry, Place::Redis));
             }
             (Read::Fresh(_, fence) | Read::Stale(_, fence) | Read::Absent(fence) | Read::Undecodable(fence), _) => {
                 fence

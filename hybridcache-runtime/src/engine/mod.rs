@@ -3,6 +3,7 @@
 //! `join` → `run` → `lookup` → `lease` → `task` → `publish`; `job` is passed from step to step, `found` has the results
 //! of a lookup.
 
+pub(crate) mod explain;
 pub(crate) mod job;
 pub(crate) mod join;
 pub(crate) mod run;

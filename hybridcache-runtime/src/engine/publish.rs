@@ -7,6 +7,7 @@ use crate::cache::encoding::Encoded;
 use crate::cache::fill::Fill;
 use crate::cache::lease::{Lease, SENDING};
 use crate::cache::write::Publishing;
+use crate::engine::job::LoadJob;
 use crate::engine::task::Loaded;
 use crate::entry::Fence;
 use crate::entry::freshness::Life;
@@ -34,7 +35,7 @@ pub(super) enum Stored {
 /// Stores a loaded value in memory and hands it to the callers. `false`: it was not stored, because an invalidation
 /// came first.
 pub(super) fn store(
-    cache: &HybridCache,
+    job: &LoadJob,
     fill: &Fill<'_>,
     leader: &Leader,
     now: Millis,
@@ -51,7 +52,8 @@ pub(super) fn store(
     // checked after publishing: a stamp may have been voided meanwhile.
     let stored = !matches!(published, Stored::Nowhere)
         && fill.origin.seen.is_current()
-        && leader.store(|| cache.local().memory.insert(entry.clone()));
+        && leader.store(|| job.cache.local().memory.insert(entry.clone()));
+    job.answered(stored.then_some(&*entry));
     let bytes = entry.meta.value_bytes();
     if stored {
         leader.finish(|_| Outcome::Value(entry));

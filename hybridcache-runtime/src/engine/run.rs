@@ -11,13 +11,13 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
-use tracing::Span;
+use tracing::{Instrument as _, Span};
 
 use crate::cache::fill::Fill;
 use crate::cache::lease::Lease;
 use crate::cache::{HybridCache, InMemory};
 use crate::coherence::stamps::StampSnapshot;
-use crate::engine::found::{Found, Source};
+use crate::engine::found::{Found, Place};
 use crate::engine::job::{Lead, LoadJob, Reason, deadline};
 use crate::engine::publish::{Stored, finish, publish, store};
 use crate::engine::task::{WAIT, Work};
@@ -25,6 +25,7 @@ use crate::entry::{Entry, FilledUnder, RefreshClaim};
 use crate::flight::inline::InlineDriver;
 use crate::flight::outcome::Outcome;
 use crate::flight::{Joined, Joiner};
+use crate::observe::spans::LoadSpan;
 use crate::observe::{EventKind, LoadResult, Tier};
 use crate::primitives::timers::timeout_at;
 use crate::shared::Remote;
@@ -58,9 +59,12 @@ pub(crate) fn start(lead: Box<Lead>, work: Work) -> LoadOutcome {
 
 /// The future that runs a flight to its end.
 pub(crate) fn run(lead: Box<Lead>, work: Work) -> BoxFuture<'static, ()> {
+    // Its steps belong to the span of its call, or of its refresh, whatever drives it.
+    let span = lead.job.span.clone();
     match lead.remote() {
-        Some(remote) => run_under(lead.leader.stamps().clone(), remote, lead, work),
-        None => Box::pin(lead.load_unshared(work)),
+        Some(remote) if span.is_disabled() => run_under(lead.leader.stamps().clone(), remote, lead, work),
+        Some(remote) => Box::pin(run_under(lead.leader.stamps().clone(), remote, lead, work).instrument(span)),
+        None => Box::pin(lead.load_unshared(work).instrument(span)),
     }
 }
 
@@ -75,8 +79,8 @@ fn run_under(seen: StampSnapshot, remote: Arc<dyn Remote>, mut lead: Box<Lead>, 
             _ => Box::pin(lead.look_up(&remote, origin, &mut budget)).await,
         };
         match found {
-            Found::Fresh(entry, source) => lead.adopt(&entry, source, origin),
-            Found::Stale(entry, source) => lead.serve_stale(entry, source, origin, work),
+            Found::Fresh(entry, place) => lead.adopt(&entry, place, origin),
+            Found::Stale(entry, place) => lead.serve_stale(entry, place, origin, work),
             Found::Leased(lease) => Box::pin(lead.load(work, Some(lease), origin, budget)).await,
             Found::StampsChanged => {
                 let seen = lead.job.capture_stamps();
@@ -96,7 +100,10 @@ impl Lead {
     fn spawn(self: Box<Self>, work: Work) {
         match self.remote() {
             Some(_) => drop(tokio::spawn(run(self, work))),
-            None => drop(tokio::spawn(self.load_unshared(work))),
+            None => {
+                let span = self.job.span.clone();
+                drop(tokio::spawn(self.load_unshared(work).instrument(span)));
+            }
         }
     }
 
@@ -121,8 +128,8 @@ impl Lead {
     }
 
     /// Ends the flight with a value that was found.
-    fn adopt(mut self: Box<Self>, entry: &Arc<Entry>, source: Source, origin: FilledUnder<'_>) {
-        self.take_in(entry, source, false, origin);
+    fn adopt(mut self: Box<Self>, entry: &Arc<Entry>, place: Place, origin: FilledUnder<'_>) {
+        self.take_in(entry, place, false, origin);
         if let Reason::Refresh(claim) = self.job.reason {
             claim.done();
         }
@@ -130,8 +137,8 @@ impl Lead {
     }
 
     /// Ends the flight with a stale entry, and starts the refresh of it as a new flight.
-    fn serve_stale(mut self: Box<Self>, entry: Arc<Entry>, source: Source, origin: FilledUnder<'_>, work: Work) {
-        self.take_in(&entry, source, true, origin);
+    fn serve_stale(mut self: Box<Self>, entry: Arc<Entry>, place: Place, origin: FilledUnder<'_>, work: Work) {
+        self.take_in(&entry, place, true, origin);
         let Self { job, leader } = *self;
         let claim = RefreshClaim::take(&entry, job.cache.clock(), job.cache.clock().now());
         leader.finish(|_| Outcome::Value(entry));
@@ -142,7 +149,8 @@ impl Lead {
         job.key.happened(EventKind::Refreshing);
         let deadline = deadline(&job.plan);
         let (reason, in_memory) = (Reason::Refresh(claim), InMemory::Nothing);
-        let job = LoadJob { reason, deadline, in_memory, expects_a_miss: false, ..job };
+        let mut job = LoadJob { reason, deadline, in_memory, expects_a_miss: false, explained: None, ..job };
+        job.enter_refresh();
         // In a task of its own: the current one may be the caller's, which has its answer and must not wait for a
         // refresh.
         tokio::spawn(run(Box::new(Self { job, leader }), work));
@@ -156,16 +164,17 @@ impl Lead {
     }
 
     /// Stores an entry in memory, or marks the one there as verified, unless the key was invalidated meanwhile.
-    fn take_in(&mut self, entry: &Arc<Entry>, source: Source, stale: bool, origin: FilledUnder<'_>) {
-        let tier = match source {
-            Source::Redis => Tier::Shared,
-            Source::Memory | Source::Unproven => Tier::Memory,
+    fn take_in(&mut self, entry: &Arc<Entry>, place: Place, stale: bool, origin: FilledUnder<'_>) {
+        let tier = match place {
+            Place::Redis => Tier::Shared,
+            Place::Memory | Place::Unproven => Tier::Memory,
         };
         self.job.turned_out(EventKind::Hit { tier, stale });
-        if source == Source::Memory {
+        self.job.answered(Some(entry));
+        if place == Place::Memory {
             self.job.key.happened(EventKind::Revalidated);
         }
-        if source != Source::Unproven {
+        if place != Place::Unproven {
             self.leader.store(|| self.job.cache.local().admit(entry, origin.epoch, origin.began));
         }
     }
@@ -209,6 +218,7 @@ impl Lead {
         let Self { mut job, leader } = *self;
         job.turned_out(EventKind::Miss);
         let (cache, key, timeout) = (&job.cache, &job.key, job.plan.timeout);
+        let span = LoadSpan::begin(&key.function.events, &***key, span);
         key.happened(EventKind::Loading);
         if let Some(lease) = &lease {
             origin.seen.prolong(cache.lifespan(&job.plan), lease.remote());
@@ -233,6 +243,7 @@ impl Lead {
             Err(unstored) => {
                 // Dropped before the waiters are woken: one that loads next asks for this very lease.
                 drop(lease);
+                job.answered(None);
                 return finish(cache, &fill, &leader, unstored);
             }
         };
@@ -247,7 +258,7 @@ impl Lead {
             }
             None => (Stored::InMemoryOnly { encoded: None }, value),
         };
-        let stored = store(cache, &fill, &leader, now, (value, life), published);
+        let stored = store(&job, &fill, &leader, now, (value, life), published);
         match job.reason {
             Reason::Refresh(claim) if stored => claim.done(),
             Reason::Miss | Reason::Refresh(_) | Reason::Reload if !stored => {

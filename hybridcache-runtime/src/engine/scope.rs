@@ -71,6 +71,8 @@ thread_local! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Normal,
+    /// As `Normal`, for calls whose answer is reported: they must not take the fast path of a hit.
+    Explained,
     Refresh,
     Bypass,
 }
@@ -143,13 +145,21 @@ async fn within<F: Future>(mode: Mode, future: F) -> F::Output {
 }
 
 /// Sets the mode while it lives, and restores the previous one when it is dropped, also by a panic of the future.
-struct Entered {
+pub(crate) struct Entered {
     outer: Mode,
 }
 
 impl Entered {
     fn into(mode: Mode) -> Self {
         Self { outer: MODE.replace(mode) }
+    }
+
+    /// Within `refresh` or `bypass`, no call takes the fast path anyway.
+    pub(crate) fn explained() -> Self {
+        match MODE.get() {
+            Mode::Normal => Self::into(Mode::Explained),
+            outer => Self { outer },
+        }
     }
 }
 

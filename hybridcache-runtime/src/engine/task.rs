@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 
 use crate::engine::scope::{self, Frame};
 use crate::entry::freshness::Life;
@@ -16,6 +16,7 @@ use crate::entry::plan::Plan;
 use crate::entry::value_type::AnyValue;
 use crate::flight::outcome::Failure;
 use crate::function::call_key::Key;
+use crate::observe::spans::LoadSpan;
 use crate::observe::{EventKind, LoadResult};
 use crate::primitives::timers;
 
@@ -51,10 +52,15 @@ impl Work {
 
     /// Runs the load until it returns, panics, or reaches its timeout. Returns its value and how long that lives, or what
     /// is not stored.
-    pub(crate) async fn run(self, key: &Arc<Key>, plan: &Plan, span: Span) -> Result<(Box<AnyValue>, Life), Loaded> {
+    pub(crate) async fn run(
+        self,
+        key: &Arc<Key>,
+        plan: &Plan,
+        span: LoadSpan,
+    ) -> Result<(Box<AnyValue>, Life), Loaded> {
         let (frame, began) = (Frame::new(key.clone(), self.parent), Instant::now());
         let caught = AssertUnwindSafe(self.load).catch_unwind();
-        let running = scope::loading(frame.clone(), caught).instrument(span);
+        let running = scope::loading(frame.clone(), caught).instrument(span.span());
         let ended = match plan.timeout {
             Some(timeout) => timers::timeout(timeout, running).await,
             None => Ok(running.await),
@@ -67,6 +73,7 @@ impl Work {
         let took = began.elapsed();
         let loaded = loaded.storable(|value| plan.life(value, &frame.take_amendment(), took));
         let result = if frame.has_failed() { LoadResult::Error } else { Loaded::result(&loaded) };
+        span.ended(result);
         key.happened(EventKind::Loaded { result, took });
         loaded
     }

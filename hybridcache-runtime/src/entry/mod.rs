@@ -55,6 +55,8 @@ pub(crate) struct Meta {
 #[derive(Debug, Default)]
 struct RareFields {
     fence: Option<Fence>,
+    /// When the load began of an entry with a fence. It wraps around: that may be before this process began.
+    loaded_at: AtomicU64,
     refresh: Refresh,
 }
 
@@ -103,7 +105,10 @@ impl Meta {
             visits: AtomicU8::new(0),
             seldom: match fence {
                 None => OnceBox::new(),
-                fence => OnceBox::with_value(Box::new(RareFields { fence, refresh: Refresh::default() })),
+                fence => {
+                    let (loaded_at, refresh) = (origin.began.into(), Refresh::default());
+                    OnceBox::with_value(Box::new(RareFields { fence, loaded_at, refresh }))
+                }
             },
         }
     }
@@ -111,6 +116,23 @@ impl Meta {
     /// Sets the times, which may be known only after the value was decoded.
     pub(crate) fn limit(&mut self, times: Deadlines) {
         (self.fresh_until, self.expires_at) = (times.fresh_until.min(times.expires_at), times.expires_at);
+    }
+
+    /// Sets the age of an entry with a fence: a read entry was loaded before it was read.
+    pub(crate) fn set_age(&self, now: Millis, age: Millis) {
+        if let Some(seldom) = self.seldom.get() {
+            seldom.loaded_at.store(now.wrapping_sub(age), Ordering::Relaxed);
+        }
+    }
+
+    /// How long ago its load began.
+    pub(crate) fn age(&self, now: Millis) -> Duration {
+        let loaded_at = match self.seldom.get() {
+            Some(seldom) if seldom.fence.is_some() => seldom.loaded_at.load(Ordering::Relaxed),
+            // Such an entry is never compared with the shared tier, so its proof is from its load.
+            _ => self.proof.at(),
+        };
+        Duration::from_millis(now.wrapping_sub(loaded_at))
     }
 
     /// The fence of the entry in the shared tier; `None` if it is not there.

@@ -18,6 +18,15 @@ pub(crate) enum Outcome {
     Abandoned,
 }
 
+impl Outcome {
+    pub(crate) fn entry(&self) -> Option<&Entry> {
+        match self {
+            Self::Value(entry) => Some(entry),
+            Self::Failed(_) | Self::Panicked(_) | Self::TimedOut | Self::Abandoned => None,
+        }
+    }
+}
+
 /// The error of a load. (Public only because [`crate::call::shape`] is, for expansions.)
 pub struct Failure {
     error_type: TypeId,

@@ -119,6 +119,10 @@ impl Keyed for PlainKey {
     fn readable(&self) -> Cow<'_, str> {
         names::readable_args(self.text())
     }
+
+    fn id(&self) -> u64 {
+        PlainKey::id(self)
+    }
 }
 
 impl PartialEq for PlainKey {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use papaya::{HashMap, HashMapRef, LocalGuard, ResizeMode};
 use seize::Collector;
 
-use crate::entry::Entry;
 use crate::entry::drops::KeptEntry;
+use crate::entry::{Entry, Meta};
 use crate::primitives::identity_hash::AlreadyHashed;
 
 /// How many removed entries a thread may keep before it frees them. A reader may still be copying the value of such an
@@ -69,8 +69,12 @@ impl Pinned<'_> {
 
     /// The replaced entry dies once the new one can be found.
     pub(crate) fn insert(&self, entry: Arc<Entry>) {
+        entered(&entry.meta);
         let replaced = self.entries.insert(entry.meta.key.hash(), entry.into());
-        replaced.iter().flat_map(|kept| kept.iter()).for_each(|entry| entry.meta.kill());
+        for entry in replaced.iter().flat_map(|kept| kept.iter()) {
+            entry.meta.kill();
+            left(&entry.meta);
+        }
     }
 
     pub(crate) fn remove(&self, hash: u64) -> Option<&Arc<Entry>> {
@@ -81,6 +85,16 @@ impl Pinned<'_> {
             true
         };
         let (_, removed) = self.entries.remove_if(&hash, kill).ok()??;
+        removed.iter().for_each(|entry| left(&entry.meta));
         removed.as_ref()
     }
+}
+
+/// How many entries each function has in memory, and how much they weigh: both change under memory's lock.
+fn entered(meta: &Meta) {
+    meta.key.function.events.counters.entered_memory(meta.weight);
+}
+
+fn left(meta: &Meta) {
+    meta.key.function.events.counters.left_memory(meta.weight);
 }

@@ -188,7 +188,8 @@ impl Bookkeeping {
     }
 }
 
-/// Only counted: the callers hold locks, under which no observer may run.
+/// The callers hold locks, under which no observer may run.
 fn count_eviction(entry: &Entry) {
-    entry.meta.key.function.events.counters.count(&EventKind::Evicted { cause: EvictionCause::Size });
+    let key = &entry.meta.key;
+    key.function.events.happened_under_lock(key, EventKind::Evicted { cause: EvictionCause::Size });
 }

@@ -32,6 +32,9 @@ pub(crate) struct Counters {
     pub(crate) degraded: AtomicU64,
     pub(crate) revalidated: AtomicU64,
     pub(crate) epochs: AtomicU64,
+    /// Entries in memory now, and what they weigh in bytes.
+    pub(crate) memory_entries: AtomicU64,
+    pub(crate) memory_bytes: AtomicU64,
     pub(crate) load_durations: Histogram,
     pub(crate) waits: Histogram,
     pub(crate) value_bytes: Histogram,
@@ -63,6 +66,8 @@ impl Default for Counters {
             degraded: AtomicU64::default(),
             revalidated: AtomicU64::default(),
             epochs: AtomicU64::default(),
+            memory_entries: AtomicU64::default(),
+            memory_bytes: AtomicU64::default(),
             load_durations: Histogram::new(&LOADS),
             waits: Histogram::new(&LOADS),
             value_bytes: Histogram::new(&BYTES),
@@ -113,8 +118,19 @@ impl Counters {
             EventKind::Invalidated { kind } => count(&self.invalidations[kind as usize]),
             EventKind::InvalidationReceived => count(&self.invalidations_received),
             EventKind::EpochBegan => count(&self.epochs),
-            EventKind::Warned { .. } => {}
+            // Counted by the stream.
+            EventKind::SharedStep { .. } | EventKind::Warned { .. } => {}
         }
+    }
+
+    pub(crate) fn entered_memory(&self, weight: u32) {
+        self.memory_entries.fetch_add(1, Relaxed);
+        self.memory_bytes.fetch_add(weight.into(), Relaxed);
+    }
+
+    pub(crate) fn left_memory(&self, weight: u32) {
+        self.memory_entries.fetch_sub(1, Relaxed);
+        self.memory_bytes.fetch_sub(weight.into(), Relaxed);
     }
 
     /// Hits in memory, and how many of them were stale.

@@ -4,10 +4,38 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use super::steps::{Operation, StepResult};
+
 /// The text and the number of a key.
 pub(crate) trait Keyed {
     /// As [`PlainEntry::key`](crate::PlainEntry::key) gives it.
     fn readable(&self) -> Cow<'_, str>;
+
+    /// Its id in messages.
+    fn id(&self) -> u64;
+}
+
+/// A key that outlives the call.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyCopy {
+    text: Box<str>,
+    id: u64,
+}
+
+impl KeyCopy {
+    pub(crate) fn of(key: &dyn Keyed) -> Self {
+        Self { text: key.readable().into(), id: key.id() }
+    }
+}
+
+impl Keyed for KeyCopy {
+    fn readable(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.text)
+    }
+
+    fn id(&self) -> u64 {
+        self.id
+    }
 }
 
 /// One thing that happened in a cache, for an [`Observer`](crate::Observer).
@@ -136,6 +164,15 @@ pub enum EventKind<'a> {
     InvalidationReceived,
     /// A new stream of messages begins: entries in memory from before are compared with the shared tier before they are served.
     EpochBegan,
+    /// A step of the shared tier has ended.
+    SharedStep {
+        /// What was asked.
+        operation: Operation,
+        /// How it ended.
+        result: StepResult,
+        /// How long it took.
+        took: Duration,
+    },
     /// A warning was logged.
     Warned {
         /// Its kind: the same as [`Warning::kind`](crate::Warning::kind).
@@ -226,13 +263,15 @@ macro_rules! labels {
             }
         }
 
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
     };
 }
+
+pub(super) use labels;
 
 labels!(Tier { Memory = "memory", Shared = "shared" });
 labels!(LoadResult { Ok = "ok", NotStored = "not_stored", Error = "error", Timeout = "timeout", Panic = "panic" });

@@ -39,6 +39,25 @@ pub(crate) static LOADS: Buckets = Buckets {
     unit: SECOND,
 };
 
+/// The bounds for steps of the shared tier: 0.1 ms to 1 s.
+pub(crate) static STEPS: Buckets = Buckets {
+    bounds: &[
+        micros(100),
+        micros(250),
+        micros(500),
+        micros(1_000),
+        micros(2_500),
+        micros(5_000),
+        micros(10_000),
+        micros(25_000),
+        micros(50_000),
+        micros(100_000),
+        micros(250_000),
+        micros(1_000_000),
+    ],
+    unit: SECOND,
+};
+
 /// The bounds for values: 64 bytes to 16 MiB.
 pub(crate) static BYTES: Buckets = Buckets {
     bounds: &[64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20],

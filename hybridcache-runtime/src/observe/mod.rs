@@ -10,7 +10,9 @@ pub(crate) mod histogram;
 pub(crate) mod metrics;
 pub(crate) mod observer;
 pub(crate) mod openmetrics;
+pub(crate) mod spans;
 pub(crate) mod stats;
+pub(crate) mod steps;
 pub(crate) mod stream;
 pub(crate) mod warnings;
 

@@ -1,12 +1,14 @@
 //! Where events go.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::counters::Counters;
-use super::event::{Event, EventKind, Keyed};
+use super::event::{Event, EventKind, KeyCopy, Keyed};
 use super::observer::{GuardedObserver, Observed};
+use super::steps::StepCounters;
 use super::warnings::Warnings;
+use crate::primitives::sync::LockExt as _;
 
 /// The events of one cache object.
 #[derive(Debug)]
@@ -14,7 +16,20 @@ pub(crate) struct Stream {
     namespace: Arc<str>,
     settings: Settings,
     pub(crate) warnings: Warnings,
+    pub(crate) steps: StepCounters,
+    deferred: Mutex<Vec<Deferred>>,
 }
+
+/// An event that happened under a lock. It is published with the next event.
+#[derive(Debug)]
+struct Deferred {
+    function: Option<Arc<str>>,
+    key: KeyCopy,
+    kind: EventKind<'static>,
+}
+
+/// How many events are deferred at most: a thread that removes more under one lock loses the rest, but for the counters.
+const DEFERRED: usize = 1 << 12;
 
 /// What the builder says about it.
 #[derive(Clone, Debug, Default)]
@@ -22,11 +37,23 @@ pub(crate) struct Settings {
     pub(crate) observer: Option<GuardedObserver>,
     /// Hits in memory are events too.
     pub(crate) observe_hits: bool,
+    /// Spans show the text of keys.
+    pub(crate) trace_keys: bool,
 }
 
 impl Stream {
     pub(crate) fn new(namespace: &str, settings: Settings) -> Self {
-        Self { namespace: namespace.into(), settings, warnings: Warnings::default() }
+        Self {
+            namespace: namespace.into(),
+            settings,
+            warnings: Warnings::default(),
+            steps: StepCounters::default(),
+            deferred: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -35,8 +62,20 @@ impl Stream {
 
     /// Hands an event to all that read them, but for the counters. Called outside of all locks: an observer may call the cache.
     fn publish(&self, function: Option<&str>, key: Option<&dyn Keyed>, kind: EventKind<'_>) {
-        if let EventKind::Warned { kind, message } = kind {
-            self.warnings.note(kind, function, message);
+        if self.settings.observer.is_some() {
+            let deferred = std::mem::take(&mut *self.deferred.lock_unpoisoned());
+            for Deferred { function, key, kind } in &deferred {
+                self.hand_out(function.as_deref(), Some(key), *kind);
+            }
+        }
+        self.hand_out(function, key, kind);
+    }
+
+    fn hand_out(&self, function: Option<&str>, key: Option<&dyn Keyed>, kind: EventKind<'_>) {
+        match kind {
+            EventKind::Warned { kind, message } => self.warnings.note(kind, function, message),
+            EventKind::SharedStep { operation, result, took } => self.steps.count(operation, result, took),
+            _ => {}
         }
         let Some(observer) = &self.settings.observer else { return };
         let event = Event { kind, namespace: &self.namespace, function, key };
@@ -70,6 +109,21 @@ impl Subject {
     pub(crate) fn happened(&self, key: Option<&dyn Keyed>, kind: EventKind<'_>) {
         self.counters.count(&kind);
         self.stream.publish(self.function.as_deref(), key, kind);
+    }
+
+    /// The same under a lock: observers get the event with the next one that is not.
+    pub(crate) fn happened_under_lock(&self, key: &dyn Keyed, kind: EventKind<'static>) {
+        self.counters.count(&kind);
+        if self.stream.settings.observer.is_some() {
+            let mut deferred = self.stream.deferred.lock_unpoisoned();
+            if deferred.len() < DEFERRED {
+                deferred.push(Deferred { function: self.function.clone(), key: KeyCopy::of(key), kind });
+            }
+        }
+    }
+
+    pub(crate) fn function(&self) -> Option<&str> {
+        self.function.as_deref()
     }
 
     /// Warns: keeps it for [`HybridCache::warnings`](crate::HybridCache::warnings) and logs it; where no warning is due, as the same was

@@ -162,6 +162,9 @@ pub(crate) trait Remote: Send + Sync + 'static {
     /// Whether wake-up messages can arrive at present.
     fn is_subscribed(&self) -> bool;
 
+    /// The name and the port of the server, where there is one.
+    fn server(&self) -> Option<(String, u16)>;
+
     /// The runtime for tasks that must go on whether or not a caller's runtime runs.
     fn runtime(&self) -> &Handle;
 

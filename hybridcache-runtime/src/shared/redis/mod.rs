@@ -407,6 +407,10 @@ impl Remote for RedisTier {
         self.shared_state.links().is_ok()
     }
 
+    fn server(&self) -> Option<(String, u16)> {
+        self.shared_state.purpose.target().target.server()
+    }
+
     fn runtime(&self) -> &Handle {
         self.background.runtime()
     }

@@ -8,7 +8,7 @@ mod tests;
 #[cfg(feature = "sentinel")]
 use percent_encoding::percent_decode_str;
 use redis::io::tcp::TcpSettings;
-use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 
 use super::endpoint::Parameters;
 #[cfg(not(all(feature = "tls", feature = "sentinel", feature = "cluster")))]
@@ -48,6 +48,20 @@ impl Target {
             "redis-cluster" => cluster(rest, false),
             "rediss-cluster" => cluster(rest, true),
             _ => Err(unknown()),
+        }
+    }
+
+    /// The name and the port of a single server.
+    pub(crate) fn server(&self) -> Option<(String, u16)> {
+        match self {
+            Self::Server(info) => match info.addr() {
+                ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                    Some((host.clone(), *port))
+                }
+                _ => None,
+            },
+            #[allow(unreachable_patterns, reason = "without sentinels and clusters there is no other target")]
+            _ => None,
         }
     }
 
