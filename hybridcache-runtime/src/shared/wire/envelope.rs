@@ -63,6 +63,7 @@ const MUTABLE_AT: usize = 4;
 const COMPRESSION_AT: usize = 6;
 const KIND_AT: usize = 7;
 const STAMPS_COUNT_AT: usize = 10;
+const FENCE_AT: usize = 16;
 const LENGTH_AT: usize = 56;
 const CHECKSUM_AT: usize = 60;
 const KEY_AT: usize = 64;
@@ -309,6 +310,11 @@ pub(crate) fn size_at_most(head: &[u8], limit: usize) -> Option<usize> {
     let length = u32::from_le_bytes(head.get(LENGTH_AT..CHECKSUM_AT)?.try_into().ok()?) as usize;
     let is_acceptable = head.starts_with(&FORMAT) && (head[COMPRESSION_AT] == UNCOMPRESSED || length <= limit);
     is_acceptable.then(|| STAMPS_AT + 16 * usize::from(count) + length)
+}
+
+/// The bytes at the place of the fence: 16, or fewer if the value is no entry.
+pub(crate) fn fence_bytes(entry: &[u8]) -> &[u8] {
+    entry.get(FENCE_AT..entry.len().min(FENCE_AT + 16)).unwrap_or_default()
 }
 
 /// Where the payload of an envelope with this header begins.
