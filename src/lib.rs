@@ -6,7 +6,7 @@ pub use hybridcache_macros::{CacheKey, hybrid_cached, hybrid_evict};
 pub use hybridcache_runtime::{
     BreakerState, Builder, CacheEntry, CacheKey, CallReport, Compression, Distribution, EntryInfo, Error, Event,
     EventKind, EvictionCause, Family, HybridCache, InvalidationKind, KeyBuf, LoadError, LoadResult, Memory, MetricKind,
-    MetricValue, Metrics, NoCache, OPENMETRICS_CONTENT_TYPE, Observer, Operation, Outage, PlainEntry, Sample,
+    MetricValue, Metrics, NoCache, OPENMETRICS_CONTENT_TYPE, Observer, Operation, Outage, PlainEntry, Policy, Sample,
     SharedError, Source, Stats, StepResult, ThisLoad, Tier, UnsendableReason, Warning, bypass, explain, invalidate_tag,
     no_cache, refresh, this_load,
 };

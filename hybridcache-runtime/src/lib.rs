@@ -49,6 +49,7 @@ pub use engine::this_load::{ThisLoad, this_load};
 pub use error::{Error, LoadError};
 pub use key::{CacheKey, KeyBuf};
 pub use memory::Memory;
+pub use memory::policy::Policy;
 pub use observe::event::{Event, EventKind, EvictionCause, InvalidationKind, LoadResult, Tier, UnsendableReason};
 pub use observe::histogram::Distribution;
 pub use observe::metrics::{Family, MetricKind, MetricValue, Metrics, Sample};

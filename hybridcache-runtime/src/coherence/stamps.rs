@@ -30,6 +30,11 @@ pub(crate) struct Stamp {
     number: Mutex<Number>,
 }
 
+/// How often any stamp of this process has changed, counted after each change. While it is the same, what was found
+/// current still is: a hit compares this one number. (Not shuttle's: it belongs to no test alone, and a stamp's
+/// generation changes just before, where shuttle may switch threads.)
+static CHANGES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+
 /// The shared tier's number. A reading is accepted only if the stamp was not voided or forgotten after the reading
 /// began.
 #[derive(Debug, Default)]
@@ -60,8 +65,15 @@ impl Stamp {
         let mut number = self.number();
         // Both changes happen under the lock. A capture between them would have the new generation and the old number,
         // and an entry that carries the old number would be valid under it.
-        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.change();
         number.forget();
+    }
+
+    /// Begins a new generation. Returns the one before.
+    fn change(&self) -> u64 {
+        let before = self.generation.fetch_add(1, Ordering::SeqCst);
+        CHANGES.fetch_add(1, Ordering::SeqCst);
+        before
     }
 
     /// The shared tier has this number, or none. Everything that was read under another number is void, because its
@@ -103,6 +115,14 @@ struct AllSeen {
     /// The version that uses the function's stamp.
     version: Option<u32>,
     stamps: Box<[CapturedStamp]>,
+    /// The value of [`CHANGES`] at which the stamps were last found unchanged; zero at first.
+    current_at: std::sync::atomic::AtomicU64,
+}
+
+impl AllSeen {
+    fn new(version: Option<u32>, stamps: Box<[CapturedStamp]>) -> Arc<Self> {
+        Arc::new(Self { version, stamps, current_at: Default::default() })
+    }
 }
 
 /// The place of the function's stamp.
@@ -131,7 +151,7 @@ impl StampSnapshot {
 
     fn of<'a>(version: Option<u32>, stamps: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
         let capture = |(place, stamp)| CapturedStamp::capture(stamp, version.filter(|_| place == FUNCTION));
-        Self(Arc::new(AllSeen { version, stamps: stamps.enumerate().map(capture).collect() }))
+        Self(AllSeen::new(version, stamps.enumerate().map(capture).collect()))
     }
 
     /// The same stamps, and tags that are captured now.
@@ -139,13 +159,13 @@ impl StampSnapshot {
     pub(crate) fn and<'a>(&self, tags: impl Iterator<Item = &'a Arc<Stamp>>) -> Self {
         let tags = tags.map(|tag| CapturedStamp::capture(tag, None));
         let stamps = self.all().iter().map(CapturedStamp::settled).chain(tags).collect();
-        Self(Arc::new(AllSeen { version: self.0.version, stamps }))
+        Self(AllSeen::new(self.0.version, stamps))
     }
 
     /// A copy with the present values: later readings do not change it.
     fn settled(&self) -> Self {
         let stamps = self.all().iter().map(CapturedStamp::settled).collect();
-        Self(Arc::new(AllSeen { version: self.0.version, stamps }))
+        Self(AllSeen::new(self.0.version, stamps))
     }
 
     #[inline]
@@ -165,10 +185,22 @@ impl StampSnapshot {
     /// Whether none of the stamps has changed.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
+        let changes = CHANGES.load(Ordering::Acquire);
+        self.0.current_at.load(Ordering::Relaxed) == changes || self.compare(changes)
+    }
+
+    /// `changes`: read before the stamps, so that a stamp which changes meanwhile is compared again.
+    #[cold]
+    #[inline(never)]
+    fn compare(&self, changes: u64) -> bool {
         let is_current = |seen: &CapturedStamp| {
             seen.stamp.generation.load(Ordering::Acquire) == seen.generation.load(Ordering::Relaxed)
         };
-        self.all().iter().all(is_current)
+        let is_current = self.all().iter().all(is_current);
+        if is_current {
+            self.0.current_at.store(changes, Ordering::Relaxed);
+        }
+        is_current
     }
 
     /// The stamps whose number in the shared tier is not known.
@@ -274,7 +306,7 @@ impl CapturedStamp {
             if number.value.is_some() {
                 // The stamp changed or ended, and no message arrived. Snapshots under the old generation are void. This
                 // snapshot continues under the new generation: nothing was read or loaded under this snapshot yet.
-                let before = self.stamp.generation.fetch_add(1, Ordering::SeqCst);
+                let before = self.stamp.change();
                 let _ = self.generation.compare_exchange(before, before + 1, Ordering::SeqCst, Ordering::Relaxed);
             }
             number.lives_until = None;

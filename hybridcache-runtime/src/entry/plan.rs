@@ -81,11 +81,12 @@ impl Plan {
         self.judge.as_ref().is_none_or(|judge| judge(entry))
     }
 
-    /// The weight of a value in bytes: as the user's `weigh` says, else its encoded length, else its size on the stack.
+    /// The weight of a value in bytes: as the user's `weigh` says, else its encoded length, or its size and that of the
+    /// text or bytes that it owns, if that is more.
     pub(crate) fn weigh(&self, value: &AnyValue, encoded: Option<usize>) -> usize {
         match &self.weigh {
             Some(weigh) => weigh(value),
-            None => encoded.unwrap_or(self.value.size()),
+            None => encoded.unwrap_or(0).max(self.value.size() + self.value.least(value)),
         }
     }
 }

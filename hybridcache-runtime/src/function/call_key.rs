@@ -88,6 +88,14 @@ impl PlainKey {
         self.hash
     }
 
+    /// Those of a text that does not fit into the key itself.
+    pub(crate) fn bytes_on_heap(&self) -> usize {
+        match &self.args {
+            Args::Short { .. } => 0,
+            Args::Long(text) => text.len(),
+        }
+    }
+
     fn text(&self) -> &str {
         // The same as `KeyBuf::as_str`.
         str::from_utf8(self.args()).expect("only ASCII is written")

@@ -12,21 +12,28 @@ pub(crate) enum Bound {
 /// number of entries.
 const BYTES_OF_ONE: u32 = 1 << 10;
 
-impl Bound {
+/// A bound, and the bytes that the bookkeeping of an entry takes beside those that the entry knows of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    pub(crate) bound: Bound,
+    pub(crate) bookkeeping: u32,
+}
+
+impl Scale {
     /// The greatest weight of all entries together.
     pub(crate) fn room(self) -> u64 {
-        let (Self::Entries(room) | Self::Bytes(room)) = self;
+        let (Bound::Entries(room) | Bound::Bytes(room)) = self.bound;
         room
     }
 
     /// The weight of an entry: at least 1, and the same as long as the entry lives.
     pub(crate) fn weight_of(self, entry: &Entry) -> u64 {
-        match (self, &entry.meta) {
-            (Self::Bytes(_), meta) => meta.weight.max(1).into(),
-            (Self::Entries(_), meta) if meta.key.function.is_by_size() => {
-                meta.weight.div_ceil(BYTES_OF_ONE).max(1).into()
-            }
-            (Self::Entries(_), _) => 1,
-        }
+        let meta = &entry.meta;
+        let weight = match self.bound {
+            Bound::Bytes(_) => meta.weight.saturating_add(self.bookkeeping),
+            Bound::Entries(_) if meta.key.function.is_by_size() => meta.weight.div_ceil(BYTES_OF_ONE),
+            Bound::Entries(_) => 1,
+        };
+        weight.max(1).into()
     }
 }

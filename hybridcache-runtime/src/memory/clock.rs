@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::bound::Bound;
+use super::bound::Scale;
 use super::index::Pinned;
 use super::ring::{IN_WINDOW, MOST, Ring};
 use super::sketch::Sketch;
@@ -25,7 +25,7 @@ const PASSED: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct ClockPolicy {
-    bound: Bound,
+    scale: Scale,
     window: Ring,
     main: Ring,
     requested: Sketch,
@@ -34,25 +34,25 @@ pub(super) struct ClockPolicy {
 }
 
 impl ClockPolicy {
-    pub(super) fn new(bound: Bound) -> Self {
+    pub(super) fn new(scale: Scale) -> Self {
         let (window, main) = (Ring::new(IN_WINDOW), Ring::new(0));
-        Self { bound, window, main, requested: Sketch::default(), spent: 0 }
+        Self { scale, window, main, requested: Sketch::default(), spent: 0 }
     }
 
     /// An entry takes the place and the visits of the one that it replaces.
     pub(super) fn insert(&mut self, entry: &Entry, replaced: Option<&Entry>) {
         self.requested.fit(self.len() + 1);
         self.requested.count(entry.meta.key.hash(), 1);
-        let weight = self.bound.weight_of(entry);
+        let weight = self.scale.weight_of(entry);
         let Some(replaced) = replaced else { return self.window.push(&entry.meta, weight) };
         entry.meta.succeed(&replaced.meta);
-        let before = self.bound.weight_of(replaced);
+        let before = self.scale.weight_of(replaced);
         let ring = self.ring_of(&replaced.meta);
         ring.weight = ring.weight - before + weight;
     }
 
     pub(super) fn remove(&mut self, entry: &Entry, entries: &Pinned<'_>) {
-        let weight = self.bound.weight_of(entry);
+        let weight = self.scale.weight_of(entry);
         self.ring_of(&entry.meta).take(&entry.meta, weight, entries);
     }
 
@@ -60,13 +60,13 @@ impl ClockPolicy {
     pub(super) fn excess(&mut self, entries: &Pinned<'_>) -> Option<u64> {
         loop {
             let candidate = self.candidate(entries);
-            if self.weight() > self.bound.room() || self.len() >= MOST {
+            if self.weight() > self.scale.room() || self.len() >= MOST {
                 return self.evict(candidate, entries);
             }
             // There is room for the candidate.
             let candidate = candidate?;
             self.leave_window(candidate, entries);
-            self.main.push(&candidate.meta, self.bound.weight_of(candidate));
+            self.main.push(&candidate.meta, self.scale.weight_of(candidate));
         }
     }
 
@@ -77,7 +77,7 @@ impl ClockPolicy {
                 candidate
             }
             (Some(victim), _) => {
-                self.main.take_at_hand(&victim.meta, self.bound.weight_of(victim), entries);
+                self.main.take_at_hand(&victim.meta, self.scale.weight_of(victim), entries);
                 victim
             }
             (None, _) => {
@@ -91,7 +91,7 @@ impl ClockPolicy {
 
     /// The oldest entry of the window, if the window has more than its share.
     fn candidate<'a>(&self, entries: &'a Pinned<'_>) -> Option<&'a Arc<Entry>> {
-        let room = self.bound.room();
+        let room = self.scale.room();
         let may_be_alone = self.window.len() <= 1 && self.window.weight <= (room / LARGE).max(1);
         if self.window.weight <= room / WINDOW || may_be_alone {
             return None;
@@ -129,7 +129,7 @@ impl ClockPolicy {
 
     fn leave_window(&mut self, oldest: &Entry, entries: &Pinned<'_>) {
         self.spent = 0;
-        self.window.take_at_hand(&oldest.meta, self.bound.weight_of(oldest), entries);
+        self.window.take_at_hand(&oldest.meta, self.scale.weight_of(oldest), entries);
     }
 
     fn ring_of(&mut self, meta: &Meta) -> &mut Ring {
@@ -150,3 +150,6 @@ impl ClockPolicy {
         self.window.all().chain(self.main.all())
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests;

@@ -5,6 +5,9 @@ use std::collections::hash_map::Entry as Place;
 
 use crate::primitives::identity_hash::AlreadyHashed;
 
+/// What one entry takes here, about: two words, and the free places of a table.
+pub(super) const BYTES_PER_ENTRY: u32 = 30;
+
 /// Few enough entries are in one of them that growing it takes no time which a call would notice.
 const SHARDS: usize = 64;
 

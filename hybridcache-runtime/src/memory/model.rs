@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 // Not shuttle's atomics: the model must know at once which calls have returned.
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use super::policy::{Keeper, Policy};
 use super::{Bookkeeping, Bound, Memory, MemoryTier};
 use crate::cache::state::Local;
 use crate::cache::{HybridCache, Limits};
@@ -31,6 +32,13 @@ static INSTANCES: [Instance<'static>; 2] = [of(&SITES[0]), of(&SITES[1])];
 const fn of(site: &'static Site) -> Instance<'static> {
     Instance { site, receiver: None, generics: &[] }
 }
+
+/// Every policy passes the same tests.
+pub(crate) const POLICIES: &[Policy] = &[
+    Policy::Clock,
+    #[cfg(feature = "moka")]
+    Policy::Moka,
+];
 
 pub(crate) struct Modelled {
     pub(crate) local: Arc<Local>,
@@ -103,6 +111,10 @@ impl Modelled {
         let slots = (0..keys).map(|nth| Slot::new(&cache, nth, hash(nth))).collect();
         let stamp = local.stamps.named(StampName { key: "group".into(), hash: 9, version: None });
         Self { local, cache, slots, shared, stamp, entries: Mutex::default(), memory, totals: Arc::default() }
+    }
+
+    pub(crate) fn key(&self, nth: usize) -> &Arc<Key> {
+        &self.slots[nth].key
     }
 
     pub(crate) fn load(&self, nth: usize, bytes: usize) {
@@ -198,14 +210,12 @@ impl Modelled {
     /// bound allows. Returns the weight of all entries.
     pub(crate) fn assert_agreement(&self) -> u64 {
         let MemoryTier { index, bookkeeping } = &self.local.memory;
-        let Bookkeeping { bound, policy, by_id } = &*bookkeeping.lock_unpoisoned();
+        let Bookkeeping { scale, policy, by_id } = &*bookkeeping.lock_unpoisoned();
         let entries = index.all();
         assert_eq!(index.len(), entries.len(), "the index counts its entries");
-        let by_policy: BTreeSet<_> = entries.iter().map(|entry| (entry.meta.place(), entry.meta.key.hash())).collect();
-        assert_eq!(policy.all().collect::<BTreeSet<_>>(), by_policy, "the policy has what is in the index");
-        let weight = entries.iter().map(|entry| bound.weight_of(entry)).sum();
-        assert_eq!(policy.weight(), weight, "the policy's sum");
-        assert!(weight <= bound.room(), "{weight} in {bound:?}");
+        let weight = entries.iter().map(|entry| scale.weight_of(entry)).sum();
+        assert_policy(policy, &entries, weight);
+        assert!(weight <= scale.room(), "{weight} in {scale:?}");
         assert_eq!(by_id.is_some(), self.shared);
         if let Some(by_id) = by_id {
             let ids: BTreeSet<_> = entries.iter().map(|entry| (entry.meta.key.id(), entry.meta.key.hash())).collect();
@@ -256,6 +266,23 @@ impl Modelled {
             entries.pop_front();
         }
         entry
+    }
+}
+
+/// The policy has these entries, no others, and knows what they weigh together.
+fn assert_policy(policy: &Keeper, entries: &[Arc<Entry>], weight: u64) {
+    match policy {
+        Keeper::Clock(clock) => {
+            let places = entries.iter().map(|entry| (entry.meta.place(), entry.meta.key.hash()));
+            assert_eq!(clock.all().collect::<BTreeSet<_>>(), places.collect(), "each entry knows its place");
+            assert_eq!((clock.all().count(), clock.weight()), (entries.len(), weight));
+        }
+        #[cfg(feature = "moka")]
+        Keeper::Moka(moka) => {
+            let hashes = entries.iter().map(|entry| entry.meta.key.hash());
+            assert_eq!(moka.all().collect::<BTreeSet<_>>(), hashes.collect());
+            assert_eq!((moka.all().count(), moka.weight()), (entries.len(), weight));
+        }
     }
 }
 

@@ -73,6 +73,11 @@ impl Ring {
     }
 
     #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.places.capacity()
+    }
+
+    #[cfg(test)]
     pub(super) fn all(&self) -> impl Iterator<Item = (u32, u64)> {
         self.places.iter().enumerate().map(|(place, hash)| (place as u32 | self.mark, *hash))
     }

@@ -5,14 +5,18 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::index::KEPT_BY_A_THREAD;
-use super::model::Modelled;
+use super::model::{Modelled, POLICIES};
+use super::policy::Policy;
 use super::{Bound, Memory};
-use crate::entry::Entry;
+use crate::cache::state::Local;
+use crate::coherence::stamps::StampSnapshot;
+use crate::entry::{Deadlines, Entry, FilledUnder, Meta};
+use crate::function::call_key::Key;
 use crate::shared::Invalidation::{Delete, Expire};
 
 /// How long memory is used at random, in seconds; `HYBRIDCACHE_MEMORY_SECONDS` replaces it.
@@ -66,15 +70,16 @@ fn what_threads_do_at_random_agrees_with_the_model() {
     let seconds = std::env::var("HYBRIDCACHE_MEMORY_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(SECONDS));
     let alone_or_not = WORLDS.iter().flat_map(|world| [(world, false), (world, true)]);
-    for (world, shared) in alone_or_not.cycle().take_while(|_| Instant::now() < end) {
-        world.run(shared);
+    let by_policy = alone_or_not.flat_map(|world| POLICIES.iter().map(move |policy| (world, *policy)));
+    for ((world, shared), policy) in by_policy.cycle().take_while(|_| Instant::now() < end) {
+        world.run(shared, policy);
     }
 }
 
 impl World {
-    fn run(&self, shared: bool) {
+    fn run(&self, shared: bool, policy: Policy) {
         let hash = if self.collide { colliding } else { own };
-        let modelled = Modelled::new(self.memory, self.keys, hash, shared);
+        let modelled = Modelled::new(self.memory.policy(policy), self.keys, hash, shared);
         let (began, slowest): ([AtomicU64; THREADS], _) = Default::default();
         let end = Instant::now() + A_WORLD;
         thread::scope(|scope| {
@@ -188,8 +193,12 @@ impl World {
 /// A single thread. Killed by: a replacement that leaves the other key's id; `insert` with the key's hash from elsewhere.
 #[test]
 fn what_was_stored_last_is_found() {
+    POLICIES.iter().for_each(|policy| what_was_stored_last_is_found_by(*policy));
+}
+
+fn what_was_stored_last_is_found_by(policy: Policy) {
     const KEYS: usize = 60;
-    let modelled = Modelled::new(Memory::entries(1_000), KEYS, colliding, true);
+    let modelled = Modelled::new(Memory::entries(1_000).policy(policy), KEYS, colliding, true);
     // The last stored key of each hash.
     let mut last = HashMap::new();
     for _ in 0..3_000 {
@@ -241,7 +250,11 @@ fn alive_after_a_load(modelled: &Modelled) -> u64 {
 /// Killed by: a replacement that is weighed as an addition, or not at all.
 #[test]
 fn bytes_are_counted_exactly() {
-    let modelled = Modelled::new(Memory::bytes(100_000), 4, own, true);
+    POLICIES.iter().for_each(|policy| bytes_are_counted_exactly_by(*policy));
+}
+
+fn bytes_are_counted_exactly_by(policy: Policy) {
+    let modelled = Modelled::new(Memory::bytes(100_000).policy(policy), 4, own, true);
     modelled.load(2, 10_000);
     modelled.load(0, 0);
     let before = modelled.assert_settled();
@@ -252,4 +265,53 @@ fn bytes_are_counted_exactly() {
     modelled.invalidate(0, Delete);
     modelled.invalidate(2, Delete);
     assert_eq!(modelled.assert_settled(), 0);
+}
+
+/// Changes memory when it is dropped, as a user's value may do by the cache.
+struct Guest {
+    local: Weak<Local>,
+    key: Arc<Key>,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let Some(local) = self.local.upgrade() else { return };
+        local.memory.remove(&self.key);
+        assert!(local.memory.with_id(self.key.id()).len() <= 1);
+        local.memory.insert(entry(&self.key, 7));
+    }
+}
+
+fn entry<V: Send + Sync + 'static>(key: &Arc<Key>, value: V) -> Arc<Entry> {
+    let times = Deadlines { fresh_until: u64::MAX, expires_at: u64::MAX };
+    let seen = StampSnapshot::default();
+    Arc::new(Entry { meta: Meta::new(key, times, FilledUnder { seen: &seen, epoch: 0, began: 0 }, None), value })
+}
+
+/// Without a stripe's lock, which callers hold, and whose own deferral would hide a missing one. Killed by: dropping what
+/// is replaced, removed or evicted, or what a look at ids frees, under memory's lock.
+#[test]
+fn a_value_may_change_memory_when_it_is_dropped() {
+    for policy in POLICIES {
+        let modelled = Modelled::new(Memory::entries(8).policy(*policy), 40, own, true);
+        let (sender, done) = mpsc::channel();
+        thread::spawn(move || {
+            thread::scope(|scope| {
+                (0..3).for_each(|_| _ = scope.spawn(|| (0..3_000).for_each(|nth| changed_by_a_guest(&modelled, nth))));
+            });
+            modelled.assert_agreement();
+            sender.send(()).unwrap();
+        });
+        done.recv_timeout(Duration::from_secs(60)).expect("it hangs, or has panicked");
+    }
+}
+
+fn changed_by_a_guest(modelled: &Modelled, nth: usize) {
+    let [key, other] = [nth, nth / 3].map(|nth| modelled.key(nth % 40));
+    let memory = &modelled.local.memory;
+    match nth % 5 {
+        0 => memory.remove(key),
+        1 => drop(memory.with_id(key.id())),
+        _ => memory.insert(entry(key, Guest { local: Arc::downgrade(&modelled.local), key: other.clone() })),
+    }
 }

@@ -7,7 +7,7 @@ use shuttle::thread::spawn;
 
 use super::explore;
 use crate::memory::Memory;
-use crate::memory::model::Modelled;
+use crate::memory::model::{Modelled, POLICIES};
 use crate::shared::Invalidation::{Delete, Expire};
 
 type Step = fn(&Modelled);
@@ -34,12 +34,17 @@ fn race(modelled: Modelled, before: Step, steps: &[Step]) {
 /// With messages or without: these find what is there by other means.
 fn race_in_either(before: Step, steps: &[Step]) {
     for shared in [true, false] {
-        race(roomy(shared), before, steps);
+        roomy(shared).for_each(|modelled| race(modelled, before, steps));
     }
 }
 
-fn roomy(shared: bool) -> Modelled {
-    Modelled::new(Memory::entries(8), 3, |nth| nth as u64, shared)
+/// One of each policy.
+fn with_room_for(entries: u64, hash: fn(usize) -> u64, shared: bool) -> impl Iterator<Item = Modelled> {
+    POLICIES.iter().map(move |policy| Modelled::new(Memory::entries(entries).policy(*policy), 3, hash, shared))
+}
+
+fn roomy(shared: bool) -> impl Iterator<Item = Modelled> {
+    with_room_for(8, |nth| nth as u64, shared)
 }
 
 fn load(modelled: &Modelled) {
@@ -79,9 +84,8 @@ fn nothing_is_seen_after_its_removal() {
 #[test]
 fn what_is_held_is_dead_when_it_is_not_found() {
     explore(|| {
-        let modelled = Arc::new(roomy(false));
         // There is one moment in which it shows.
-        for _ in 0..8 {
+        for modelled in roomy(false).flat_map(|modelled| std::iter::repeat_n(Arc::new(modelled), 8)) {
             load(&modelled);
             let held = modelled.hold(KEY).unwrap();
             let evicting = modelled.clone();
@@ -102,7 +106,9 @@ fn nothing_is_seen_after_a_message_about_it() {
             modelled.read(KEY);
             modelled.read(TWIN);
         };
-        race(roomy(true), before, &[|modelled| modelled.message(TWIN, Delete), load, read, evict]);
+        for modelled in roomy(true) {
+            race(modelled, before, &[|modelled| modelled.message(TWIN, Delete), load, read, evict]);
+        }
     });
 }
 
@@ -111,8 +117,9 @@ fn nothing_is_seen_after_a_message_about_it() {
 fn nothing_is_fresh_after_it_has_expired() {
     explore(|| {
         let expire: Step = |modelled| modelled.invalidate(KEY, Expire);
-        race(roomy(true), load, &[expire, |modelled| modelled.message(KEY, Expire), load, read_twice]);
-        race(roomy(false), load, &[expire, load, read_twice]);
+        let message: Step = |modelled| modelled.message(KEY, Expire);
+        roomy(true).for_each(|modelled| race(modelled, load, &[expire, message, load, read_twice]));
+        roomy(false).for_each(|modelled| race(modelled, load, &[expire, load, read_twice]));
     });
 }
 
@@ -126,12 +133,14 @@ fn nothing_is_seen_after_its_group_was_cleared() {
 #[test]
 fn keys_take_each_others_place() {
     explore(|| {
-        let full = Modelled::new(Memory::entries(1), 3, |nth| nth as u64, true);
         let other: Step = |modelled| {
             modelled.load(OTHER_KEY, 0);
             modelled.read(OTHER_KEY);
         };
-        race(full, load, &[load_twice, other, read_twice, |modelled| modelled.invalidate(KEY, Delete)]);
+        let invalidate: Step = |modelled| modelled.invalidate(KEY, Delete);
+        for full in with_room_for(1, |nth| nth as u64, true) {
+            race(full, load, &[load_twice, other, read_twice, invalidate]);
+        }
     });
 }
 
@@ -139,12 +148,14 @@ fn keys_take_each_others_place() {
 #[test]
 fn keys_with_one_hash_are_not_mixed_up() {
     explore(|| {
-        let colliding = Modelled::new(Memory::entries(8), 3, |_| 7, true);
         let other: Step = |modelled| {
             modelled.load(OTHER_KEY, 0);
             modelled.read(OTHER_KEY);
             modelled.find(OTHER_KEY);
         };
-        race(colliding, load, &[other, read_twice, |modelled| modelled.invalidate(KEY, Delete), evict]);
+        let invalidate: Step = |modelled| modelled.invalidate(KEY, Delete);
+        for colliding in with_room_for(8, |_| 7, true) {
+            race(colliding, load, &[other, read_twice, invalidate, evict]);
+        }
     });
 }
