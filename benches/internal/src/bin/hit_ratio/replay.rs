@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use hybridcache::{HybridCache, Memory, hybrid_cached};
+use hybridcache::{HybridCache, Memory, Policy, hybrid_cached};
 use moka::sync::Cache;
 use tokio::runtime;
 
@@ -33,10 +33,10 @@ async fn cached(cache: &HybridCache, id: u64) -> u64 {
 }
 
 /// Percent of hits with a cached function, called and awaited for each request.
-pub fn product(requests: &[u64], capacity: u64) -> f64 {
+pub fn product(requests: &[u64], capacity: u64, policy: Policy) -> f64 {
     let runtime = runtime::Builder::new_current_thread().enable_time().build().expect("a runtime can be built");
     runtime.block_on(async {
-        let memory = Memory::entries(capacity);
+        let memory = Memory::entries(capacity).policy(policy);
         let cache = HybridCache::builder().memory(memory).build().await.expect("the settings are right");
         let (warm_up, counted) = requests.split_at(requests.len() / 2);
         ask(&cache, warm_up).await;
