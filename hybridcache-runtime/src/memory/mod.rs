@@ -64,7 +64,7 @@ impl Memory {
     /// At most this many bytes: of values, of keys longer than 22 bytes, and 200 bytes for the bookkeeping of each entry
     /// (30 more with Redis, and 280 more under `Policy::Moka`). A value counts as `weigh` says, else its encoded length,
     /// or its `size_of` and the length of a `String`, `Arc<str>`, `Vec<u8>` or `Arc<[u8]>`, if that is more. If values
-    /// are weighed right, the memory of the process grows by this bound, give or take a tenth. At least 1: with 0,
+    /// are weighed right, the memory of the process grows by this bound, give or take 15 %. At least 1: with 0,
     /// `build` returns an error, as for [`entries`](Self::entries). A value that is larger than the bound is returned to
     /// its callers and not kept.
     pub const fn bytes(bytes: u64) -> Self {
