@@ -27,7 +27,6 @@ page!(redis, "../docs/redis.md");
 page!(semantics, "../docs/semantics.md");
 page!(testing, "../docs/testing.md");
 page!(tuning, "../docs/tuning.md");
-page!(values, "../docs/values.md");
 
 #[cfg(feature = "http")]
 page!(http, "../docs/http.md");
@@ -35,3 +34,10 @@ page!(http, "../docs/http.md");
 /// This page is compiled with the feature `http`.
 #[cfg(not(feature = "http"))]
 pub mod http {}
+
+#[cfg(all(feature = "encryption", feature = "lz4"))]
+page!(values, "../docs/values.md");
+
+/// This page is compiled with the features `encryption` and `lz4`.
+#[cfg(not(all(feature = "encryption", feature = "lz4")))]
+pub mod values {}

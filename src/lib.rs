@@ -11,6 +11,16 @@ pub use hybridcache_runtime::{
     no_cache, refresh, this_load,
 };
 
+pub use hybridcache_runtime::{Codec, CodecError, MessagePack, Raw};
+
+#[cfg(feature = "json")]
+#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+pub use hybridcache_runtime::Json;
+
+#[cfg(feature = "encryption")]
+#[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
+pub use hybridcache_runtime::Keyring;
+
 pub mod guide;
 
 #[doc(hidden)]

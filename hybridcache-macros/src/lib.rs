@@ -64,6 +64,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `tier` | `memory` | memory only: the value needs no serde | memory and the shared tier |
 /// | `cache` | expression | which `HybridCache`: an argument, a field of `self`, a static | the installed one |
 /// | `weigh` | closure <code>\|value: &T\| usize</code> | size of a value in bytes, for `Memory::bytes` | its encoded length, else its size in memory |
+/// | `codec` | `Json`, `Raw`, or another type that implements `Codec` | the format of values in Redis | `MessagePack` |
 /// | `compress` | `false` | values are stored in Redis as they are encoded, also where the cache compresses | `true` |
 /// | `max_value` | `64kb` (1 kb is 1024 bytes), `1mb`, or an expression of type `usize` | values whose encoding is longer stay in memory | `Builder::value_limit` |
 /// | `crate` | path | path of the facade crate | `::hybridcache` |

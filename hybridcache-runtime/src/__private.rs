@@ -19,12 +19,17 @@ pub use crate::key::{KeyBuf, Placeholder, key_part};
 /// The traits whose method calls ask the compiler what a type can do (autoref specialization).
 pub mod ladder {
     pub use crate::call::evict::WrittenPlain as _;
-    pub use crate::call::settings::Exact as _;
+    pub use crate::call::settings::{Coded as _, Exact as _};
     pub use crate::call::shape::{
         CloneRung as _, FitRung as _, MisfitRung as _, NoCacheRung as _, OwnRung as _, PlainReturns as _,
         ShareRung as _, TellRung as _,
     };
     pub use crate::key::placeholder::{WriteDisplayed as _, WritePlain as _};
+}
+
+/// Names the codec of a function.
+pub const fn codec<C>() -> crate::call::settings::CodecMarker<C> {
+    std::marker::PhantomData
 }
 
 /// The expression that replaces `Err(NoCache(value))`.

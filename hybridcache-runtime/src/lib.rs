@@ -58,5 +58,10 @@ pub use observe::openmetrics::OPENMETRICS_CONTENT_TYPE;
 pub use observe::stats::{BreakerState, Stats};
 pub use observe::steps::{Operation, StepResult};
 pub use observe::warnings::Warning;
+#[cfg(feature = "json")]
+pub use shared::wire::codec::Json;
+pub use shared::wire::codec::{Codec, CodecError, MessagePack, Raw};
 pub use shared::wire::compression::Compression;
+#[cfg(feature = "encryption")]
+pub use shared::wire::sealed::Keyring;
 pub use shared_error::SharedError;

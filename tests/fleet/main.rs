@@ -14,6 +14,8 @@ mod breaker;
 mod clocks;
 mod closing;
 mod coalescing;
+#[cfg(feature = "json")]
+mod codecs;
 mod commands;
 mod crossing;
 mod degraded;
@@ -46,6 +48,8 @@ mod process;
 mod recovery;
 mod refusals;
 mod said;
+#[cfg(all(feature = "encryption", feature = "lz4", feature = "zstd"))]
+mod sealing;
 mod shop;
 mod slow;
 mod stale;

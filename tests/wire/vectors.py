@@ -1,6 +1,6 @@
 """Writes vectors.json, from the description of the wire format alone: a second implementation, independent of the crate.
 
-    pip install blake3 crc32c lz4 msgpack xxhash zstandard
+    pip install blake3 crc32c cryptography lz4 msgpack xxhash zstandard
     python3 tests/wire/vectors.py > tests/wire/vectors.json
 
 The crate's own tests read vectors.json and must agree with every vector in it.
@@ -16,6 +16,7 @@ import lz4.block
 import msgpack
 import xxhash
 import zstandard
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
 # --- escapes ---------------------------------------------------------------------------------------------------------
 
@@ -128,16 +129,22 @@ def channels(namespace):
 def envelope(description, payload, *, expired=0, codec=1, compression=0, kind=1, flags=0, cost_ms=12, process=0x1122334455667788,
              attempt=3, loaded_at=1700000000000, fresh_until=1700000060000, expires_at=1700003600000,
              stamps=((0x0102030405060708, 0x1112131415161718), (0x2122232425262728, 0x3132333435363738)), form=2,
-             key=fingerprint("shop", "", "shop::user", 0, "user:7"), raw_length=None, tail=b"", error=None):
+             key=fingerprint("shop", "", "shop::user", 0, "user:7"), raw_length=None, tail=b"", seal=None, error=None):
     # The payload is compressed last: 0 as it is, 1 an LZ4 block, 2 a Zstandard frame with its content's size.
     raw, payload = payload, compressed(compression, payload)
     raw_length = len(raw) if raw_length is None else raw_length
+    flags |= 0x0100 if seal else 0
     head = bytes([0x89, 0x48, 0x43, form, expired, codec, compression, kind])
     head += struct.pack("<HHI", flags, len(stamps), cost_ms)
     head += struct.pack("<QQ", process, attempt)
     head += struct.pack("<QQQ", loaded_at, fresh_until, expires_at)
     head += struct.pack("<I", raw_length)
-    rest = key + b"".join(struct.pack("<QQ", *s) for s in stamps) + payload + tail
+    stamped = b"".join(struct.pack("<QQ", *s) for s in stamps)
+    if seal:
+        # Encrypted behind compression, and bound to the name of the entry and to what the header and the stamps say.
+        bound = seal["name"].encode() + head[:4] + head[5:56] + stamped
+        payload = struct.pack("<I", seal["id"]) + seal["nonce"] + AESGCMSIV(seal["key"]).encrypt(seal["nonce"], payload, bound)
+    rest = key + stamped + payload + tail
     crc = crc32c.crc32c(head[5:60] + rest)
     vector = {
         "description": description,
@@ -163,6 +170,8 @@ def envelope(description, payload, *, expired=0, codec=1, compression=0, kind=1,
     }
     if payload != raw:
         vector["fields"]["raw"] = raw.hex()
+    if seal:
+        vector["seal"] = {"name": seal["name"], "id": seal["id"], "key": seal["key"].hex()}
     if error:
         vector["error"] = error
     return vector
@@ -205,6 +214,8 @@ def main():
     odd = "a b:c@d%e#f{g}h\n\u00e9\u20ac\U0001F600"
     payload = msgpack.packb({"id": 7, "name": "Ada"})
     long_payload = msgpack.packb([{"id": n, "name": "item %d" % n} for n in range(40)])
+    seal = {"name": "hc2:{shop:1f}:shop::user@0:user:7:e", "id": 1, "key": bytes(range(32)), "nonce": bytes(range(100, 112))}
+    another_seal = {"name": "hc2:{shop:00}:item@9:7:e", "id": 2**32 - 1, "key": bytes(range(200, 232)), "nonce": b"\xff" * 12}
     a_value = envelope("a value: MessagePack of {\"id\": 7, \"name\": \"Ada\"}", payload)
     sections = {
         "about": "Test vectors of hybridcache's wire format, version hc2. Every section says its rule; another "
@@ -393,12 +404,14 @@ def main():
         },
         "envelopes": {
             "about": "Little endian. Offset 0: 89 48 43 and the format, 2. 4: 1 once expired by hand, else 0; changed in place. 5: codec, 1 "
-                     "MessagePack. 6: compression, 0 none, 1 an LZ4 block (without a length in front), 2 a Zstandard frame that says its content's size, with "
+                     "MessagePack, 2 JSON, 4 the value's own bytes, 64 to 127 of users. 6: compression, 0 none, 1 an LZ4 block (without a length in front), 2 a Zstandard frame that says its content's size, with "
                      "nothing behind it. 7: kind, 1 value, 2 none (an empty payload). 8: flags, 2 bytes; a reader ignores bits of "
-                     "the low byte, and takes an entry with a set bit of the high byte (80 in byte 9, say) for unreadable. 10: number of "
+                     "the low byte, and takes an entry with an unknown set bit of the high byte (80 in byte 9, say) for unreadable. 01 in byte 9: the payload, "
+                     "compressed or not, is sealed by AES-256-GCM-SIV (RFC 8452): id of the key, 4 bytes, nonce, 12, ciphertext, tag, 16; also where the kind is 2. "
+                     "Associated data: the entry's whole name in Redis, bytes 0 to 3, bytes 5 to 55, the stamps. 10: number of "
                      "stamps, 2 bytes. 12: cost of the load in ms, 4 bytes. 16: fence, the 16 bytes of the token. 32, 40, 48: loaded at, fresh until, "
                      "expires at, 8 bytes each, Unix ms by the tier's clock; none before the one in front of it, none beyond 2^63 - 1. 56: length "
-                     "of the payload before compression, 4 bytes; a payload that is not compressed has it, a compressed one is shorter. 60: CRC-32C (Castagnoli) of bytes 5 to 59 and all from 64 on, 4 bytes. 64: the "
+                     "of the payload before compression, 4 bytes; a payload (without its seal) that is not compressed has it, a compressed one is shorter. 60: CRC-32C (Castagnoli) of bytes 5 to 59 and all from 64 on, 4 bytes. 64: the "
                      "fingerprint of the key, 16 bytes: an entry with another one is unreadable. 80: the stamps, 16 "
                      "bytes each: hash of the name, value; first the namespace's, then the function's, then the tags'. Then the payload, to the "
                      "end. The vectors with an error are unreadable, for the reason given.",
@@ -416,12 +429,25 @@ def main():
                 envelope("compressed, of which nothing would be left", b"\xc0", compression=1, raw_length=0, error="Length"),
                 envelope("compressed, and not shorter than before", long_payload, compression=1,
                          raw_length=len(compressed(1, long_payload)), error="Length"),
+                envelope("JSON", b'{"id":7,"name":"Ada"}', codec=2),
+                envelope("bytes as they are", bytes(range(256)), codec=4),
+                envelope("the first codec of a user's own", b"anything", codec=64),
+                envelope("the last codec of a user's own, compressed", b"anything " * 30, codec=127, compression=1),
+                envelope("sealed", payload, seal=seal),
+                envelope("sealed, with another nonce, key and name", payload, seal=another_seal, stamps=()),
+                envelope("sealed, expired by hand", payload, seal=seal, expired=1),
+                envelope("sealed: compressed before", long_payload, compression=1, seal=seal),
+                envelope("sealed: JSON as a Zstandard frame", json.dumps([{"id": n} for n in range(40)]).encode(), codec=2, compression=2,
+                         seal=another_seal),
+                envelope("sealed: a None", b"", kind=2, seal=seal),
+                envelope("sealed, longer than it says", payload, seal=seal, tail=b"\x00", error="Length"),
                 envelope("another format", payload, form=1, error="Format(1)"),
                 envelope("an unknown value of byte 4", payload, expired=2, error="Mutable(2)"),
-                envelope("an unknown codec", payload, codec=2, error="Codec(2)"),
+                envelope("an unknown codec", payload, codec=3, error="Codec(3)"),
+                envelope("a codec that is nobody's", payload, codec=128, error="Codec(128)"),
                 envelope("an unknown compression", payload, compression=3, error="Compression(3)"),
                 envelope("an unknown kind", payload, kind=3, error="Kind(3)"),
-                envelope("a flag that must be understood", payload, flags=0x100, error="Flags(256)"),
+                envelope("a flag that must be understood", payload, flags=0x8000, error="Flags(32768)"),
                 envelope("longer than it says", payload, tail=b"\x00", error="Length"),
                 envelope("shorter than it says", payload, raw_length=len(payload) + 1, error="Length"),
                 envelope("fresh until before it was loaded", payload, fresh_until=1699999999999, error="Times"),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
-use syn::{Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, parenthesized, parse_quote, token};
+use syn::{Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, Type, parenthesized, parse_quote, token};
 
 use crate::errors::Errors;
 use crate::parse::bytes::Bytes;
@@ -15,7 +15,7 @@ use crate::parse::suggest::{did_you_mean, listed};
 use crate::parse::time::Time;
 
 /// In the order of the documentation.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "ttl",
     "fresh_for",
     "timeout",
@@ -30,6 +30,7 @@ const NAMES: [&str; 18] = [
     "tier",
     "cache",
     "weigh",
+    "codec",
     "compress",
     "max_value",
     "crate",
@@ -37,7 +38,7 @@ const NAMES: [&str; 18] = [
 ];
 
 /// The options that are about the bytes in Redis.
-const FOR_REDIS: [&str; 2] = ["compress", "max_value"];
+const FOR_REDIS: [&str; 3] = ["codec", "compress", "max_value"];
 
 /// What other crates call `ttl`.
 const OTHER_NAMES_OF_TTL: [&str; 6] = ["time", "ttl_secs", "ttl_millis", "expire", "expires_in", "time_to_live"];
@@ -58,6 +59,7 @@ pub(crate) struct Options {
     pub(crate) tier: Tier,
     pub(crate) cache: Option<Expr>,
     pub(crate) weigh: Option<Expr>,
+    pub(crate) codec: Option<Type>,
     pub(crate) compress: bool,
     pub(crate) max_value: Option<Bytes>,
     /// `crate`: the path of the facade crate.
@@ -96,6 +98,7 @@ impl Options {
             tier: Tier::Both,
             cache: None,
             weigh: None,
+            codec: None,
             compress: true,
             max_value: None,
             facade: parse_quote!(::hybridcache),
@@ -164,6 +167,10 @@ impl Options {
             "tier" => self.tier = tier(input)?,
             "cache" => self.cache = Some(input.parse()?),
             "weigh" => self.weigh = Some(input.parse()?),
+            "codec" => {
+                let expected = "expected a type that implements `hybridcache::Codec`, as in `codec = Json`";
+                self.codec = Some(input.parse().map_err(|error| Error::new(error.span(), expected))?);
+            }
             "compress" => self.compress = switch(input, "compress", "which stores values as they are encoded")?,
             "max_value" => self.max_value = Some(Bytes::parse(name, input)?),
             "crate" => self.facade = input.call(Path::parse_mod_style)?,
@@ -215,6 +222,7 @@ fn example(name: &str) -> &'static str {
         "tier" => "tier = memory",
         "cache" => "cache = self.cache",
         "weigh" => "weigh = |value: &T| value.len()",
+        "codec" => "codec = Json",
         "compress" => "compress = false",
         "max_value" => "max_value = 64kb",
         "crate" => "crate = path::to::hybridcache",

@@ -34,7 +34,7 @@ impl Bytes {
             Expr::Lit(ExprLit { lit: lit @ (Lit::Int(_) | Lit::Float(_)), .. }) => {
                 match bytes(&lit.to_token_stream().to_string()) {
                     Ok(bytes) => Ok(Self::Literal(bytes, lit.into_token_stream())),
-                    Err(mistake) => Err(Error::new_spanned(lit, format!("{mistake} in `{option}`"))),
+                    Err(mistake) => Err(Error::new_spanned(lit, mistake)),
                 }
             }
             expression => Ok(Self::Computed(expression)),

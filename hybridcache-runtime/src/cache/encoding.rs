@@ -5,6 +5,7 @@
 //! encoded. So encoding stops at the smaller bound and starts again on a blocking thread; a function whose latest value
 //! was large starts there at once.
 
+use std::borrow::Cow;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +19,14 @@ use crate::entry::plan::Plan;
 use crate::entry::value_type::{AnyValue, ValueType};
 use crate::entry::{Entry, Meta};
 use crate::function::Function;
+use crate::function::call_key::Key;
 use crate::observe::{EventKind, UnsendableReason};
 use crate::shared::Lifespan;
 use crate::shared::Remote;
-use crate::shared::wire::codec::{CodecError, Kind};
-use crate::shared::wire::compression::{Compression, check_length, decompress};
-use crate::shared::wire::envelope::{self, Draft, Header, MESSAGE_PACK, OWN_FRESH_FOR, UNCOMPRESSED, Undecodable};
+use crate::shared::wire::codec::{CodecFault, Kind};
+use crate::shared::wire::compression::Compression;
+use crate::shared::wire::envelope::{self, Draft, Header, OWN_FRESH_FOR, UNCOMPRESSED, Undecodable};
+use crate::shared::wire::packing::{Packing, Unsealable};
 
 /// The number of bytes that a worker may encode or decode: it takes a fraction of a millisecond.
 const SMALL: usize = 64 << 10;
@@ -33,18 +36,20 @@ enum Unsendable {
     /// Its encoding is longer than the limit.
     TooLarge,
     /// It cannot be encoded.
-    Unencodable(CodecError),
+    Unencodable(CodecFault),
     /// Decoding the bytes would give another value.
     Changed(&'static str),
     /// The bytes cannot be decoded.
-    Unreadable(CodecError),
+    Unreadable(CodecFault),
+    /// The system gave no random numbers.
+    Unsealable,
 }
 
 impl Unsendable {
     fn reason(&self) -> UnsendableReason {
         match self {
             Self::TooLarge => UnsendableReason::TooLarge,
-            Self::Unencodable(_) => UnsendableReason::Unencodable,
+            Self::Unencodable(_) | Self::Unsealable => UnsendableReason::Unencodable,
             Self::Changed(_) | Self::Unreadable(_) => UnsendableReason::Changed,
         }
     }
@@ -69,28 +74,51 @@ impl Opened {
         self.header.length as usize
     }
 
+    /// Whether it was sealed with another key than the primary one.
+    pub(crate) fn is_old(&self, packing: &Packing) -> bool {
+        packing.is_old(&self.header, &self.bytes)
+    }
+
     /// Decodes the value, into an entry.
-    pub(crate) async fn decode(self, plan: &Plan, meta: Meta) -> Result<Arc<Entry>, Undecodable> {
+    pub(crate) async fn decode(
+        self,
+        packing: &Packing,
+        key: &Arc<Key>,
+        plan: &Plan,
+        meta: Meta,
+    ) -> Result<Arc<Entry>, Undecodable> {
         let (value, is_large) = (plan.value, self.bytes.len().max(self.payload()) > SMALL);
         let Self { header, bytes } = self;
-        let decode = move || {
-            let payload = decompress(&header, &bytes[envelope::payload_at(&header)..])?;
+        let decode = move |packing: &Packing, key: &Key| {
+            let payload = packing.unpack(key.address().entry(), &header, &bytes)?;
             value.decode(header.kind, &payload, meta).map_err(Undecodable::Value)
         };
-        if is_large { Box::pin(aside(decode)).await } else { decode() }
+        if !is_large {
+            return decode(packing, key);
+        }
+        let (packing, key) = (packing.clone(), key.clone());
+        Box::pin(aside(move || decode(&packing, &key))).await
     }
 }
 
-/// Reads an envelope, and checks that it is of the key with this fingerprint. `limit`: the greatest length that a payload
-/// may have had before it was compressed.
-pub(crate) async fn open(key: [u8; 16], limit: usize, bytes: Vec<u8>) -> Result<Opened, Undecodable> {
-    let is_large = bytes.len() > SMALL;
+/// Reads an envelope, and checks that it is of this key and codec, and that this cache may unpack it. `limit`: the greatest
+/// length that a payload may have had before it was compressed.
+pub(crate) async fn open(
+    fill: &Fill<'_>,
+    packing: &Packing,
+    limit: usize,
+    bytes: Vec<u8>,
+) -> Result<Opened, Undecodable> {
+    let (is_large, key, codec) = (bytes.len() > SMALL, fill.key.fingerprint(), fill.plan.value.codec());
     let open = move || {
         let (header, _) = envelope::decode_for(&key, &bytes)?;
-        check_length(&header, limit)?;
         Ok(Opened { header, bytes })
     };
-    if is_large { Box::pin(aside(open)).await } else { open() }
+    let opened: Opened = if is_large { Box::pin(aside(open)).await? } else { open()? };
+    if codec != Some(opened.header.codec) {
+        return Err(Undecodable::Codec(opened.header.codec));
+    }
+    packing.check(&opened.header, limit).map(|()| opened)
 }
 
 impl HybridCache {
@@ -113,12 +141,16 @@ impl HybridCache {
         }
         let is_paused = function.fit.is_paused(now);
         let tried = if is_paused { limit.min(SMALL) } else { limit };
-        let compression = if fill.plan.compresses { self.packing().compression } else { Compression::none() };
-        let work = Work { header: &header, value_type: fill.plan.value, compression };
-        let (encoded, value) = encode(work, function, value, tried).await;
+        let mut packing = Cow::Borrowed(self.packing());
+        if !fill.plan.compresses {
+            packing.to_mut().compression = Compression::none();
+        }
+        let here = packing.compression.at_most_here(SMALL);
+        let work = Work { header, value_type: fill.plan.value, packing, key: fill.key };
+        let (encoded, value) = encode(work, function, value, tried, here).await;
         let why = match encoded {
             Ok(encoded) => {
-                function.fit.fitted(encoded.unpacked > compression.at_most_here(SMALL));
+                function.fit.fitted(encoded.unpacked > here);
                 function.sizes.learn(encoded.bytes.len());
                 return (Some(encoded), value);
             }
@@ -131,6 +163,10 @@ impl HybridCache {
             Unsendable::Unencodable(error) => {
                 let what = "a value cannot be encoded and stays in memory";
                 function.fit.log_failure(&function.events, "value_unencodable", what, &error);
+            }
+            Unsendable::Unsealable => {
+                let what = "a value cannot be encrypted and stays in memory";
+                function.fit.log_failure(&function.events, "value_unsealable", what, &"no random numbers");
             }
             Unsendable::Changed(why) => function.fit.exclude(&function.events, &why),
             Unsendable::Unreadable(error) => {
@@ -148,7 +184,7 @@ fn header(remote: &dyn Remote, fill: &Fill<'_>, Publishing { token, life }: Publ
     fill.origin.seen.prolong(Lifespan::of(life.ttl(), Duration::ZERO), remote);
     Some(Header {
         expired_by_hand: false,
-        codec: MESSAGE_PACK,
+        codec: fill.plan.value.codec()?,
         compression: UNCOMPRESSED,
         kind: Kind::Value,
         flags: if life.is_amended { OWN_FRESH_FOR } else { 0 },
@@ -164,30 +200,32 @@ fn header(remote: &dyn Remote, fill: &Fill<'_>, Publishing { token, life }: Publ
 }
 
 /// What makes the bytes of a value.
-#[derive(Clone, Copy)]
 struct Work<'a> {
-    header: &'a Header,
+    header: Header,
     value_type: &'static ValueType,
-    compression: Compression,
+    packing: Cow<'a, Packing>,
+    key: &'a Arc<Key>,
 }
 
+/// `here`: how many bytes a worker may encode and pack.
 async fn encode(
     work: Work<'_>,
     function: &Function,
     value: Box<AnyValue>,
     limit: usize,
+    here: usize,
 ) -> (Result<Encoded, Unsendable>, Box<AnyValue>) {
-    let proves = function.fit.asks_for_proof();
+    let proves = function.fit.asks_for_proof() || work.value_type.is_lossy();
     let (mut encoded, mut value) = (Err(Unsendable::TooLarge), value);
-    let here = work.compression.at_most_here(SMALL);
     let may_be_large = limit > here;
     if !(may_be_large && function.fit.is_large()) {
         encoded = work.encode_within(limit.min(here), &*value, proves);
     }
     if may_be_large && matches!(encoded, Err(Unsendable::TooLarge)) {
-        let (header, Work { value_type, compression, .. }) = (work.header.clone(), work);
+        let Work { header, value_type, packing, key } = work;
+        let (packing, key) = (packing.into_owned(), key.clone());
         let encode = move || {
-            let work = Work { header: &header, value_type, compression };
+            let work = Work { header, value_type, packing: Cow::Owned(packing), key: &key };
             (work.encode_within(limit, &*value, proves), value)
         };
         (encoded, value) = Box::pin(aside(encode)).await;
@@ -199,10 +237,10 @@ async fn encode(
 }
 
 impl Work<'_> {
-    fn encode_within(self, limit: usize, value: &AnyValue, proves: bool) -> Result<Encoded, Unsendable> {
-        let mut draft = Draft::new(self.header);
+    fn encode_within(&self, limit: usize, value: &AnyValue, proves: bool) -> Result<Encoded, Unsendable> {
+        let mut draft = Draft::new(&self.header);
         let kind = self.value_type.encode(value, limit, draft.bytes_mut()).map_err(|error| match error {
-            CodecError::TooLarge => Unsendable::TooLarge,
+            CodecFault::TooLarge => Unsendable::TooLarge,
             error => Unsendable::Unencodable(error),
         })?;
         if proves {
@@ -214,9 +252,7 @@ impl Work<'_> {
         }
         draft.encoded(kind);
         let unpacked = draft.bytes_mut().len();
-        if let Some((number, payload)) = self.compression.compress(draft.payload()) {
-            draft.compressed(number, &payload);
-        }
+        self.packing.pack(self.key.address().entry(), &mut draft).map_err(|Unsealable| Unsendable::Unsealable)?;
         Ok(Encoded { bytes: draft.finish(), unpacked })
     }
 }

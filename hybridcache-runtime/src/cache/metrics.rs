@@ -190,6 +190,11 @@ impl Rows<'_> {
                 "Entries of the shared tier that could not be read.",
                 |counters| &counters.undecodable,
             ),
+            self.each(
+                "hybridcache_opened_with_old_key_total",
+                "Entries of the shared tier that were decrypted with another key than the primary one.",
+                |counters| &counters.opened_with_old_key,
+            ),
             self.by_label(
                 "hybridcache_unsendable_total",
                 "Values that stayed in memory only.",

@@ -43,7 +43,8 @@ pub(crate) enum Interpreted {
     InDoubt(Vec<StampName>),
 }
 
-/// The place of the flag byte that marks an envelope as expired by hand.
+/// The place of the fence in an envelope, and of the flag byte that marks it as expired by hand.
+const FENCE: std::ops::Range<usize> = 16..32;
 const MARK: usize = 4;
 
 impl HybridCache {
@@ -145,8 +146,8 @@ impl HybridCache {
         let fill = &exchange.fill;
         let seen = fill.origin.seen;
         let Some(bytes) = entry else { return Interpreted::Read(Read::Absent(FenceBytes::new())) };
-        let fence = FenceBytes::from_slice(envelope::fence_bytes(&bytes));
-        let opened = match open(fill.key.fingerprint(), self.limits().value_limit, bytes).await {
+        let fence = FenceBytes::from_slice(bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default());
+        let opened = match open(fill, self.packing(), self.limits().value_limit, bytes).await {
             Ok(opened) => opened,
             Err(why) => return Interpreted::Read(fill.undecodable(&why, fence)),
         };
@@ -168,11 +169,14 @@ impl HybridCache {
         }
         let over = Deadlines { fresh_until: here, expires_at: here };
         let meta = Meta::new(fill.key, over, fill.origin, Some(header.fence));
-        let payload = opened.payload();
-        let mut entry = match opened.decode(fill.plan, meta).await {
+        let (payload, is_old) = (opened.payload(), opened.is_old(self.packing()));
+        let mut entry = match opened.decode(self.packing(), fill.key, fill.plan, meta).await {
             Ok(entry) => entry,
             Err(why) => return fill.undecodable(&why, fence),
         };
+        if is_old {
+            fill.key.happened(EventKind::OpenedWithOldKey);
+        }
         let times = self.ends(fill, &header, &entry.value, here, there);
         // This is the only reference so far.
         if let Some(entry) = Arc::get_mut(&mut entry) {
@@ -224,7 +228,7 @@ impl HybridCache {
             return Ok(false);
         }
         // If a stamp is absent, `now` is `None` and the entry is void: it cannot carry a stamp that does not exist.
-        if envelope::fence_bytes(&head) != fence || now != Some(carried) {
+        if head.get(FENCE) != Some(&fence) || now != Some(carried) {
             // Killed, so that it is not served as a last resort if the shared tier fails now.
             unverified.meta.kill();
             return Ok(false);

@@ -2,16 +2,18 @@
 
 use std::any::TypeId;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::shape::{CanTimeOut, HasNone, ResultShape, Shape, SharedShape, SharedValue};
+use crate::call::shape::{CacheValue, CanTimeOut, CodedShape, HasNone, ResultShape, Shape, SharedShape, SharedValue};
 use crate::entry::freshness::{Freshness, NoneTtl};
 use crate::entry::lifetimes::{Lifetimes, Part, rounded};
 use crate::entry::plan::Plan;
 use crate::entry::value_type::{AnyValue, Typed, ValueType};
 use crate::key::KeyBuf;
 use crate::primitives::clock::bounded;
+use crate::shared::wire::codec::{Codec, MessagePack};
 
 /// The settings of one call, typed. They have no destructor, so an expansion needs no clean-up code between the calls
 /// that make them: that clean-up would be half of what the calls cost to compile.
@@ -63,7 +65,41 @@ where
     where
         T: SharedValue,
     {
-        Self { value: &Typed::<Option<T>>::SHARED_OPTION, ..self }
+        Self { value: &const { Typed::<Option<T>>::coded_option::<MessagePack>() }, ..self }
+    }
+}
+
+/// Names a codec without holding a value of it.
+pub type CodecMarker<C> = PhantomData<fn() -> C>;
+
+/// `codec = ..` of a function that returns `Result<Option<T>, E>`: the codec is asked for `T`.
+impl<T, E, M> Settings<ResultShape<Option<T>, E, M>>
+where
+    ResultShape<Option<T>, E, M>: Shape,
+{
+    /// Stores values in both tiers, with this codec.
+    pub fn __hc_coded<C: Codec<T>>(self, _: CodecMarker<C>) -> Self
+    where
+        T: CacheValue,
+    {
+        Self { value: &const { Typed::<Option<T>>::coded_option::<C>() }, ..self }
+    }
+}
+
+/// `codec = ..` of all other return types; the inherent method of the same name takes precedence where it applies.
+pub trait Coded<S: Shape>: Sized {
+    /// Stores values in both tiers, with this codec.
+    fn __hc_coded<C>(self, _: CodecMarker<C>) -> Self
+    where
+        S: CodedShape<C>;
+}
+
+impl<S: Shape> Coded<S> for Settings<S> {
+    fn __hc_coded<C>(self, _: CodecMarker<C>) -> Self
+    where
+        S: CodedShape<C>,
+    {
+        Self { value: S::coded_type(), ..self }
     }
 }
 

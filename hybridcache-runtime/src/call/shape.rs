@@ -18,6 +18,7 @@ use crate::entry::value_type::{AnyValue, Typed, ValueType};
 use crate::error::{ErrorText, LoadError};
 use crate::flight::outcome::Failure;
 use crate::primitives::sync::LockExt as _;
+use crate::shared::wire::codec::{Codec, MessagePack};
 
 /// A return type taken apart.
 pub trait Shape: Copy + Send + Sync + 'static {
@@ -55,6 +56,12 @@ pub enum Returned<V, E> {
 pub trait SharedShape: Shape {
     /// The value's type with its codec.
     fn shared_type() -> &'static ValueType;
+}
+
+/// A [`Shape`] whose value the codec `C` can encode.
+pub trait CodedShape<C>: Shape {
+    /// The value's type with this codec.
+    fn coded_type() -> &'static ValueType;
 }
 
 /// A [`Shape`] that can report that the load took too long.
@@ -396,6 +403,12 @@ impl<R: SharedValue> SharedShape for PlainShape<R> {
     }
 }
 
+impl<R: CacheValue, C: Codec<R>> CodedShape<C> for PlainShape<R> {
+    fn coded_type() -> &'static ValueType {
+        &const { Typed::<R>::coded::<C>() }
+    }
+}
+
 impl<T: CacheValue> Shape for OptionShape<T> {
     type Return = Option<T>;
     type Value = Option<T>;
@@ -424,7 +437,13 @@ impl<T: CacheValue> Shape for OptionShape<T> {
 
 impl<T: SharedValue> SharedShape for OptionShape<T> {
     fn shared_type() -> &'static ValueType {
-        &Typed::<Option<T>>::SHARED_OPTION
+        &const { Typed::<Option<T>>::coded_option::<MessagePack>() }
+    }
+}
+
+impl<T: CacheValue, C: Codec<T>> CodedShape<C> for OptionShape<T> {
+    fn coded_type() -> &'static ValueType {
+        &const { Typed::<Option<T>>::coded_option::<C>() }
     }
 }
 
@@ -466,6 +485,12 @@ impl<T: SharedValue, E: ErrorValue, M: ErrorMode<T, E>> SharedShape for ResultSh
     }
 }
 
+impl<T: CacheValue, E: ErrorValue, M: ErrorMode<T, E>, C: Codec<T>> CodedShape<C> for ResultShape<T, E, M> {
+    fn coded_type() -> &'static ValueType {
+        &const { Typed::<T>::coded::<C>() }
+    }
+}
+
 impl<R: 'static> Shape for Misfit<R> {
     type Return = R;
     type Value = ();
@@ -494,6 +519,12 @@ impl<R: 'static> Shape for Misfit<R> {
 
 impl<R: 'static> SharedShape for Misfit<R> {
     fn shared_type() -> &'static ValueType {
+        &Typed::<()>::SHARED
+    }
+}
+
+impl<R: 'static, C> CodedShape<C> for Misfit<R> {
+    fn coded_type() -> &'static ValueType {
         &Typed::<()>::SHARED
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::entry::{Entry, Meta};
-use crate::shared::wire::codec::{self, CodecError};
+use crate::shared::wire::codec::{self, Codec, CodecFault, MessagePack};
 use crate::shared::wire::envelope::Kind;
 
 /// A value whose type is erased.
@@ -21,16 +21,20 @@ pub struct ValueType {
     value_type: fn() -> TypeId,
     size: usize,
     seal: fn(Box<AnyValue>, Meta) -> Option<Arc<Entry>>,
-    codec: Option<Codec>,
+    codec: Option<Functions>,
     least: fn(&AnyValue) -> usize,
 }
 
-type Encode = fn(&AnyValue, usize, &mut Vec<u8>) -> Result<Kind, CodecError>;
-type Decode = fn(Kind, &[u8], Meta) -> Result<Arc<Entry>, CodecError>;
-type ComesBack = fn(&AnyValue, Kind, &[u8]) -> Result<bool, CodecError>;
+type Encode = fn(&AnyValue, usize, &mut Vec<u8>) -> Result<Kind, CodecFault>;
+type Decode = fn(Kind, &[u8], Meta) -> Result<Arc<Entry>, CodecFault>;
+type ComesBack = fn(&AnyValue, Kind, &[u8]) -> Result<bool, CodecFault>;
 
+/// The functions of a codec for one type.
 #[derive(Clone, Copy, Debug)]
-struct Codec {
+struct Functions {
+    id: u8,
+    /// Every value is compared with its copy, not only the first one of a function.
+    is_lossy: bool,
     encode: Encode,
     decode: Decode,
     comes_back: ComesBack,
@@ -66,20 +70,30 @@ impl ValueType {
         Self { least, ..self }
     }
 
+    /// The number of the codec in an envelope.
+    pub(crate) fn codec(&self) -> Option<u8> {
+        self.codec.map(|codec| codec.id)
+    }
+
+    /// Whether an earlier value that came back unchanged says nothing about the next one.
+    pub(crate) fn is_lossy(&self) -> bool {
+        self.codec.is_some_and(|codec| codec.is_lossy)
+    }
+
     /// Appends the encoded value to `bytes`. Fails if they would become longer than `limit`.
-    pub(crate) fn encode(&self, value: &AnyValue, limit: usize, bytes: &mut Vec<u8>) -> Result<Kind, CodecError> {
-        let codec = self.codec.ok_or(CodecError::WrongKind)?;
+    pub(crate) fn encode(&self, value: &AnyValue, limit: usize, bytes: &mut Vec<u8>) -> Result<Kind, CodecFault> {
+        let codec = self.codec.ok_or(CodecFault::WrongKind)?;
         (codec.encode)(value, limit, bytes)
     }
 
     /// Whether decoding the bytes gives the same value again.
-    pub(crate) fn comes_back(&self, value: &AnyValue, kind: Kind, bytes: &[u8]) -> Result<bool, CodecError> {
-        let codec = self.codec.ok_or(CodecError::WrongKind)?;
+    pub(crate) fn comes_back(&self, value: &AnyValue, kind: Kind, bytes: &[u8]) -> Result<bool, CodecFault> {
+        let codec = self.codec.ok_or(CodecFault::WrongKind)?;
         (codec.comes_back)(value, kind, bytes)
     }
 
-    pub(crate) fn decode(&self, kind: Kind, bytes: &[u8], meta: Meta) -> Result<Arc<Entry>, CodecError> {
-        let codec = self.codec.ok_or(CodecError::WrongKind)?;
+    pub(crate) fn decode(&self, kind: Kind, bytes: &[u8], meta: Meta) -> Result<Arc<Entry>, CodecFault> {
+        let codec = self.codec.ok_or(CodecFault::WrongKind)?;
         (codec.decode)(kind, bytes, meta)
     }
 }
@@ -92,31 +106,58 @@ impl<V: Send + Sync + 'static> Typed<V> {
         ValueType { value_type: TypeId::of::<V>, size: size_of::<V>(), seal: seal::<V>, codec: None, least };
 }
 
-impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Typed<V> {
-    pub(crate) const SHARED: ValueType = ValueType {
-        codec: Some(Codec {
-            encode: |value, limit, bytes| codec::encode_value_within(limit, typed::<V>(value)?, bytes),
-            decode: |kind, bytes, meta| Ok(entry(codec::decode_value::<V>(kind, bytes)?, meta)),
-            comes_back: |value, kind, bytes| {
-                codec::is_same(typed::<V>(value)?, &codec::decode_value::<V>(kind, bytes)?)
-            },
-        }),
-        ..Self::MEMORY
-    };
+impl<V: Send + Sync + 'static> Typed<V> {
+    pub(crate) const fn coded<C: Codec<V>>() -> ValueType {
+        let functions = Functions {
+            id: codec::id::<V, C>(),
+            is_lossy: C::__LOSSY,
+            encode: |value, limit, bytes| C::__encode_within(limit, typed::<V>(value)?, bytes).map(|()| Kind::Value),
+            decode: |kind, bytes, meta| Ok(entry(decode::<V, C>(kind, bytes)?, meta)),
+            comes_back: |value, kind, bytes| C::__is_same(typed::<V>(value)?, &decode::<V, C>(kind, bytes)?, bytes),
+        };
+        ValueType { codec: Some(functions), ..Self::MEMORY }
+    }
 }
 
-impl<U: Serialize + DeserializeOwned + Send + Sync + 'static> Typed<Option<U>> {
-    /// Encodes the outer `Option` outside of the payload, where `Some(None)` and `Some(())` would turn into `None`.
-    pub(crate) const SHARED_OPTION: ValueType = ValueType {
-        codec: Some(Codec {
-            encode: |value, limit, bytes| codec::encode_option_within(limit, typed::<Option<U>>(value)?, bytes),
-            decode: |kind, bytes, meta| Ok(entry(codec::decode_option::<U>(kind, bytes)?, meta)),
-            comes_back: |value, kind, bytes| {
-                codec::is_same(typed::<Option<U>>(value)?, &codec::decode_option::<U>(kind, bytes)?)
+impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Typed<V> {
+    /// With the default codec.
+    pub(crate) const SHARED: ValueType = Self::coded::<MessagePack>();
+}
+
+impl<U: Send + Sync + 'static> Typed<Option<U>> {
+    /// Encodes the outer `Option` outside of the payload, where a codec could lose `Some(None)` or `Some(())`.
+    pub(crate) const fn coded_option<C: Codec<U>>() -> ValueType {
+        let functions = Functions {
+            id: codec::id::<U, C>(),
+            is_lossy: C::__LOSSY,
+            encode: |value, limit, bytes| match typed::<Option<U>>(value)? {
+                Some(value) => C::__encode_within(limit, value, bytes).map(|()| Kind::Value),
+                None => Ok(Kind::None),
             },
-        }),
-        ..Self::MEMORY
-    };
+            decode: |kind, bytes, meta| Ok(entry(decode_option::<U, C>(kind, bytes)?, meta)),
+            comes_back: |value, kind, bytes| match (typed::<Option<U>>(value)?, decode_option::<U, C>(kind, bytes)?) {
+                (Some(value), Some(copy)) => C::__is_same(value, &copy, bytes),
+                (None, None) => Ok(true),
+                _ => Ok(false),
+            },
+        };
+        ValueType { codec: Some(functions), ..Self::MEMORY }
+    }
+}
+
+fn decode<T, C: Codec<T>>(kind: Kind, bytes: &[u8]) -> Result<T, CodecFault> {
+    match kind {
+        Kind::Value => C::__decode(bytes),
+        Kind::None => Err(CodecFault::WrongKind),
+    }
+}
+
+fn decode_option<T, C: Codec<T>>(kind: Kind, bytes: &[u8]) -> Result<Option<T>, CodecFault> {
+    match kind {
+        Kind::Value => C::__decode(bytes).map(Some),
+        Kind::None if bytes.is_empty() => Ok(None),
+        Kind::None => Err(CodecFault::WrongKind),
+    }
 }
 
 /// The lower bound for the types that large values usually have: each byte takes at least one byte.
@@ -136,6 +177,6 @@ fn entry<V: Send + Sync + 'static>(value: V, meta: Meta) -> Arc<Entry> {
     Arc::new(Entry { meta, value })
 }
 
-fn typed<V: 'static>(value: &AnyValue) -> Result<&V, CodecError> {
-    value.downcast_ref().ok_or(CodecError::WrongKind)
+fn typed<V: 'static>(value: &AnyValue) -> Result<&V, CodecFault> {
+    value.downcast_ref().ok_or(CodecFault::WrongKind)
 }

@@ -141,6 +141,8 @@ pub enum EventKind<'a> {
     Degraded,
     /// An entry in memory was compared with the shared tier, after a gap in the messages, and is unchanged.
     Revalidated,
+    /// An entry of the shared tier was decrypted with another key than the primary one.
+    OpenedWithOldKey,
     /// An entry of the shared tier cannot be read: the call goes on as if it were absent.
     Undecodable,
     /// A value stays in memory only.

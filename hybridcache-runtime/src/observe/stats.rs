@@ -46,6 +46,9 @@ pub struct Stats {
     pub fenced_publishes: u64,
     /// Entries in Redis that were foreign, damaged, or of another version or type: each was a miss.
     pub undecodable: u64,
+    /// Entries in Redis that were decrypted with another key than the primary one: when it grows no more, in no process, that key may go.
+    /// Always 0 without [`Builder::encryption`](crate::Builder).
+    pub opened_with_old_key: u64,
     /// Values that were kept out of Redis: too large, or not serializable.
     pub unsendable: u64,
     /// Redis commands that failed, ran out of time, or were not sent because the breaker was open.
@@ -101,6 +104,7 @@ impl Stats {
         self.invalidations += other.invalidations;
         self.fenced_publishes += other.fenced_publishes;
         self.undecodable += other.undecodable;
+        self.opened_with_old_key += other.opened_with_old_key;
         self.unsendable += other.unsendable;
         self.redis_errors += other.redis_errors;
         self.degraded_loads += other.degraded_loads;

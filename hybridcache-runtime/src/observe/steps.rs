@@ -22,10 +22,10 @@ pub enum Operation {
     Verify,
     /// Creates stamps.
     CreateStamps,
-    /// Takes a lease that is free, and reads the entry behind it.
-    Take,
-    /// Asks for a lease that another process has, and registers for its end.
+    /// Asks for a lease.
     Acquire,
+    /// Reads an entry and asks for its lease.
+    ReadAndAcquire,
     /// Prolongs a lease.
     Renew,
     /// Gives a lease back.
@@ -62,8 +62,8 @@ super::event::labels!(Operation {
     Read = "read",
     Verify = "verify",
     CreateStamps = "create_stamps",
-    Take = "take",
     Acquire = "acquire",
+    ReadAndAcquire = "read_and_acquire",
     Renew = "renew",
     Release = "release",
     Publish = "publish",
@@ -85,7 +85,6 @@ impl Operation {
     pub(super) fn command(self) -> &'static str {
         match self {
             Self::Read | Self::Verify => "GETRANGE",
-            Self::Take => "SET",
             Self::Restamp => "UNLINK",
             Self::Probe => "PING",
             _ => "EVALSHA",
@@ -96,12 +95,12 @@ impl Operation {
     pub(super) fn script(self) -> Option<&'static str> {
         match self {
             Self::CreateStamps => Some("register"),
-            Self::Acquire => Some("acquire"),
+            Self::Acquire | Self::ReadAndAcquire => Some("acquire"),
             Self::Renew => Some("renew"),
             Self::Release => Some("release"),
             Self::Publish => Some("publish"),
             Self::Seize | Self::Invalidate => Some("invalidate"),
-            Self::Read | Self::Verify | Self::Take | Self::Restamp | Self::Probe => None,
+            Self::Read | Self::Verify | Self::Restamp | Self::Probe => None,
         }
     }
 }

@@ -24,7 +24,6 @@ pub(crate) enum Peer {
     Amalgam,
     MultiTier,
     ByHand,
-    ByHandWithMoka,
 }
 
 /// So many entries fit where ten thousand are hot, or a thousand are loaded in each round.
@@ -36,7 +35,7 @@ pub(crate) const MANY_ENTRIES: usize = 1_200_000;
 pub(crate) const TTL: Duration = Duration::from_secs(3_600);
 
 impl Peer {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Hybridcache,
         Self::Cached,
         Self::Moka,
@@ -46,7 +45,6 @@ impl Peer {
         Self::Amalgam,
         Self::MultiTier,
         Self::ByHand,
-        Self::ByHandWithMoka,
     ];
 }
 
@@ -62,7 +60,6 @@ impl fmt::Display for Peer {
             Self::Amalgam => "`amalgam-cache`",
             Self::MultiTier => "`multi-tier-cache`",
             Self::ByHand => "by hand",
-            Self::ByHandWithMoka => "by hand with `moka`",
         })
     }
 }

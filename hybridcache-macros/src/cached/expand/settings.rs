@@ -24,6 +24,7 @@ impl Emitter<'_> {
         let patterns = self.patterns_by_reference();
         let (lifetimes, of_values) = (self.lifetimes(), self.of_values());
         let new = match options.tier {
+            Tier::Both if options.codec.is_some() => self.coded(&lifetimes),
             Tier::Both => quote_spanned!(at=> {
                 use #private::ladder::*;
                 #private::Settings::shared(__shape, #lifetimes).__hc_exact()
@@ -42,6 +43,21 @@ impl Emitter<'_> {
         quote_spanned!(at=> {
             #patterns
             #new #of_loads #of_values #(#tags)* #weigh #bytes
+        })
+    }
+
+    // Output:
+    //     { Settings::memory_only(__shape, LIFETIMES).__hc_coded(codec::<Json>()) }
+    fn coded(&self, lifetimes: &TokenStream) -> TokenStream {
+        let Some(codec) = &self.function.options.codec else { return TokenStream::new() };
+        let at = hidden(self.return_span());
+        let private = self.facade.private_at(self.return_span());
+        let blamed = ends(codec).0;
+        let (start, named) = (hidden(blamed), self.facade.private_at(blamed));
+        let marker = quote_spanned!(start=> #named::codec::<#codec>());
+        quote_spanned!(at=> {
+            use #private::ladder::*;
+            #private::Settings::memory_only(__shape, #lifetimes).__hc_coded(#marker)
         })
     }
 

@@ -6,8 +6,8 @@
 //! |---|---|---|
 //! | 0 | 4 | magic `89 48 43`, format 2 |
 //! | 4 | 1 | 1 once it was expired by hand, else 0; changed in place |
-//! | 5, 6, 7 | 1, 1, 1 | codec (1 MessagePack), compression (0 none, 1 lz4 block, 2 zstd frame), kind (1 value, 2 none) |
-//! | 8 | 2 | flags: the low byte may be ignored, an unknown bit of the high byte makes the entry unreadable |
+//! | 5, 6, 7 | 1, 1, 1 | codec (1 MessagePack, 2 JSON, 4 bytes as they are, 64 to 127 those of users), compression (0 none, 1 lz4 block, 2 zstd frame), kind (1 value, 2 none) |
+//! | 8 | 2 | flags: the low byte may be ignored, an unknown bit of the high byte makes the entry unreadable; 0x0100: the payload is sealed |
 //! | 10 | 2 | number of stamps |
 //! | 12 | 4 | what the load cost, in milliseconds |
 //! | 16 | 16 | fence |
@@ -35,11 +35,15 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use crate::shared::wire::codec::CodecError;
+use crate::shared::wire::codec::CodecFault;
 pub use crate::shared::wire::codec::Kind;
 
 /// The payload is MessagePack with the names of fields.
 pub const MESSAGE_PACK: u8 = 1;
+/// The payload is JSON.
+const JSON: u8 = 2;
+/// The payload is the value's own bytes.
+const RAW: u8 = 4;
 /// The payload is stored as the codec wrote it.
 pub const UNCOMPRESSED: u8 = 0;
 /// The payload is one block of LZ4.
@@ -55,15 +59,20 @@ pub const OWN_FRESH_FOR: u16 = 0x0001;
 const FORMAT: [u8; 4] = [0x89, b'H', b'C', 2];
 const KIND_VALUE: u8 = 1;
 const KIND_NONE: u8 = 2;
-/// The flags that a reader must know. None is defined yet.
-const MUST_UNDERSTAND: u16 = 0xff00;
+/// The payload is sealed: see [`crate::shared::wire::packing`].
+pub const SEALED: u16 = 0x0100;
+/// The flags that a reader must know, and that this one does not.
+const UNKNOWN: u16 = 0xff00 & !SEALED;
+
+/// What a sealed payload has beside the ciphertext: id of the key, nonce, tag.
+const SEAL: usize = 4 + 12 + 16;
 
 /// The offsets of header fields that are filled in last, or checked separately.
 const MUTABLE_AT: usize = 4;
 const COMPRESSION_AT: usize = 6;
 const KIND_AT: usize = 7;
+const FLAGS_AT: usize = 8;
 const STAMPS_COUNT_AT: usize = 10;
-const FENCE_AT: usize = 16;
 const LENGTH_AT: usize = 56;
 const CHECKSUM_AT: usize = 60;
 const KEY_AT: usize = 64;
@@ -80,7 +89,7 @@ pub type StampValues = SmallVec<[(u64, u64); 2]>;
 pub struct Header {
     /// The entry was marked stale by hand, whatever its times say.
     pub expired_by_hand: bool,
-    /// The codec of the payload: [`MESSAGE_PACK`].
+    /// The number of the payload's codec.
     pub codec: u8,
     /// How the payload was compressed: [`UNCOMPRESSED`], [`LZ4`] or [`ZSTD`].
     pub compression: u8,
@@ -115,7 +124,7 @@ pub enum Undecodable {
     Format(u8),
     /// Byte 4 is neither 0 nor 1.
     Mutable(u8),
-    /// An unknown codec.
+    /// An unknown codec, or another one than the function's.
     Codec(u8),
     /// An unknown compression, or one that this build cannot undo.
     Compression(u8),
@@ -137,8 +146,16 @@ pub enum Undecodable {
     Payload,
     /// It is for another key.
     Key,
+    /// It is sealed, and this process has no keyring.
+    NoKeyring,
+    /// It is not sealed, and this process has a keyring.
+    NotSealed,
+    /// It is sealed with a key that is not in the keyring.
+    UnknownKey(u32),
+    /// The seal is broken: it was altered, or was sealed for another entry.
+    Altered,
     /// The payload is no value of the function's type.
-    Value(CodecError),
+    Value(CodecFault),
 }
 
 /// An envelope around `payload`, whose bytes and length are as `header` says.
@@ -217,6 +234,17 @@ impl Draft {
         self.bytes.extend_from_slice(payload);
     }
 
+    /// Replaces the payload by its sealed form: `seal` gets the associated data, the envelope, and where the payload begins.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn seal<E>(
+        &mut self,
+        name: &str,
+        seal: impl FnOnce(&[u8], &mut Vec<u8>, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.bytes[FLAGS_AT + 1] |= SEALED.to_be_bytes()[0];
+        seal(&associated(name, &self.bytes, self.payload_at), &mut self.bytes, self.payload_at)
+    }
+
     /// The whole envelope.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         let checksum = checksum(&self.bytes);
@@ -244,7 +272,7 @@ pub fn decode(envelope: &[u8]) -> Result<(Header, &[u8]), Undecodable> {
     };
     let kind = known(codec, compression, kind)?;
     let flags = u16::from_le_bytes(rest.take()?);
-    if flags & MUST_UNDERSTAND != 0 {
+    if flags & UNKNOWN != 0 {
         return Err(Undecodable::Flags(flags));
     }
     let stamps = usize::from(u16::from_le_bytes(rest.take()?));
@@ -255,7 +283,8 @@ pub fn decode(envelope: &[u8]) -> Result<(Header, &[u8]), Undecodable> {
     let expected = u32::from_le_bytes(rest.take()?);
     let key = rest.take()?;
     // Checked before anything is allocated.
-    let stored = rest.0.len().checked_sub(16 * stamps).ok_or(Undecodable::Length)?;
+    let seal = if flags & SEALED == 0 { 0 } else { SEAL };
+    let stored = rest.0.len().checked_sub(16 * stamps + seal).ok_or(Undecodable::Length)?;
     let has_its_length = match compression {
         UNCOMPRESSED => stored == length as usize,
         // Decompressing shows whether the length is right.
@@ -309,12 +338,8 @@ pub(crate) fn size_at_most(head: &[u8], limit: usize) -> Option<usize> {
     let count = u16::from_le_bytes(head.get(STAMPS_COUNT_AT..STAMPS_COUNT_AT + 2)?.try_into().ok()?);
     let length = u32::from_le_bytes(head.get(LENGTH_AT..CHECKSUM_AT)?.try_into().ok()?) as usize;
     let is_acceptable = head.starts_with(&FORMAT) && (head[COMPRESSION_AT] == UNCOMPRESSED || length <= limit);
-    is_acceptable.then(|| STAMPS_AT + 16 * usize::from(count) + length)
-}
-
-/// The bytes at the place of the fence: 16, or fewer if the value is no entry.
-pub(crate) fn fence_bytes(entry: &[u8]) -> &[u8] {
-    entry.get(FENCE_AT..entry.len().min(FENCE_AT + 16)).unwrap_or_default()
+    let is_sealed = head[FLAGS_AT + 1] & SEALED.to_be_bytes()[0] != 0;
+    is_acceptable.then(|| STAMPS_AT + 16 * usize::from(count) + length + if is_sealed { SEAL } else { 0 })
 }
 
 /// Where the payload of an envelope with this header begins.
@@ -324,13 +349,23 @@ pub(crate) fn payload_at(header: &Header) -> usize {
 
 /// The kind, if this version knows codec and compression.
 fn known(codec: u8, compression: u8, kind: u8) -> Result<Kind, Undecodable> {
-    match (codec, compression, kind) {
-        (MESSAGE_PACK, UNCOMPRESSED | LZ4 | ZSTD, KIND_VALUE) => Ok(Kind::Value),
-        (MESSAGE_PACK, UNCOMPRESSED | LZ4 | ZSTD, KIND_NONE) => Ok(Kind::None),
-        (MESSAGE_PACK, UNCOMPRESSED | LZ4 | ZSTD, _) => Err(Undecodable::Kind(kind)),
-        (MESSAGE_PACK, _, _) => Err(Undecodable::Compression(compression)),
-        _ => Err(Undecodable::Codec(codec)),
+    if !matches!(codec, MESSAGE_PACK | JSON | RAW | 64..=127) {
+        return Err(Undecodable::Codec(codec));
     }
+    match (compression, kind) {
+        (UNCOMPRESSED | LZ4 | ZSTD, KIND_VALUE) => Ok(Kind::Value),
+        (UNCOMPRESSED | LZ4 | ZSTD, KIND_NONE) => Ok(Kind::None),
+        (UNCOMPRESSED | LZ4 | ZSTD, _) => Err(Undecodable::Kind(kind)),
+        _ => Err(Undecodable::Compression(compression)),
+    }
+}
+
+/// What a sealed payload is bound to: the entry's name in the tier, and of the envelope all before the payload but the mark, the length,
+/// the checksum and the hash of the key.
+#[cfg(feature = "encryption")]
+pub(crate) fn associated(name: &str, envelope: &[u8], payload_at: usize) -> Vec<u8> {
+    let header = [&envelope[..MUTABLE_AT], &envelope[MUTABLE_AT + 1..LENGTH_AT], &envelope[STAMPS_AT..payload_at]];
+    [name.as_bytes(), header[0], header[1], header[2]].concat()
 }
 
 /// CRC-32C of all bytes except the first five and the checksum itself. There must be a whole header.
@@ -371,6 +406,10 @@ impl fmt::Display for Undecodable {
             Self::Times => f.write_str("times out of order or out of bounds"),
             Self::Payload => f.write_str("a value where there should be none"),
             Self::Key => f.write_str("an entry of another key"),
+            Self::NoKeyring => f.write_str("sealed, and this cache has no keyring"),
+            Self::NotSealed => f.write_str("not sealed, and this cache has a keyring"),
+            Self::UnknownKey(id) => write!(f, "sealed with key {id}, which is not in the keyring"),
+            Self::Altered => f.write_str("the seal is broken"),
             Self::Value(error) => error.fmt(f),
         }
     }

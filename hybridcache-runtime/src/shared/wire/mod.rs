@@ -5,5 +5,7 @@ pub(crate) mod compression;
 pub(crate) mod envelope;
 pub(crate) mod names;
 pub(crate) mod packing;
+#[cfg(feature = "encryption")]
+pub(crate) mod sealed;
 #[cfg(test)]
 pub(crate) mod vectors;

@@ -13,9 +13,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::key::placeholder::{Placeholder, WritePlain as _};
 use crate::key::{CacheKey, KeyBuf};
 use crate::shared::wire::codec::{Kind, decode_option, decode_value, encode_option, encode_value};
-use crate::shared::wire::compression::decompress;
 use crate::shared::wire::envelope::{self, Header, Undecodable};
 use crate::shared::wire::names::{self, Address, group_of, groups, invalidation_channel, wake_prefix};
+use crate::shared::wire::packing::Packing;
 use crate::shared::{StampName, Token};
 
 /// The vectors of a section: at least one.
@@ -299,15 +299,30 @@ fn envelopes() {
         // The fields that the decoder checks and does not return.
         let raw = fields.get("raw").map_or_else(|| payload.to_vec(), |_| bytes(fields, "raw"));
         assert_eq!(raw.len() as u64, number(fields, "raw_length"), "{description}");
-        match decompress(&header, payload) {
+        match packing_of(&vector).unpack(vector["seal"]["name"].as_str().unwrap_or_default(), &header, &envelope) {
             Ok(value) => assert_eq!(*value, raw, "{description}"),
             // A build without the algorithm.
-            Err(error) => assert_eq!(error, Undecodable::Compression(header.compression), "{description}"),
+            Err(Undecodable::Compression(number)) => assert_eq!(number, header.compression, "{description}"),
+            #[cfg(not(feature = "encryption"))]
+            Err(Undecodable::NoKeyring) => {}
+            Err(error) => panic!("{description}: {error}"),
         }
         assert_eq!(u64::from(envelope[3]), number(fields, "format"));
         let checksum = u32::from_le_bytes(envelope[60..64].try_into().expect("four bytes"));
         assert_eq!(format!("{checksum:08x}"), text(fields, "crc32c"));
     }
+}
+
+/// With the key of a sealed vector.
+fn packing_of(vector: &Value) -> Packing {
+    #[cfg(feature = "encryption")]
+    if let Some(seal) = vector.get("seal") {
+        let id = u32::try_from(number(seal, "id")).expect("an id");
+        let ring = crate::shared::wire::sealed::Keyring::new().key(id, bytes(seal, "key"));
+        return Packing { keyring: Some(ring.expect("a key")), ..Packing::default() };
+    }
+    let _ = vector;
+    Packing::default()
 }
 
 fn header_of(fields: &Value) -> Header {

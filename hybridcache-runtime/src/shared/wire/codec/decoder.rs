@@ -6,7 +6,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::format::{CodecError, I128, SOME, U128, length, step_into, take};
+use super::format::{CodecFault, I128, SOME, U128, length, step_into, take};
 
 pub(super) struct Decoder<'de> {
     rest: &'de [u8],
@@ -36,7 +36,7 @@ impl<'de> Decoder<'de> {
         Self { rest: bytes, pending: None }
     }
 
-    fn head(&mut self) -> Result<Head<'de>, CodecError> {
+    fn head(&mut self) -> Result<Head<'de>, CodecFault> {
         if let Some(depth) = self.pending.take() {
             return Ok(Head::Nil(depth));
         }
@@ -72,17 +72,17 @@ impl<'de> Decoder<'de> {
             0xdf => Head::Map(length(rest, 4)?),
             0xd4 => extension(take(rest, 2)?)?,
             0xd8 => extension(take(rest, 17)?)?,
-            _ => return Err(CodecError::Malformed),
+            _ => return Err(CodecFault::Malformed),
         })
     }
 
     /// Reads the head without advancing.
-    fn peek(&self) -> Result<Head<'de>, CodecError> {
+    fn peek(&self) -> Result<Head<'de>, CodecFault> {
         Self { rest: self.rest, pending: self.pending }.head()
     }
 
     /// Skips one object.
-    fn skip(&mut self) -> Result<(), CodecError> {
+    fn skip(&mut self) -> Result<(), CodecFault> {
         if self.pending.take().is_some() {
             return Ok(());
         }
@@ -96,45 +96,45 @@ impl<'de> Decoder<'de> {
     fn items<T>(
         &mut self,
         count: usize,
-        visit: impl FnOnce(&mut Items<'_, 'de>) -> Result<T, CodecError>,
-    ) -> Result<T, CodecError> {
+        visit: impl FnOnce(&mut Items<'_, 'de>) -> Result<T, CodecFault>,
+    ) -> Result<T, CodecFault> {
         let mut items = Items { decoder: self, left: count };
         let visited = visit(&mut items)?;
         match items.left {
             0 => Ok(visited),
-            left => Err(CodecError::custom(format_args!("{left} of {count} items are not expected"))),
+            left => Err(CodecFault::custom(format_args!("{left} of {count} items are not expected"))),
         }
     }
 }
 
-fn number(rest: &mut &[u8], size: usize) -> Result<u64, CodecError> {
+fn number(rest: &mut &[u8], size: usize) -> Result<u64, CodecFault> {
     Ok(take(rest, size)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
-fn sized<'de>(rest: &mut &'de [u8], size: usize) -> Result<&'de [u8], CodecError> {
+fn sized<'de>(rest: &mut &'de [u8], size: usize) -> Result<&'de [u8], CodecFault> {
     let length = length(rest, size)?;
     take(rest, length)
 }
 
-fn text(bytes: &[u8]) -> Result<Head<'_>, CodecError> {
-    str::from_utf8(bytes).map(Head::Text).map_err(CodecError::custom)
+fn text(bytes: &[u8]) -> Result<Head<'_>, CodecFault> {
+    str::from_utf8(bytes).map(Head::Text).map_err(CodecFault::custom)
 }
 
-fn extension(bytes: &[u8]) -> Result<Head<'_>, CodecError> {
-    let (kind, data) = bytes.split_first().ok_or(CodecError::Malformed)?;
+fn extension(bytes: &[u8]) -> Result<Head<'_>, CodecFault> {
+    let (kind, data) = bytes.split_first().ok_or(CodecFault::Malformed)?;
     match (*kind, data) {
         (SOME, [depth]) if *depth > 0 => Ok(Head::Nil(*depth)),
         (I128, data) => data.try_into().map(|data| Head::I128(i128::from_be_bytes(data))),
         (U128, data) => data.try_into().map(|data| Head::U128(u128::from_be_bytes(data))),
-        _ => return Err(CodecError::custom("an extension that is not known")),
+        _ => return Err(CodecFault::custom("an extension that is not known")),
     }
-    .map_err(|_| CodecError::Malformed)
+    .map_err(|_| CodecFault::Malformed)
 }
 
 impl<'de> Deserializer<'de> for &mut Decoder<'de> {
-    type Error = CodecError;
+    type Error = CodecFault;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecFault> {
         match self.head()? {
             Head::Nil(0) => visitor.visit_unit(),
             Head::Nil(depth) => {
@@ -155,7 +155,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecFault> {
         match self.peek()? {
             Head::Nil(0) => {
                 self.head()?;
@@ -166,14 +166,14 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, CodecError> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, CodecFault> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, CodecError> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, CodecFault> {
         match self.head()? {
             Head::Nil(0) | Head::Array(0) => visitor.visit_unit(),
-            _ => Err(CodecError::custom("more than a unit")),
+            _ => Err(CodecFault::custom("more than a unit")),
         }
     }
 
@@ -183,19 +183,19 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, CodecError> {
+    ) -> Result<V::Value, CodecFault> {
         let is_unit = match self.peek()? {
             Head::Text(_) => true,
             Head::Map(1) => {
                 self.head()?;
                 false
             }
-            _ => return Err(CodecError::custom("no variant")),
+            _ => return Err(CodecFault::custom("no variant")),
         };
         visitor.visit_enum(Variant { decoder: self, is_unit })
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecFault> {
         self.skip()?;
         visitor.visit_unit()
     }
@@ -216,7 +216,7 @@ struct Items<'d, 'de> {
 }
 
 impl<'de> Items<'_, 'de> {
-    fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, CodecError> {
+    fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, CodecFault> {
         let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
         self.left = left;
         seed.deserialize(&mut *self.decoder).map(Some)
@@ -224,9 +224,9 @@ impl<'de> Items<'_, 'de> {
 }
 
 impl<'de> SeqAccess<'de> for &mut Items<'_, 'de> {
-    type Error = CodecError;
+    type Error = CodecFault;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, CodecError> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, CodecFault> {
         self.next(seed)
     }
 
@@ -236,13 +236,13 @@ impl<'de> SeqAccess<'de> for &mut Items<'_, 'de> {
 }
 
 impl<'de> MapAccess<'de> for &mut Items<'_, 'de> {
-    type Error = CodecError;
+    type Error = CodecFault;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, CodecError> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, CodecFault> {
         self.next(seed)
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, CodecError> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, CodecFault> {
         seed.deserialize(&mut *self.decoder)
     }
 
@@ -257,39 +257,39 @@ struct Variant<'d, 'de> {
 }
 
 impl Variant<'_, '_> {
-    fn with_value(&self) -> Result<(), CodecError> {
-        if self.is_unit { Err(CodecError::custom("a variant without its value")) } else { Ok(()) }
+    fn with_value(&self) -> Result<(), CodecFault> {
+        if self.is_unit { Err(CodecFault::custom("a variant without its value")) } else { Ok(()) }
     }
 }
 
 impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
-    type Error = CodecError;
+    type Error = CodecFault;
     type Variant = Self;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), CodecError> {
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), CodecFault> {
         let variant = seed.deserialize(&mut *self.decoder)?;
         Ok((variant, self))
     }
 }
 
 impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
-    type Error = CodecError;
+    type Error = CodecFault;
 
-    fn unit_variant(self) -> Result<(), CodecError> {
+    fn unit_variant(self) -> Result<(), CodecFault> {
         if self.is_unit { Ok(()) } else { Deserialize::deserialize(self.decoder) }
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, CodecError> {
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, CodecFault> {
         self.with_value()?;
         seed.deserialize(self.decoder)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, CodecError> {
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, CodecFault> {
         self.with_value()?;
         self.decoder.deserialize_any(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, CodecError> {
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, CodecFault> {
         self.with_value()?;
         self.decoder.deserialize_any(visitor)
     }

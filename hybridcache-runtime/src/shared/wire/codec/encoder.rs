@@ -4,7 +4,7 @@ use rmp::encode;
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 
-use super::format::{CodecError, I128, MAX_DEPTH, NIL, ONE_BYTE_EXTENSION, SOME, U128};
+use super::format::{CodecFault, I128, MAX_DEPTH, NIL, ONE_BYTE_EXTENSION, SOME, U128};
 
 /// Appends to `bytes`.
 pub(super) struct Encoder<'a> {
@@ -16,7 +16,7 @@ pub(super) struct Encoder<'a> {
     is_traced: bool,
 }
 
-type Done = Result<(), CodecError>;
+type Done = Result<(), CodecFault>;
 
 impl<'a> Encoder<'a> {
     pub(super) fn new(bytes: &'a mut Vec<u8>, limit: usize) -> Self {
@@ -36,11 +36,11 @@ impl<'a> Encoder<'a> {
     /// Writes data that takes at least `room` bytes, and at most eight more.
     fn write<T, E>(&mut self, room: usize, write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>) -> Done {
         if self.bytes.len().saturating_add(room) > self.limit {
-            return Err(CodecError::TooLarge);
+            return Err(CodecFault::TooLarge);
         }
         // Writing to a vector cannot fail.
-        write(self.bytes).map_err(|_| CodecError::Malformed)?;
-        if self.bytes.len() > self.limit { Err(CodecError::TooLarge) } else { Ok(()) }
+        write(self.bytes).map_err(|_| CodecFault::Malformed)?;
+        if self.bytes.len() > self.limit { Err(CodecFault::TooLarge) } else { Ok(()) }
     }
 
     /// In a trace, each object is in a map with one item, whose key says what the object is.
@@ -65,16 +65,16 @@ impl<'a> Encoder<'a> {
     }
 
     /// Begins an array or a map of `items` items. `None`: the number is known only at its end.
-    fn open(&mut self, is_map: bool, items: Option<usize>) -> Result<usize, CodecError> {
+    fn open(&mut self, is_map: bool, items: Option<usize>) -> Result<usize, CodecFault> {
         // A trace is nested deeper.
         if self.depth >= MAX_DEPTH {
-            return Err(CodecError::TooDeep);
+            return Err(CodecFault::TooDeep);
         }
         self.depth += 1;
         let at = self.bytes.len();
         match items {
             Some(items) => {
-                let count = u32::try_from(items).map_err(|_| CodecError::TooLarge)?;
+                let count = u32::try_from(items).map_err(|_| CodecFault::TooLarge)?;
                 self.write(1, |bytes| match is_map {
                     true => encode::write_map_len(bytes, count),
                     false => encode::write_array_len(bytes, count),
@@ -83,13 +83,13 @@ impl<'a> Encoder<'a> {
             // A length of four bytes, which is filled in later.
             None => self.write(5, |bytes| {
                 bytes.extend_from_slice(&[if is_map { 0xdf } else { 0xdd }, 0, 0, 0, 0]);
-                Ok::<_, CodecError>(())
+                Ok::<_, CodecFault>(())
             })?,
         }
         Ok(at)
     }
 
-    fn items<'e>(&'e mut self, items: Items, count: Option<usize>) -> Result<Compound<'e, 'a>, CodecError> {
+    fn items<'e>(&'e mut self, items: Items, count: Option<usize>) -> Result<Compound<'e, 'a>, CodecFault> {
         // A trace also writes the places of fields.
         let items = if matches!(items, Items::Places) && !self.is_traced { Items::Any } else { items };
         let at = self.open(!matches!(items, Items::Any), count)?;
@@ -142,10 +142,10 @@ impl Compound<'_, '_> {
     fn close(self) -> Done {
         self.encoder.depth -= 1;
         if let Some(expected) = self.expected {
-            return if expected == self.written { Ok(()) } else { Err(CodecError::Malformed) };
+            return if expected == self.written { Ok(()) } else { Err(CodecFault::Malformed) };
         }
-        let count = u32::try_from(self.written).map_err(|_| CodecError::TooLarge)?;
-        let length = self.encoder.bytes.get_mut(self.at + 1..self.at + 5).ok_or(CodecError::Malformed)?;
+        let count = u32::try_from(self.written).map_err(|_| CodecFault::TooLarge)?;
+        let length = self.encoder.bytes.get_mut(self.at + 1..self.at + 5).ok_or(CodecFault::Malformed)?;
         length.copy_from_slice(&count.to_be_bytes());
         Ok(())
     }
@@ -168,7 +168,7 @@ macro_rules! numbers {
 
 impl<'e, 'a> Serializer for &'e mut Encoder<'a> {
     type Ok = ();
-    type Error = CodecError;
+    type Error = CodecFault;
     type SerializeSeq = Compound<'e, 'a>;
     type SerializeTuple = Compound<'e, 'a>;
     type SerializeTupleStruct = Compound<'e, 'a>;
@@ -232,7 +232,7 @@ impl<'e, 'a> Serializer for &'e mut Encoder<'a> {
                 self.extension(SOME, &[1])
             }
             Some([ONE_BYTE_EXTENSION, SOME, depth]) => {
-                *depth = depth.checked_add(1).ok_or(CodecError::TooDeep)?;
+                *depth = depth.checked_add(1).ok_or(CodecFault::TooDeep)?;
                 Ok(())
             }
             _ => Ok(()),
@@ -272,17 +272,17 @@ impl<'e, 'a> Serializer for &'e mut Encoder<'a> {
         Ok(())
     }
 
-    fn serialize_seq(self, items: Option<usize>) -> Result<Compound<'e, 'a>, CodecError> {
+    fn serialize_seq(self, items: Option<usize>) -> Result<Compound<'e, 'a>, CodecFault> {
         self.tag("seq")?;
         self.items(Items::Any, items)
     }
 
-    fn serialize_tuple(self, items: usize) -> Result<Compound<'e, 'a>, CodecError> {
+    fn serialize_tuple(self, items: usize) -> Result<Compound<'e, 'a>, CodecFault> {
         self.tag("tuple")?;
         self.items(Items::Places, Some(items))
     }
 
-    fn serialize_tuple_struct(self, name: &'static str, items: usize) -> Result<Compound<'e, 'a>, CodecError> {
+    fn serialize_tuple_struct(self, name: &'static str, items: usize) -> Result<Compound<'e, 'a>, CodecFault> {
         self.tag(name)?;
         self.items(Items::Places, Some(items))
     }
@@ -293,17 +293,17 @@ impl<'e, 'a> Serializer for &'e mut Encoder<'a> {
         _: u32,
         variant: &'static str,
         items: usize,
-    ) -> Result<Variant<'e, 'a>, CodecError> {
+    ) -> Result<Variant<'e, 'a>, CodecFault> {
         self.variant(name, variant)?;
         self.items(Items::Places, Some(items)).map(Variant)
     }
 
-    fn serialize_map(self, items: Option<usize>) -> Result<Compound<'e, 'a>, CodecError> {
+    fn serialize_map(self, items: Option<usize>) -> Result<Compound<'e, 'a>, CodecFault> {
         self.tag("map")?;
         self.items(Items::Pairs, items)
     }
 
-    fn serialize_struct(self, name: &'static str, items: usize) -> Result<Compound<'e, 'a>, CodecError> {
+    fn serialize_struct(self, name: &'static str, items: usize) -> Result<Compound<'e, 'a>, CodecFault> {
         self.tag(name)?;
         self.items(Items::Pairs, Some(items))
     }
@@ -314,7 +314,7 @@ impl<'e, 'a> Serializer for &'e mut Encoder<'a> {
         _: u32,
         variant: &'static str,
         items: usize,
-    ) -> Result<Variant<'e, 'a>, CodecError> {
+    ) -> Result<Variant<'e, 'a>, CodecFault> {
         self.variant(name, variant)?;
         self.items(Items::Pairs, Some(items)).map(Variant)
     }
@@ -332,7 +332,7 @@ macro_rules! items {
     ($($trait:ident::$method:ident)*) => {$(
         impl ser::$trait for Compound<'_, '_> {
             type Ok = ();
-            type Error = CodecError;
+            type Error = CodecFault;
 
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
                 self.item(value)
@@ -348,7 +348,7 @@ items!(SerializeSeq::serialize_element SerializeTuple::serialize_element Seriali
 
 impl ser::SerializeTupleVariant for Variant<'_, '_> {
     type Ok = ();
-    type Error = CodecError;
+    type Error = CodecFault;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Done {
         self.0.item(value)
@@ -361,7 +361,7 @@ impl ser::SerializeTupleVariant for Variant<'_, '_> {
 
 impl ser::SerializeMap for Compound<'_, '_> {
     type Ok = ();
-    type Error = CodecError;
+    type Error = CodecFault;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Done {
         key.serialize(&mut *self.encoder)
@@ -378,7 +378,7 @@ impl ser::SerializeMap for Compound<'_, '_> {
 
 impl ser::SerializeStruct for Compound<'_, '_> {
     type Ok = ();
-    type Error = CodecError;
+    type Error = CodecFault;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
         self.field(name, value)
@@ -391,7 +391,7 @@ impl ser::SerializeStruct for Compound<'_, '_> {
 
 impl ser::SerializeStructVariant for Variant<'_, '_> {
     type Ok = ();
-    type Error = CodecError;
+    type Error = CodecFault;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Done {
         self.0.field(name, value)

@@ -24,11 +24,13 @@ pub enum Kind {
 
 /// Why a value could not be encoded or decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CodecError {
+pub enum CodecFault {
     /// The value's `Serialize` failed.
     Encode(Box<str>),
     /// The bytes are no value of the type.
     Decode(Box<str>),
+    /// The function's own codec, or JSON, failed.
+    Codec(Box<str>),
     /// The value takes more bytes than are allowed.
     TooLarge,
     /// The bytes are no MessagePack object, less than one, or more than one.
@@ -45,7 +47,7 @@ pub enum CodecError {
 /// The decoder recurses. After this walk it cannot overflow the stack or run out of bytes, and no length is greater
 /// than the number of bytes that follow. (The walk cannot protect a type that contains itself without a byte in
 /// between: `struct T(Option<Box<T>>)`.)
-pub(super) fn check_shape(bytes: &[u8]) -> Result<(), CodecError> {
+pub(super) fn check_shape(bytes: &[u8]) -> Result<(), CodecFault> {
     let mut rest = bytes;
     // How many objects are still missing in each open array or map.
     let mut open = [0_usize; MAX_DEPTH];
@@ -53,7 +55,7 @@ pub(super) fn check_shape(bytes: &[u8]) -> Result<(), CodecError> {
     loop {
         let inner = step_into(&mut rest)?;
         if inner > 0 {
-            *open.get_mut(depth).ok_or(CodecError::TooDeep)? = inner;
+            *open.get_mut(depth).ok_or(CodecFault::TooDeep)? = inner;
             depth += 1;
             continue;
         }
@@ -65,14 +67,14 @@ pub(super) fn check_shape(bytes: &[u8]) -> Result<(), CodecError> {
             depth -= 1;
         }
         if depth == 0 {
-            return if rest.is_empty() { Ok(()) } else { Err(CodecError::Malformed) };
+            return if rest.is_empty() { Ok(()) } else { Err(CodecFault::Malformed) };
         }
     }
 }
 
 /// Reads the next object from `rest`; of an array or a map it reads only the head. Returns how many objects it
 /// contains.
-pub(super) fn step_into(rest: &mut &[u8]) -> Result<usize, CodecError> {
+pub(super) fn step_into(rest: &mut &[u8]) -> Result<usize, CodecFault> {
     let marker = take(rest, 1)?[0];
     let (inner, follow) = match marker {
         0x80..=0x8f => (2 * usize::from(marker & 0xf), 0),
@@ -97,7 +99,7 @@ pub(super) fn step_into(rest: &mut &[u8]) -> Result<usize, CodecError> {
         0xca | 0xce | 0xd2 => (0, 4),
         0xcb | 0xcf | 0xd3 => (0, 8),
         0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => (0, 0),
-        0xc1 => return Err(CodecError::Malformed),
+        0xc1 => return Err(CodecFault::Malformed),
     };
     take(rest, follow)?;
     Ok(inner)
@@ -110,19 +112,19 @@ pub(super) fn is_map(bytes: &[u8]) -> bool {
 
 /// A length of `size` bytes, big endian. Each counted item takes at least one byte, so a length cannot be greater than
 /// the rest, and doubling it cannot overflow.
-pub(super) fn length(rest: &mut &[u8], size: usize) -> Result<usize, CodecError> {
+pub(super) fn length(rest: &mut &[u8], size: usize) -> Result<usize, CodecFault> {
     let length = take(rest, size)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
-    if length > rest.len() { Err(CodecError::Malformed) } else { Ok(length) }
+    if length > rest.len() { Err(CodecFault::Malformed) } else { Ok(length) }
 }
 
-pub(super) fn take<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], CodecError> {
-    rest.split_off(..count).ok_or(CodecError::Malformed)
+pub(super) fn take<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], CodecFault> {
+    rest.split_off(..count).ok_or(CodecFault::Malformed)
 }
 
-impl fmt::Display for CodecError {
+impl fmt::Display for CodecFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Encode(message) | Self::Decode(message) => f.write_str(message),
+            Self::Encode(message) | Self::Decode(message) | Self::Codec(message) => f.write_str(message),
             Self::TooLarge => f.write_str("more bytes than it may take"),
             Self::Malformed => f.write_str("not one whole MessagePack object"),
             Self::TooDeep => write!(f, "nested deeper than {MAX_DEPTH}"),
@@ -131,15 +133,15 @@ impl fmt::Display for CodecError {
     }
 }
 
-impl std::error::Error for CodecError {}
+impl std::error::Error for CodecFault {}
 
-impl serde::ser::Error for CodecError {
+impl serde::ser::Error for CodecFault {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::Encode(message.to_string().into())
     }
 }
 
-impl serde::de::Error for CodecError {
+impl serde::de::Error for CodecFault {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::Decode(message.to_string().into())
     }

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
-use serde::{Deserialize, Deserializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use std::fmt;
 
+use super::format::check_shape;
+use super::plain::{encode_value_within, is_same};
 use super::*;
 
 fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
@@ -18,7 +21,7 @@ fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
     bytes
 }
 
-fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecFault> {
     decode_value(Kind::Value, bytes)
 }
 
@@ -104,9 +107,9 @@ fn the_outer_option_survives() {
 
 #[test]
 fn a_kind_that_does_not_fit_is_an_error() {
-    assert!(matches!(decode_value::<Option<u8>>(Kind::None, b""), Err(CodecError::WrongKind)));
-    assert!(matches!(decode_option::<u8>(Kind::None, b"\x07"), Err(CodecError::WrongKind)));
-    assert!(matches!(decode_option::<u8>(Kind::Value, b""), Err(CodecError::Malformed)));
+    assert!(matches!(decode_value::<Option<u8>>(Kind::None, b""), Err(CodecFault::WrongKind)));
+    assert!(matches!(decode_option::<u8>(Kind::None, b"\x07"), Err(CodecFault::WrongKind)));
+    assert!(matches!(decode_option::<u8>(Kind::Value, b""), Err(CodecFault::Malformed)));
 }
 
 /// Killed by: leaving out `check_shape`; not comparing what is left at its end.
@@ -114,19 +117,19 @@ fn a_kind_that_does_not_fit_is_an_error() {
 fn more_or_less_than_one_value_is_an_error() {
     let bytes = encoded(&user());
     for length in 0..bytes.len() {
-        assert!(matches!(decoded::<User>(&bytes[..length]), Err(CodecError::Malformed)), "{length}");
+        assert!(matches!(decoded::<User>(&bytes[..length]), Err(CodecFault::Malformed)), "{length}");
     }
     let longer = [&bytes[..], b"\x00"].concat();
-    assert!(matches!(decoded::<User>(&longer), Err(CodecError::Malformed)));
-    assert!(matches!(decoded::<u8>(b"\x07\x07"), Err(CodecError::Malformed)));
-    assert!(matches!(decoded::<u8>(b"\xc1"), Err(CodecError::Malformed)));
+    assert!(matches!(decoded::<User>(&longer), Err(CodecFault::Malformed)));
+    assert!(matches!(decoded::<u8>(b"\x07\x07"), Err(CodecFault::Malformed)));
+    assert!(matches!(decoded::<u8>(b"\xc1"), Err(CodecFault::Malformed)));
 }
 
 #[test]
 fn another_type_is_an_error() {
-    assert!(matches!(decoded::<u8>(&encoded(&"seven")), Err(CodecError::Decode(_))));
-    assert!(matches!(decoded::<u8>(&encoded(&300)), Err(CodecError::Decode(_))));
-    assert!(matches!(decoded::<User>(&encoded(&(1, 2))), Err(CodecError::Decode(_))));
+    assert!(matches!(decoded::<u8>(&encoded(&"seven")), Err(CodecFault::Decode(_))));
+    assert!(matches!(decoded::<u8>(&encoded(&300)), Err(CodecFault::Decode(_))));
+    assert!(matches!(decoded::<User>(&encoded(&(1, 2))), Err(CodecFault::Decode(_))));
 }
 
 #[test]
@@ -137,7 +140,7 @@ fn a_value_that_cannot_be_encoded_is_an_error() {
             Err(serde::ser::Error::custom("no"))
         }
     }
-    assert!(matches!(encode_value(&Refuses, &mut Vec::new()), Err(CodecError::Encode(_))));
+    assert!(matches!(encode_value(&Refuses, &mut Vec::new()), Err(CodecFault::Encode(_))));
 }
 
 fn nested(depth: usize) -> Tree {
@@ -148,7 +151,7 @@ fn nested(depth: usize) -> Tree {
 #[test]
 fn values_may_be_nested_a_hundred_deep() {
     assert_eq!(decoded::<Tree>(&encoded(&nested(100))).expect("decodes"), nested(100));
-    assert!(matches!(encode_value(&nested(101), &mut Vec::new()), Err(CodecError::TooDeep)));
+    assert!(matches!(encode_value(&nested(101), &mut Vec::new()), Err(CodecFault::TooDeep)));
 }
 
 /// The second and the last of these overflow the stack without the limit, because the limit of the decoder itself does
@@ -157,8 +160,8 @@ fn values_may_be_nested_a_hundred_deep() {
 fn bytes_nested_without_end_are_an_error() {
     for opening in [&b"\x91"[..], b"\x81\xa7Wrapped", b"\x81\xa4Fork\x91", b"\x81\xa5Named\x81\xa4tree", b"\x81\x01"] {
         let bytes = opening.repeat(1_000_000);
-        assert!(matches!(decoded::<Tree>(&bytes), Err(CodecError::TooDeep)));
-        assert!(matches!(decoded::<serde::de::IgnoredAny>(&bytes), Err(CodecError::TooDeep)));
+        assert!(matches!(decoded::<Tree>(&bytes), Err(CodecFault::TooDeep)));
+        assert!(matches!(decoded::<serde::de::IgnoredAny>(&bytes), Err(CodecFault::TooDeep)));
     }
 }
 
@@ -198,9 +201,9 @@ fn a_length_promises_no_more_than_there_is() {
         b"\xde\xff\xff",
         b"\xc8\x00\x05\x01",
     ] {
-        assert!(matches!(decoded::<Vec<u64>>(hostile), Err(CodecError::Malformed)), "{hostile:x?}");
-        assert!(matches!(decoded::<HashMap<u8, u8>>(hostile), Err(CodecError::Malformed)), "{hostile:x?}");
-        assert!(matches!(decoded::<String>(hostile), Err(CodecError::Malformed)), "{hostile:x?}");
+        assert!(matches!(decoded::<Vec<u64>>(hostile), Err(CodecFault::Malformed)), "{hostile:x?}");
+        assert!(matches!(decoded::<HashMap<u8, u8>>(hostile), Err(CodecFault::Malformed)), "{hostile:x?}");
+        assert!(matches!(decoded::<String>(hostile), Err(CodecFault::Malformed)), "{hostile:x?}");
     }
     assert_eq!(decoded::<Announced>(b"\x93\x01\x02\x03").expect("decodes").0, Some(3));
 }
@@ -493,7 +496,7 @@ fn encoding_ends_at_the_limit() {
     let written = Cell::new(0);
     let mut bytes = b"header".to_vec();
     let limit = 3_000;
-    assert!(matches!(encode_value_within(limit, &Many(&written), &mut bytes), Err(CodecError::TooLarge)));
+    assert!(matches!(encode_value_within(limit, &Many(&written), &mut bytes), Err(CodecFault::TooLarge)));
     // Three bytes each.
     assert!((990..=1000).contains(&written.get()), "{}", written.get());
     assert!(bytes.len() <= limit + 8);
@@ -502,7 +505,7 @@ fn encoding_ends_at_the_limit() {
         let encoded = encode_value_within(limit, &"x".repeat(text), &mut bytes);
         assert_eq!(encoded.is_ok(), text + 9 <= limit, "{text}");
     }
-    assert!(matches!(encode_value_within(limit, &Blob(vec![0; 50_000]), &mut Vec::new()), Err(CodecError::TooLarge)));
+    assert!(matches!(encode_value_within(limit, &Blob(vec![0; 50_000]), &mut Vec::new()), Err(CodecFault::TooLarge)));
 }
 
 /// Serialized as bytes.

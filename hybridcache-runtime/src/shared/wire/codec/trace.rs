@@ -9,16 +9,16 @@ use serde::Serialize;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::encoder::Encoder;
-use super::format::{CodecError, is_map, step_into};
+use super::format::{CodecFault, is_map, step_into};
 
 /// Whether both have the same trace. Also `true` if `value` has a different trace each time: then nothing can be
 /// concluded.
-pub(super) fn is_same<T: Serialize + ?Sized>(value: &T, copy: &T) -> Result<bool, CodecError> {
+pub(super) fn is_same<T: Serialize + ?Sized>(value: &T, copy: &T) -> Result<bool, CodecFault> {
     let value_first = trace(value)?;
     Ok(hash(&value_first) == hash(&trace(copy)?) || value_first != trace(value)?)
 }
 
-fn trace<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
+fn trace<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecFault> {
     let mut bytes = Vec::new();
     value.serialize(&mut Encoder::traced(&mut bytes))?;
     Ok(bytes)
@@ -31,7 +31,7 @@ fn hash(bytes: &[u8]) -> u64 {
 }
 
 /// As deep as values may be nested, and twice that for the names.
-fn object(rest: &mut &[u8]) -> Result<u64, CodecError> {
+fn object(rest: &mut &[u8]) -> Result<u64, CodecFault> {
     let start = *rest;
     let inner = step_into(rest)?;
     let head = xxh3_64(&start[..start.len() - rest.len()]);
