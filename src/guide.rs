@@ -1,7 +1,7 @@
 //! The guide: one topic a page. The same pages are in the repository's folder `docs`.
 //!
 //! To begin with: [`options`], [`freshness`], [`keys`], [`invalidation`], [`errors`], [`testing`]. With Redis: [`mod@redis`], [`outages`], [`tuning`], [`values`].
-//! In front of handlers: [`mod@http`]. What holds, and what does not: [`semantics`], [`protocol`]. Beside others: [`comparison`],
+//! In front of handlers: [`mod@http`]. Seeing what it does: [`mod@observability`]. What holds, and what does not: [`semantics`], [`protocol`]. Beside others: [`comparison`],
 //! [`from_cached`].
 
 /// A page. A link `[keys]` leads to a file on GitHub and to a module here: `links.md` comes first, and the first definition of a
@@ -30,6 +30,13 @@ page!(tuning, "../docs/tuning.md");
 
 #[cfg(feature = "http")]
 page!(http, "../docs/http.md");
+
+#[cfg(feature = "inspector")]
+page!(observability, "../docs/observability.md");
+
+/// This page is compiled with the feature `inspector`.
+#[cfg(not(feature = "inspector"))]
+pub mod observability {}
 
 /// This page is compiled with the feature `http`.
 #[cfg(not(feature = "http"))]

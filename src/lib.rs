@@ -29,3 +29,7 @@ pub use hybridcache_runtime::__private;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub use hybridcache_runtime::http;
+
+#[cfg(feature = "inspector")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inspector")))]
+pub use hybridcache_runtime::inspector;

@@ -38,6 +38,7 @@ const RUNTIME: Tree = Tree {
         ("lib", 10),
         ("__private", 10),
         ("http", 9),
+        ("inspector", 9),
         ("call", 8),
         ("engine", 7),
         ("cache", 6),

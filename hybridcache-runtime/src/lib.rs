@@ -24,6 +24,8 @@ mod flight;
 mod function;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "inspector")]
+pub mod inspector;
 mod key;
 mod memory;
 mod observe;
@@ -55,8 +57,8 @@ pub use observe::histogram::Distribution;
 pub use observe::metrics::{Family, MetricKind, MetricValue, Metrics, Sample};
 pub use observe::observer::Observer;
 pub use observe::openmetrics::OPENMETRICS_CONTENT_TYPE;
+pub use observe::operation::{Operation, StepResult};
 pub use observe::stats::{BreakerState, Stats};
-pub use observe::steps::{Operation, StepResult};
 pub use observe::warnings::Warning;
 #[cfg(feature = "json")]
 pub use shared::wire::codec::Json;

@@ -121,6 +121,8 @@ pub(crate) struct Counts {
     pub(crate) breaker_opened: u64,
     pub(crate) breaker_is_open: bool,
     pub(crate) revalidated: u64,
+    /// Of a process that has ended: how many calls it made, and how many outcomes were counted.
+    pub(crate) calls_and_outcomes: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Debug)]

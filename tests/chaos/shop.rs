@@ -1,6 +1,9 @@
 //! The cached functions of one process. What a load gives is the version that the database had when it began: a value grows
 //! old while it is loaded.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
 use std::time::Duration;
 
 use hybridcache::{CacheEntry, HybridCache, LoadError, hybrid_cached};
@@ -18,6 +21,8 @@ pub(crate) struct Shop {
     pub(crate) cache: HybridCache,
     pub(crate) database: Database,
     pub(crate) log: Log,
+    /// Calls that were begun.
+    pub(crate) calls: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +95,7 @@ impl Shop {
     }
 
     pub(crate) async fn call(&self, key: Key, how: How) -> Called {
+        self.calls.fetch_add(1, SeqCst);
         match key.function {
             Function::Brief => self.brief(key.id, how).await,
             Function::Lasting => self.lasting(key.id, how).await,

@@ -50,7 +50,7 @@ pub(crate) fn run() {
         let builder = builder.outage(if orders.is_strict { Outage::Strict } else { Outage::Serve });
         let cache = builder.memory(Memory::entries(orders.entries)).build().await.unwrap();
         let (database, log) = (Database::connect(orders.database).await, Log::create(Path::new(&orders.log)));
-        let shop = Shop { number: orders.number, cache, database, log };
+        let shop = Shop { number: orders.number, cache, database, log, calls: Arc::default() };
         let worker = Worker { shop, pace: Arc::new(AtomicU8::new(Pace::Calm as u8)) };
         worker.work(orders.seed, orders.changes).await;
     });
@@ -111,8 +111,24 @@ impl Worker {
         self.set(Pace::Over);
         tasks.join_all().await;
         pulse.abort();
-        self.shop.log.write(&Record::Counts(counts(&self.shop.cache)));
+        let calls_and_outcomes = Some((self.shop.calls.load(SeqCst), self.outcomes().await));
+        self.shop.log.write(&Record::Counts(Counts { calls_and_outcomes, ..counts(&self.shop.cache) }));
         self.shop.log.write(&Record::End { at: now() });
+    }
+
+    /// All outcomes of calls. The flight of a call that went away may name its outcome a little later.
+    async fn outcomes(&self) -> u64 {
+        let outcomes = || {
+            let stats = self.shop.cache.stats();
+            stats.hits_memory + stats.hits_redis + stats.misses + stats.joined + stats.bypassed
+        };
+        for _ in 0..100 {
+            if outcomes() == self.shop.calls.load(SeqCst) {
+                break;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        outcomes()
     }
 
     fn set(&self, pace: Pace) {
@@ -281,5 +297,6 @@ fn counts(cache: &HybridCache) -> Counts {
         breaker_opened: stats.breaker_opened,
         breaker_is_open: stats.breaker == BreakerState::Open,
         revalidated: stats.revalidated,
+        calls_and_outcomes: None,
     }
 }

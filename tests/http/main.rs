@@ -11,6 +11,8 @@ mod conditional;
 mod fleet;
 mod floods;
 mod heads;
+#[cfg(feature = "inspector")]
+mod inspecting;
 mod keys;
 mod methods;
 mod mounts;

@@ -373,8 +373,8 @@ def main():
         "messages": {
             "about": "On the channel of invalidations: D deleted, S marked stale, each with the sender's process id and a key id; T, a stamp was "
                      "changed, with the sender's process id and the stamp's hash; C, a function's stamp was absent, with the sender's process "
-                     "id, the stamp's hash and the number it has now. On a process's own channel: P a load was published, R a "
-                     "lease is free, N a load has ended and stored nothing, each with a key id; H its own heartbeat, with a number of its choice. A letter, then 16 lower-case hex digits each, most "
+                     "id, the stamp's hash and the number it has now; Q, what does each process say of itself, with the asker's process id and a number of its choice. On a process's own channel: P a load was published, R a "
+                     "lease is free, N a load has ended and stored nothing, each with a key id; H its own heartbeat, with a number of its choice; A, not among these, an answer to Q: its number and then JSON. A letter, then 16 lower-case hex digits each, most "
                      "significant first.",
             "vectors": [
                 {"letter": l, "numbers": [u64(n) for n in ns], "text": l + "".join(u64(n) for n in ns)}
@@ -383,6 +383,7 @@ def main():
                     ("S", [0x0123456789ABCDEF, 0x1122334455667788]),
                     ("T", [0x0123456789ABCDEF, 0x1122334455667788]),
                     ("C", [0x0123456789ABCDEF, 0x1122334455667788, 0x99AABBCCDDEEFF00]),
+                    ("Q", [0x0123456789ABCDEF, 0x99AABBCCDDEEFF00]),
                     ("P", [0x1122334455667788]),
                     ("R", [0x1122334455667788]),
                     ("N", [0x1122334455667788]),

@@ -14,22 +14,28 @@ use tokio::runtime::Handle;
 
 use crate::cache::HybridCache;
 use crate::cache::fill::Fill;
-use crate::cache::write::Publishing;
+use crate::entry::freshness::Life;
 use crate::entry::plan::Plan;
 use crate::entry::value_type::{AnyValue, ValueType};
 use crate::entry::{Entry, Meta};
 use crate::function::Function;
 use crate::function::call_key::Key;
 use crate::observe::{EventKind, UnsendableReason};
-use crate::shared::Lifespan;
-use crate::shared::Remote;
 use crate::shared::wire::codec::{CodecFault, Kind};
 use crate::shared::wire::compression::Compression;
 use crate::shared::wire::envelope::{self, Draft, Header, OWN_FRESH_FOR, UNCOMPRESSED, Undecodable};
 use crate::shared::wire::packing::{Packing, Unsealable};
+use crate::shared::{Lifespan, Remote, Token};
 
 /// The number of bytes that a worker may encode or decode: it takes a fraction of a millisecond.
 const SMALL: usize = 64 << 10;
+
+/// A value that is published: under which token, and how long it lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Publishing {
+    pub(crate) token: Token,
+    pub(crate) life: Life,
+}
 
 /// Why a value stays in memory.
 enum Unsendable {

@@ -20,6 +20,10 @@ pub struct EntryInfo {
 
 impl EntryInfo {
     pub(crate) fn new(cache: &HybridCache, plan: &Plan, entry: &Entry, tier: Tier) -> Self {
+        Self::of_entry(cache, entry, tier, plan.tags.iter().map(|tag| tag.unescaped()).collect())
+    }
+
+    pub(crate) fn of_entry(cache: &HybridCache, entry: &Entry, tier: Tier, tags: Vec<String>) -> Self {
         let (now, meta) = (cache.clock().now(), &entry.meta);
         let remains = |until: u64| Duration::from_millis(until.saturating_sub(now));
         // Expired by hand, it is stale before its time.
@@ -30,7 +34,7 @@ impl EntryInfo {
             expires_in: remains(meta.expires_at),
             tier,
             bytes: meta.value_bytes(),
-            tags: plan.tags.iter().map(|tag| tag.unescaped()).collect(),
+            tags,
         }
     }
 

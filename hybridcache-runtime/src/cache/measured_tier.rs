@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::observe::Subject;
-use crate::observe::steps::{Operation, StepResult, measured};
+use crate::observe::operation::{Operation, StepResult};
+use crate::observe::steps::measured;
 use crate::shared::leases::Leases;
 use crate::shared::wire::names::Address;
 use crate::shared::{
@@ -153,6 +154,16 @@ impl Remote for MeasuredTier {
 
     fn give_back<'a>(&'a self, key: &'a Address, token: Token) -> RemoteFuture<'a, ()> {
         self.measured(Operation::Release, self.tier.give_back(key, token))
+    }
+
+    #[cfg(feature = "inspector")]
+    fn ask_fleet(&self, nonce: u64) {
+        self.tier.ask_fleet(nonce);
+    }
+
+    #[cfg(feature = "inspector")]
+    fn answer_fleet(&self, to: u64, nonce: u64, answer: Vec<u8>) {
+        self.tier.answer_fleet(to, nonce, answer);
     }
 
     fn server(&self) -> Option<(String, u16)> {

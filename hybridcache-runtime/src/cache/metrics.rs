@@ -7,7 +7,7 @@ use crate::cache::HybridCache;
 use crate::observe::counters::Counters;
 use crate::observe::histogram::{Distribution, Histogram};
 use crate::observe::metrics::{Family, MetricKind, MetricValue, Metrics, Sample};
-use crate::observe::steps::{Operation, StepResult};
+use crate::observe::operation::{Operation, StepResult};
 use crate::observe::warnings::Warning;
 use crate::observe::{EvictionCause, InvalidationKind, LoadResult, Tier, UnsendableReason};
 
@@ -205,7 +205,7 @@ impl Rows<'_> {
             self.gauge_of_each("hybridcache_memory_entries", "Entries in memory.", |counters| &counters.memory_entries),
             self.gauge_of_each(
                 "hybridcache_memory_bytes",
-                "What the entries in memory weigh: values, keys, and 400 bytes for each.",
+                "What the entries in memory weigh: values, keys and bookkeeping.",
                 |counters| &counters.memory_bytes,
             ),
             self.histogram("hybridcache_value_bytes", "Sizes of the values that loads stored.", |counters| {

@@ -5,6 +5,8 @@ pub(crate) mod closing;
 pub(crate) mod encoding;
 
 pub(crate) mod fill;
+#[cfg(feature = "inspector")]
+pub(crate) mod fleet;
 pub(crate) mod handle;
 pub(crate) mod info;
 pub(crate) mod installed;
@@ -12,7 +14,11 @@ pub(crate) mod lease;
 mod measured_tier;
 mod metrics;
 pub(crate) mod puts;
+#[cfg(feature = "inspector")]
+mod questions;
 pub(crate) mod read;
+#[cfg(feature = "metrics")]
+mod record;
 pub(crate) mod recovery;
 pub(crate) mod remote_exchange;
 pub(crate) mod state;
@@ -146,7 +152,10 @@ impl HybridCache {
             limits,
             packing,
         };
-        Self { inner: Arc::new(inner) }
+        let cache = Self { inner: Arc::new(inner) };
+        #[cfg(feature = "inspector")]
+        cache.answer_questions();
+        cache
     }
 
     /// Ends the use of Redis at the end of a program. Pending invalidations, and those whose caller was dropped, are
@@ -244,6 +253,13 @@ impl HybridCache {
         self.inner.local.memory.entry_count()
     }
 
+    /// Gives the cache as long as any handle of it lives.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn downgrade(&self) -> impl Fn() -> Option<Self> + Send + 'static {
+        let inner = Arc::downgrade(&self.inner);
+        move || inner.upgrade().map(|inner| Self { inner })
+    }
+
     #[inline]
     pub(crate) fn clock(&self) -> Clock {
         self.inner.local.clock
@@ -268,11 +284,29 @@ impl HybridCache {
         let key = &entry.meta.key;
         entry.meta.visit();
         let kind = EventKind::Hit { tier: Tier::Memory, stale };
+        #[cfg(feature = "inspector")]
+        self.events().stream.sampler.hit(key.function.name(), key);
         if self.events().stream.settings().observe_hits {
             key.happened(kind);
         } else {
             key.function.events.counters.count(&kind);
         }
+    }
+
+    /// The entry in memory of the key with this text, as [`PlainEntry::key`](crate::PlainEntry::key) gives it. Looks at all entries.
+    #[cfg(feature = "inspector")]
+    pub(crate) fn entry_called(&self, function: &str, key: &str) -> Option<Arc<Entry>> {
+        use crate::observe::Keyed as _;
+        self.inner.local.memory.find_by(|entry| {
+            let known = &entry.meta.key;
+            known.function.name() == function && known.readable() == key
+        })
+    }
+
+    /// Sends hits down the slow path, where they are seen, or no longer.
+    #[cfg(feature = "inspector")]
+    pub(crate) fn watch_hits(&self, watch: bool) {
+        self.inner.local.trust.watch_hits(watch || self.events().stream.settings().observe_hits);
     }
 
     #[inline]

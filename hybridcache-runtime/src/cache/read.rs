@@ -320,6 +320,10 @@ impl Fill<'_> {
     }
 
     fn weighed(&self, mut entry: Arc<Entry>, encoded: Option<usize>) -> Arc<Entry> {
+        #[cfg(feature = "inspector")]
+        if let Some(encode) = self.plan.value.encoder() {
+            self.key.function.learn_encoding(encode);
+        }
         // This is the only reference so far.
         if let Some(entry) = Arc::get_mut(&mut entry) {
             let value = self.plan.weigh(&entry.value, encoded);

@@ -43,6 +43,26 @@ pub(crate) struct Local {
     replayed_through: AtomicU64,
     /// What happens to the cache as a whole.
     pub(crate) events: Arc<Subject>,
+    #[cfg(feature = "inspector")]
+    pub(crate) questions: crate::cache::questions::Questions,
+    /// Answers the questions of other processes.
+    #[cfg(feature = "inspector")]
+    answer: Answers,
+}
+
+/// Called with the process that asks and the number of its question.
+#[cfg(feature = "inspector")]
+type Answer = Box<dyn Fn(u64, u64) + Send + Sync>;
+
+#[cfg(feature = "inspector")]
+#[derive(Default)]
+struct Answers(std::sync::OnceLock<Answer>);
+
+#[cfg(feature = "inspector")]
+impl std::fmt::Debug for Answers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Answers(..)")
+    }
 }
 
 impl Local {
@@ -67,7 +87,16 @@ impl Local {
             disposal: Arc::default(),
             replayed_through: AtomicU64::new(0),
             events: Arc::new(Subject::of_cache(Arc::new(Stream::new(namespace, settings)))),
+            #[cfg(feature = "inspector")]
+            questions: Default::default(),
+            #[cfg(feature = "inspector")]
+            answer: Answers::default(),
         }
+    }
+
+    #[cfg(feature = "inspector")]
+    pub(crate) fn answer_with(&self, answer: Answer) {
+        let _ = self.answer.0.set(answer);
     }
 
     /// The current epoch, if the recently acknowledged invalidations have not been replayed in it yet.
@@ -165,6 +194,18 @@ impl Listener for Local {
 
     fn proven(&self, until: Instant) {
         self.trust.proven(self.clock.at(until));
+    }
+
+    #[cfg(feature = "inspector")]
+    fn asked(&self, from: u64, nonce: u64) {
+        if let Some(answer) = self.answer.0.get() {
+            answer(from, nonce);
+        }
+    }
+
+    #[cfg(feature = "inspector")]
+    fn answered(&self, nonce: u64, answer: &[u8]) {
+        self.questions.answered(nonce, answer);
     }
 
     fn warned(&self, is_due: bool, kind: &'static str, what: &str, reason: &str) {

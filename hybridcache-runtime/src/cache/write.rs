@@ -10,7 +10,7 @@ use futures_util::future::join;
 use tokio::time::Instant;
 
 use crate::cache::HybridCache;
-use crate::cache::encoding::Encoded;
+use crate::cache::encoding::{Encoded, Publishing};
 use crate::cache::fill::Fill;
 use crate::cache::lease::{Lease, SENDING};
 use crate::coherence::stamps::{Stamp, StampSnapshot};
@@ -23,14 +23,7 @@ use crate::function::call_key::Key;
 use crate::observe::{EventKind, InvalidationKind, Subject};
 use crate::shared::Lifespan;
 use crate::shared::journal::{Notice, Pending};
-use crate::shared::{Invalidation, Published, Remote, RemoteError, RemoteErrorKind, Token};
-
-/// A value that is published: under which token, and how long it lives.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Publishing {
-    pub(crate) token: Token,
-    pub(crate) life: Life,
-}
+use crate::shared::{Invalidation, Published, Remote, RemoteError, RemoteErrorKind};
 
 /// The result of publishing a put. In each case other processes no longer have the older value.
 enum Put {

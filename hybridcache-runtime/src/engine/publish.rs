@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::cache::HybridCache;
 use crate::cache::encoding::Encoded;
+use crate::cache::encoding::Publishing;
 use crate::cache::fill::Fill;
 use crate::cache::lease::{Lease, SENDING};
-use crate::cache::write::Publishing;
 use crate::engine::job::LoadJob;
 use crate::engine::task::Loaded;
 use crate::entry::Fence;

@@ -25,7 +25,7 @@ pub struct ValueType {
     least: fn(&AnyValue) -> usize,
 }
 
-type Encode = fn(&AnyValue, usize, &mut Vec<u8>) -> Result<Kind, CodecFault>;
+pub(crate) type Encode = fn(&AnyValue, usize, &mut Vec<u8>) -> Result<Kind, CodecFault>;
 type Decode = fn(Kind, &[u8], Meta) -> Result<Arc<Entry>, CodecFault>;
 type ComesBack = fn(&AnyValue, Kind, &[u8]) -> Result<bool, CodecFault>;
 
@@ -84,6 +84,11 @@ impl ValueType {
     pub(crate) fn encode(&self, value: &AnyValue, limit: usize, bytes: &mut Vec<u8>) -> Result<Kind, CodecFault> {
         let codec = self.codec.ok_or(CodecFault::WrongKind)?;
         (codec.encode)(value, limit, bytes)
+    }
+
+    #[cfg(feature = "inspector")]
+    pub(crate) fn encoder(&self) -> Option<(u8, Encode)> {
+        self.codec.map(|codec| (codec.id, codec.encode))
     }
 
     /// Whether decoding the bytes gives the same value again.

@@ -6,6 +6,8 @@ pub(crate) mod fit;
 pub(crate) mod miss_predictor;
 pub(crate) mod sizes;
 
+#[cfg(feature = "inspector")]
+use std::any::Any;
 use std::any::{TypeId, type_name};
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
@@ -20,6 +22,8 @@ use crate::function::sizes::Sizes;
 use crate::observe::{Stream, Subject};
 use crate::primitives::identity_hash::{AlreadyHashed, FNV_PRIME};
 use crate::primitives::sync::{LockExt as _, RwLockExt as _};
+#[cfg(feature = "inspector")]
+use crate::shared::wire::codec::{CodecFault, Kind, decode_value};
 use crate::shared::wire::names::{self, Address};
 
 /// An annotated function: constant data that its expansion embeds.
@@ -183,6 +187,9 @@ impl Hash for Instance<'_> {
     }
 }
 
+#[cfg(feature = "inspector")]
+type Encode = fn(&(dyn Any + Send + Sync), usize, &mut Vec<u8>) -> Result<Kind, CodecFault>;
+
 /// The state of one function in a cache object.
 #[derive(Debug)]
 pub(crate) struct Function {
@@ -206,6 +213,9 @@ pub(crate) struct Function {
     label: Arc<str>,
     /// The warning about its name was logged.
     has_warned: AtomicBool,
+    /// Encodes its values, where they can be shown.
+    #[cfg(feature = "inspector")]
+    encode: OnceLock<(u8, Encode)>,
     /// Predicts whether the shared tier has no entry of it.
     pub(crate) miss_predictor: MissPredictor,
     pub(crate) fit: Fit,
@@ -230,6 +240,25 @@ impl Function {
     /// Its name in metrics: all instantiations of a generic function have one, and so have all functions beyond [`LABELS`].
     pub(crate) fn label(&self) -> &str {
         &self.label
+    }
+
+    #[cfg(feature = "inspector")]
+    pub(crate) fn learn_encoding(&self, encode: (u8, Encode)) {
+        let _ = self.encode.set(encode);
+    }
+
+    /// A value as JSON, where that is known how and the value is not longer than `limit` bytes.
+    #[cfg(feature = "inspector")]
+    pub(crate) fn as_json(&self, value: &(dyn Any + Send + Sync), limit: usize) -> Option<serde_json::Value> {
+        const MESSAGE_PACK: u8 = 1;
+        const JSON: u8 = 2;
+        let ((codec, encode), mut bytes) = (self.encode.get()?, Vec::new());
+        match (encode(value, limit, &mut bytes).ok()?, *codec) {
+            (Kind::None, _) => Some(serde_json::Value::Null),
+            (kind, MESSAGE_PACK) => decode_value(kind, &bytes).ok(),
+            (_, JSON) => serde_json::from_slice(&bytes).ok(),
+            _ => None,
+        }
     }
 
     /// Whether the weight of an entry in memory depends on its size.
@@ -372,6 +401,8 @@ impl Functions {
             label: self.label(&name, instance),
             events: Subject::of_function(self.stream.clone(), name),
             has_warned: AtomicBool::new(false),
+            #[cfg(feature = "inspector")]
+            encode: OnceLock::new(),
             miss_predictor: MissPredictor::default(),
             fit: Fit::new(),
             sizes: Sizes::default(),

@@ -48,6 +48,12 @@ impl Index {
         Pinned { entries: self.entries.pin() }
     }
 
+    #[cfg(feature = "inspector")]
+    pub(crate) fn find_by(&self, is_meant: impl Fn(&Entry) -> bool) -> Option<Arc<Entry>> {
+        let entries = self.entries.pin();
+        entries.values().filter_map(|kept| kept.as_ref()).find(|entry| is_meant(entry)).cloned()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -150,6 +150,12 @@ impl MemoryTier {
         by_id.with_id(id).filter_map(|hash| entries.get(hash)).map(|entry| entry.clone().into()).collect()
     }
 
+    /// The first entry of all that `is_meant` accepts.
+    #[cfg(feature = "inspector")]
+    pub(crate) fn find_by(&self, is_meant: impl Fn(&Entry) -> bool) -> Option<Arc<Entry>> {
+        self.index.find_by(is_meant)
+    }
+
     pub(crate) fn entry_count(&self) -> u64 {
         self.index.len() as u64
     }

@@ -136,6 +136,12 @@ impl Counters {
         self.memory_bytes.fetch_sub(weight.into(), Relaxed);
     }
 
+    /// Entries in memory, and what they weigh.
+    #[cfg(feature = "inspector")]
+    pub(crate) fn in_memory(&self) -> (u64, u64) {
+        (self.memory_entries.load(Relaxed), self.memory_bytes.load(Relaxed))
+    }
+
     /// Hits in memory, and how many of them were stale.
     pub(crate) fn memory_hits(&self) -> (u64, u64) {
         (self.hits_memory.sum(), self.stale_memory.sum())

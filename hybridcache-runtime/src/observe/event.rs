@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use super::steps::{Operation, StepResult};
+use super::labels::labels;
+use super::operation::{Operation, StepResult};
 
 /// The text and the number of a key.
 pub(crate) trait Keyed {
@@ -251,31 +252,18 @@ pub enum UnsendableReason {
     Changed,
 }
 
-/// The label of each variant in metrics, and how many variants there are.
-macro_rules! labels {
-    ($type:ident { $($variant:ident = $label:literal),+ $(,)? }) => {
-        impl $type {
-            pub(crate) const ALL: [Self; [$($label),+].len()] = [$(Self::$variant),+];
-
-            /// The name in metrics.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $label),+
-                }
-            }
+labels!(Tier { Memory = "memory", Shared = "shared" });
+impl Tier {
+    /// As a part of a sentence.
+    #[cfg(feature = "inspector")]
+    pub(super) fn place(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Shared => "the shared tier",
         }
-
-        impl ::std::fmt::Display for $type {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
+    }
 }
 
-pub(super) use labels;
-
-labels!(Tier { Memory = "memory", Shared = "shared" });
 labels!(LoadResult { Ok = "ok", NotStored = "not_stored", Error = "error", Timeout = "timeout", Panic = "panic" });
 labels!(EvictionCause { Size = "size", Expired = "expired", Pressure = "pressure" });
 labels!(InvalidationKind {

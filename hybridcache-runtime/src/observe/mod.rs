@@ -7,11 +7,18 @@
 pub(crate) mod counters;
 pub(crate) mod event;
 pub(crate) mod histogram;
+mod labels;
 pub(crate) mod metrics;
 pub(crate) mod observer;
 pub(crate) mod openmetrics;
+pub(crate) mod operation;
+#[cfg(feature = "inspector")]
+pub(crate) mod ring;
+#[cfg(feature = "inspector")]
+pub(crate) mod sampler;
 pub(crate) mod spans;
 pub(crate) mod stats;
+pub(crate) mod step_counters;
 pub(crate) mod steps;
 pub(crate) mod stream;
 pub(crate) mod warnings;

@@ -3,7 +3,7 @@
 use tracing::{Span, debug_span, trace_span};
 
 use super::event::{Keyed, LoadResult};
-use super::steps::{Operation, StepResult};
+use super::operation::{Operation, StepResult};
 use super::stream::{Stream, Subject};
 
 /// The span in which a load runs: its own, or its caller's where loads have none.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::counters::Counters;
 use super::event::{Event, EventKind, KeyCopy, Keyed};
 use super::observer::{GuardedObserver, Observed};
-use super::steps::StepCounters;
+use super::step_counters::StepCounters;
 use super::warnings::Warnings;
 use crate::primitives::sync::LockExt as _;
 
@@ -17,6 +17,13 @@ pub(crate) struct Stream {
     settings: Settings,
     pub(crate) warnings: Warnings,
     pub(crate) steps: StepCounters,
+    #[cfg(feature = "inspector")]
+    pub(crate) ring: super::ring::Ring,
+    #[cfg(feature = "inspector")]
+    pub(crate) sampler: super::sampler::Sampler,
+    /// The recorder of the crate `metrics` knows what each metric means.
+    #[cfg(feature = "metrics")]
+    pub(crate) described: std::sync::atomic::AtomicBool,
     deferred: Mutex<Vec<Deferred>>,
 }
 
@@ -48,6 +55,12 @@ impl Stream {
             settings,
             warnings: Warnings::default(),
             steps: StepCounters::default(),
+            #[cfg(feature = "inspector")]
+            ring: Default::default(),
+            #[cfg(feature = "inspector")]
+            sampler: Default::default(),
+            #[cfg(feature = "metrics")]
+            described: Default::default(),
             deferred: Mutex::default(),
         }
     }
@@ -60,25 +73,34 @@ impl Stream {
         &self.settings
     }
 
+    /// Whether anything but the counters reads events.
+    fn is_read(&self) -> bool {
+        cfg!(feature = "inspector") || self.settings.observer.is_some()
+    }
+
     /// Hands an event to all that read them, but for the counters. Called outside of all locks: an observer may call the cache.
-    fn publish(&self, function: Option<&str>, key: Option<&dyn Keyed>, kind: EventKind<'_>) {
-        if self.settings.observer.is_some() {
+    fn publish(&self, function: Option<&Arc<str>>, key: Option<&dyn Keyed>, kind: EventKind<'_>) {
+        if self.is_read() {
             let deferred = std::mem::take(&mut *self.deferred.lock_unpoisoned());
             for Deferred { function, key, kind } in &deferred {
-                self.hand_out(function.as_deref(), Some(key), *kind);
+                self.hand_out(function.as_ref(), Some(key), *kind);
             }
         }
         self.hand_out(function, key, kind);
     }
 
-    fn hand_out(&self, function: Option<&str>, key: Option<&dyn Keyed>, kind: EventKind<'_>) {
+    fn hand_out(&self, function: Option<&Arc<str>>, key: Option<&dyn Keyed>, kind: EventKind<'_>) {
         match kind {
-            EventKind::Warned { kind, message } => self.warnings.note(kind, function, message),
+            EventKind::Warned { kind, message } => {
+                self.warnings.note(kind, function.map(|function| &**function), message)
+            }
             EventKind::SharedStep { operation, result, took } => self.steps.count(operation, result, took),
             _ => {}
         }
+        #[cfg(feature = "inspector")]
+        self.ring.keep(function, key, kind);
         let Some(observer) = &self.settings.observer else { return };
-        let event = Event { kind, namespace: &self.namespace, function, key };
+        let event = Event { kind, namespace: &self.namespace, function: function.map(|function| &**function), key };
         if observer.observe(&event) == Observed::Panicked {
             tracing::warn!("{OBSERVER_PANICKED}");
             self.warnings.note("observer_panicked", None, OBSERVER_PANICKED);
@@ -108,13 +130,13 @@ impl Subject {
     /// Something has happened, to this key if it concerns one. Called once for each event, where it happens, outside of all locks.
     pub(crate) fn happened(&self, key: Option<&dyn Keyed>, kind: EventKind<'_>) {
         self.counters.count(&kind);
-        self.stream.publish(self.function.as_deref(), key, kind);
+        self.stream.publish(self.function.as_ref(), key, kind);
     }
 
     /// The same under a lock: observers get the event with the next one that is not.
     pub(crate) fn happened_under_lock(&self, key: &dyn Keyed, kind: EventKind<'static>) {
         self.counters.count(&kind);
-        if self.stream.settings.observer.is_some() {
+        if self.stream.is_read() {
             let mut deferred = self.stream.deferred.lock_unpoisoned();
             if deferred.len() < DEFERRED {
                 deferred.push(Deferred { function: self.function.clone(), key: KeyCopy::of(key), kind });

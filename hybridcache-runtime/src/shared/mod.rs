@@ -162,6 +162,14 @@ pub(crate) trait Remote: Send + Sync + 'static {
     /// Whether wake-up messages can arrive at present.
     fn is_subscribed(&self) -> bool;
 
+    /// Asks all processes what they say of themselves. Does not wait for the answers ([`Listener::answered`]).
+    #[cfg(feature = "inspector")]
+    fn ask_fleet(&self, nonce: u64);
+
+    /// Answers such a question of another process.
+    #[cfg(feature = "inspector")]
+    fn answer_fleet(&self, to: u64, nonce: u64, answer: Vec<u8>);
+
     /// The name and the port of the server, where there is one.
     fn server(&self) -> Option<(String, u16)>;
 
@@ -202,6 +210,12 @@ pub(crate) trait Listener: Send + Sync + 'static {
     fn resubscribed(&self, kept: bool);
     /// Every message that was sent before this moment has arrived.
     fn proven(&self, until: Instant);
+    /// A process asks what this one says of itself.
+    #[cfg(feature = "inspector")]
+    fn asked(&self, _from: u64, _nonce: u64) {}
+    /// A process has answered a question of this one.
+    #[cfg(feature = "inspector")]
+    fn answered(&self, _nonce: u64, _answer: &[u8]) {}
     /// The tier has a warning; `is_due`: it is logged as one, and not at debug level.
     fn warned(&self, is_due: bool, kind: &'static str, what: &str, reason: &str);
     /// No message can arrive any more: a flight that waits for one must read the tier itself.

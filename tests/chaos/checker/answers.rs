@@ -31,6 +31,7 @@ pub(super) fn check(history: &History, weather: &Weather, findings: &mut Finding
     }
     for process in 0..history.processes.len() {
         violations.extend(check_recovery(history, weather, process));
+        violations.extend(check_outcomes(history, process));
     }
     for change in &history.changes {
         violations.extend(check_change(history, weather, change));
@@ -128,6 +129,14 @@ fn check_recovery(history: &History, weather: &Weather, process: usize) -> Vec<V
     });
     let what = "Redis is not in use, in a calm".to_owned();
     broken.map(|span| Violation { promise: "I8", key: None, process, span, what: what.clone() }).collect()
+}
+
+/// Each call has one outcome, whatever the faults were.
+fn check_outcomes(history: &History, process: usize) -> Option<Violation> {
+    let last = history.processes[process].counts.last()?;
+    let (calls, outcomes) = last.calls_and_outcomes.filter(|(calls, outcomes)| calls != outcomes)?;
+    let (span, what) = (Span { begin: last.at, end: last.at }, format!("{calls} calls have {outcomes} outcomes"));
+    Some(Violation { promise: "outcomes", key: None, process, span, what })
 }
 
 /// In a calm, service is back.

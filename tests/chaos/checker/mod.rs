@@ -14,6 +14,7 @@
 //! | I8 | an error that no load gave; in a calm, a change that is not acknowledged: service must be back | |
 //! | I1 | in a calm, a load that begins while another one of the key is running, with no change in between | `loads.rs` |
 //! | I5 | in a calm, a load that begins before the value of the one before it is stale, with no change in between | |
+//! | outcomes | a process whose calls and outcomes of calls (hits, misses, joined and bypassed calls) are not as many | `answers.rs` |
 //!
 //! What does not count: a mere `expire` (what is older may be served stale); a value that was put while, or after, the
 //! change was made; changes of a process that was killed before it was told the outcome. I3 and I12 are I6 and I2 for

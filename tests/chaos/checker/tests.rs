@@ -252,6 +252,19 @@ fn in_a_calm_redis_is_in_use() {
 }
 
 #[test]
+fn each_call_has_one_outcome() {
+    let ended_with = |outcomes| {
+        let mut history = quiet();
+        let calls_and_outcomes = Some((5, outcomes));
+        history.processes[1].counts = vec![Counts { at: SECOND, calls_and_outcomes, ..Counts::default() }];
+        history
+    };
+    ended_with(5).accepted();
+    ended_with(6).breaks(&["outcomes"]);
+    ended_with(4).breaks(&["outcomes"]);
+}
+
+#[test]
 fn in_a_calm_changes_are_acknowledged() {
     let pending = || History::of_two_versions(Told::Pending);
     pending().breaks(&["I8"]);

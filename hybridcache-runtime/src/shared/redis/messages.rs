@@ -6,10 +6,12 @@
 //! | | `S` origin key | marked stale |
 //! | | `T` origin stamp | restamped |
 //! | | `C` origin stamp number | a function's stamp was absent, and has this number now |
+//! | | `Q` origin nonce | what does each process say of itself? |
 //! | the process's own | `P` key | a load published |
 //! | | `R` key | a lease is free |
 //! | | `N` key | a load has ended and stored nothing |
 //! | | `H` nonce | our own heartbeat |
+//! | | `A` nonce text | an answer to our own `Q`, as JSON |
 //!
 //! Origin, key, stamp, number and nonce are 16 hex digits each. All other messages are ignored.
 
@@ -30,6 +32,7 @@ pub(crate) enum Message {
     Renumbered { origin: u64, stamp: u64, number: u64 },
     Woken { key_id: u64, wake: Wake },
     Beat { nonce: u64 },
+    Asked { origin: u64, nonce: u64 },
 }
 
 impl Message {
@@ -40,6 +43,7 @@ impl Message {
             (b'S', &[origin, key_id]) => Some(Self::Invalidated { mode: Invalidation::Expire, origin, key_id }),
             (b'T', &[origin, stamp]) => Some(Self::Restamped { origin, stamp }),
             (b'C', &[origin, stamp, number]) => Some(Self::Renumbered { origin, stamp, number }),
+            (b'Q', &[origin, nonce]) => Some(Self::Asked { origin, nonce }),
             _ => None,
         }
     }
@@ -65,6 +69,18 @@ impl Message {
         format!("C{origin:016x}{stamp:016x}{number:016x}")
     }
 
+    /// The question what each process says of itself.
+    #[cfg(feature = "inspector")]
+    pub(crate) fn asked(origin: u64, nonce: u64) -> String {
+        format!("Q{origin:016x}{nonce:016x}")
+    }
+
+    /// The answer to it.
+    #[cfg(feature = "inspector")]
+    pub(crate) fn answered(nonce: u64, answer: &[u8]) -> Vec<u8> {
+        [format!("A{nonce:016x}").as_bytes(), answer].concat()
+    }
+
     /// The message that proves that messages arrive.
     pub(crate) fn beat(nonce: u64) -> String {
         format!("H{nonce:016x}")
@@ -75,6 +91,13 @@ impl Message {
 fn split(bytes: &[u8]) -> Option<(u8, SmallVec<[u64; 3]>)> {
     let (&letter, digits) = bytes.split_first()?;
     Some((letter, digits.chunks(16).map(number).collect::<Option<_>>()?))
+}
+
+/// The number of the question, and what is behind it.
+#[cfg(feature = "inspector")]
+fn answer(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (nonce, answer) = bytes.strip_prefix(b"A")?.split_at_checked(16)?;
+    Some((number(nonce)?, answer))
 }
 
 /// Passes a link's messages on, in the order of their arrival. Called from the task that reads the connection.
@@ -106,6 +129,10 @@ impl Inbox {
 
     fn dispatch(&self, channel: &[u8], bytes: &[u8]) {
         let is_own = channel.ends_with(self.own_suffix.as_bytes());
+        #[cfg(feature = "inspector")]
+        if let (true, Some((nonce, answer))) = (is_own, answer(bytes)) {
+            return self.listener.answered(nonce, answer);
+        }
         match if is_own { Message::personal(bytes) } else { Message::broadcast(bytes) } {
             // This process's own message: the engine acted before it sent the message.
             Some(Message::Invalidated { origin, .. } | Message::Restamped { origin, .. }) if origin == self.process => {
@@ -115,6 +142,9 @@ impl Inbox {
             // Own messages too: the number was created with the message, and the caller that waited for it may have
             // been dropped.
             Some(Message::Renumbered { stamp, number, .. }) => self.listener.renumbered(stamp, number),
+            #[cfg(feature = "inspector")]
+            Some(Message::Asked { origin, nonce }) if origin != self.process => self.listener.asked(origin, nonce),
+            Some(Message::Asked { .. }) => {}
             Some(Message::Woken { key_id, wake }) => self.listener.woken(key_id, wake),
             Some(Message::Beat { nonce }) => {
                 if let Some(until) = self.health.answered(nonce).and_then(|sent| self.proofs.proven(self.place, sent)) {
@@ -189,6 +219,7 @@ mod tests {
                 }
                 ("T", &[origin, stamp]) => (Some(Message::Restamped { origin, stamp }), None),
                 ("C", &[origin, stamp, number]) => (Some(Message::Renumbered { origin, stamp, number }), None),
+                ("Q", &[origin, nonce]) => (Some(Message::Asked { origin, nonce }), None),
                 ("P", &[key_id]) => (None, Some(Message::Woken { key_id, wake: Wake::Published })),
                 ("R", &[key_id]) => (None, Some(Message::Woken { key_id, wake: Wake::Released })),
                 ("N", &[key_id]) => (None, Some(Message::Woken { key_id, wake: Wake::NothingStored })),
@@ -199,7 +230,7 @@ mod tests {
             assert_eq!(Message::personal(text.as_bytes()), personal);
             letters += letter;
         }
-        assert_eq!(letters, "DSTCPRNH");
+        assert_eq!(letters, "DSTCQPRNH");
     }
 
     #[test]

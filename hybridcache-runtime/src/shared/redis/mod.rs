@@ -37,6 +37,8 @@ use self::channels::Channels;
 use self::connection::{millis, unexpected};
 use self::link::Link;
 use self::links::{Links, Numbered, Purpose};
+#[cfg(feature = "inspector")]
+use self::messages::Message;
 use self::permissions::Permissions;
 use self::scripts::Step;
 use self::server_clock::ServerClock;
@@ -150,6 +152,17 @@ impl RedisTier {
             Ok(Ok(None)) => Ok(()),
             Ok(Ok(Some(reason))) => Err(RemoteError::unavailable(reason)),
             Ok(Err(_)) | Err(_) => Err(RemoteError::unavailable("no attempt has ended within a second")),
+        }
+    }
+
+    /// Sends a message of which nothing depends: it may be lost.
+    #[cfg(feature = "inspector")]
+    fn send(&self, channel: &str, message: Vec<u8>) {
+        let mut publish = cmd(self.channels().publish());
+        publish.arg(channel).arg(message);
+        let Ok(links) = self.links() else { return };
+        if let Ok(link) = links.at(&self.shared_state.purpose.groups[0]) {
+            link.send_detached(publish, || ());
         }
     }
 
@@ -405,6 +418,20 @@ impl Remote for RedisTier {
 
     fn is_subscribed(&self) -> bool {
         self.shared_state.links().is_ok()
+    }
+
+    #[cfg(feature = "inspector")]
+    fn ask_fleet(&self, nonce: u64) {
+        let purpose = &self.shared_state.purpose;
+        let group = &purpose.groups[0];
+        self.send(&purpose.channels.invalidations(group), Message::asked(purpose.process, nonce).into_bytes());
+    }
+
+    #[cfg(feature = "inspector")]
+    fn answer_fleet(&self, to: u64, nonce: u64, answer: Vec<u8>) {
+        let purpose = &self.shared_state.purpose;
+        let channel = purpose.channels.wake_prefix(&purpose.groups[0]) + &digits(to);
+        self.send(&channel, Message::answered(nonce, &answer));
     }
 
     fn server(&self) -> Option<(String, u16)> {
