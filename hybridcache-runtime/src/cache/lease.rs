@@ -12,7 +12,10 @@ use crate::coherence::stamps::Stamps;
 use crate::function::call_key::Key;
 use crate::primitives::timers::{sleep, timeout};
 use crate::shared::budget::Budget;
-use crate::shared::{Acquired, LARGE, LEASE, Published, Release, Remote, RemoteError, RemoteFuture, Token};
+use crate::shared::wire::envelope::fence_bytes;
+use crate::shared::{
+    Acquired, HEAD, LARGE, LEASE, Published, Release, Remote, RemoteError, RemoteFuture, Taken, Token,
+};
 
 /// How long a lease is renewed while its value is encoded, and while it is sent: longer than any transfer may take.
 pub(crate) const SENDING: Duration = Duration::from_secs(600);
@@ -42,23 +45,35 @@ impl Lease {
         self.token
     }
 
+    /// Takes the lease, or registers this process for its end. `seen` is the fence of the entry that was read before, or
+    /// empty: another process may have published since.
     pub(crate) async fn acquire(&mut self, seen: &[u8], budget: &mut Budget) -> Result<Acquired, RemoteError> {
+        self.maybe_held = true;
+        let Taken { is_granted, entry } =
+            budget.spend(self.remote.take(self.key.address(), self.token, LEASE, HEAD)).await?;
+        if !is_granted {
+            return self.wait_in_line(seen, budget).await;
+        }
+        let fence = fence_bytes(entry.as_deref().unwrap_or_default());
+        // If it changed, the lease is given back, and the entry read again.
+        Ok(if fence.is_empty() || fence == seen { Acquired::Granted } else { Acquired::Changed })
+    }
+
+    /// Another process has been found to hold the lease: registers this process for its end, or takes it after all.
+    pub(crate) async fn wait_in_line(&mut self, seen: &[u8], budget: &mut Budget) -> Result<Acquired, RemoteError> {
         self.maybe_held = true;
         let answer = budget.spend(self.remote.acquire(self.key.address(), self.token, LEASE, seen)).await?;
         self.maybe_held = answer == Acquired::Granted;
         Ok(answer)
     }
 
-    /// Reads the entry first, in the same round trip.
-    pub(crate) async fn read_and_acquire(
-        &mut self,
-        budget: &mut Budget,
-    ) -> Result<(Option<Vec<u8>>, Acquired), RemoteError> {
+    /// Takes the lease if it is free, and reads the entry behind it: whatever is read is what a load under the lease
+    /// replaces.
+    pub(crate) async fn take_and_read(&mut self, budget: &mut Budget) -> Result<Taken, RemoteError> {
         self.maybe_held = true;
-        let asked = self.remote.fetch_and_acquire(self.key.address(), self.token, LEASE);
-        let (entry, answer) = budget.read(asked).await?;
-        self.maybe_held = answer == Acquired::Granted;
-        Ok((entry, answer))
+        let taken = budget.read(self.remote.take(self.key.address(), self.token, LEASE, LARGE)).await?;
+        self.maybe_held = taken.is_granted;
+        Ok(taken)
     }
 
     /// Runs a load, or the steps after it, and renews the lease meanwhile for at most `limit`. After that, or once the

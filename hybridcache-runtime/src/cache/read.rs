@@ -43,8 +43,7 @@ pub(crate) enum Interpreted {
     InDoubt(Vec<StampName>),
 }
 
-/// The place of the fence in an envelope, and of the flag byte that marks it as expired by hand.
-const FENCE: std::ops::Range<usize> = 16..32;
+/// The place of the flag byte that marks an envelope as expired by hand.
 const MARK: usize = 4;
 
 impl HybridCache {
@@ -146,7 +145,7 @@ impl HybridCache {
         let fill = &exchange.fill;
         let seen = fill.origin.seen;
         let Some(bytes) = entry else { return Interpreted::Read(Read::Absent(FenceBytes::new())) };
-        let fence = FenceBytes::from_slice(bytes.get(FENCE.start..FENCE.end.min(bytes.len())).unwrap_or_default());
+        let fence = FenceBytes::from_slice(envelope::fence_bytes(&bytes));
         let opened = match open(fill, self.packing(), self.limits().value_limit, bytes).await {
             Ok(opened) => opened,
             Err(why) => return Interpreted::Read(fill.undecodable(&why, fence)),
@@ -228,7 +227,7 @@ impl HybridCache {
             return Ok(false);
         }
         // If a stamp is absent, `now` is `None` and the entry is void: it cannot carry a stamp that does not exist.
-        if head.get(FENCE) != Some(&fence) || now != Some(carried) {
+        if envelope::fence_bytes(&head) != fence || now != Some(carried) {
             // Killed, so that it is not served as a last resort if the shared tier fails now.
             unverified.meta.kill();
             return Ok(false);

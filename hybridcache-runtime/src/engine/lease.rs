@@ -19,14 +19,15 @@ use crate::primitives::backoff::Backoff;
 use crate::primitives::timers::timeout_at;
 use crate::shared::budget::Budget;
 use crate::shared::wakeups::Waiter;
-use crate::shared::{Acquired, Invalidation, Lifespan, Remote, RemoteError, StampName, Wake};
+use crate::shared::{Acquired, Invalidation, Lifespan, Remote, RemoteError, StampName, Taken, Wake};
 
 /// A request for the lease, with its answer.
 pub(super) struct LeaseAttempt {
     lease: Lease,
     /// Registered before the request was sent: the wake-up may arrive before the answer.
     waiter: Waiter,
-    answer: Acquired,
+    /// `None`: another process has the lease, and this one is not registered for its end yet.
+    answer: Option<Acquired>,
 }
 
 /// The pauses between two reads while another process loads and no message can announce its end: this process is not
@@ -43,11 +44,13 @@ impl Lead {
         asked: Option<LeaseAttempt>,
     ) -> Result<Round, RemoteError> {
         let found = |found| Ok(Round::Found(found));
-        let LeaseAttempt { mut lease, waiter, mut answer } = match asked {
-            // `read_and_ask` asks before it knows the fence, as if the key were empty. `Changed` means that an entry is
-            // there, and this call cannot use it: ask again with that entry's fence.
-            None | Some(LeaseAttempt { answer: Acquired::Changed, .. }) => self.ask(exchange, fence).await?,
+        let LeaseAttempt { mut lease, waiter, answer } = match asked {
+            None => self.ask(exchange, fence).await?,
             Some(asked) => asked,
+        };
+        let mut answer = match answer {
+            None => lease.wait_in_line(fence, exchange.budget).await?,
+            Some(answer) => answer,
         };
         loop {
             let left = match answer {
@@ -99,19 +102,20 @@ impl Lead {
         }
     }
 
-    /// Reads the entry and asks for the lease in the same round trip.
-    pub(super) async fn read_and_ask(
+    /// Takes the lease and reads the entry in the same round trip. If the entry turns out to be usable, the lease is given
+    /// back.
+    pub(super) async fn take_and_read(
         &self,
         exchange: &mut RemoteExchange<'_>,
     ) -> Result<(Read, LeaseAttempt), RemoteError> {
         let (waiter, mut lease) = self.prepare(exchange.remote).await;
         let RemoteExchange { remote, fill, budget } = exchange;
         let unknown = fill.origin.seen.unknown();
-        let (entry, answer) = if unknown.is_empty() {
-            lease.read_and_acquire(budget).await?
+        let Taken { is_granted, entry } = if unknown.is_empty() {
+            lease.take_and_read(budget).await?
         } else {
             let mut beside = budget.secondary();
-            let asking = lease.read_and_acquire(budget).boxed();
+            let asking = lease.take_and_read(budget).boxed();
             let creating = Creating { stamps: &unknown, lifespan: self.job.cache.lifespan(&self.job.plan) };
             let asked = Box::pin(creating.alongside(&***remote, fill, &mut beside, asking)).await;
             budget.spent_secondary(&beside);
@@ -122,12 +126,13 @@ impl Lead {
             Interpreted::Read(read) => read,
             Interpreted::InDoubt(_) => self.job.cache.read(exchange).await?,
         };
-        Ok((read, LeaseAttempt { lease, waiter, answer }))
+        // The entry was read behind the lease: there is no fence to compare.
+        Ok((read, LeaseAttempt { lease, waiter, answer: is_granted.then_some(Acquired::Granted) }))
     }
 
     async fn ask(&self, exchange: &mut RemoteExchange<'_>, fence: &[u8]) -> Result<LeaseAttempt, RemoteError> {
         let (waiter, mut lease) = self.prepare(exchange.remote).await;
-        let answer = self.acquire(&mut lease, exchange, fence).await?;
+        let answer = Some(self.acquire(&mut lease, exchange, fence).await?);
         Ok(LeaseAttempt { lease, waiter, answer })
     }
 

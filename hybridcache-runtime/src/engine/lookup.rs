@@ -100,7 +100,7 @@ impl Lead {
     async fn seek_once(&self, exchange: &mut RemoteExchange<'_>, rounds: &mut Rounds) -> Result<Round, RemoteError> {
         let found = |found| Ok(Round::Found(found));
         let (read, asked) = if std::mem::take(&mut rounds.expects_a_miss) {
-            let (read, asked) = Box::pin(self.read_and_ask(exchange)).await?;
+            let (read, asked) = Box::pin(self.take_and_read(exchange)).await?;
             (read, Some(asked))
         } else {
             (self.job.cache.read(exchange).await?, None)

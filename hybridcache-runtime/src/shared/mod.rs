@@ -85,7 +85,13 @@ pub(crate) trait Remote: Send + Sync + 'static {
     /// Prolongs stamps that exist, so that they live at least for `lifetime`. Does not wait for the answer.
     fn prolong_stamps(&self, stamps: &[StampName], lifetime: Duration);
 
-    /// Takes the lease of a key, or says why it is not granted.
+    /// Takes the lease of a key if it is free, and then reads the first `bytes` bytes of the entry, in one round trip.
+    /// As long as the lease is held, no other process publishes: the entry that was read stays, or is invalidated.
+    ///
+    /// If the lease is not granted, [`Self::acquire`] comes next: a mark may be in its place.
+    fn take<'a>(&'a self, key: &'a Address, token: Token, lease: Duration, bytes: usize) -> RemoteFuture<'a, Taken>;
+
+    /// Takes the lease of a key, or says why it is not granted, and registers this process for the wake-up.
     ///
     /// `seen` is bytes 16 to 31 of the entry that the caller read, or empty if there was no entry.
     fn acquire<'a>(
@@ -95,16 +101,6 @@ pub(crate) trait Remote: Send + Sync + 'static {
         lease: Duration,
         seen: &'a [u8],
     ) -> RemoteFuture<'a, Acquired>;
-
-    /// Reads the entry's bytes (as [`Self::fetch`]) and takes the lease, in one round trip. The lease is requested as
-    /// by a caller that has read no entry: if there is an entry, the answer is [`Acquired::Changed`], unless the entry
-    /// was removed in between.
-    fn fetch_and_acquire<'a>(
-        &'a self,
-        key: &'a Address,
-        token: Token,
-        lease: Duration,
-    ) -> RemoteFuture<'a, (Option<Vec<u8>>, Acquired)>;
 
     /// Prolongs a lease. Returns `false` if the lease is lost.
     fn renew<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, bool>;
@@ -249,6 +245,14 @@ impl From<u64> for StampValue {
     fn from(number: u64) -> Self {
         Self { number, versions: Versions::new() }
     }
+}
+
+/// The answer to [`Remote::take`].
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) is_granted: bool,
+    /// The first bytes at the key, as they were read after the lease was taken. As in [`Fetched`].
+    pub(crate) entry: Option<Vec<u8>>,
 }
 
 /// The answer to [`Remote::acquire`].

@@ -5,6 +5,8 @@
 pub struct Bounds {
     /// Calls that memory alone does not settle. (Hits are no steps: in each state what a hit would give is looked at.)
     pub calls: u8,
+    /// Calls that expect a miss: they ask for the lease with their first read.
+    pub expectations: u8,
     /// Writes to the database, each with `invalidate`.
     pub deletes: u8,
     /// Writes to the database, each with `expire`.
@@ -39,6 +41,7 @@ impl Bounds {
     /// Nothing happens.
     pub const NONE: Self = Self {
         calls: 0,
+        expectations: 0,
         deletes: 0,
         expires: 0,
         restamps: 0,

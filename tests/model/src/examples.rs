@@ -24,6 +24,8 @@ pub mod example {
     pub const RETRY: &str = "a late joiner of a fenced flight looks again";
     /// Nobody waits for what is not stored.
     pub const BESIDE: &str = "a load begins beside the lease, since nothing was stored before";
+    /// A lease that is taken with the first read, where that finds an entry.
+    pub const NOT_NEEDED: &str = "a lease is taken beside an entry that a call returns";
     /// Two loads at once, in two generations.
     pub const TAKEN_OVER: &str = "a lease is taken over while its first holder loads";
     /// A suspect is as it was.
@@ -74,6 +76,15 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
         Property::sometimes(example::BESIDE, |_, world: &World| {
             let beside = |flight: &Flight| flight.in_vain && matches!(flight.phase, Phase::Loading { lease: None, .. });
             world.redis.editions.iter().any(|slot| slot.lease.is_some()) && any(world, beside)
+        }),
+        Property::sometimes(example::NOT_NEEDED, |_, world: &World| {
+            let is_hit = |flight: &Flight| match flight.phase {
+                Phase::Taken { take, granted: Some(_), entry: Some(entry), .. } => {
+                    take.seen.is_none() && entry.stamp == flight.seen.number
+                }
+                _ => false,
+            };
+            any(world, is_hit)
         }),
         Property::sometimes(example::TAKEN_OVER, |_, world: &World| {
             any(world, |flight| flight.holds().is_some_and(|old| any(world, |other| other.holds() > Some(old))))
@@ -146,7 +157,7 @@ pub(crate) fn properties() -> Vec<Property<Fleet>> {
 
 impl Process {
     /// Whether it may still do something under this token.
-    fn knows(&self, token: Token) -> bool {
+    pub(crate) fn knows(&self, token: Token) -> bool {
         let putting = self.putting.is_some_and(|putting| putting.token == token);
         putting || self.flights.iter().any(|flight| flight.token == token)
     }

@@ -20,6 +20,8 @@ pub struct Flight {
     pub disowned: bool,
     /// The token with which it asks for the lease; zero before it does.
     pub token: Token,
+    /// What has come of that.
+    pub attempt: Attempt,
     /// Whether a wake-up finds it, and which has.
     pub registered: bool,
     pub wake: Option<Wake>,
@@ -55,15 +57,29 @@ pub enum Phase {
         entry: Option<Stored>,
         stamp: (u8, Editions),
     },
-    /// `acquire` was sent, with the fence that was seen.
+    /// `SET NX` was sent, and the read of the entry behind it.
+    Taking(Take),
+    /// The server has executed the first of the two.
+    HalfTaken {
+        take: Take,
+        granted: Option<u8>,
+        /// [`Mutant::ReadsBeforeTaking`](crate::Mutant::ReadsBeforeTaking): it was the read.
+        entry: Option<Stored>,
+        stamp: Option<(u8, Editions)>,
+    },
+    Taken {
+        take: Take,
+        granted: Option<u8>,
+        entry: Option<Stored>,
+        stamp: Option<(u8, Editions)>,
+    },
+    /// Another process has the lease: `acquire` was sent, with the fence that was seen.
     Acquiring {
         seen: Token,
-        creates_stamp: bool,
     },
     Answered {
         seen: Token,
         answer: Acquired,
-        stamp: Option<(u8, Editions)>,
     },
     Waiting {
         seen: Token,
@@ -81,6 +97,28 @@ pub enum Phase {
         version: u8,
         stored: bool,
     },
+}
+
+/// A request for the lease by plain commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Take {
+    /// The fence of the entry that was read before. Where a miss is expected nothing was: the read behind the request is the
+    /// first one.
+    pub seen: Option<Token>,
+    pub creates_stamp: bool,
+    /// The breaker's state when it was sent.
+    pub breaker: u8,
+}
+
+/// What has come of a request for the lease.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Attempt {
+    #[default]
+    None,
+    /// Another process has it.
+    Refused,
+    /// In which generation.
+    Granted(u8),
 }
 
 /// What a flight asks Redis.
@@ -104,6 +142,7 @@ impl Flight {
             suspect: None,
             disowned: false,
             token: 0,
+            attempt: Attempt::None,
             registered: false,
             wake: None,
             lapsed: false,

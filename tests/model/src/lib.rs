@@ -74,6 +74,8 @@ pub enum Action {
     Deliver(usize),
     /// A flight's task begins.
     Begin(usize, usize),
+    /// The same, where a miss is expected.
+    Expect(usize, usize),
     /// The server executes what a flight has sent.
     Execute(usize, usize),
     /// The answer arrives.
@@ -199,14 +201,24 @@ impl Fleet {
         let state = &holder.flights[flight];
         let may_fail = !holder.is_linked() || self.bounds.allow(world.spent, |bounds| bounds.give_ups);
         match state.phase {
-            Phase::Starting => actions.push(Action::Begin(process, flight)),
-            Phase::Asking(_) | Phase::Acquiring { .. } | Phase::Publishing { .. } => {
+            Phase::Starting => {
+                actions.push(Action::Begin(process, flight));
+                let expects = state.leader.is_some() && holder.suspect().is_none() && holder.asks();
+                if expects && self.bounds.allow(world.spent, |bounds| bounds.expectations) {
+                    actions.push(Action::Expect(process, flight));
+                }
+            }
+            Phase::Asking(_)
+            | Phase::Taking(_)
+            | Phase::HalfTaken { .. }
+            | Phase::Acquiring { .. }
+            | Phase::Publishing { .. } => {
                 // After a failover the link of old reaches no server, and there is none yet to the new one.
                 let reaches = holder.is_linked() || world.spent.failovers == 0;
                 actions.extend(reaches.then_some(Action::Execute(process, flight)));
                 actions.extend(may_fail.then_some(Action::Fail(process, flight)));
             }
-            Phase::Told { .. } | Phase::Answered { .. } | Phase::Published { .. } => {
+            Phase::Told { .. } | Phase::Taken { .. } | Phase::Answered { .. } | Phase::Published { .. } => {
                 actions.push(Action::Receive(process, flight));
                 actions.extend(may_fail.then_some(Action::Fail(process, flight)));
             }
@@ -252,6 +264,7 @@ impl World {
             Action::FailPut(process) => self.fail_put(process),
             Action::Deliver(process) => self.deliver(process),
             Action::Begin(process, flight) => self.begin(process, flight),
+            Action::Expect(process, flight) => self.expect(process, flight),
             Action::Execute(process, flight) => self.execute(process, flight),
             Action::Receive(process, flight) => self.receive(process, flight),
             Action::EndWait(process, flight) => self.end_wait(process, flight),
@@ -285,6 +298,7 @@ impl World {
             Action::Write(_, Mode::Delete) => &mut spent.deletes,
             Action::Write(_, Mode::Expire) => &mut spent.expires,
             Action::Write(_, Mode::Restamp) => &mut spent.restamps,
+            Action::Expect(..) => &mut spent.expectations,
             Action::Discard(..) => &mut spent.discards,
             Action::Put(_) => &mut spent.puts,
             Action::FailPut(process) if self.processes[process].is_linked() => &mut spent.give_ups,

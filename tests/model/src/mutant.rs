@@ -11,6 +11,14 @@ pub enum Mutant {
     InvalidateWakesNobody,
     /// `acquire` grants although the entry is not the one that was read.
     AcquireIgnoresSeen,
+    /// Nor is what is read behind `SET NX` compared with it.
+    TakeIgnoresSeen,
+    /// The entry is read before the lease is taken, in the same round trip.
+    ReadsBeforeTaking,
+    /// `SET` without `NX`.
+    TakesHeldLease,
+    /// A lease that was taken beside an entry is not given back.
+    KeepsLeaseOfHit,
     /// `release` ends whatever lease there is.
     ReleaseIgnoresToken,
     /// A value leaves the mark that says that nothing was stored.

@@ -3,11 +3,12 @@
 use stateright::Property;
 
 use crate::Fleet;
+use crate::bounds::Bounds;
 use crate::flight::{Flight, Phase};
 use crate::floor::Floor;
 use crate::process::{Find, Link, Message, Process};
 use crate::redis::Slot;
-use crate::world::World;
+use crate::world::{Late, World};
 
 /// What one step did wrong. (What is wrong with a state is seen in the state.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +28,8 @@ pub enum Broken {
 
 /// Names of what always holds, after the invariants in ARCHITECTURE.md and the protocol.
 pub mod promise {
+    /// Where no answer is given up and no link is lost: otherwise it ends by itself.
+    pub const GIVEN_BACK: &str = "I1 a lease that nobody loads under is given back";
     /// At most one load holds a lease that no invalidation and no fault has ended.
     pub const ONE_HOLDER: &str = "I1 at most one holder of a lease per generation";
     /// Nor as fresh what was expired by hand.
@@ -63,6 +66,7 @@ pub mod promise {
 pub(crate) fn properties() -> Vec<Property<Fleet>> {
     vec![
         Property::always(promise::ONE_HOLDER, |_, world: &World| one_holder(world)),
+        Property::always(promise::GIVEN_BACK, |_, world: &World| given_back(world)),
         Property::always(promise::REDIS, |_, world: &World| {
             world.redis.editions.iter().all(|slot| {
                 let usable = slot.entry.filter(|entry| entry.stamp == world.redis.stamp);
@@ -108,6 +112,14 @@ fn one_holder(world: &World) -> bool {
     };
     let leases: Vec<_> = world.processes.iter().flat_map(held).collect();
     leases.iter().all(|lease| leases.iter().filter(|other| *other == lease).count() == 1)
+}
+
+fn given_back(world: &World) -> bool {
+    let Bounds { give_ups, cuts, failovers, .. } = world.spent;
+    let is_known = |token| world.processes.iter().any(|process| process.knows(token));
+    let ends = |token| world.late.iter().any(|late| matches!(late, Late::Release(late, _) if *late == token));
+    let mut leases = world.redis.editions.iter().filter_map(|slot| slot.lease.as_ref());
+    give_ups + cuts + failovers > 0 || leases.all(|lease| is_known(lease.token) || ends(lease.token))
 }
 
 /// Whether a hit in each process would obey a floor of it.

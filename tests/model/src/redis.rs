@@ -121,6 +121,15 @@ impl Redis {
 }
 
 impl Slot {
+    /// `SET NX`. A mark is in its way, too.
+    pub(crate) fn take(&mut self, token: Token, generation: u8, mutant: Option<Mutant>) -> Option<u8> {
+        if (self.lease.is_some() || self.mark) && mutant != Some(Mutant::TakesHeldLease) {
+            return None;
+        }
+        self.lease = Some(Lease { token, waiters: 0, generation, marked: false });
+        Some(generation)
+    }
+
     pub(crate) fn acquire(
         &mut self,
         token: Token,

@@ -1,11 +1,11 @@
 //! The steps of a flight's task, in the order of `hybridcache-runtime/src/engine/run.rs`.
 
-use crate::flight::{Flight, Joiner, Phase, Question};
+use crate::flight::{Attempt, Flight, Joiner, Phase, Question, Take};
 use crate::floor::{Due, Floor};
 use crate::mutant::Mutant;
 use crate::process::Held;
 use crate::promises::Broken;
-use crate::redis::{Acquired, EDITIONS, Editions, Stored, Wake};
+use crate::redis::{Acquired, EDITIONS, Editions, Stored, Token, Wake};
 use crate::world::{Late, World};
 
 /// Where the outcome of a flight comes from.
@@ -40,6 +40,13 @@ impl World {
         self.ask(process, flight, head, false);
     }
 
+    /// The task begins, of a flight that expects a miss.
+    pub(crate) fn expect(&mut self, process: usize, flight: usize) {
+        let holder = &mut self.processes[process];
+        holder.flights[flight].epoch = holder.epoch;
+        self.take_for(process, flight, None);
+    }
+
     /// Asks for the entry, or for its head alone; for the stamp's number where it is not known, or is in doubt.
     fn ask(&mut self, process: usize, flight: usize, head: bool, in_doubt: bool) {
         let holder = &mut self.processes[process];
@@ -55,6 +62,7 @@ impl World {
 
     /// Redis cannot be asked: what is in doubt is handed out, for want of better; else the load begins without a lease.
     fn go_on_alone(&mut self, process: usize, flight: usize) {
+        self.give_back(process, flight);
         let serves_disowned = self.is(Mutant::ServesDisowned);
         let Flight { suspect, disowned, .. } = *self.flight(process, flight);
         match suspect {
@@ -76,16 +84,30 @@ impl World {
                 let entry = self.redis.editions[self.processes[process].edition].entry;
                 Phase::Told { question, entry, stamp: (self.redis.stamp, self.redis.listed) }
             }
-            Phase::Acquiring { seen, creates_stamp } => {
-                let usable = self.redis.usable(self.processes[process].edition);
-                let unseen = usable.filter(|entry| entry.fence != seen && !entry.expired);
-                let answer = self.acquire(token, seen, process);
-                if matches!(answer, Acquired::Granted(_)) && unseen.is_some() {
-                    self.broken = Some(Broken::RefreshedTwice);
+            Phase::Taking(take) => {
+                let stamp = take.creates_stamp.then(|| self.register(process, None));
+                if self.is(Mutant::ReadsBeforeTaking) {
+                    let entry = self.redis.editions[self.processes[process].edition].entry;
+                    Phase::HalfTaken { take, granted: None, entry, stamp }
+                } else {
+                    match (take.seen, self.take_lease(token, process)) {
+                        // What is read does not matter.
+                        (Some(_), None) => Phase::Taken { take, granted: None, entry: None, stamp },
+                        (_, granted) => Phase::HalfTaken { take, granted, entry: None, stamp },
+                    }
                 }
-                let stamp = creates_stamp.then(|| self.register(process, None));
-                Phase::Answered { seen, answer, stamp }
             }
+            Phase::HalfTaken { take, granted, entry, stamp } => {
+                if self.is(Mutant::ReadsBeforeTaking) {
+                    Phase::Taken { take, granted: self.take_lease(token, process), entry, stamp }
+                } else {
+                    let entry = self.redis.editions[self.processes[process].edition].entry;
+                    // Where one was read before, only that it is another one matters.
+                    let entry = entry.filter(|entry| take.seen != Some(entry.fence));
+                    Phase::Taken { take, granted, entry, stamp }
+                }
+            }
+            Phase::Acquiring { seen } => Phase::Answered { seen, answer: self.acquire(token, seen, process) },
             Phase::Publishing { version, .. } => {
                 let stored = self.publish(Stored { version, fence: token, expired: false, stamp: seen.number });
                 Phase::Published { version, stored }
@@ -99,7 +121,8 @@ impl World {
     pub(crate) fn receive(&mut self, process: usize, flight: usize) {
         match self.flight(process, flight).phase {
             Phase::Told { question, entry, stamp } => self.told(process, flight, question, entry, stamp),
-            Phase::Answered { seen, answer, stamp } => self.answered(process, flight, seen, answer, stamp),
+            Phase::Taken { take, granted, entry, stamp } => self.taken(process, flight, take, granted, entry, stamp),
+            Phase::Answered { seen, answer } => self.answered(process, flight, seen, answer),
             Phase::Published { version, stored } => {
                 let outcome = if stored { Outcome::Stored } else { Outcome::Fenced };
                 self.finish_load(process, flight, version, outcome);
@@ -167,6 +190,9 @@ impl World {
 
     /// Redis has what was sought.
     fn adopt(&mut self, process: usize, flight: usize, held: Held) {
+        if !self.is(Mutant::KeepsLeaseOfHit) {
+            self.give_back(process, flight);
+        }
         let holder = &mut self.processes[process];
         if holder.flights[flight].attached {
             holder.memory = Some(held);
@@ -183,31 +209,86 @@ impl World {
         }
     }
 
-    fn ask_for_lease(&mut self, process: usize, flight: usize, seen: u8) {
+    /// The entry, if there is one, is not what is sought.
+    fn ask_for_lease(&mut self, process: usize, flight: usize, seen: Token) {
+        let attempt = self.flight(process, flight).attempt;
+        match attempt {
+            Attempt::Granted(generation) => self.load_leased(process, flight, seen, generation),
+            _ if !self.processes[process].asks() => self.go_on_alone(process, flight),
+            Attempt::Refused => self.flight(process, flight).phase = Phase::Acquiring { seen },
+            Attempt::None => self.take_for(process, flight, Some(seen)),
+        }
+    }
+
+    /// A wake-up finds the flight from here on.
+    fn take_for(&mut self, process: usize, flight: usize, seen: Option<Token>) {
         let registers_late = self.is(Mutant::RegisterAfterAcquire);
         let holder = &mut self.processes[process];
-        if !holder.asks() {
-            return self.go_on_alone(process, flight);
-        }
         holder.attempts += 1;
         let token = 1 + (process as u8) * 64 + holder.attempts;
+        let breaker = if seen.is_none() { holder.breaker } else { 0 };
         let flight = &mut holder.flights[flight];
         flight.token = token;
         (flight.registered, flight.wake) = (!registers_late, None);
-        flight.phase = Phase::Acquiring { seen, creates_stamp: flight.seen.number == 0 };
+        flight.phase = Phase::Taking(Take { seen, creates_stamp: flight.seen.number == 0, breaker });
     }
 
-    fn answered(&mut self, process: usize, flight: usize, seen: u8, answer: Acquired, stamp: Option<(u8, Editions)>) {
+    fn taken(
+        &mut self,
+        process: usize,
+        flight: usize,
+        Take { seen, breaker, .. }: Take,
+        granted: Option<u8>,
+        entry: Option<Stored>,
+        stamp: Option<(u8, Editions)>,
+    ) {
         let mutant = self.mutant;
         let holder = &mut self.processes[process];
+        holder.flights[flight].attempt = granted.map_or(Attempt::Refused, Attempt::Granted);
+        let Some(seen) = seen else {
+            let question = Question { stamp: stamp.is_some(), head: false, breaker };
+            return self.told(process, flight, question, entry, stamp.unwrap_or_default());
+        };
         if let Some(stamp) = stamp {
-            let mut seen = holder.flights[flight].seen;
-            holder.learn(&mut seen, stamp, mutant);
-            holder.flights[flight].seen = seen;
+            let mut captured = holder.flights[flight].seen;
+            holder.learn(&mut captured, stamp, mutant);
+            holder.flights[flight].seen = captured;
         }
-        let state = &mut holder.flights[flight];
+        let is_other = entry.is_some_and(|entry| entry.fence != seen);
+        if granted.is_some() && is_other && mutant != Some(Mutant::TakeIgnoresSeen) {
+            self.give_back(process, flight);
+            return self.ask(process, flight, false, false);
+        }
+        self.ask_for_lease(process, flight, seen);
+    }
+
+    /// A lease that was granted is not needed.
+    fn give_back(&mut self, process: usize, flight: usize) {
+        let is_linked = self.processes[process].is_linked();
+        let state = self.flight(process, flight);
+        let (attempt, token) = (std::mem::take(&mut state.attempt), state.token);
+        if matches!(attempt, Attempt::Granted(_)) && is_linked {
+            self.send_late(Late::Release(token, false));
+        }
+    }
+
+    /// The load begins, and no other one does.
+    fn load_leased(&mut self, process: usize, flight: usize, seen: Token, generation: u8) {
+        let (edition, token) = (self.processes[process].edition, self.flight(process, flight).token);
+        let is_held = self.redis.editions[edition].lease.as_ref().is_some_and(|lease| lease.token == token);
+        let unseen = self.redis.usable(edition).filter(|entry| entry.fence != seen && !entry.expired);
+        // A failover can bring back an entry, and with it the lease.
+        if is_held && unseen.is_some() && self.spent.failovers == 0 {
+            self.broken = Some(Broken::RefreshedTwice);
+        }
+        self.load(process, flight, Some(generation));
+    }
+
+    fn answered(&mut self, process: usize, flight: usize, seen: Token, answer: Acquired) {
+        let state = self.flight(process, flight);
+        state.attempt = Attempt::None;
         match answer {
-            Acquired::Granted(generation) => self.load(process, flight, Some(generation)),
+            Acquired::Granted(generation) => self.load_leased(process, flight, seen, generation),
             Acquired::Held | Acquired::HeldInVain if state.in_vain || answer == Acquired::HeldInVain => {
                 state.in_vain = true;
                 self.load_beside(process, flight);
@@ -229,10 +310,12 @@ impl World {
         match (state.wake.take(), state.phase) {
             (Some(Wake::Published), _) => self.ask(process, flight, false, false),
             (Some(Wake::NothingStored), _) if state.leader.is_none() => self.leave(process, flight),
+            // With the same token, and the wake-up still finds the flight.
             (wake, Phase::Waiting { seen }) => {
                 state.in_vain |= wake == Some(Wake::NothingStored);
                 state.lapsed = false;
-                state.phase = Phase::Acquiring { seen, creates_stamp: state.seen.number == 0 };
+                let (seen, creates_stamp) = (Some(seen), state.seen.number == 0);
+                state.phase = Phase::Taking(Take { seen, creates_stamp, breaker: 0 });
             }
             _ => {}
         }
@@ -256,6 +339,7 @@ impl World {
         let version = self.database;
         let flight = self.flight(process, flight);
         (flight.registered, flight.wake, flight.lapsed) = (false, None, false);
+        flight.attempt = Attempt::None;
         flight.phase = Phase::Loading { version, lease };
     }
 
@@ -309,11 +393,15 @@ impl World {
         let releases = self.processes[process].is_linked();
         match phase {
             Phase::Asking(_) | Phase::Told { .. } => self.go_on_alone(process, flight),
+            Phase::Taking(_) => {
+                self.send_late(Late::Take { token, process });
+                self.go_on_alone(process, flight);
+            }
             Phase::Acquiring { .. } => {
                 self.send_late(Late::Acquire { token, process });
                 self.go_on_alone(process, flight);
             }
-            Phase::Answered { .. } => self.go_on_alone(process, flight),
+            Phase::HalfTaken { .. } | Phase::Taken { .. } | Phase::Answered { .. } => self.go_on_alone(process, flight),
             Phase::Publishing { version, .. } => {
                 self.send_late(Late::Publish(token, version, seen.number));
                 self.finish_load(process, flight, version, Outcome::Unpublished);

@@ -36,6 +36,11 @@ pub struct World {
 /// A command whose sender has gone on. It is executed at any time, or never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Late {
+    /// `SET NX`
+    Take {
+        token: Token,
+        process: usize,
+    },
     Acquire {
         token: Token,
         process: usize,
@@ -314,6 +319,9 @@ impl World {
 
     pub(crate) fn execute_late(&mut self, place: usize) {
         match self.late.remove(place) {
+            Late::Take { token, process } => {
+                self.take_lease(token, process);
+            }
             Late::Acquire { token, process } => {
                 self.acquire(token, 0, process);
             }
@@ -331,6 +339,12 @@ impl World {
             }
             Late::Invalidate { process, mode, version } => self.tell_late(process, mode, version),
         }
+    }
+
+    /// The server executes `SET NX`. In which generation the lease is granted, if it is.
+    pub(crate) fn take_lease(&mut self, token: Token, process: usize) -> Option<u8> {
+        let (edition, generation) = (self.processes[process].edition, self.redis.generation);
+        self.redis.editions[edition].take(token, generation, self.mutant)
     }
 
     /// The server grants the lease of the process's edition, or does not.

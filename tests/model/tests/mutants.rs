@@ -8,6 +8,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 const NONE: Bounds = Bounds::NONE;
 const QUIET: Bounds = Bounds { calls: 2, deletes: 1, ..NONE };
+const EXPECTING: Bounds = Bounds { expectations: 1, ..QUIET };
 const TAGS: Bounds = Bounds { calls: 2, restamps: 1, ..NONE };
 const GAP: Bounds = Bounds { cuts: 1, ..QUIET };
 const FAILOVER: Bounds = Bounds { failovers: 1, ..QUIET };
@@ -39,6 +40,10 @@ mutants! { 1:
     invalidate_keeps_lease: 2, InvalidateKeepsLease, QUIET, REDIS;
     invalidate_wakes_nobody: 2, InvalidateWakesNobody, QUIET, WAKE;
     acquire_ignores_seen: 2, AcquireIgnoresSeen, QUIET, REFRESH;
+    take_ignores_seen: 2, TakeIgnoresSeen, QUIET, REFRESH;
+    reads_before_taking: 2, ReadsBeforeTaking, EXPECTING, REFRESH;
+    takes_held_lease: 2, TakesHeldLease, QUIET, ONE_HOLDER;
+    keeps_lease_of_hit: 2, KeepsLeaseOfHit, EXPECTING, GIVEN_BACK;
     release_ignores_token: 2, ReleaseIgnoresToken, Bounds { calls: 3, discards: 1, lease_ends: 1, ..NONE }, ONE_HOLDER;
     mark_outlives_value: 2, MarkOutlivesValue, Bounds { calls: 2, discards: 1, ..NONE }, MARK;
     unleased_load_publishes: 2, UnleasedLoadPublishes, Bounds { calls: 3, deletes: 1, discards: 1, ..NONE }, REDIS;

@@ -33,6 +33,18 @@ fn one_invalidation() {
 }
 
 #[test]
+fn a_miss_that_is_expected() {
+    let examples = [example::NOT_NEEDED, example::SHARED, example::WOKEN, example::FENCED];
+    holds(2, Bounds { expectations: 2, ..QUIET }, &examples);
+    holds(2, Bounds { calls: 2, expectations: 1, expires: 1, ..NONE }, &[example::NOT_NEEDED]);
+    holds(2, Bounds { calls: 2, expectations: 2, restamps: 1, forgets: 1, ..NONE }, &[example::HIDDEN]);
+    holds(2, Bounds { calls: 2, expectations: 1, discards: 1, ..QUIET }, &[example::FENCED]);
+    holds(2, Bounds { expectations: 1, lease_ends: 1, give_ups: 1, ..QUIET }, &[example::TAKEN_OVER]);
+    holds(1, Bounds { expectations: 1, failovers: 1, ..QUIET }, &[example::REPLAYED]);
+    holds_in(2, 2, Bounds { expectations: 1, ..QUIET }, &[example::REACHED]);
+}
+
+#[test]
 fn three_processes() {
     holds(3, QUIET, &[example::SHARED, example::FENCED]);
 }

@@ -1,7 +1,8 @@
 //! The shared tier on Redis 7 and later, or Valkey: one server, the master behind sentinels, or a cluster.
 //!
-//! Each atomic step of the protocol is a Lua script (`scripts/*.lua`). Values never pass through a script: a value is
-//! staged under a name of its own and then renamed. Reading is a plain `GETRANGE`, or a `GET` for large values.
+//! Each atomic step of the protocol is a Lua script (`scripts/*.lua`). A lease that is free is taken without one. Values
+//! of more than a few kilobytes do not pass through a script: such a value is staged under a name of its own and then
+//! renamed. Reading is a plain `GETRANGE`, or a `GET` for large values.
 
 mod channels;
 mod connection;
@@ -54,11 +55,15 @@ use crate::shared::leases::Leases;
 use crate::shared::wire::names::{Address, digits, groups};
 use crate::shared::{
     Acquired, Fetched, HEAD, Invalidation, LARGE, Listeners, Published, Release, Remote, RemoteError, RemoteFuture,
-    StampName, StampValue, Token, Versions,
+    StampName, StampValue, Taken, Token, Versions,
 };
 
 /// How long a staged value waits to be published. After that, the process that staged it is taken for dead.
 const STAGE: Duration = Duration::from_secs(30);
+
+/// The size of the largest entry that the script stores by itself. A larger one costs the server more as an argument of
+/// a script than as a stage.
+const INLINE: usize = 4 << 10;
 
 /// The lifetime of the mark that a key's load stored nothing. If the next load under the lease takes longer, the mark
 /// ends with its lease.
@@ -176,6 +181,20 @@ impl RedisTier {
         step
     }
 
+    /// The script that publishes what was staged. Without a `stage`, the caller appends the entry, which has `room` bytes.
+    fn publication(&self, key: &Address, token: Token, ttl: Duration, stage: Option<&str>, room: usize) -> Cmd {
+        let (channels, lease) = (self.channels(), key.lease());
+        let keys = [key.entry(), &*lease, stage.unwrap_or_default()];
+        let mut step = Step::Publish.with_room(&keys[..if stage.is_some() { 3 } else { 2 }], room);
+        step.arg(token.digits())
+            .arg(millis(ttl))
+            .arg(channels.publish())
+            .arg(&*channels.wake_prefix(key.group()))
+            .arg(digits(key.id()))
+            .arg(millis(IN_VAIN));
+        step
+    }
+
     fn invalidation(&self, key: &Address, versions: &[u32], mode: Invalidation) -> Cmd {
         let mode = match mode {
             Invalidation::Delete => "D",
@@ -279,6 +298,19 @@ impl Remote for RedisTier {
         }
     }
 
+    fn take<'a>(&'a self, key: &'a Address, token: Token, lease: Duration, bytes: usize) -> RemoteFuture<'a, Taken> {
+        let (set, read) = (set_lease(key, token, lease), get_range(key, bytes));
+        Box::pin(async move {
+            let (set, entry) = self.link(key)?.ask_both(set, read).await?;
+            let is_granted = match set? {
+                Value::Okay => true,
+                Value::Nil => false,
+                _ => return Err(unexpected("SET")),
+            };
+            Ok(Taken { is_granted, entry: stamps::entry_bytes(entry)? })
+        })
+    }
+
     fn acquire<'a>(
         &'a self,
         key: &'a Address,
@@ -288,19 +320,6 @@ impl Remote for RedisTier {
     ) -> RemoteFuture<'a, Acquired> {
         let step = self.acquisition(key, token, lease, seen);
         Box::pin(async move { acquired(&self.link(key)?.ask(step).await?) })
-    }
-
-    fn fetch_and_acquire<'a>(
-        &'a self,
-        key: &'a Address,
-        token: Token,
-        lease: Duration,
-    ) -> RemoteFuture<'a, (Option<Vec<u8>>, Acquired)> {
-        let (read, step) = (get_range(key, LARGE), self.acquisition(key, token, lease, &[]));
-        Box::pin(async move {
-            let (entry, lease) = self.link(key)?.ask_both(read, step).await?;
-            Ok((stamps::entry_bytes(entry)?, acquired(&lease?)?))
-        })
     }
 
     fn renew<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, bool> {
@@ -343,28 +362,27 @@ impl Remote for RedisTier {
         entry: Vec<u8>,
         ttl: Duration,
     ) -> RemoteFuture<'a, Published> {
-        let (stage, bytes) = (key.stage(&token), entry.len());
-        let channels = self.channels();
-        let mut step = Step::Publish.on(&[key.entry(), &key.lease(), &stage]);
-        step.arg(token.digits())
-            .arg(millis(ttl))
-            .arg(channels.publish())
-            .arg(&*channels.wake_prefix(key.group()))
-            .arg(digits(key.id()))
-            .arg(millis(IN_VAIN));
-        if entry.len() >= LARGE {
+        let bytes = entry.len();
+        if bytes <= INLINE {
+            let mut step = self.publication(key, token, ttl, None, bytes);
+            step.arg(entry);
+            return Box::pin(async move { published(&self.link(key)?.ask(step).await?, None, &self.shared_state.purpose.listener) });
+        }
+        let stage = key.stage(&token);
+        let step = self.publication(key, token, ttl, Some(&stage), 0);
+        if bytes >= LARGE {
             return Box::pin(async move {
                 // The order relative to this process's other commands does not matter: the token fences it.
                 let commands = move || pipeline([set_stage(&stage, &entry), step]);
                 let answers = self.link(key)?.transfer(bytes, commands).await?;
                 let [staged, reply] = answers.try_into().map_err(|_| unexpected("publish"))?;
-                published(&reply?, staged, &self.shared_state.purpose.listener)
+                published(&reply?, staged.err(), &self.shared_state.purpose.listener)
             });
         }
         let stage = set_stage(&stage, &entry);
         Box::pin(async move {
             let (staged, reply) = self.link(key)?.ask_both(stage, step).await?;
-            published(&reply?, staged, &self.shared_state.purpose.listener)
+            published(&reply?, staged.err(), &self.shared_state.purpose.listener)
         })
     }
 
@@ -509,6 +527,14 @@ fn pipeline<const N: usize>(commands: [Cmd; N]) -> Pipeline {
     pipeline
 }
 
+/// Takes the lease if it is free.
+fn set_lease(key: &Address, token: Token, lifetime: Duration) -> Cmd {
+    let lease = key.lease();
+    let mut set = Cmd::with_capacity(6, lease.len() + 96);
+    set.arg("SET").arg(lease).arg(token.digits()).arg("NX").arg("PX").arg(millis(lifetime));
+    set
+}
+
 fn set_stage(key: &str, entry: &[u8]) -> Cmd {
     let mut set = Cmd::with_capacity(5, key.len() + entry.len() + 16);
     set.arg("SET").arg(key).arg(entry).arg("PX").arg(millis(STAGE));
@@ -526,17 +552,18 @@ fn acquired(reply: &Value) -> Result<Acquired, RemoteError> {
     }
 }
 
-/// `staged`: the server's answer to the staging of the value.
+/// `unstaged`: why the value was not staged.
 fn published(
     reply: &Value,
-    staged: Result<Value, RemoteError>,
+    unstaged: Option<RemoteError>,
     listener: &Listeners,
 ) -> Result<Published, RemoteError> {
     match reply {
         Value::Int(1 | 2) => Ok(Published::Stored),
         Value::Int(0) => Ok(Published::Fenced),
         Value::BulkString(error) => {
-            let reason = staged.map_or_else(|error| error.message, |_| String::from_utf8_lossy(error).into_owned());
+            let reason =
+                unstaged.map_or_else(|| String::from_utf8_lossy(error).into_owned(), |unstaged| unstaged.message);
             // A full server refuses each value. The engine decides how the call goes on.
             listener.warned(UNSTORED.allow(), "redis_full", "Redis did not store a value", &reason);
             Ok(Published::Refused)

@@ -44,11 +44,11 @@ const NEEDS: [Need; 17] = [
     need("set", Key, "no value is stored in Redis, and each process loads for itself"),
     need("setrange", Key, "`expire()` deletes the entry"),
     need("append", Key, "processes do not wait for each other's loads"),
-    need("rename", Key, "no value is stored in Redis"),
+    need("rename", Key, "no value of more than 4 KiB is stored in Redis"),
     need("del", Key, "leases are not given back: other processes wait for up to 3 s"),
     need("unlink", Key, "invalidations stay pending, and other processes keep the old value"),
     need("exists", Key, "`expire()` stays pending"),
-    need("pexpire", Key, "values live in Redis for 30 s, whatever their `ttl`, and long loads lose their lease"),
+    need("pexpire", Key, "values of more than 4 KiB live in Redis for 30 s, and long loads lose their lease"),
     need("pttl", Key, "processes do not wait for each other's loads"),
     need(
         "eval",

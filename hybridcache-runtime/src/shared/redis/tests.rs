@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::RedisTier;
 use crate::shared::wire::names::Address;
-use crate::shared::{Acquired, Invalidation, Listener, Published, Release, Remote, Token, Wake};
+use crate::shared::{Acquired, Invalidation, LARGE, Listener, Published, Release, Remote, Token, Wake};
 
 const LEASE: Duration = Duration::from_secs(3);
 const TTL: Duration = Duration::from_secs(60);

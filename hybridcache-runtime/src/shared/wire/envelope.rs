@@ -73,6 +73,7 @@ const COMPRESSION_AT: usize = 6;
 const KIND_AT: usize = 7;
 const FLAGS_AT: usize = 8;
 const STAMPS_COUNT_AT: usize = 10;
+const FENCE_AT: usize = 16;
 const LENGTH_AT: usize = 56;
 const CHECKSUM_AT: usize = 60;
 const KEY_AT: usize = 64;
@@ -340,6 +341,11 @@ pub(crate) fn size_at_most(head: &[u8], limit: usize) -> Option<usize> {
     let is_acceptable = head.starts_with(&FORMAT) && (head[COMPRESSION_AT] == UNCOMPRESSED || length <= limit);
     let is_sealed = head[FLAGS_AT + 1] & SEALED.to_be_bytes()[0] != 0;
     is_acceptable.then(|| STAMPS_AT + 16 * usize::from(count) + length + if is_sealed { SEAL } else { 0 })
+}
+
+/// The bytes at the place of the fence: 16, or fewer if the value is no entry.
+pub(crate) fn fence_bytes(entry: &[u8]) -> &[u8] {
+    entry.get(FENCE_AT..entry.len().min(FENCE_AT + 16)).unwrap_or_default()
 }
 
 /// Where the payload of an envelope with this header begins.

@@ -38,9 +38,14 @@ impl Step {
     /// The command that runs the step on these keys. The caller appends the arguments. The server usually has the
     /// script.
     pub(crate) fn on<K: AsRef<str>>(self, keys: &[K]) -> Cmd {
+        self.with_room(keys, 0)
+    }
+
+    /// The same, with room for so many bytes more.
+    pub(crate) fn with_room<K: AsRef<str>>(self, keys: &[K], room: usize) -> Cmd {
         let bytes: usize = keys.iter().map(|key| key.as_ref().len()).sum();
         // The arguments take about as many bytes as the keys.
-        let mut command = Cmd::with_capacity(WORDS, FRAME + 2 * bytes);
+        let mut command = Cmd::with_capacity(WORDS, FRAME + 2 * bytes + room);
         command.arg("EVALSHA").arg(self.hash()).arg(keys.len());
         keys.iter().for_each(|key| {
             command.arg(key.as_ref());

@@ -32,7 +32,7 @@ async fn everybody_gets_the_answer_to_what_was_asked() {
             async move {
                 let key = numbered(id);
                 match id % 3 {
-                    0 => tier.fetch_and_acquire(&key, token, LEASE).await.unwrap().0,
+                    0 => tier.take(&key, token, LEASE, LARGE).await.unwrap().entry,
                     _ => tier.fetch(&key, &[]).await.unwrap().entry,
                 }
             }

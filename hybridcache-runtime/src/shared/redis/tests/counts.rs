@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::shared::StampName;
+use crate::shared::redis::INLINE;
 
 fn calls(server: &RedisServer, commands: &[&str]) -> Vec<u64> {
     commands.iter().map(|command| server.command_calls(command)).collect()
@@ -26,26 +27,46 @@ async fn reading_is_one_command() {
     );
 }
 
-/// Killed by: awaiting the `SET` before sending the script.
+/// Killed by: staging a small value; a publish that takes two round trips.
 #[tokio::test]
-async fn publishing_is_a_set_and_a_script_in_one_round_trip() {
+async fn publishing_a_small_value_is_a_script_and_a_larger_one_is_staged_in_the_same_round_trip() {
     let server = RedisServer::start();
     let process = Process::start(&server, 1).await;
-    let mut tokens = Vec::new();
-    for attempt in 0..100 {
-        let (key, token) = (Address::new("test", "f", 0, &attempt.to_string()), process.token(attempt));
-        process.tier.acquire(&key, token, LEASE * 10, b"").await.unwrap();
-        tokens.push((key, token));
+    for (bytes, expected) in [(INLINE, [100, 100, 0, 0]), (INLINE + 1, [100, 100, 0, 100])] {
+        let keys: Vec<_> = (0..100).map(|nth| Address::new("test", "f", 0, &format!("{bytes}:{nth}"))).collect();
+        for key in &keys {
+            process.tier.acquire(key, process.token(1), LEASE * 10, b"").await.unwrap();
+        }
+        server.reset_stats();
+        for key in &keys {
+            let mut value = entry(process.token(1));
+            value.resize(bytes, 7);
+            let published = process.tier.publish(key, process.token(1), value.clone(), TTL).await.unwrap();
+            assert_eq!((published, process.fetch(key).await), (Published::Stored, Some(value)));
+        }
+        assert_eq!(calls(&server, &["set", "evalsha", "eval", "rename"]), expected);
+        // A pipeline arrives in one read. Heartbeats and this command are reads too.
+        let stats = server.info("stats");
+        let reads: u64 =
+            stats.lines().find_map(|line| line.strip_prefix("total_reads_processed:")?.parse().ok()).unwrap();
+        assert!(reads < 250, "{reads} reads for 100 publications, and 100 readings");
     }
+}
+
+/// Killed by: a script where the lease is free; registering for a lease that is held without one.
+#[tokio::test]
+async fn a_free_lease_is_taken_with_the_reading_and_without_a_script() {
+    let server = RedisServer::start();
+    let (process, other) = (Process::start(&server, 1).await, Process::start(&server, 2).await);
     server.reset_stats();
-    for (key, token) in &tokens {
-        assert_eq!(process.publish(key, *token).await, Published::Stored);
-    }
-    assert_eq!(calls(&server, &["set", "evalsha", "eval", "rename"]), [100, 100, 0, 100]);
-    // A pipeline arrives in one read. Heartbeats and this command are reads too.
-    let stats = server.info("stats");
-    let reads: u64 = stats.lines().find_map(|line| line.strip_prefix("total_reads_processed:")?.parse().ok()).unwrap();
-    assert!(reads < 150, "{reads} reads for 100 publications");
+    let taken = process.tier.take(&key(), process.token(1), LEASE, LARGE).await.unwrap();
+    assert!(taken.is_granted && taken.entry.is_none(), "{taken:?}");
+    assert!(!other.tier.take(&key(), other.token(1), LEASE, LARGE).await.unwrap().is_granted);
+    assert_eq!(calls(&server, &["set", "getrange", "evalsha"]), [2, 2, 0]);
+    assert!((1..=3000).contains(&integer(server.command(&[b"PTTL", key().lease().as_bytes()]))));
+    assert_eq!(process.publish(&key(), process.token(1)).await, Published::Stored);
+    let beside = other.tier.take(&key(), other.token(2), LEASE, LARGE).await.unwrap();
+    assert_eq!((beside.is_granted, beside.entry), (true, Some(entry(process.token(1)))));
 }
 
 #[tokio::test]
