@@ -64,6 +64,17 @@ impl Row {
         row
     }
 
+    /// All that was measured, as times; ours is at most `limit` nanoseconds.
+    pub(crate) fn of_times(what: impl Into<String>, samples: &Samples, limit: f64) -> Self {
+        let mut row = Self::new(what, "");
+        for peer in samples.peers() {
+            let figure = samples.figure(peer);
+            row.cell(peer, format!("{} ± {}", Time(figure.median), Time(figure.noise)));
+        }
+        let ours = samples.figure(Peer::Hybridcache).median;
+        row.bar(format!("≤ {}", Time(limit)), Time(ours), ours <= limit)
+    }
+
     pub(crate) fn cell(&mut self, peer: Peer, text: impl Into<String>) {
         self.cells.push((peer, text.into()));
     }

@@ -215,11 +215,12 @@ async fn i09_memory_ends_no_later_than_redis() {
     assert_eq!(market.offering(1).await.unwrap(), item(1, 2, 0));
 }
 
-/// Milliseconds, in Redis.
+/// Milliseconds, in Redis. An entry of which none is left is there until the next one begins.
 fn left(fleet: &Fleet, id: u64) -> i64 {
     match fleet.redis.keys(&format!("*:offering@*:{id}:e")).first() {
         Some(key) => match fleet.redis.command(&[b"PTTL", key.as_bytes()]) {
-            Reply::Integer(left) => left.max(0),
+            Reply::Integer(-2) => 0,
+            Reply::Integer(left) => left.max(1),
             other => panic!("PTTL {key}: {other:?}"),
         },
         None => 0,

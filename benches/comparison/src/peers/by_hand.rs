@@ -1,5 +1,6 @@
-//! What users would write over plain `redis`, without any of these crates.
+//! What users would write over plain `redis`, without any of these crates, or with `moka` in front of it.
 
+use moka::future::Cache;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, Client, SetExpiry, SetOptions};
 
@@ -30,6 +31,23 @@ pub(crate) async fn get_or_load(connection: MultiplexedConnection, id: u64) -> I
     let item = item(id);
     set(connection, &item).await;
     item
+}
+
+/// `moka` in front of Redis, which what is read there or loaded fills.
+pub(crate) async fn get_or_load_through(
+    (memory, connection): (Cache<u64, Item>, MultiplexedConnection),
+    id: u64,
+) -> Item {
+    if let Some(item) = memory.get(&id).await {
+        return item;
+    }
+    let item = get_or_load(connection, id).await;
+    memory.insert(id, item.clone()).await;
+    item
+}
+
+pub(crate) fn memory(entries: usize) -> Cache<u64, Item> {
+    Cache::builder().max_capacity(entries as u64).time_to_live(TTL).build()
 }
 
 fn key(id: u64) -> String {

@@ -24,6 +24,7 @@ pub(crate) enum Peer {
     Amalgam,
     MultiTier,
     ByHand,
+    ByHandWithMoka,
 }
 
 /// So many entries fit where ten thousand are hot, or a thousand are loaded in each round.
@@ -35,7 +36,7 @@ pub(crate) const MANY_ENTRIES: usize = 1_200_000;
 pub(crate) const TTL: Duration = Duration::from_secs(3_600);
 
 impl Peer {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Hybridcache,
         Self::Cached,
         Self::Moka,
@@ -45,6 +46,7 @@ impl Peer {
         Self::Amalgam,
         Self::MultiTier,
         Self::ByHand,
+        Self::ByHandWithMoka,
     ];
 }
 
@@ -60,6 +62,7 @@ impl fmt::Display for Peer {
             Self::Amalgam => "`amalgam-cache`",
             Self::MultiTier => "`multi-tier-cache`",
             Self::ByHand => "by hand",
+            Self::ByHandWithMoka => "by hand with `moka`",
         })
     }
 }

@@ -10,8 +10,8 @@ use hybridcache_test_support::RedisServer;
 use super::RUNTIME;
 use super::shared::{Call, Load, SHARING_LOADS, call, start};
 use crate::peers::{ENTRIES, Peer, amalgam, cached, hitbox, moka, multi_tier, ours, quick};
-use crate::rounds::{Candidate, Samples, by_turns, nanoseconds_each};
-use crate::table::{Row, Table, Time};
+use crate::rounds::{Candidate, by_turns, nanoseconds_each};
+use crate::table::{Row, Table};
 use crate::values::{LOADS, LONGEST_LOAD, slow_item, slow_user};
 
 const ROUNDS: usize = 21;
@@ -28,10 +28,10 @@ pub(super) fn measure(table: &mut Table, server: &RedisServer) {
     let memory = in_memory();
     let shared: Vec<_> =
         SHARING_LOADS.iter().map(|&peer| (peer, RUNTIME.block_on(start(peer, &url, Load::Slow)))).collect();
-    many_keys(table, "memory only", &memory, call((), |(), id| async move { _ = slow_user(id).await }), 1.2);
-    many_keys(table, "with Redis", &shared, call((), |(), id| async move { _ = slow_item(id).await }), 2.0);
-    one_key(table, "memory only", &memory);
-    one_key(table, "with Redis", &shared);
+    many_keys(table, "memory only", &memory, call((), |(), id| async move { _ = slow_user(id).await }), 1.6);
+    many_keys(table, "with Redis", &shared, call((), |(), id| async move { _ = slow_item(id).await }), 4.5);
+    one_key(table, "memory only", &memory, 1e6);
+    one_key(table, "with Redis", &shared, 1.2e6);
     table.note("Many callers: each is a task of its own on two workers. `cached` is its `#[cached]` with `sync_writes = \"by_key\"`; its `#[concurrent_cached]`, with Redis or without, has no shared loads, and neither has `moka::sync` for async loads.");
 }
 
@@ -88,7 +88,12 @@ fn many_keys(table: &mut Table, tiers: &str, calls: &[(Peer, Call)], load: Call,
     }
     let what = format!("{KEYS} keys × {CALLERS_OF_A_KEY} callers, loads of 5 ms, {tiers}");
     let row = Row::of_ratios(what, &samples, Peer::ByHand, "the loads alone");
-    table.add(row.at_most(&samples, limit, Peer::ByHand, "ideal"));
+    let mut row = row.at_most(&samples, limit, Peer::ByHand, "ideal");
+    let loads_once = |peer: &Peer| loads.get(&peer.to_string()).is_some_and(|loads| *loads <= KEYS);
+    for peer in samples.peers().filter(|peer| *peer != Peer::Hybridcache && loads_once(peer)) {
+        row = row.at_most(&samples, 1.0, peer, &peer.to_string());
+    }
+    table.add(row);
     for (peer, loads) in loads.into_iter().filter(|(_, loads)| *loads > KEYS) {
         table.note(format!("{peer} made up to {loads} loads for {KEYS} keys, {tiers}."));
     }
@@ -106,14 +111,14 @@ async fn answered(call: &Call, callers: u64) -> Duration {
     begun.elapsed()
 }
 
-fn one_key(table: &mut Table, tiers: &str, calls: &[(Peer, Call)]) {
+fn one_key(table: &mut Table, tiers: &str, calls: &[(Peer, Call)], limit: f64) {
     let candidate = |(peer, call): &(Peer, Call)| {
         let call = call.clone();
         Candidate::new(*peer, move || RUNTIME.block_on(slowest(&call)))
     };
     let samples = by_turns(ROUNDS, &mut calls.iter().map(candidate).collect::<Vec<_>>());
     let what = format!("{CALLERS_OF_ONE} callers of one cold key: the slowest, less its load's time, {tiers}");
-    table.add(times(what, &samples));
+    table.add(Row::of_times(what, &samples, limit));
 }
 
 /// Nanoseconds beyond the load's own time. Only loads of this call run meanwhile.
@@ -136,15 +141,4 @@ async fn slowest(call: &Call) -> f64 {
     }
     let load = Duration::from_nanos(LONGEST_LOAD.load(Ordering::Relaxed));
     nanoseconds_each(slowest.saturating_sub(load), 1)
-}
-
-fn times(what: String, samples: &Samples) -> Row {
-    const LIMIT: f64 = 1e6;
-    let mut row = Row::new(what, "");
-    for peer in samples.peers() {
-        let figure = samples.figure(peer);
-        row.cell(peer, format!("{} ± {}", Time(figure.median), Time(figure.noise)));
-    }
-    let ours = samples.figure(Peer::Hybridcache).median;
-    row.bar(format!("≤ {}", Time(LIMIT)), Time(ours), ours <= LIMIT)
 }

@@ -6,6 +6,7 @@ mod hits;
 pub(crate) mod memory;
 mod miss;
 mod redis;
+mod server;
 mod shared;
 mod stale;
 mod traffic;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::peers::{Peer, amalgam, by_hand, cached, hitbox, multi_tier, ours};
+use crate::peers::{ENTRIES, Peer, amalgam, by_hand, cached, hitbox, multi_tier, ours};
 use crate::values::LOADS;
 
 /// The box costs all the same.
@@ -24,6 +24,10 @@ pub(super) enum Load {
 
 pub(super) const PEERS: [Peer; 6] =
     [Peer::ByHand, Peer::Hybridcache, Peer::Cached, Peer::Hitbox, Peer::Amalgam, Peer::MultiTier];
+
+/// The same, and what a user would write who wants both tiers.
+pub(super) const PEERS_THAT_READ: [Peer; 7] =
+    [Peer::ByHand, Peer::Hybridcache, Peer::Cached, Peer::Hitbox, Peer::Amalgam, Peer::MultiTier, Peer::ByHandWithMoka];
 
 /// Those that have one load for all callers of a process.
 pub(super) const SHARING_LOADS: [Peer; 4] = [Peer::Hybridcache, Peer::Hitbox, Peer::Amalgam, Peer::MultiTier];
@@ -63,6 +67,10 @@ pub(super) async fn start(peer: Peer, url: &str, load: Load) -> Call {
         Peer::ByHand => {
             let connection = by_hand::connect(url).await;
             call(connection, |connection, id| async move { _ = by_hand::get_or_load(connection, id).await })
+        }
+        Peer::ByHandWithMoka => {
+            let tiers = (by_hand::memory(ENTRIES), by_hand::connect(url).await);
+            call(tiers, |tiers, id| async move { _ = by_hand::get_or_load_through(tiers, id).await })
         }
         Peer::Moka | Peer::MokaFuture | Peer::QuickCache => unreachable!("it has no Redis"),
     }

@@ -54,8 +54,8 @@ use crate::shared::Lifespan;
 use crate::shared::leases::Leases;
 use crate::shared::wire::names::{Address, digits, groups};
 use crate::shared::{
-    Acquired, Fetched, HEAD, Invalidation, LARGE, Listeners, Published, Release, Remote, RemoteError, RemoteFuture,
-    StampName, StampValue, Taken, Token, Versions,
+    Acquired, Fetched, HEAD, Invalidation, LARGE, Listeners, Published, Release, Remote, RemoteError, RemoteErrorKind,
+    RemoteFuture, StampName, StampValue, Taken, Token, Versions,
 };
 
 /// How long a staged value waits to be published. After that, the process that staged it is taken for dead.
@@ -302,10 +302,13 @@ impl Remote for RedisTier {
         let (set, read) = (set_lease(key, token, lease), get_range(key, bytes));
         Box::pin(async move {
             let (set, entry) = self.link(key)?.ask_both(set, read).await?;
-            let is_granted = match set? {
-                Value::Okay => true,
-                Value::Nil => false,
-                _ => return Err(unexpected("SET")),
+            let is_granted = match set {
+                Ok(Value::Okay) => true,
+                Ok(Value::Nil) => false,
+                // A server that is full, say, still reads. If the lease is needed, `acquire` says what is wrong.
+                Err(error) if error.kind == RemoteErrorKind::Refused => false,
+                Err(error) => return Err(error),
+                Ok(_) => return Err(unexpected("SET")),
             };
             Ok(Taken { is_granted, entry: stamps::entry_bytes(entry)? })
         })

@@ -1,6 +1,7 @@
 //! The guarantees of each step of the protocol.
 
 use super::*;
+use crate::shared::RemoteErrorKind;
 use crate::shared::redis::scripts::Step;
 
 /// Killed by: granting a held lease; not registering; registering each time.
@@ -387,6 +388,20 @@ async fn a_publish_that_finds_no_room_has_stored_nothing() {
     server.config_set("maxmemory", "0");
     b.hears(&server, &[Event::Woken(key().id(), Wake::NothingStored)]).await;
     assert_ne!(lease_bytes(&server), Reply::Bulk(token.digits().into_bytes()));
+}
+
+/// Killed by: a lease that is refused, and what was read with it is lost.
+#[tokio::test]
+async fn a_full_server_still_reads_where_the_lease_was_asked_for_too() {
+    let server = RedisServer::start();
+    let process = Process::start(&server, 1).await;
+    let token = process.lease(&key()).await;
+    assert_eq!(process.publish(&key(), token).await, Published::Stored);
+    server.config_set("maxmemory", "1");
+    let taken = process.tier.take(&key(), process.token(2), LEASE, LARGE).await.unwrap();
+    assert_eq!((taken.is_granted, taken.entry), (false, Some(entry(token))));
+    let refused = process.tier.acquire(&key(), process.token(2), LEASE, &token.to_bytes()).await;
+    assert_eq!(refused.unwrap_err().kind, RemoteErrorKind::Refused);
 }
 
 /// A failover to a server whose clock is behind: a lease that should live for three seconds lives for minutes.
