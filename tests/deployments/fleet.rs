@@ -78,6 +78,7 @@ impl Fleet {
         self.joins_across(servers, &shop, &other, first + 100).await;
         self.invalidations_cross(&shop, &other, first + 200).await;
         self.groups_cross(&shop, first + 300).await;
+        self.staged_values_cross(&shop, first + 400).await;
         assert_eq!((shop.cache.stats().redis_errors, other.stat("redis_errors").await), errors);
     }
 
@@ -94,6 +95,15 @@ impl Fleet {
         })
         .await;
         before
+    }
+
+    /// Values that are too large to be arguments of the script that publishes them.
+    async fn staged_values_cross(&self, shop: &Shop, first: u64) {
+        let text = "x".repeat(8 << 10);
+        for id in first..first + 10 {
+            within("a put", shop.text_entry(id).put(text.clone())).await.unwrap();
+            assert_eq!(self.shop().await.text_entry(id).get().await, Some(text.clone()));
+        }
     }
 
     /// Many keys: in a cluster, on all nodes.

@@ -333,7 +333,7 @@ fn log_of_local_functions(url: Option<String>) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     log_of(|| {
         runtime.block_on(async {
-            let builder = HybridCache::builder().namespace("names");
+            let builder = HybridCache::builder().namespace("names").redis_budget(crate::fleet::GENEROUS);
             let builder = url.into_iter().fold(builder, |builder, url| builder.redis(url));
             local_functions(&builder.build().await.unwrap()).await;
         });
