@@ -369,7 +369,9 @@ impl Remote for RedisTier {
         if bytes <= INLINE {
             let mut step = self.publication(key, token, ttl, None, bytes);
             step.arg(entry);
-            return Box::pin(async move { published(&self.link(key)?.ask(step).await?, None, &self.shared_state.purpose.listener) });
+            return Box::pin(async move {
+                published(&self.link(key)?.ask(step).await?, None, &self.shared_state.purpose.listener)
+            });
         }
         let stage = key.stage(&token);
         let step = self.publication(key, token, ttl, Some(&stage), 0);
@@ -556,11 +558,7 @@ fn acquired(reply: &Value) -> Result<Acquired, RemoteError> {
 }
 
 /// `unstaged`: why the value was not staged.
-fn published(
-    reply: &Value,
-    unstaged: Option<RemoteError>,
-    listener: &Listeners,
-) -> Result<Published, RemoteError> {
+fn published(reply: &Value, unstaged: Option<RemoteError>, listener: &Listeners) -> Result<Published, RemoteError> {
     match reply {
         Value::Int(1 | 2) => Ok(Published::Stored),
         Value::Int(0) => Ok(Published::Fenced),
