@@ -12,7 +12,7 @@ use crate::shared::leases::Leases;
 use crate::shared::wire::names::Address;
 use crate::shared::{
     Acquired, Fetched, Invalidation, Published, Release, Remote, RemoteError, RemoteErrorKind, RemoteFuture, StampName,
-    StampValue, Token,
+    StampValue, Taken, Token,
 };
 
 /// A tier, and where its steps are counted.
@@ -67,6 +67,10 @@ impl Remote for MeasuredTier {
         self.tier.prolong_stamps(stamps, lifetime);
     }
 
+    fn take<'a>(&'a self, key: &'a Address, token: Token, lease: Duration, bytes: usize) -> RemoteFuture<'a, Taken> {
+        self.measured(Operation::Take, self.tier.take(key, token, lease, bytes))
+    }
+
     fn acquire<'a>(
         &'a self,
         key: &'a Address,
@@ -75,15 +79,6 @@ impl Remote for MeasuredTier {
         seen: &'a [u8],
     ) -> RemoteFuture<'a, Acquired> {
         self.measured(Operation::Acquire, self.tier.acquire(key, token, lease, seen))
-    }
-
-    fn fetch_and_acquire<'a>(
-        &'a self,
-        key: &'a Address,
-        token: Token,
-        lease: Duration,
-    ) -> RemoteFuture<'a, (Option<Vec<u8>>, Acquired)> {
-        self.measured(Operation::ReadAndAcquire, self.tier.fetch_and_acquire(key, token, lease))
     }
 
     fn renew<'a>(&'a self, key: &'a Address, token: Token, lease: Duration) -> RemoteFuture<'a, bool> {

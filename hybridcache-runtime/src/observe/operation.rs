@@ -12,10 +12,10 @@ pub enum Operation {
     Verify,
     /// Creates stamps.
     CreateStamps,
-    /// Asks for a lease.
+    /// Takes a lease that is free, and reads the entry behind it.
+    Take,
+    /// Asks for a lease that another process has, and registers for its end.
     Acquire,
-    /// Reads an entry and asks for its lease.
-    ReadAndAcquire,
     /// Prolongs a lease.
     Renew,
     /// Gives a lease back.
@@ -52,8 +52,8 @@ labels!(Operation {
     Read = "read",
     Verify = "verify",
     CreateStamps = "create_stamps",
+    Take = "take",
     Acquire = "acquire",
-    ReadAndAcquire = "read_and_acquire",
     Renew = "renew",
     Release = "release",
     Publish = "publish",
@@ -75,6 +75,7 @@ impl Operation {
     pub(super) fn command(self) -> &'static str {
         match self {
             Self::Read | Self::Verify => "GETRANGE",
+            Self::Take => "SET",
             Self::Restamp => "UNLINK",
             Self::Probe => "PING",
             _ => "EVALSHA",
@@ -85,12 +86,12 @@ impl Operation {
     pub(super) fn script(self) -> Option<&'static str> {
         match self {
             Self::CreateStamps => Some("register"),
-            Self::Acquire | Self::ReadAndAcquire => Some("acquire"),
+            Self::Acquire => Some("acquire"),
             Self::Renew => Some("renew"),
             Self::Release => Some("release"),
             Self::Publish => Some("publish"),
             Self::Seize | Self::Invalidate => Some("invalidate"),
-            Self::Read | Self::Verify | Self::Restamp | Self::Probe => None,
+            Self::Read | Self::Verify | Self::Take | Self::Restamp | Self::Probe => None,
         }
     }
 }
