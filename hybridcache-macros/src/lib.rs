@@ -53,6 +53,9 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `ttl` | duration | after it, the value is gone from every tier | required |
 /// | `fresh_for` | duration, or `80%` of `ttl` | until then a hit is fresh; after it, a hit returns the stale value and starts a refresh | `ttl` |
 /// | `timeout` | duration | deadline of one load, and of waiting for another caller's load | none |
+/// | `refresh_ahead` | `auto`, `20%`, a duration, `xfetch` | in the last part of `fresh_for` a hit starts the refresh, and still gets the fresh value | none |
+/// | `soft_timeout` | duration | a stale hit waits that long for its refresh, then takes the stale value | it does not wait |
+/// | `err_ttl` | duration | an `Err` (`E: Clone`) is given again for that long, in this process only, without a load | none |
 /// | `none_ttl` | duration, or `0s` | lifetime of a stored `None`, also in `Ok(None)`; `0s`: it is not stored | `ttl` |
 /// | `jitter` | `10%`, or a duration | by how much `ttl` and `fresh_for` of each entry are shortened at random | none |
 /// | `min_cost` | duration | the value of a load that was quicker is not stored | none |

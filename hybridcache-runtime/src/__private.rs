@@ -12,6 +12,7 @@ pub use crate::entry::constants::{
     constant_err_ttl, constant_jitter, constant_min_cost, constant_none_ttl, constant_refresh_ahead,
     constant_soft_timeout, constant_timeout,
 };
+pub use crate::entry::freshness::RefreshAhead;
 pub use crate::entry::lifetimes::{Lifetimes, Part};
 pub use crate::function::{Instance, Site, TypeTag};
 pub use crate::key::{KeyBuf, Placeholder, key_part};

@@ -27,6 +27,7 @@ mod evicting;
 mod expiring;
 mod faults;
 mod fleet;
+mod freshness;
 mod gaps;
 mod given_up;
 mod groups;

@@ -13,6 +13,7 @@ pub mod pass {
     pub mod blanket_traits;
     pub mod evicting;
     pub mod free_functions;
+    pub mod freshness;
     pub mod generics;
     pub mod instrumented;
     pub mod keys;

@@ -12,7 +12,14 @@ use crate::parse::time::Time;
 /// Each contradiction is reported at one of the two options, and the message names the way out.
 pub(crate) fn check(options: &Options, errors: &mut Errors) {
     let compare = Compare { options };
-    let found = [compare.fresh_for(), compare.none_ttl(), compare.jitter(), compare.min_cost()];
+    let found = [
+        compare.fresh_for(),
+        compare.refresh_ahead(),
+        compare.soft_timeout(),
+        compare.none_ttl(),
+        compare.jitter(),
+        compare.min_cost(),
+    ];
     found.into_iter().flatten().for_each(|error| errors.push(error));
 }
 
@@ -31,6 +38,45 @@ impl Compare<'_> {
                      swapped?",
                     text(fresh_for),
                     text(ttl)
+                ),
+            )
+        })
+    }
+
+    fn refresh_ahead(&self) -> Option<Error> {
+        let lead = self.options.refresh_ahead.as_ref()?.time()?;
+        (lead.literal()? >= self.fresh_millis()?).then(|| {
+            blame(
+                lead,
+                format!(
+                    "`refresh_ahead` ({}) is not shorter than {}, whose last part it is: each hit would start a refresh; make \
+                     it shorter, or write `refresh_ahead = auto`",
+                    text(lead),
+                    self.fresh_text()
+                ),
+            )
+        })
+    }
+
+    /// A value that is never stale needs no time to wait for its refresh.
+    fn soft_timeout(&self) -> Option<Error> {
+        let Options { soft_timeout, fresh_for, ttl, .. } = self.options;
+        let soft_timeout = soft_timeout.as_ref()?;
+        let is_never_stale = match fresh_for {
+            None => true,
+            Some(Part::Percent(_)) => false,
+            Some(Part::Time(fresh_for)) => fresh_for.literal()? >= ttl.as_ref()?.literal()?,
+        };
+        is_never_stale.then(|| {
+            let why = match fresh_for {
+                None => "there is no `fresh_for`",
+                Some(_) => "`fresh_for` is as long as `ttl`",
+            };
+            blame(
+                soft_timeout,
+                format!(
+                    "`soft_timeout` is for stale values, and no value is ever stale: {why}; write `fresh_for = 80%`, or leave \
+                     `soft_timeout` out"
                 ),
             )
         })
@@ -127,6 +173,9 @@ mod tests {
             "ttl = 1s, fresh_for = TTL",
             "ttl = 1h, fresh_for = 80%, jitter = 47m",
             "ttl = 1h, none_ttl = 0s",
+            "ttl = 1h, refresh_ahead = auto, err_ttl = 2h",
+            "ttl = 1h, fresh_for = 10%, refresh_ahead = 5m, soft_timeout = 50ms",
+            "ttl = 1h, fresh_for = FRESH, refresh_ahead = 50%, soft_timeout = SOFT",
             "ttl = 1h, none_ttl = 1h",
             "ttl = 1h, jitter = 10%",
             "ttl = 1h, timeout = 20s, min_cost = 5ms",
@@ -140,6 +189,10 @@ mod tests {
         for (text, expected) in [
             ("ttl = 1h30m, fresh_for = 2h", "`fresh_for` (2h) is longer than `ttl` (1h30m)"),
             ("ttl = 1h, none_ttl = 2h", "make `none_ttl` shorter"),
+            ("ttl = 1h, refresh_ahead = 1h", "`refresh_ahead` (1h) is not shorter than `ttl` (1h)"),
+            ("ttl = 1h, fresh_for = 10%, refresh_ahead = 6m", "is not shorter than `fresh_for` (10%)"),
+            ("ttl = 1h, soft_timeout = 50ms", "there is no `fresh_for`; write `fresh_for = 80%`"),
+            ("ttl = 1h, fresh_for = 60m, soft_timeout = 50ms", "`fresh_for` is as long as `ttl`"),
             ("ttl = 1h, jitter = 1h", "not shorter than `ttl` (1h), which it shortens: make it a smaller part"),
             ("ttl = 1h, fresh_for = 1m, jitter = 1m", "not shorter than `fresh_for` (1m)"),
             ("ttl = 1h, fresh_for = 80%, jitter = 48m", "not shorter than `fresh_for` (80%)"),

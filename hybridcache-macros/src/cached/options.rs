@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::{Error, Expr, Ident, LitBool, LitInt, LitStr, Path, Result, Token, Type, parenthesized, parse_quote, token};
@@ -15,11 +16,14 @@ use crate::parse::suggest::{did_you_mean, listed};
 use crate::parse::time::Time;
 
 /// In the order of the documentation.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 22] = [
     "ttl",
     "fresh_for",
     "timeout",
+    "refresh_ahead",
+    "soft_timeout",
     "none_ttl",
+    "err_ttl",
     "jitter",
     "min_cost",
     "key",
@@ -48,7 +52,10 @@ pub(crate) struct Options {
     pub(crate) ttl: Option<Time>,
     pub(crate) fresh_for: Option<Part>,
     pub(crate) timeout: Option<Time>,
+    pub(crate) refresh_ahead: Option<RefreshAhead>,
+    pub(crate) soft_timeout: Option<Time>,
     pub(crate) none_ttl: Option<Time>,
+    pub(crate) err_ttl: Option<Time>,
     pub(crate) jitter: Option<Part>,
     pub(crate) min_cost: Option<Time>,
     pub(crate) key: Option<Key>,
@@ -74,6 +81,30 @@ pub(crate) enum Key {
     Expression(Expr),
 }
 
+pub(crate) enum RefreshAhead {
+    Auto(Ident),
+    XFetch(Ident),
+    Part(Part),
+}
+
+impl RefreshAhead {
+    pub(crate) fn time(&self) -> Option<&Time> {
+        match self {
+            Self::Auto(_) | Self::XFetch(_) => None,
+            Self::Part(part) => part.time(),
+        }
+    }
+}
+
+impl ToTokens for RefreshAhead {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Auto(word) | Self::XFetch(word) => word.to_tokens(tokens),
+            Self::Part(part) => part.to_tokens(tokens),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Tier {
     Both,
@@ -87,7 +118,10 @@ impl Options {
             ttl: None,
             fresh_for: None,
             timeout: None,
+            refresh_ahead: None,
+            soft_timeout: None,
             none_ttl: None,
+            err_ttl: None,
             jitter: None,
             min_cost: None,
             key: None,
@@ -120,7 +154,8 @@ impl Options {
     /// The durations that a value is stored with, by loads and puts alike.
     pub(crate) fn times_of_values(&self) -> impl Iterator<Item = &Time> {
         let parts = [&self.fresh_for, &self.jitter].into_iter().flatten().filter_map(Part::time);
-        [&self.ttl, &self.none_ttl].into_iter().flatten().chain(parts)
+        let ahead = self.refresh_ahead.as_ref().and_then(RefreshAhead::time);
+        [&self.ttl, &self.none_ttl].into_iter().flatten().chain(parts).chain(ahead)
     }
 
     fn parse_one(&mut self, input: ParseStream, given: &mut HashSet<String>) -> Result<()> {
@@ -157,6 +192,9 @@ impl Options {
             "ttl" => self.ttl = Some(Time::parse(name, input)?),
             "fresh_for" => self.fresh_for = Some(Part::parse(name, input)?),
             "timeout" => self.timeout = Some(Time::parse(name, input)?),
+            "refresh_ahead" => self.refresh_ahead = Some(refresh_ahead(input)?),
+            "soft_timeout" => self.soft_timeout = Some(Time::parse(name, input)?),
+            "err_ttl" => self.err_ttl = Some(Time::parse(name, input)?),
             "none_ttl" => self.none_ttl = Some(Time::parse(name, input)?),
             "jitter" => self.jitter = Some(Part::parse(name, input)?),
             "min_cost" => self.min_cost = Some(Time::parse(name, input)?),
@@ -212,7 +250,10 @@ fn example(name: &str) -> &'static str {
         "ttl" => "ttl = 1h",
         "fresh_for" => "fresh_for = 1m",
         "timeout" => "timeout = 20s",
+        "refresh_ahead" => "refresh_ahead = auto",
+        "soft_timeout" => "soft_timeout = 50ms",
         "none_ttl" => "none_ttl = 30s",
+        "err_ttl" => "err_ttl = 1s",
         "jitter" => "jitter = 10%",
         "min_cost" => "min_cost = 5ms",
         "key" => "key = \"user:{id}\"",
@@ -263,6 +304,17 @@ fn key(input: ParseStream) -> Result<Key> {
         return Err(Error::new_spanned(expression, "a template is written in quotes: write `key = \"user:{id}\"`"));
     }
     Ok(Key::Expression(expression))
+}
+
+fn refresh_ahead(input: ParseStream) -> Result<RefreshAhead> {
+    let fork = input.fork();
+    match fork.parse::<Ident>() {
+        Ok(word) if ends_here(&fork) && (word == "auto" || word == "xfetch") => {
+            let word: Ident = input.parse()?;
+            Ok(if word == "auto" { RefreshAhead::Auto(word) } else { RefreshAhead::XFetch(word) })
+        }
+        _ => Part::parse("refresh_ahead", input).map(RefreshAhead::Part),
+    }
 }
 
 fn function_name(input: ParseStream) -> Result<LitStr> {

@@ -30,7 +30,7 @@ impl EntryInfo {
         let is_fresh = meta.unproven_state(now) == State::Fresh;
         Self {
             age: meta.age(now),
-            fresh_for: if is_fresh { remains(meta.fresh_until) } else { Duration::ZERO },
+            fresh_for: if is_fresh { remains(meta.fresh_until()) } else { Duration::ZERO },
             expires_in: remains(meta.expires_at),
             tier,
             bytes: meta.value_bytes(),

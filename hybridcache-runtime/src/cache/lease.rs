@@ -29,16 +29,23 @@ pub(crate) struct Lease {
     maybe_held: bool,
     /// A load has ended under it.
     loaded: bool,
+    /// The entry that was read is known to have been there when the lease was granted, so it had not been invalidated.
+    has_entry: bool,
 }
 
 impl Lease {
     pub(crate) fn new(remote: Arc<dyn Remote>, key: Arc<Key>, token: Token) -> Self {
         remote.leases().add(token, key.clone());
-        Self { remote, key, token, maybe_held: false, loaded: false }
+        Self { remote, key, token, maybe_held: false, loaded: false, has_entry: false }
     }
 
     pub(crate) fn remote(&self) -> &dyn Remote {
         &*self.remote
+    }
+
+    /// Whether the entry that was read before the lease was granted, or with it, was not invalidated in between.
+    pub(crate) fn has_entry(&self) -> bool {
+        self.has_entry
     }
 
     pub(crate) fn token(&self) -> Token {
@@ -55,6 +62,7 @@ impl Lease {
             return self.wait_in_line(seen, budget).await;
         }
         let fence = fence_bytes(entry.as_deref().unwrap_or_default());
+        self.has_entry = !fence.is_empty();
         // If it changed, the lease is given back, and the entry read again.
         Ok(if fence.is_empty() || fence == seen { Acquired::Granted } else { Acquired::Changed })
     }
@@ -62,6 +70,8 @@ impl Lease {
     /// Another process has been found to hold the lease: registers this process for its end, or takes it after all.
     pub(crate) async fn wait_in_line(&mut self, seen: &[u8], budget: &mut Budget) -> Result<Acquired, RemoteError> {
         self.maybe_held = true;
+        // The script grants the lease where there is no entry any more, too, and does not say so.
+        self.has_entry = false;
         let answer = budget.spend(self.remote.acquire(self.key.address(), self.token, LEASE, seen)).await?;
         self.maybe_held = answer == Acquired::Granted;
         Ok(answer)
@@ -72,7 +82,7 @@ impl Lease {
     pub(crate) async fn take_and_read(&mut self, budget: &mut Budget) -> Result<Taken, RemoteError> {
         self.maybe_held = true;
         let taken = budget.read(self.remote.take(self.key.address(), self.token, LEASE, LARGE)).await?;
-        self.maybe_held = taken.is_granted;
+        (self.maybe_held, self.has_entry) = (taken.is_granted, taken.entry.is_some());
         Ok(taken)
     }
 

@@ -332,6 +332,11 @@ impl HybridCache {
         &self.inner.degraded
     }
 
+    /// Where this process is among the processes of a fleet, from 0 to 1, at random.
+    pub(crate) fn spread(&self) -> f64 {
+        (self.inner.process >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     pub(crate) fn next_token(&self) -> Token {
         Token { process: self.inner.process, attempt: self.inner.attempts.fetch_add(1, Ordering::Relaxed) }
     }

@@ -181,6 +181,9 @@ impl HybridCache {
         if let Some(entry) = Arc::get_mut(&mut entry) {
             entry.meta.limit(times);
             entry.meta.set_age(here, there.saturating_sub(header.loaded_at));
+            if let Some(last) = fill.plan.freshness.last_part(own_fresh_for(&header), header.cost_ms.into()) {
+                entry.meta.refresh_ahead(last);
+            }
         }
         let entry = fill.weighed(entry, Some(payload));
         match times {
@@ -197,7 +200,7 @@ impl HybridCache {
         let times = Deadlines { fresh_until: here + remains.fresh, expires_at: here + remains.whole };
         match self.local().memory.find(fill.key) {
             Some(held) if held.meta.fence() == Some(header.fence) => Deadlines {
-                fresh_until: times.fresh_until.min(held.meta.fresh_until),
+                fresh_until: times.fresh_until.min(held.meta.fresh_until()),
                 expires_at: times.expires_at.min(held.meta.expires_at),
             },
             _ => times,
@@ -241,7 +244,8 @@ impl HybridCache {
 
     /// The cached entry and where it is, without loading.
     pub(crate) async fn peek(&self, key: &Arc<Key>, plan: &Plan) -> Option<(Arc<Entry>, Tier)> {
-        if let Some(entry) = self.in_memory(key) {
+        // A remembered error is no value.
+        if let Some(entry) = self.in_memory(key).filter(|entry| plan.has_type_of(entry)) {
             return Some((entry, Tier::Memory));
         }
         let remote = self.remote_for(&key.function, plan)?;
@@ -283,8 +287,7 @@ impl Remains {
         let now = if is_ahead { now.max(header.fresh_until) } else { now };
         // Said by the load: as long as that.
         let has_own = header.flags & envelope::OWN_FRESH_FOR != 0;
-        let own = header.fresh_until.saturating_sub(header.loaded_at.saturating_add(header.cost_ms.into()));
-        let fresh_for = if has_own { own.min(whole.ttl()) } else { whole.fresh_for() };
+        let fresh_for = if has_own { own_fresh_for(header).min(whole.ttl()) } else { whole.fresh_for() };
         let longest = if is_ahead { whole.ttl() - fresh_for } else { whole.ttl() };
         let fresh_until = if header.expired_by_hand { 0 } else { header.fresh_until };
         Self {
@@ -292,6 +295,11 @@ impl Remains {
             whole: header.expires_at.saturating_sub(now).min(longest),
         }
     }
+}
+
+/// How long the entry was fresh when its load ended.
+fn own_fresh_for(header: &Header) -> u64 {
+    header.fresh_until.saturating_sub(header.loaded_at.saturating_add(header.cost_ms.into()))
 }
 
 impl Fill<'_> {
@@ -309,12 +317,15 @@ impl Fill<'_> {
         &self,
         now: Millis,
         value: Box<AnyValue>,
-        Life { lifetimes, .. }: Life,
+        Life { lifetimes, took, .. }: Life,
         encoded: Option<usize>,
         fence: Option<Fence>,
     ) -> Option<Arc<Entry>> {
         let times = Deadlines { fresh_until: now + lifetimes.fresh_for(), expires_at: now + lifetimes.ttl() };
-        let meta = Meta::new(self.key, times, self.origin, fence);
+        let mut meta = Meta::new(self.key, times, self.origin, fence);
+        if let Some(last) = self.plan.freshness.last_part(lifetimes.fresh_for(), took.as_millis() as u64) {
+            meta.refresh_ahead(last);
+        }
         self.plan.value.seal(value, meta).map(|entry| self.weighed(entry, encoded))
     }
 

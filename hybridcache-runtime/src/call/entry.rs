@@ -15,5 +15,7 @@ pub fn entry<S: Shape>(
     settings: impl Into<FullSettings<S>>,
 ) -> CacheEntry<S::Return> {
     let key = cache.key(&cache.lookup(&instance, &key));
-    CacheEntry::new(cache.clone(), key, settings.into().plan)
+    let mut plan = settings.into().plan;
+    plan.freshness.spread = cache.spread();
+    CacheEntry::new(cache.clone(), key, plan)
 }

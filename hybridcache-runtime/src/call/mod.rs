@@ -20,6 +20,7 @@ use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
@@ -30,7 +31,7 @@ use crate::call::settings::FullSettings;
 use crate::call::shape::{Returned, Shape, typed_error};
 use crate::engine::explain::{Explained, Source};
 use crate::engine::job::{Lead, LoadJob};
-use crate::engine::join::Decision;
+use crate::engine::join::{Decision, StaleHit};
 use crate::engine::run::start;
 use crate::engine::scope::{self, Mode};
 use crate::engine::task::{Loaded, Work};
@@ -57,7 +58,7 @@ pub struct SlowPath<S: Shape> {
     cache: HybridCache,
     key: Arc<Key>,
     mode: Mode,
-    stale: Option<(Arc<Entry>, RefreshClaim)>,
+    stale: Option<StaleHit>,
     explained: Option<Explained>,
     shape: PhantomData<fn() -> S>,
 }
@@ -90,23 +91,34 @@ fn hit<V: Clone + 'static>(cache: &HybridCache, lookup: &Lookup<'_>) -> Option<V
         let now = local.clock.now();
         if entry.meta.is_fresh(now, local.trust.for_hits()) {
             MemoryTier::count_hit(&entry.meta);
-        } else if !is_refreshed_by_another(cache, entry, now) {
+        } else if !needs_no_refresh(cache, entry, now) {
             return None;
         }
         Some(value.clone())
     })?
 }
 
-/// Whether the entry is stale and this call need not refresh it: another call does, or the last refresh failed a short
-/// while ago. Then it is a hit, which is counted here.
+/// Whether the entry is stale, or in the last part of its freshness, and this call need not refresh it: another call
+/// does, the last refresh failed a short while ago, or chance decides. Then it is a hit, which is counted here.
 #[cold]
 #[inline(never)]
-fn is_refreshed_by_another(cache: &HybridCache, entry: &Arc<Entry>, now: Millis) -> bool {
-    let is_hit = cache.state(entry, now) == State::Stale && !RefreshClaim::is_due(entry, now);
+fn needs_no_refresh(cache: &HybridCache, entry: &Arc<Entry>, now: Millis) -> bool {
+    let is_due = RefreshClaim::is_due(entry, now);
+    let state = cache.state(entry, now);
+    let is_hit = match state {
+        State::Stale => !is_due && !waits(entry),
+        State::Fresh => !(is_due && entry.meta.starts_refresh(now)),
+        State::Unverified | State::Gone => false,
+    };
     if is_hit {
-        cache.hit_in_memory(entry, true);
+        cache.hit_in_memory(entry, state == State::Stale);
     }
     is_hit
+}
+
+/// Whether the calls of the function wait for the refresh of a stale value, and one runs.
+fn waits(entry: &Arc<Entry>) -> bool {
+    entry.meta.key.function.waits_for_refresh.load(Relaxed) && RefreshClaim::is_taken(entry)
 }
 
 #[cold]
@@ -118,15 +130,22 @@ fn begin_slow<S: Shape>(cache: &HybridCache, lookup: &Lookup<'_>, mode: Mode) ->
         && let Some(entry) = cache.in_memory(&key).filter(|entry| entry.value.is::<S::Value>())
     {
         let now = cache.clock().now();
-        let is_stale = cache.state(&entry, now) == State::Stale;
-        cache.hit_in_memory(&entry, is_stale);
+        let state = cache.state(&entry, now);
+        cache.hit_in_memory(&entry, state == State::Stale);
         if let Some(explained) = &explained {
             explained.source(Source::Memory);
-            explained.ended(cache, Some(&entry));
         }
-        if is_stale {
-            stale = RefreshClaim::take(&entry, cache.clock(), now).map(|claim| (entry.clone(), claim));
+        // Where a draw decides about a fresh entry, `hit` has drawn.
+        if state == State::Stale || (state == State::Fresh && entry.meta.is_in_last_part(now)) {
+            stale =
+                RefreshClaim::take(&entry, cache.clock(), now).map(|claim| StaleHit::Refreshes(entry.clone(), claim));
         }
+        if stale.is_none() && state == State::Stale && waits(&entry) {
+            stale = Some(StaleHit::Waits(entry.clone()));
+        }
+        // A stale hit that waits for its refresh has no answer yet.
+        let is_answered = stale.is_none() || state == State::Fresh || !key.function.waits_for_refresh.load(Relaxed);
+        explained.iter().filter(|_| is_answered).for_each(|explained| explained.ended(cache, Some(&entry)));
         // The entry is fresh by now, or another call has taken the claim since `hit` looked.
         if stale.is_none()
             && let Some(value) = entry.value.downcast_ref::<S::Value>()

@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::shape::{CacheValue, CanTimeOut, CodedShape, HasNone, ResultShape, Shape, SharedShape, SharedValue};
-use crate::entry::freshness::{Freshness, NoneTtl};
+use crate::call::shape::{CacheValue, CanTimeOut, CloneError, CodedShape, HasNone, ResultShape, Shape, SharedShape, SharedValue};
+use crate::entry::freshness::{Freshness, NoneTtl, RefreshAhead};
 use crate::entry::lifetimes::{Lifetimes, Part, rounded};
 use crate::entry::plan::Plan;
 use crate::entry::value_type::{AnyValue, Typed, ValueType};
@@ -157,6 +157,27 @@ impl<S: Shape> Settings<S> {
     /// Values of quicker loads are not stored.
     pub fn min_cost(mut self, min_cost: Duration) -> Self {
         self.freshness.min_cost = min_cost;
+        self
+    }
+
+    /// When a hit on a fresh entry starts its refresh.
+    pub fn refresh_ahead(mut self, ahead: RefreshAhead) -> Self {
+        self.freshness.refresh_ahead = Some(ahead);
+        self
+    }
+
+    /// How long a stale hit waits for its refresh. Zero: not at all.
+    pub fn soft_timeout(mut self, soft_timeout: Duration) -> Self {
+        self.freshness.soft_timeout = Some(bounded(soft_timeout)).filter(|soft_timeout| !soft_timeout.is_zero());
+        self
+    }
+
+    /// How long an error is given again. Zero: not at all.
+    pub fn err_ttl(mut self, err_ttl: Duration) -> Self
+    where
+        S: CloneError,
+    {
+        self.freshness.err_ttl = Some(rounded(err_ttl)).filter(|millis| *millis > 0);
         self
     }
 

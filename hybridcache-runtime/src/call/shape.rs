@@ -86,6 +86,17 @@ pub trait HasNone: Shape {
     fn is_none(value: &AnyValue) -> bool;
 }
 
+/// A [`Shape`] whose error reaches each caller as it is.
+#[diagnostic::on_unimplemented(
+    message = "`err_ttl` needs a function that returns a `Result` whose error is `Clone`",
+    label = "this function has no error that can be given again",
+    note = "derive or implement `Clone` for the error (an `Arc` around what is not `Clone` in it), or leave out `err_ttl`"
+)]
+pub trait CloneError: Shape {}
+impl<R: 'static> CloneError for Misfit<R> {}
+impl<T: CacheValue, E: Clone + ErrorValue> CloneError for ResultShape<T, E, ByClone> {}
+impl<T: CacheValue> CloneError for ResultShape<T, NoCache<T>, ByType> {}
+
 /// The bounds of every cached value.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached: it must be `Clone + Send + Sync + 'static`",

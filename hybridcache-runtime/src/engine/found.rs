@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::cache::lease::Lease;
+use crate::engine::job::Stood;
 use crate::entry::Entry;
 
 /// The result of looking a key up in the shared tier.
@@ -41,8 +42,17 @@ pub(super) struct Rounds {
     pub(super) waits: u32,
     /// The last round ended with the message that the lease holder has published an entry.
     pub(super) published: bool,
+    /// What the latest read has found.
+    pub(super) stood: Stood,
     /// Values that other processes load do not reach this process: they store nothing, or it cannot decode them.
     pub(super) in_vain: bool,
+}
+
+impl Rounds {
+    pub(super) fn new(expects_a_miss: bool) -> Self {
+        let stood = Stood::Unknown;
+        Self { expects_a_miss, changes: 0, waits: 0, published: false, stood, in_vain: false }
+    }
 }
 
 /// The result of one round.

@@ -1,6 +1,7 @@
 //! A call that memory has not answered, as it goes through the engine.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::time::Instant;
 use tracing::Span;
@@ -8,7 +9,9 @@ use tracing::Span;
 use crate::cache::{HybridCache, InMemory};
 use crate::coherence::stamps::StampSnapshot;
 use crate::engine::explain::{Explained, Source};
+use crate::engine::remembered::is_remembered;
 use crate::engine::scope::{self, Frame};
+use crate::engine::soft_timeout::Softly;
 use crate::engine::task::WAIT;
 use crate::entry::plan::Plan;
 use crate::entry::{Entry, RefreshClaim};
@@ -30,12 +33,26 @@ pub(crate) struct LoadJob {
     pub(crate) span: Span,
     /// What the latest look into memory found.
     pub(crate) in_memory: InMemory,
+    /// What the shared tier had where the load begins.
+    pub(crate) stood: Stood,
     /// The shared tier probably has no entry: ask for the lease together with the read.
     pub(crate) expects_a_miss: bool,
     /// The outcome of this call is named: see [`Self::turned_out`].
     pub(crate) has_outcome: bool,
     /// Its caller wants to know how it is answered.
     pub(crate) explained: Option<Explained>,
+}
+
+/// What the shared tier had for a key, as its lookup has found.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Stood {
+    /// It was not asked, or did not answer: what memory has counts.
+    #[default]
+    Unknown,
+    /// Nothing that this call could use: the key may have been invalidated, and the message be on its way.
+    Nothing,
+    /// This entry, when the lease was granted.
+    Entry(Arc<Entry>),
 }
 
 /// Why a flight is made.
@@ -62,8 +79,12 @@ pub(crate) struct Lead {
 
 impl LoadJob {
     /// A job for a call that is made now, in the scope of the current task.
-    pub(crate) fn new(cache: HybridCache, key: Arc<Key>, plan: Plan) -> Self {
+    pub(crate) fn new(cache: HybridCache, key: Arc<Key>, mut plan: Plan) -> Self {
         let deadline = deadline(&plan);
+        plan.freshness.spread = cache.spread();
+        if plan.freshness.soft_timeout.is_some() {
+            key.function.waits_for_refresh.store(true, Relaxed);
+        }
         Self {
             cache,
             key,
@@ -73,6 +94,7 @@ impl LoadJob {
             frame: scope::frame(),
             span: Span::none(),
             in_memory: InMemory::Nothing,
+            stood: Stood::Unknown,
             expects_a_miss: false,
             has_outcome: false,
             explained: None,
@@ -109,6 +131,23 @@ impl LoadJob {
 
     pub(crate) fn flights(&self) -> &Arc<Flights> {
         &self.cache.local().flights
+    }
+
+    /// The entry that a load of this job would replace.
+    pub(crate) fn previous(&self) -> Option<Arc<Entry>> {
+        let entry = match (&self.stood, &self.reason) {
+            (_, Reason::Bypass | Reason::WaitedTooLong) | (Stood::Nothing, _) => None,
+            (Stood::Entry(entry), _) => Some(entry.clone()),
+            (Stood::Unknown, Reason::Refresh(claim)) => Some(claim.entry().clone()),
+            (Stood::Unknown, Reason::Miss | Reason::Reload) => self.cache.in_memory(&self.key),
+        };
+        entry.filter(|entry| !is_remembered(entry))
+    }
+
+    /// How a stale hit of this job waits for its refresh, if it does.
+    pub(super) fn softly(&self) -> Option<Softly> {
+        let at_most = self.plan.freshness.soft_timeout?;
+        Some(Softly { cache: self.cache.clone(), key: self.key.clone(), explained: self.explained.clone(), at_most })
     }
 
     pub(crate) fn capture_stamps(&self) -> StampSnapshot {

@@ -15,7 +15,9 @@ use tokio::time::Instant;
 use crate::cache::InMemory;
 use crate::engine::explain::Source;
 use crate::engine::job::{Lead, LoadJob, Reason};
+use crate::engine::remembered::recall;
 use crate::engine::scope::Mode;
+use crate::engine::soft_timeout::Softly;
 use crate::entry::{Entry, RefreshClaim, State};
 use crate::flight::outcome::Outcome;
 use crate::flight::{Claim, Joined, Joiner, Leader};
@@ -26,12 +28,23 @@ use crate::primitives::timers::timeout_at;
 /// How late a load's timeout may be noticed on a busy runtime.
 const SLACK: Duration = Duration::from_millis(250);
 
+/// A stale entry in memory, or one in the last part of its freshness, as a call has found it.
+#[derive(Debug)]
+pub(crate) enum StaleHit {
+    /// The call has taken the right to refresh it.
+    Refreshes(Arc<Entry>, RefreshClaim),
+    /// Another call refreshes it, and this one waits for that a little.
+    Waits(Arc<Entry>),
+}
+
 /// The next step of a call.
 #[expect(clippy::large_enum_variant, reason = "it is matched at once; a box would cost each miss an allocation")]
 pub(crate) enum Next {
     Decided(Decision),
     /// Another caller's flight loads the key.
     Wait(LoadJob, Joiner),
+    /// Another caller's flight refreshes the stale value.
+    WaitSoftly(Softly, Arc<Entry>),
 }
 
 /// The decision about a call.
@@ -51,15 +64,22 @@ impl Next {
         match self {
             Self::Decided(decision) => ready(decision).left_future(),
             Self::Wait(job, joiner) => wait(job, joiner).boxed().right_future(),
+            Self::WaitSoftly(softly, stale) => {
+                softly.refreshed(Outcome::Value(stale)).map(Decision::Answered).boxed().right_future()
+            }
         }
     }
 }
 
 impl LoadJob {
-    /// Decides what the call is. `stale`: the entry in memory, and the right to refresh it, which this call has taken.
-    pub(crate) fn start(mut self, mode: Mode, stale: Option<(Arc<Entry>, RefreshClaim)>) -> Next {
+    /// Decides what the call is. `stale`: the entry in memory.
+    pub(crate) fn start(mut self, mode: Mode, stale: Option<StaleHit>) -> Next {
         match (stale, mode) {
-            (Some((entry, claim)), _) => self.refresh(entry, claim),
+            (Some(StaleHit::Refreshes(entry, claim)), _) => self.refresh(entry, claim),
+            (Some(StaleHit::Waits(entry)), _) => match self.softly() {
+                Some(softly) => Next::WaitSoftly(softly, entry),
+                None => Next::answered(Outcome::Value(entry)),
+            },
             (None, Mode::Bypass) => self.bypass(),
             (None, Mode::Refresh) if self.is_within_its_load() => self.bypass(),
             (None, Mode::Refresh) => {
@@ -133,13 +153,27 @@ impl LoadJob {
     /// The entry that answers this call, if the look into memory found one.
     fn usable<'a>(&self, found: &'a InMemory) -> Option<&'a Arc<Entry>> {
         match found {
-            InMemory::Usable(entry) => Some(entry).filter(|entry| self.can_use(entry)),
+            InMemory::Usable(entry) => {
+                Some(entry).filter(|entry| self.can_use(entry) || self.remembered(entry).is_some())
+            }
             InMemory::Unverified(_) | InMemory::Nothing => None,
         }
     }
 
+    /// The error of an earlier load, if it answers this call too.
+    fn remembered(&self, entry: &Entry) -> Option<Outcome> {
+        self.plan.freshness.err_ttl?;
+        recall(&self.cache, entry).filter(|outcome| self.can_have(outcome))
+    }
+
     /// Answers with an entry of memory.
     fn answer(&self, entry: Arc<Entry>) -> Next {
+        if let Some(outcome) = self.remembered(&entry) {
+            if !self.has_outcome {
+                self.key.happened(EventKind::Joined);
+            }
+            return Next::answered(outcome);
+        }
         if !self.has_outcome {
             let is_stale = self.cache.state(&entry, self.cache.clock().now()) == State::Stale;
             self.cache.hit_in_memory(&entry, is_stale);
@@ -164,7 +198,8 @@ impl LoadJob {
         let Some(leader) = self.flights().lead(&self.key, || self.capture_stamps()) else { return self.bypass() };
         let found = self.cache.look(&self.key);
         if let Some(entry) = self.usable(&found) {
-            leader.finish(|_| Outcome::Value(entry.clone()));
+            let outcome = self.remembered(entry).unwrap_or_else(|| Outcome::Value(entry.clone()));
+            leader.finish(|_| outcome);
             return self.answer(entry.clone());
         }
         self.load_missed(leader, found)
@@ -205,7 +240,11 @@ impl LoadJob {
 async fn wait(mut job: LoadJob, joiner: Joiner) -> Decision {
     job.turned_out(EventKind::Joined);
     let waiting = Waiting { key: job.key.clone(), began: Instant::now() };
-    let decision = decide(job, joiner).await;
+    let softly = job.softly();
+    let decision = match (decide(job, joiner).await, softly) {
+        (Decision::Answered(outcome), Some(softly)) => Decision::Answered(softly.refreshed(outcome).await),
+        (decision, _) => decision,
+    };
     drop(waiting);
     decision
 }
@@ -244,6 +283,7 @@ async fn decide(mut job: LoadJob, mut joiner: Joiner) -> Decision {
         match next {
             Next::Decided(decision) => return decision,
             Next::Wait(again, other) => (job, joiner) = (again, other),
+            Next::WaitSoftly(_, stale) => return Decision::Answered(Outcome::Value(stale)),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::cache::fill::Fill;
 use crate::cache::read::Read;
 use crate::cache::remote_exchange::RemoteExchange;
 use crate::engine::found::{Found, Place, Round, Rounds};
-use crate::engine::job::{Lead, Reason};
+use crate::engine::job::{Lead, Reason, Stood};
 use crate::entry::{Entry, FilledUnder, State};
 use crate::shared::budget::Budget;
 use crate::shared::{Remote, RemoteError};
@@ -43,13 +43,14 @@ impl Lead {
         let this = &*self;
         let fill = Fill { key: &this.job.key, plan: &this.job.plan, origin };
         let mut exchange = RemoteExchange { remote, fill, budget };
-        let found = this.verify_or_seek(&mut exchange, unverified.as_deref()).await;
+        let mut rounds = Rounds::new(this.job.expects_a_miss);
+        let found = this.verify_or_seek(&mut exchange, &mut rounds, unverified.as_deref()).await;
         // Not after the lease was granted: that call still needs Redis to answer its publish, and only then has Redis
         // been fast enough.
         if !matches!(found, Err(_) | Ok(Known::Continue(Found::Leased(_)))) {
             exchange.budget.succeeded();
         }
-        match found {
+        let found = match found {
             Ok(Known::Verified) => unverified.map_or(Found::Degraded, |entry| this.held(entry, Place::Memory)),
             Ok(Known::Continue(found)) => found,
             Err(error) => {
@@ -58,7 +59,11 @@ impl Lead {
                 let unverified = unverified.filter(|_| serves);
                 unverified.map_or(Found::Degraded, |entry| this.held(entry, Place::Unproven))
             }
-        }
+        };
+        // What was read may have been invalidated before the lease was granted.
+        let is_void = matches!(&found, Found::Leased(lease) if !lease.has_entry());
+        self.job.stood = if is_void { Stood::Nothing } else { rounds.stood };
+        found
     }
 
     /// The entry in memory, by its times.
@@ -74,6 +79,7 @@ impl Lead {
     async fn verify_or_seek(
         &self,
         exchange: &mut RemoteExchange<'_>,
+        rounds: &mut Rounds,
         unverified: Option<&Entry>,
     ) -> Result<Known, RemoteError> {
         if let Some(entry) = unverified
@@ -81,14 +87,12 @@ impl Lead {
         {
             return Ok(Known::Verified);
         }
-        self.seek(exchange).await.map(Known::Continue)
+        self.seek(exchange, rounds).await.map(Known::Continue)
     }
 
-    async fn seek(&self, exchange: &mut RemoteExchange<'_>) -> Result<Found, RemoteError> {
-        let expects_a_miss = self.job.expects_a_miss;
-        let mut rounds = Rounds { expects_a_miss, changes: 0, waits: 0, published: false, in_vain: false };
+    async fn seek(&self, exchange: &mut RemoteExchange<'_>, rounds: &mut Rounds) -> Result<Found, RemoteError> {
         loop {
-            match self.seek_once(exchange, &mut rounds).await? {
+            match self.seek_once(exchange, rounds).await? {
                 Round::Found(found) => return Ok(found),
                 Round::Changed if rounds.changes == CHANGES => return Ok(Found::Degraded),
                 Round::Changed => rounds.changes += 1,
@@ -111,16 +115,24 @@ impl Lead {
         // The lease holder has published, and this process cannot decode it (another version of a type, say). Waiting
         // for the next holder would end the same way.
         rounds.in_vain |= published && matches!(read, Read::Undecodable(_));
+        rounds.stood = Stood::Nothing;
         let fence = match (read, &self.job.reason) {
+            (Read::Fresh(entry, fence), Reason::Refresh(claim)) if claim.replaces(&fence) => {
+                // A refresh that was started early finds the entry that it is to replace.
+                rounds.stood = Stood::Entry(entry);
+                fence
+            }
             (Read::Fresh(entry, _), Reason::Miss | Reason::Refresh(_)) if self.job.plan.accepts(&entry) => {
                 return found(Found::Fresh(entry, Place::Redis));
             }
             (Read::Stale(entry, _), Reason::Miss) if self.job.plan.accepts(&entry) => {
                 return found(Found::Stale(entry, Place::Redis));
             }
-            (Read::Fresh(_, fence) | Read::Stale(_, fence) | Read::Absent(fence) | Read::Undecodable(fence), _) => {
+            (Read::Fresh(entry, fence) | Read::Stale(entry, fence), _) => {
+                rounds.stood = Stood::Entry(entry);
                 fence
             }
+            (Read::Absent(fence) | Read::Undecodable(fence), _) => fence,
         };
         // In a box of its own, so that a hit does not allocate the state of a wait.
         Box::pin(self.obtain(exchange, rounds, &fence, asked)).await

@@ -15,3 +15,5 @@ mod found;
 mod lease;
 mod lookup;
 mod publish;
+mod remembered;
+mod soft_timeout;

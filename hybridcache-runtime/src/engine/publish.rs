@@ -8,6 +8,7 @@ use crate::cache::encoding::Publishing;
 use crate::cache::fill::Fill;
 use crate::cache::lease::{Lease, SENDING};
 use crate::engine::job::LoadJob;
+use crate::engine::remembered::remember;
 use crate::engine::task::Loaded;
 use crate::entry::Fence;
 use crate::entry::freshness::Life;
@@ -110,8 +111,17 @@ pub(super) fn finish(cache: &HybridCache, fill: &Fill<'_>, leader: &Leader, load
                 leader.finish(|_| Outcome::Value(entry));
             }
         }
+        Loaded::Error(failure) if fill.plan.freshness.err_ttl.is_some() => {
+            // For callers to come, too.
+            let outcome = Outcome::Failed(Arc::new(failure(true)));
+            remember(cache, fill, leader, &outcome);
+            leader.finish(|_| outcome);
+        }
         Loaded::Error(failure) => leader.finish(|others| Outcome::Failed(Arc::new(failure(others)))),
         Loaded::Panicked(message) => leader.finish(|_| Outcome::Panicked(message)),
-        Loaded::TimedOut => leader.finish(|_| Outcome::TimedOut),
+        Loaded::TimedOut => {
+            remember(cache, fill, leader, &Outcome::TimedOut);
+            leader.finish(|_| Outcome::TimedOut);
+        }
     }
 }

@@ -18,8 +18,9 @@ use crate::cache::lease::Lease;
 use crate::cache::{HybridCache, InMemory};
 use crate::coherence::stamps::StampSnapshot;
 use crate::engine::found::{Found, Place};
-use crate::engine::job::{Lead, LoadJob, Reason, deadline};
+use crate::engine::job::{Lead, LoadJob, Reason, Stood, deadline};
 use crate::engine::publish::{Stored, finish, publish, store};
+use crate::engine::scope::Previous;
 use crate::engine::task::{WAIT, Work};
 use crate::entry::{Entry, FilledUnder, RefreshClaim};
 use crate::flight::inline::InlineDriver;
@@ -37,23 +38,30 @@ pub(crate) enum LoadOutcome {
     Meanwhile(Arc<Entry>),
     Awaited(Joiner),
     Inline(InlineDriver),
+    /// One of these, and then the refresh of a stale value.
+    Softly(BoxFuture<'static, Outcome>),
 }
 
 /// Starts a flight. A flight that looks in the shared tier first is driven by its caller ([`InlineDriver`]): a hit
 /// there then costs no task. Every other flight runs in a task.
 pub(crate) fn start(lead: Box<Lead>, work: Work) -> LoadOutcome {
     let (joiner, work) = (lead.leader.starter(), work.within(lead.job.frame.clone()));
-    if lead.looks_first() {
-        return LoadOutcome::Inline(InlineDriver::new(joiner, run(lead, work)));
-    }
-    let meanwhile = lead.job.meanwhile().cloned();
-    lead.spawn(work);
-    match meanwhile {
-        Some(stale) => {
-            stale.meta.key.happened(EventKind::Refreshing);
-            LoadOutcome::Meanwhile(stale)
+    let (meanwhile, softly) = (lead.job.meanwhile().cloned(), lead.job.softly());
+    let outcome = if lead.looks_first() {
+        LoadOutcome::Inline(InlineDriver::new(joiner, run(lead, work)))
+    } else {
+        lead.spawn(work);
+        match meanwhile {
+            Some(stale) => {
+                stale.meta.key.happened(EventKind::Refreshing);
+                LoadOutcome::Meanwhile(stale)
+            }
+            None => LoadOutcome::Awaited(joiner),
         }
-        None => LoadOutcome::Awaited(joiner),
+    };
+    match softly {
+        Some(softly) => LoadOutcome::Softly(Box::pin(async move { softly.refreshed(outcome.await).await })),
+        None => outcome,
     }
 }
 
@@ -79,8 +87,11 @@ fn run_under(seen: StampSnapshot, remote: Arc<dyn Remote>, mut lead: Box<Lead>, 
             _ => Box::pin(lead.look_up(&remote, origin, &mut budget)).await,
         };
         match found {
+            Found::Fresh(entry, place) if lead.starts_refresh(&entry) => {
+                lead.serve_and_refresh(entry, (place, false), origin, work);
+            }
             Found::Fresh(entry, place) => lead.adopt(&entry, place, origin),
-            Found::Stale(entry, place) => lead.serve_stale(entry, place, origin, work),
+            Found::Stale(entry, place) => lead.serve_and_refresh(entry, (place, true), origin, work),
             Found::Leased(lease) => Box::pin(lead.load(work, Some(lease), origin, budget)).await,
             Found::StampsChanged => {
                 let seen = lead.job.capture_stamps();
@@ -136,24 +147,47 @@ impl Lead {
         self.leader.finish(|_| Outcome::Value(entry.clone()));
     }
 
-    /// Ends the flight with a stale entry, and starts the refresh of it as a new flight.
-    fn serve_stale(mut self: Box<Self>, entry: Arc<Entry>, place: Place, origin: FilledUnder<'_>, work: Work) {
-        self.take_in(&entry, place, true, origin);
+    /// Ends the flight with an entry that was found, stale or in the last part of its freshness, and starts the refresh of
+    /// it as a new flight.
+    fn serve_and_refresh(
+        mut self: Box<Self>,
+        entry: Arc<Entry>,
+        (place, is_stale): (Place, bool),
+        origin: FilledUnder<'_>,
+        work: Work,
+    ) {
+        self.take_in(&entry, place, is_stale, origin);
         let Self { job, leader } = *self;
         let claim = RefreshClaim::take(&entry, job.cache.clock(), job.cache.clock().now());
+        // Before this flight ends: a caller that waits for the refresh (`soft_timeout`) finds it.
+        let next = claim.as_ref().and_then(|_| leader.succeed(|| job.capture_stamps()));
         leader.finish(|_| Outcome::Value(entry));
         let Some(claim) = claim else { return };
-        // Another caller may lead the key's flight by now: it finds the entry in memory and ends its flight at once.
-        // The claim is given back unused, so that the next hit starts the refresh.
-        let Some(leader) = job.flights().lead(&job.key, || job.capture_stamps()) else { return claim.done() };
+        // This flight was detached, and another caller may lead the key's flight by now: it finds the entry in memory
+        // and ends its flight at once. The claim is given back unused, so that the next hit starts the refresh.
+        let Some(leader) = next else { return claim.done() };
         job.key.happened(EventKind::Refreshing);
         let deadline = deadline(&job.plan);
         let (reason, in_memory) = (Reason::Refresh(claim), InMemory::Nothing);
-        let mut job = LoadJob { reason, deadline, in_memory, expects_a_miss: false, explained: None, ..job };
+        let mut job = LoadJob {
+            reason,
+            deadline,
+            in_memory,
+            stood: Stood::Unknown,
+            expects_a_miss: false,
+            explained: None,
+            ..job
+        };
         job.enter_refresh();
         // In a task of its own: the current one may be the caller's, which has its answer and must not wait for a
         // refresh.
         tokio::spawn(run(Box::new(Self { job, leader }), work));
+    }
+
+    /// Whether this hit starts the refresh of a fresh entry that it has found.
+    fn starts_refresh(&self, entry: &Arc<Entry>) -> bool {
+        let now = self.job.cache.clock().now();
+        matches!(self.job.reason, Reason::Miss) && RefreshClaim::is_due(entry, now) && entry.meta.starts_refresh(now)
     }
 
     /// Another process holds the lease: drops this flight, and the calls that have joined it look again.
@@ -226,16 +260,17 @@ impl Lead {
         // From here on later joiners are `late`: the load may already have read what an invalidation is about to
         // change.
         leader.begin_load(timeout);
+        let previous = job.previous().map(|entry| Previous::new(entry, leader.attachment(), cache.clock()));
         let loaded = match &mut lease {
             // The futures that need a lease are boxed, here and below: a load without a lease does not pay for their
             // size.
             Some(lease) => {
                 let limit = timeout.unwrap_or(cache.limits().lease_limit);
-                let loaded = Box::pin(lease.hold_while(limit, work.run(key, &job.plan, span))).await;
+                let loaded = Box::pin(lease.hold_while(limit, work.run(key, &job.plan, span, previous))).await;
                 lease.note_loaded();
                 loaded
             }
-            None => work.run(key, &job.plan, span).await,
+            None => work.run(key, &job.plan, span, previous).await,
         };
         let fill = Fill { key, plan: &job.plan, origin };
         let (value, life) = match loaded {
@@ -277,6 +312,7 @@ impl Future for LoadOutcome {
             Self::Meanwhile(stale) => return Poll::Ready(Outcome::Value(stale.clone())),
             Self::Awaited(joiner) => joiner.poll_unpin(context),
             Self::Inline(driver) => driver.poll_unpin(context),
+            Self::Softly(outcome) => return outcome.poll_unpin(context),
         };
         joined.map(|joined| match joined {
             Joined::Outcome(outcome) => outcome,

@@ -8,7 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use crate::entry::amendment::Amendment;
+use crate::entry::{Entry, State};
+use crate::flight::Attachment;
+use crate::function::Function;
 use crate::function::call_key::Key;
+use crate::primitives::clock::Clock;
 use crate::primitives::sync::LockExt as _;
 
 /// Runs a future in which the outermost cached calls load again, whatever is cached, and store the result.
@@ -77,17 +81,45 @@ pub(crate) enum Mode {
     Bypass,
 }
 
+/// The entry that a load replaces.
+pub(crate) struct Previous {
+    entry: Arc<Entry>,
+    attachment: Attachment,
+    clock: Clock,
+}
+
+impl Previous {
+    pub(crate) fn new(entry: Arc<Entry>, attachment: Attachment, clock: Clock) -> Self {
+        Self { entry, attachment, clock }
+    }
+
+    /// An invalidation kills the entry in memory, and detaches the flight: the entry may be in the shared tier only.
+    fn is_valid(&self) -> bool {
+        self.entry.meta.unproven_state(self.clock.now()) != State::Gone && self.attachment.is_attached()
+    }
+}
+
 /// One running load, and the loads that it is nested in.
 pub(crate) struct Frame {
     key: Arc<Key>,
     amendment: Mutex<Amendment>,
+    previous: Option<Previous>,
     has_failed: AtomicBool,
     parent: Option<Arc<Frame>>,
 }
 
 impl Frame {
-    pub(crate) fn new(key: Arc<Key>, parent: Option<Arc<Frame>>) -> Arc<Self> {
-        Arc::new(Self { key, amendment: Mutex::default(), has_failed: AtomicBool::new(false), parent })
+    pub(crate) fn new(key: Arc<Key>, parent: Option<Arc<Frame>>, previous: Option<Previous>) -> Arc<Self> {
+        Arc::new(Self { key, amendment: Mutex::default(), previous, has_failed: AtomicBool::new(false), parent })
+    }
+
+    pub(crate) fn function(&self) -> &Function {
+        &self.key.function
+    }
+
+    /// The entry that the load replaces, unless it was invalidated meanwhile or has ended.
+    pub(crate) fn previous(&self) -> Option<&Arc<Entry>> {
+        self.previous.as_ref().filter(|previous| previous.is_valid()).map(|previous| &previous.entry)
     }
 
     /// Notes what the load says of its own entry.

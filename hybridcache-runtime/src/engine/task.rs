@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::engine::scope::{self, Frame};
+use crate::engine::scope::{self, Frame, Previous};
 use crate::entry::freshness::Life;
 use crate::entry::plan::Plan;
 use crate::entry::value_type::AnyValue;
@@ -57,8 +57,9 @@ impl Work {
         key: &Arc<Key>,
         plan: &Plan,
         span: LoadSpan,
+        previous: Option<Previous>,
     ) -> Result<(Box<AnyValue>, Life), Loaded> {
-        let (frame, began) = (Frame::new(key.clone(), self.parent), Instant::now());
+        let (frame, began) = (Frame::new(key.clone(), self.parent, previous), Instant::now());
         let caught = AssertUnwindSafe(self.load).catch_unwind();
         let running = scope::loading(frame.clone(), caught).instrument(span.span());
         let ended = match plan.timeout {

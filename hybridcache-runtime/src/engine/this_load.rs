@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
 use crate::engine::scope::{self, Frame};
@@ -42,6 +43,28 @@ pub struct ThisLoad {
 }
 
 impl ThisLoad {
+    /// The value that this load replaces: fresh or stale, from memory or from Redis. With it a load can ask its source
+    /// whether anything has changed; if it returns it, it is stored as fresh.
+    ///
+    /// `None` if nothing was cached, if what was cached has ended or was invalidated, also while this load runs; and for
+    /// a [`bypass`](crate::bypass()). With Redis it is what Redis had when the lease was granted; a load that had to wait for
+    /// the lease gets `None`. While Redis cannot be asked it is what memory has. A value of another type than `T`
+    /// is `None` too, and a warning is logged once: `T` is that of [`CacheEntry::get`](crate::CacheEntry::get).
+    pub fn previous<T: Clone + 'static>(&self) -> Option<T> {
+        let frame = self.frame.as_ref()?;
+        let value = &frame.previous()?.value;
+        let previous = value.downcast_ref::<T>();
+        if previous.is_none() && !frame.function().asked_for_another_type.swap(true, Relaxed) {
+            frame.function().events.warn(
+                true,
+                "previous_of_another_type",
+                "the value that this load replaces is of another type than `this_load().previous()` asks for",
+                Some(&std::any::type_name::<T>()),
+            );
+        }
+        previous.cloned()
+    }
+
     /// The value is gone after this time. The attribute's `ttl` is the upper bound; `fresh_for` becomes shorter where
     /// it would be longer, and as a percentage it is one of this. Zero: the value is not stored.
     pub fn ttl(&self, ttl: Duration) {

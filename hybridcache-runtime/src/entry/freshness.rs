@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::entry::lifetimes::{Lifetimes, Part};
+use crate::entry::lifetimes::{LastPart, Lifetimes, Part};
 use crate::entry::value_type::AnyValue;
 
 /// The options. Without any: each value has the lifetimes of the attribute.
@@ -11,7 +11,34 @@ pub(crate) struct Freshness {
     pub(crate) none: Option<NoneTtl>,
     pub(crate) jitter: Option<Part>,
     pub(crate) min_cost: Duration,
+    pub(crate) refresh_ahead: Option<RefreshAhead>,
+    /// Where this process is among the processes of a fleet, from 0 to 1, at random.
+    pub(crate) spread: f64,
+    pub(crate) soft_timeout: Option<Duration>,
+    /// How long an error is kept, in milliseconds.
+    pub(crate) err_ttl: Option<u64>,
 }
+
+/// `refresh_ahead`: in the last part of its freshness a hit starts the refresh of an entry.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RefreshAhead {
+    /// As long as a few loads take.
+    Auto,
+    /// In this part.
+    Part(Part),
+    /// At random, the likelier the nearer the end is: "Optimal Probabilistic Cache Stampede Prevention" (Vattani,
+    /// Chierichetti, Lowenstein 2015).
+    XFetch,
+}
+
+/// `refresh_ahead = auto`: the cost of a load, times this, and the bounds.
+const LOADS: u64 = 3;
+const SHORTEST: u64 = 50;
+const LONGEST_PERCENT: u8 = 20;
+
+/// A hit this many costs before the end starts the refresh in one case of nine million: until then hits need not draw.
+const DRAWN_COSTS: f64 = 16.0;
 
 /// `none_ttl`: the lifetime of absent values. 0: they are not stored.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +72,29 @@ impl Freshness {
         match self.none {
             Some(none) if (none.is_none)(value) => lifetimes.within(none.millis),
             _ => lifetimes,
+        }
+    }
+
+    /// The last part of the freshness of an entry that is fresh for `fresh_for` and whose load took `cost`, in milliseconds.
+    pub(crate) fn last_part(&self, fresh_for: u64, cost: u64) -> Option<LastPart> {
+        let always = |millis| Some(LastPart { millis, draws_by: None });
+        match self.refresh_ahead? {
+            RefreshAhead::Auto => {
+                let lead = cost.saturating_mul(LOADS).max(SHORTEST) as f64 * (0.75 + self.spread / 2.0);
+                always((lead as u64).min(Part::Percent(LONGEST_PERCENT).of_millis(fresh_for)))
+            }
+            RefreshAhead::Part(part) => match part.of_millis(fresh_for) {
+                lead if lead < fresh_for => always(lead),
+                // The load itself has said that its value is fresh for less.
+                _ => always(fresh_for / 2),
+            },
+            RefreshAhead::XFetch => {
+                let cost = cost.max(1) as f64;
+                Some(LastPart {
+                    millis: (DRAWN_COSTS * cost).ceil().min(fresh_for as f64) as u64,
+                    draws_by: Some(cost),
+                })
+            }
         }
     }
 

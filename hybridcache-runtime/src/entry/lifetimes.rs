@@ -113,6 +113,15 @@ impl Part {
     }
 }
 
+/// The last part of an entry's freshness.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct LastPart {
+    /// How long it is, in milliseconds.
+    pub(crate) millis: u64,
+    /// The cost by which each hit draws whether it starts the refresh. Without one, each hit does.
+    pub(crate) draws_by: Option<f64>,
+}
+
 /// At least 1 ms.
 const fn part_of(millis: u64, percent: u8) -> u64 {
     let part = (millis as u128 * percent as u128 / 100) as u64;

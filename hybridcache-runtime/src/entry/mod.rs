@@ -16,6 +16,7 @@ use once_cell::race::OnceBox;
 
 use crate::coherence::epoch::{EpochSnapshot, VerifiedAt};
 use crate::coherence::stamps::StampSnapshot;
+use crate::entry::lifetimes::LastPart;
 use crate::function::call_key::PlainKey;
 use crate::primitives::backoff::Backoff;
 use crate::primitives::clock::{Clock, Millis};
@@ -38,7 +39,8 @@ pub(crate) struct Entry<V: ?Sized = dyn Any + Send + Sync> {
 #[derive(Debug)]
 pub(crate) struct Meta {
     pub(crate) key: PlainKey,
-    pub(crate) fresh_until: Millis,
+    /// Until when a hit needs no other look: the end of freshness, or the beginning of its last part.
+    plain_until: Millis,
     pub(crate) expires_at: Millis,
     /// The stamps as they were when the load began.
     pub(crate) seen: StampSnapshot,
@@ -60,6 +62,14 @@ struct RareFields {
     /// When the load began of an entry with a fence. It wraps around: that may be before this process began.
     loaded_at: AtomicU64,
     refresh: Refresh,
+    early: OnceBox<Early>,
+}
+
+/// An entry whose refresh starts in the last part of its freshness.
+#[derive(Debug)]
+struct Early {
+    fresh_until: Millis,
+    draws_by: Option<f64>,
 }
 
 /// Tells entries of one key apart in the shared tier: the token of the lease under which each was loaded.
@@ -97,7 +107,7 @@ impl Meta {
     pub(crate) fn new(key: &PlainKey, times: Deadlines, origin: FilledUnder<'_>, fence: Option<Fence>) -> Self {
         Self {
             key: key.clone(),
-            fresh_until: times.fresh_until.min(times.expires_at),
+            plain_until: times.fresh_until.min(times.expires_at),
             expires_at: times.expires_at,
             seen: key.function.settled(origin.seen),
             proof: VerifiedAt::new(origin.epoch, origin.began),
@@ -108,8 +118,8 @@ impl Meta {
             seldom: match fence {
                 None => OnceBox::new(),
                 fence => {
-                    let (loaded_at, refresh) = (origin.began.into(), Refresh::default());
-                    OnceBox::with_value(Box::new(RareFields { fence, loaded_at, refresh }))
+                    let loaded_at = origin.began.into();
+                    OnceBox::with_value(Box::new(RareFields { fence, loaded_at, ..RareFields::default() }))
                 }
             },
         }
@@ -117,7 +127,36 @@ impl Meta {
 
     /// Sets the times, which may be known only after the value was decoded.
     pub(crate) fn limit(&mut self, times: Deadlines) {
-        (self.fresh_until, self.expires_at) = (times.fresh_until.min(times.expires_at), times.expires_at);
+        (self.plain_until, self.expires_at) = (times.fresh_until.min(times.expires_at), times.expires_at);
+    }
+
+    /// Hits may start the refresh in the last part of the freshness. Called once, after the times are known.
+    pub(crate) fn refresh_ahead(&mut self, last: LastPart) {
+        let fresh_until = self.plain_until;
+        let early = Box::new(Early { fresh_until, draws_by: last.draws_by });
+        if self.seldom.get_or_init(Box::default).early.set(early).is_ok() {
+            self.plain_until = fresh_until.saturating_sub(last.millis);
+        }
+    }
+
+    pub(crate) fn fresh_until(&self) -> Millis {
+        self.early().map_or(self.plain_until, |early| early.fresh_until)
+    }
+
+    fn early(&self) -> Option<&Early> {
+        self.seldom.get()?.early.get()
+    }
+
+    /// Whether a hit on this fresh entry starts its refresh. Each hit draws for itself where the draw decides.
+    pub(crate) fn starts_refresh(&self, now: Millis) -> bool {
+        let Some(early) = self.early() else { return false };
+        let draw = |cost: f64| now as f64 - cost * (1.0 - fastrand::f64()).ln() >= early.fresh_until as f64;
+        now >= self.plain_until && early.draws_by.is_none_or(draw)
+    }
+
+    /// Whether it is in the last part of its freshness, or stale.
+    pub(crate) fn is_in_last_part(&self, now: Millis) -> bool {
+        now >= self.plain_until
     }
 
     /// Sets the age of an entry with a fence: a read entry was loaded before it was read.
@@ -153,11 +192,11 @@ impl Meta {
         (self.weight as usize).saturating_sub(self.key.bytes_on_heap()).saturating_sub(OVERHEAD)
     }
 
-    /// The same as `state() == Fresh`, in fewer steps: nearly every hit is fresh.
+    /// Fresh, and no hit may start a refresh: nearly every hit is. In fewer steps than `state()`.
     #[inline]
     pub(crate) fn is_fresh(&self, now: Millis, trusted: EpochSnapshot) -> bool {
         self.life.0.load(Ordering::Acquire) == ALIVE
-            && now < self.fresh_until
+            && now < self.plain_until
             && self.seen.is_current()
             && self.proof.holds(now, trusted)
     }
@@ -174,7 +213,7 @@ impl Meta {
         let life = self.life.0.load(Ordering::Acquire);
         if life == DEAD || now >= self.expires_at || !self.seen.is_current() {
             State::Gone
-        } else if life == EXPIRED_BY_HAND || now >= self.fresh_until {
+        } else if life == EXPIRED_BY_HAND || now >= self.fresh_until() {
             State::Stale
         } else {
             State::Fresh
@@ -306,6 +345,20 @@ impl RefreshClaim {
             let attempt = seldom.refresh.attempt.load(Ordering::Acquire);
             attempt % 2 == 0 && now >= seldom.refresh.not_before.load(Ordering::Acquire)
         })
+    }
+
+    /// Whether a refresh of the entry runs.
+    pub(crate) fn is_taken(entry: &Entry) -> bool {
+        entry.meta.seldom.get().is_some_and(|seldom| seldom.refresh.attempt.load(Ordering::Acquire) % 2 == 1)
+    }
+
+    pub(crate) fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// Whether the entry with this fence in the shared tier is the one that is to be replaced.
+    pub(crate) fn replaces(&self, fence: &[u8]) -> bool {
+        self.entry.meta.fence().is_some_and(|own| own[..] == *fence)
     }
 
     /// `None` while another call holds the claim, or if the last attempt failed a short while ago.

@@ -97,6 +97,19 @@ impl Leader {
         attached
     }
 
+    /// Makes way for another flight of the key, which no call can join before this one has ended: where this one is
+    /// awaited, the callers find that one. `None`: another flight is under way.
+    pub(crate) fn succeed(&self, seen: impl FnOnce() -> StampSnapshot) -> Option<Self> {
+        let mut stripe = self.flights.stripe(self.flight.key.id());
+        stripe.retain(|flight| !Arc::ptr_eq(flight, &self.flight));
+        self.flights.lead_in(&mut stripe, &self.flight.key, seen)
+    }
+
+    /// For the load that runs: whether the flight is still attached.
+    pub(crate) fn attachment(&self) -> Attachment {
+        Attachment { flights: self.flights.clone(), flight: self.flight.clone() }
+    }
+
     /// Hands the outcome to all waiters. `outcome` is called when no call can join any more; its argument is whether
     /// any call has.
     pub(crate) fn finish(&self, outcome: impl FnOnce(bool) -> Outcome) {
@@ -124,6 +137,20 @@ impl Leader {
         };
         // Outside of the lock: a waker may run code of the runtime that polls the waiter.
         wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+/// Shows whether a flight was detached by an invalidation.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    flights: Arc<Flights>,
+    flight: Arc<Flight>,
+}
+
+impl Attachment {
+    pub(crate) fn is_attached(&self) -> bool {
+        let stripe = self.flights.stripe(self.flight.key.id());
+        self.flight.seen.is_current() && stripe.iter().any(|flight| Arc::ptr_eq(flight, &self.flight))
     }
 }
 

@@ -17,7 +17,7 @@ mod waiter;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-pub(crate) use self::leader::Leader;
+pub(crate) use self::leader::{Attachment, Leader};
 pub(crate) use self::registry::Flights;
 use self::registry::{Flight, current};
 pub(crate) use self::waiter::{Joined, Joiner};
@@ -71,11 +71,24 @@ impl Flights {
     /// Starts a flight unless one is under way. The stamps are captured under the lock: a gap in the messages before
     /// that either detaches the flight or shows in the captured stamps.
     pub(crate) fn lead(self: &Arc<Self>, key: &Arc<Key>, seen: impl FnOnce() -> StampSnapshot) -> Option<Leader> {
-        let mut stripe = self.stripe(key.id());
-        match current(&mut stripe, key) {
+        self.lead_in(&mut self.stripe(key.id()), key, seen)
+    }
+
+    fn lead_in(
+        self: &Arc<Self>,
+        stripe: &mut Vec<Arc<Flight>>,
+        key: &Arc<Key>,
+        seen: impl FnOnce() -> StampSnapshot,
+    ) -> Option<Leader> {
+        match current(stripe, key) {
             Some(_) => None,
-            None => Some(self.start(key, seen(), &mut stripe)),
+            None => Some(self.start(key, seen(), stripe)),
         }
+    }
+
+    /// Joins the key's flight, if one is under way.
+    pub(crate) fn join(&self, key: &Key) -> Option<Joiner> {
+        current(&mut self.stripe(key.id()), key).map(|flight| Joiner::new(flight.clone()))
     }
 
     /// Starts a flight even if one is under way. That one is detached: its result is older.

@@ -220,6 +220,10 @@ pub(crate) struct Function {
     pub(crate) miss_predictor: MissPredictor,
     pub(crate) fit: Fit,
     pub(crate) sizes: Sizes,
+    /// Its stale hits wait for a refresh that runs (`soft_timeout`).
+    pub(crate) waits_for_refresh: AtomicBool,
+    /// A load has asked for a previous value of another type, which was logged.
+    pub(crate) asked_for_another_type: AtomicBool,
 }
 
 /// The owner of a function's name. Only a function that owns its name may use the shared tier.
@@ -406,6 +410,8 @@ impl Functions {
             miss_predictor: MissPredictor::default(),
             fit: Fit::new(),
             sizes: Sizes::default(),
+            waits_for_refresh: AtomicBool::new(false),
+            asked_for_another_type: AtomicBool::new(false),
         }
     }
 }

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, ExprPath};
 
 use super::emitter::Emitter;
-use crate::cached::options::Tier;
+use crate::cached::options::{RefreshAhead, Tier};
 use crate::input::free_names::{contains_name, free_names};
 use crate::parse::part::Part;
 use crate::parse::time::Time;
@@ -78,7 +78,9 @@ impl Emitter<'_> {
         let options = &self.function.options;
         let timeout = options.timeout.as_ref().map(|timeout| call(quote!(timeout), timeout));
         let min_cost = options.min_cost.as_ref().map(|min_cost| call(quote!(min_cost), min_cost));
-        quote!(#timeout #min_cost)
+        let soft_timeout = options.soft_timeout.as_ref().map(|time| call(quote!(soft_timeout), time));
+        let err_ttl = options.err_ttl.as_ref().map(|err_ttl| call(quote!(err_ttl), err_ttl));
+        quote!(#timeout #soft_timeout #err_ttl #min_cost)
     }
 
     /// The options of what is stored, by a load or by a put.
@@ -89,7 +91,26 @@ impl Emitter<'_> {
             let (at, jitter) = (hidden(ends(jitter).0), self.part(jitter));
             quote_spanned!(at=> .jitter(#jitter))
         });
-        quote!(#none_ttl #jitter)
+        let ahead = options.refresh_ahead.as_ref().map(|ahead| {
+            let (at, ahead) = (hidden(ends(ahead).0), self.refresh_ahead(ahead));
+            quote_spanned!(at=> .refresh_ahead(#ahead))
+        });
+        quote!(#none_ttl #jitter #ahead)
+    }
+
+    // Output:
+    //     RefreshAhead::Auto
+    fn refresh_ahead(&self, ahead: &RefreshAhead) -> TokenStream {
+        let blamed = ends(ahead).0;
+        let (at, private) = (hidden(blamed), self.facade.private_at(blamed));
+        match ahead {
+            RefreshAhead::Auto(_) => quote_spanned!(at=> #private::RefreshAhead::Auto),
+            RefreshAhead::XFetch(_) => quote_spanned!(at=> #private::RefreshAhead::XFetch),
+            RefreshAhead::Part(part) => {
+                let part = self.part(part);
+                quote_spanned!(at=> #private::RefreshAhead::Part(#part))
+            }
+        }
     }
 
     // Output:
@@ -159,8 +180,12 @@ impl Emitter<'_> {
             let (value, timeout_value) = (duration(min_cost), optional(timeout));
             self.check(quote!(constant_min_cost), &quote!(#value, #timeout_value), min_cost, [Some(min_cost), timeout])
         });
+        let ahead = options.refresh_ahead.as_ref().and_then(RefreshAhead::time);
+        let ahead = beside(quote!(constant_refresh_ahead), ahead, fresh);
         let timeout = alone(quote!(constant_timeout), timeout);
-        quote!(#lifetimes #timeout #none_ttl #jitter #min_cost)
+        let soft_timeout = alone(quote!(constant_soft_timeout), options.soft_timeout.as_ref());
+        let err_ttl = alone(quote!(constant_err_ttl), options.err_ttl.as_ref());
+        quote!(#lifetimes #timeout #soft_timeout #err_ttl #none_ttl #jitter #ahead #min_cost)
     }
 
     /// Evaluates a call that panics if a constant is out of bounds, unless all of `times` are literals, which the macro

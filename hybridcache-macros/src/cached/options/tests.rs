@@ -36,6 +36,19 @@ fn options_of_one_value() {
 }
 
 #[test]
+fn each_form_of_refresh_ahead() {
+    let form = |text: &str| match parse(&format!("ttl = 1h, refresh_ahead = {text}")) {
+        (Options { refresh_ahead: Some(form), .. }, mistakes) if mistakes.is_empty() => form,
+        (_, mistakes) => panic!("{text}: {mistakes:?}"),
+    };
+    assert!(matches!((form("auto"), form("xfetch")), (RefreshAhead::Auto(_), RefreshAhead::XFetch(_))));
+    assert!(matches!(form("20%"), RefreshAhead::Part(Part::Percent(_))));
+    for text in ["5s", "AHEAD", "auto()", "auto.lead"] {
+        assert!(matches!(form(text), RefreshAhead::Part(Part::Time(_))), "{text}");
+    }
+}
+
+#[test]
 fn a_key_is_an_expression_unless_it_is_a_literal_alone() {
     for (text, is_template) in [
         (r#"ttl = 1s, key = "a""#, true),
@@ -73,6 +86,12 @@ fn each_mistake_has_one_message_with_the_fix() {
         ("ttl", "write `ttl = 1h`"),
         ("ttl(5s)", "write `ttl = 1h`"),
         ("ttl = 5", "did you mean `5s`?"),
+        ("ttl = 1h, refresh_ahead = 0%", "leave it out"),
+        ("ttl = 1h, refresh_ahead = 100%", "or `refresh_ahead = auto`"),
+        ("ttl = 1h, refresh_ahead", "write `refresh_ahead = auto`"),
+        ("ttl = 1h, soft_timeout = 0s", "`soft_timeout` is zero, which is the default"),
+        ("ttl = 1h, err_ttl = 0s", "`err_ttl` is zero"),
+        ("ttl = 1h, refresh_ahead = 0s", "`refresh_ahead` is zero"),
         ("ttl = 80%", "`ttl` takes a duration, as in `ttl = 20s`"),
         ("ttl = 1h, fresh_for = 0%", "leave it out"),
         ("ttl = 1h, skip = [db]", "write `skip(db, client)`"),

@@ -1,0 +1,8 @@
+use hybridcache::hybrid_cached;
+
+#[hybrid_cached(ttl = 1h, err_ttl = 1s)]
+async fn user(id: u64) -> Result<u64, std::io::Error> {
+    Ok(id)
+}
+
+fn main() {}
