@@ -6,7 +6,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::shape::{CacheValue, CanTimeOut, CloneError, CodedShape, HasNone, ResultShape, Shape, SharedShape, SharedValue};
+use crate::call::shape::{
+    CacheValue, CanTimeOut, CloneError, CodedShape, HasNone, ResultShape, Shape, SharedShape, SharedValue,
+};
 use crate::entry::freshness::{Freshness, NoneTtl, RefreshAhead};
 use crate::entry::lifetimes::{Lifetimes, Part, rounded};
 use crate::entry::plan::Plan;
