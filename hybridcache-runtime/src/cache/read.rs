@@ -73,7 +73,8 @@ impl HybridCache {
         let (fill, now) = (exchange.fill, self.clock().now());
         let sizes = &fill.key.function.sizes;
         if let Some(bytes) = sizes.expected_large().filter(|_| !sizes.is_paused(now)) {
-            return self.fetch_large(exchange, asked, bytes).await;
+            // Boxed, so that the future of the usual case stays small.
+            return Box::pin(self.fetch_large(exchange, asked, bytes)).await;
         }
         let fetched = exchange.budget.read(exchange.remote.fetch(fill.key.address(), asked)).await?;
         fill.origin.seen.learn(asked, fetched.stamps);

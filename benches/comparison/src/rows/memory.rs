@@ -110,7 +110,7 @@ async fn filled(name: &str) -> Box<dyn Send> {
             let cache = Arc::new(multi_tier::in_memory(MANY_ENTRIES));
             all(async |id| _ = multi_tier::user(&cache, id).await, cache.clone()).await
         }
-        Peer::ByHand => unreachable!("it has no memory"),
+        Peer::ByHand | Peer::ByHandWithMoka => unreachable!("it has no memory"),
     }
 }
 
