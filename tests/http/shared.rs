@@ -103,6 +103,33 @@ async fn a_page_that_was_moved_to_another_key_is_not_served() {
     assert!(sites[1].cache.stats().undecodable > 0);
 }
 
+/// Killed by: pages that are stored as they are.
+#[cfg(all(feature = "encryption", feature = "lz4"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_are_compressed_and_encrypted_as_values_are() {
+    let (redis, calls) = (RedisServer::start(), Calls::default());
+    let ring = hybridcache::Keyring::new().key(1, [1; 32]).and_then(|ring| ring.primary(1)).unwrap();
+    let page = "a secret and ".repeat(1_000);
+    let mut sites = Vec::new();
+    for _ in 0..2 {
+        let builder = HybridCache::builder().namespace("site").redis(redis.url()).redis_budget(GENEROUS);
+        let builder = builder.compression(hybridcache::Compression::lz4()).encryption(ring.clone());
+        let page = page.clone();
+        let handler = move |_: Request, _| {
+            let page = page.clone();
+            async move { reply(200, &[], page) }
+        };
+        sites.push(Site::with(builder.build().await.unwrap(), calls.clone(), configured, handler).await);
+    }
+    for site in &sites {
+        assert_eq!(site.get("/p").await.body, page);
+    }
+    assert_eq!(calls.count(), 1);
+    let stored = stored(&redis);
+    assert!(stored.len() == 1 && stored[0].len() < page.len() / 4, "{}", stored[0].len());
+    assert!(!stored[0].windows(6).any(|bytes| bytes == b"secret"));
+}
+
 /// All pages are one function of the cache. Killed by: a pause for the function after some pages that are too large for Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_that_are_too_large_for_redis_keep_no_other_pages_out() {

@@ -145,8 +145,13 @@ pub(crate) fn decompress<'a>(header: &Header, payload: &'a [u8]) -> Result<Cow<'
 const LZ4_RATIO: usize = 255;
 
 #[cfg(feature = "lz4")]
+const fn lz4_can_give(length: usize, bytes: usize) -> bool {
+    length / LZ4_RATIO <= bytes
+}
+
+#[cfg(feature = "lz4")]
 fn decompress_lz4(payload: &[u8], length: usize) -> Result<Vec<u8>, Undecodable> {
-    if length / LZ4_RATIO > payload.len() {
+    if !lz4_can_give(length, payload.len()) {
         return Err(Undecodable::Compressed);
     }
     let mut value = vec![0; length];
