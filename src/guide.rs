@@ -1,6 +1,6 @@
 //! The guide: one topic a page. The same pages are in the repository's folder `docs`.
 //!
-//! To begin with: [`options`], [`freshness`], [`keys`], [`invalidation`], [`errors`], [`testing`]. With Redis: [`mod@redis`], [`outages`], [`tuning`], [`values`].
+//! To begin with: [`options`], [`freshness`], [`keys`], [`invalidation`], [`errors`], [`testing`], [`without_the_macro`]. With Redis: [`mod@redis`], [`outages`], [`tuning`], [`values`].
 //! In front of handlers: [`mod@http`]. Seeing what it does: [`mod@observability`]. What holds, and what does not: [`semantics`], [`protocol`]. Beside others: [`comparison`],
 //! [`from_cached`].
 
@@ -27,6 +27,7 @@ page!(redis, "../docs/redis.md");
 page!(semantics, "../docs/semantics.md");
 page!(testing, "../docs/testing.md");
 page!(tuning, "../docs/tuning.md");
+page!(without_the_macro, "../docs/without_the_macro.md");
 
 #[cfg(feature = "http")]
 page!(http, "../docs/http.md");

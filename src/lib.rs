@@ -20,6 +20,7 @@ pub use hybridcache_runtime::Json;
 #[cfg(feature = "encryption")]
 #[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
 pub use hybridcache_runtime::Keyring;
+pub use hybridcache_runtime::{Cached, CachedBuilder, Load, Loading};
 
 pub mod guide;
 

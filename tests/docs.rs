@@ -60,6 +60,20 @@ fn pages_begin_with_a_summary_and_the_front_page_is_short() {
     }
 }
 
+/// Killed by: an option that only the attribute has, or that only the table of the attribute names.
+#[test]
+fn without_the_attribute_each_option_has_its_row() {
+    let options = read("docs/options.md");
+    let without = read("docs/without_the_macro.md");
+    let (_, rows) = without.split_once("| attribute | `Cached` |").unwrap();
+    let rows: Vec<&str> = rows.lines().filter_map(|line| line.split('|').nth(1)).collect();
+    for line in options.lines().filter(|line| line.starts_with("| `")) {
+        let option = line.split('`').nth(1).unwrap();
+        let is_named = |row: &&str| row.split('`').any(|name| name.split(' ').next() == Some(option));
+        assert!(rows.iter().any(is_named), "docs/without_the_macro.md does not say what `{option}` is there");
+    }
+}
+
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }

@@ -10,6 +10,7 @@ mod caches;
 mod circles;
 mod config;
 mod control_flow;
+mod doors;
 mod drops;
 mod early_refreshes;
 mod errors;

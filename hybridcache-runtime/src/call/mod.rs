@@ -9,6 +9,7 @@
 //! The engine is compiled once: `join` erases the types, and `answer` restores them.
 
 pub(crate) mod args;
+pub(crate) mod cached;
 pub(crate) mod entry;
 pub(crate) mod evict;
 pub(crate) mod no_cache;

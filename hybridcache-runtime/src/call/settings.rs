@@ -129,7 +129,7 @@ impl<S: Shape> Settings<S> {
         Self::new(S::memory_type(), lifetimes)
     }
 
-    fn new(value: &'static ValueType, lifetimes: Lifetimes) -> Self {
+    pub(crate) fn new(value: &'static ValueType, lifetimes: Lifetimes) -> Self {
         Self { value, lifetimes, freshness: Freshness::default(), timeout: None }
     }
 

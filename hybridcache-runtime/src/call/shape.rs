@@ -325,6 +325,10 @@ pub struct ByOwner;
 /// `NoCache<T>`: a value, or a `LoadError` to clone.
 #[derive(Debug)]
 pub struct ByType;
+/// As `M`, and a `NoCache<T>` is recognised at run time: for functions that are generic over their error, where the
+/// compiler cannot choose [`ByType`].
+#[derive(Debug)]
+pub struct OrNoCache<M>(PhantomData<M>);
 
 impl<T, E: Clone + Send + 'static> ErrorMode<T, E> for ByClone {
     fn failure(error: E, others: bool) -> Failure {
@@ -379,6 +383,26 @@ impl<T: Send + 'static> ErrorMode<T, NoCache<T>> for ByType {
             NotStored::Failed(error) => Failure::shared(move || NoCache::<T>::from(error.clone())),
             inner @ NotStored::Value(_) => Failure::unshared(NoCache { inner }),
         }
+    }
+}
+
+impl<T: 'static, E: 'static, M: ErrorMode<T, E>> ErrorMode<T, E> for OrNoCache<M> {
+    fn into_value(error: E) -> Result<T, E> {
+        let mut error = Some(error);
+        let typed = (&mut error as &mut dyn Any).downcast_mut::<Option<NoCache<T>>>();
+        if let Some(no_cache @ Some(NoCache { inner: NotStored::Value(_) })) = typed
+            && let Some(NoCache { inner: NotStored::Value(value) }) = no_cache.take()
+        {
+            return Ok(value);
+        }
+        match error {
+            Some(error) => M::into_value(error),
+            None => unreachable!("it is taken only to be returned"),
+        }
+    }
+
+    fn failure(error: E, others: bool) -> Failure {
+        M::failure(error, others)
     }
 }
 
@@ -564,7 +588,7 @@ impl<T: CacheValue, E: ErrorValue, M: ErrorMode<Option<T>, E>> HasNone for Resul
     }
 }
 
-fn is_none<T: 'static>(value: &AnyValue) -> bool {
+pub(crate) fn is_none<T: 'static>(value: &AnyValue) -> bool {
     value.downcast_ref::<Option<T>>().is_some_and(Option::is_none)
 }
 

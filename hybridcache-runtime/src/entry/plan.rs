@@ -12,7 +12,8 @@ use crate::entry::lifetimes::Lifetimes;
 use crate::entry::value_type::{AnyValue, ValueType};
 use crate::key::KeyBuf;
 
-type Weigh = Arc<dyn Fn(&AnyValue) -> usize + Send + Sync>;
+/// How many bytes a value takes in memory.
+pub(crate) type Weigh = Arc<dyn Fn(&AnyValue) -> usize + Send + Sync>;
 
 /// Whether one call accepts an entry that was found.
 pub(crate) type Judge = Arc<dyn Fn(&Arc<Entry>) -> bool + Send + Sync>;

@@ -127,6 +127,19 @@ impl<V: Send + Sync + 'static> Typed<V> {
 impl<V: Serialize + DeserializeOwned + Send + Sync + 'static> Typed<V> {
     /// With the default codec.
     pub(crate) const SHARED: ValueType = Self::coded::<MessagePack>();
+
+    /// With the default codec, for callers that are generic over their value. What they store, functions with the
+    /// attribute can read, and the other way round.
+    pub(crate) const SHARED_ANY: ValueType = ValueType {
+        codec: Some(Functions {
+            id: codec::id::<V, MessagePack>(),
+            is_lossy: false,
+            encode: |value, limit, bytes| codec::encode_any_within(limit, typed::<V>(value)?, bytes),
+            decode: |kind, bytes, meta| Ok(entry(codec::decode_any::<V>(kind, bytes)?, meta)),
+            comes_back: |value, kind, bytes| codec::is_same(typed::<V>(value)?, &codec::decode_any::<V>(kind, bytes)?),
+        }),
+        ..Self::MEMORY
+    };
 }
 
 impl<U: Send + Sync + 'static> Typed<Option<U>> {

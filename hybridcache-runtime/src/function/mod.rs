@@ -3,6 +3,7 @@
 pub(crate) mod call_key;
 pub(crate) mod declared;
 pub(crate) mod fit;
+pub(crate) mod interned;
 pub(crate) mod miss_predictor;
 pub(crate) mod sizes;
 
@@ -69,6 +70,11 @@ impl Site {
         let owner = fnv(FNV_BASIS, name);
         let id = (owner ^ version as u64).wrapping_mul(FNV_PRIME);
         Self { id, owner, module: "", function: name, version, binary: "", printed: None, by_size: false }
+    }
+
+    /// The name that the user chose, for a site made by [`Self::named`].
+    pub(crate) fn explicit_name(&self) -> &'static str {
+        self.function
     }
 
     /// For entries whose number and size are chosen by clients.

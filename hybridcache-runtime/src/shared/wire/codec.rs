@@ -33,5 +33,6 @@ pub use json::Json;
 pub use message_pack::MessagePack;
 #[cfg(test)]
 pub(crate) use plain::encode_option;
+pub(crate) use plain::{decode_any, encode_any_within, is_same};
 pub use plain::{decode_option, decode_value, encode_value};
 pub use raw::Raw;

@@ -553,3 +553,40 @@ proptest! {
 fn decode_again<T: Serialize + DeserializeOwned>(value: &T) -> T {
     decoded(&encoded(value)).expect("decodes")
 }
+
+/// A caller that is generic over its value does not know whether it is an `Option`. Killed by: a `None` that has bytes;
+/// nothing (`c0`) read as the outer `None`.
+#[test]
+fn what_is_stored_as_an_option_and_as_any_type_is_read_as_either_or_not_at_all() {
+    fn any<T: Serialize>(value: &T) -> (Kind, Vec<u8>) {
+        let mut bytes = Vec::new();
+        let kind = encode_any_within(usize::MAX, value, &mut bytes).expect("encodes");
+        (kind, bytes)
+    }
+    fn option<T: Serialize>(value: &Option<T>) -> (Kind, Vec<u8>) {
+        let mut bytes = Vec::new();
+        (encode_option(value, &mut bytes).expect("encodes"), bytes)
+    }
+    for value in [None, Some(7_u64)] {
+        assert_eq!(any(&value), option(&value));
+        let (kind, bytes) = option(&value);
+        assert_eq!(decode_any::<Option<u64>>(kind, &bytes).expect("decodes"), value);
+        assert_eq!(decode_option::<u64>(kind, &bytes).expect("decodes"), value);
+    }
+    for value in [None, Some(None), Some(Some(7_u64))] {
+        let (kind, bytes) = any(&value);
+        assert_eq!(decode_any::<Option<Option<u64>>>(kind, &bytes).expect("decodes"), value);
+        if let Ok(read) = decode_option::<Option<u64>>(kind, &bytes) {
+            assert_eq!(read, value);
+        }
+        let (kind, bytes) = option(&value);
+        if let Ok(read) = decode_any::<Option<Option<u64>>>(kind, &bytes) {
+            assert_eq!(read, value);
+        }
+    }
+    let (kind, bytes) = any(&());
+    assert_eq!((kind, bytes.len()), (Kind::None, 0));
+    decode_any::<()>(kind, &bytes).expect("decodes");
+    decode_any::<u64>(kind, &bytes).expect_err("a number is not nothing");
+    decode_any::<u64>(Kind::None, &[1]).expect_err("nothing has no bytes");
+}
