@@ -172,7 +172,7 @@ async function showFleet() {
     const state = make("td");
     const pill = pills(one)[0];
     state.append(pill);
-    line.append(make("td", index === 0 ? `${one.process} (this one)` : one.process), state);
+    line.append(make("td", index === 0 ? `this one, ${one.process}` : one.process), state);
     const texts = [count(one.calls), percent(one.hit_ratio), count(one.memory_entries), bytes(one.memory_bytes), count(one.pending_invalidations)];
     line.append(...texts.map((text) => make("td", text)));
     return line;
@@ -194,7 +194,7 @@ async function look() {
   while (looks) {
     const hot = await ask("hot?ms=800");
     if (!looks) return;
-    const lines = hot.keys.slice(0, 20).map((key) => {
+    const lines = hot.keys.slice(0, 12).map((key) => {
       const line = make("tr");
       const name = make("td");
       name.append(link(key.key, () => follow(key.function, key.key)), make("small", key.function));
