@@ -183,7 +183,7 @@ impl Visit for Line {
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().ends_with("::evict")
+        metadata.target().starts_with("hybridcache")
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -197,7 +197,9 @@ impl Subscriber for Log {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(String::new());
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        if line.0.contains("kind=\"eviction_pending\"") {
+            self.0.lock().unwrap().push(line.0);
+        }
     }
 
     fn enter(&self, _: &Id) {}
