@@ -105,14 +105,14 @@ impl Compression {
         if payload.len() <= self.above {
             return None;
         }
-        let (number, compressed): (u8, Vec<u8>) = match self.algorithm {
-            Algorithm::None => return None,
+        let packed: Option<(u8, Vec<u8>)> = match self.algorithm {
+            Algorithm::None => None,
             #[cfg(feature = "lz4")]
-            Algorithm::Lz4 => (LZ4, lz4_flex::block::compress(payload)),
+            Algorithm::Lz4 => Some((LZ4, lz4_flex::block::compress(payload))),
             #[cfg(feature = "zstd")]
-            Algorithm::Zstd(level) => (ZSTD, zstd::bulk::compress(payload, level).ok()?),
+            Algorithm::Zstd(level) => zstd::bulk::compress(payload, level).ok().map(|compressed| (ZSTD, compressed)),
         };
-        (compressed.len() <= payload.len() - payload.len() / WORTHWHILE).then_some((number, compressed))
+        packed.filter(|(_, compressed)| compressed.len() <= payload.len() - payload.len() / WORTHWHILE)
     }
 }
 
