@@ -4,7 +4,7 @@ use hybridcache_test_support::RedisServer;
 
 use super::RUNTIME;
 use super::miss::next;
-use super::shared::{Call, Load, PEERS, all_of, start};
+use super::shared::{Call, Load, all_of, start};
 use crate::peers::Peer;
 use crate::rounds::{Candidate, by_turns};
 use crate::table::{Row, Table};
@@ -13,13 +13,16 @@ const ROUNDS: usize = 5;
 const MISSES: u64 = 20_000;
 const CALLERS: u64 = 32;
 
+/// The bar is for these two. 100,000 misses of a peer that decodes or copies more would take minutes.
+const COMPARED: [Peer; 2] = [Peer::ByHand, Peer::Hybridcache];
+
 /// Nanoseconds of the server for a miss.
 const LIMIT: f64 = 20e3;
 
 pub(super) fn of_misses(table: &mut Table, server: &RedisServer) {
     let url = server.url();
     let calls: Vec<(Peer, Call)> =
-        PEERS.iter().map(|&peer| (peer, RUNTIME.block_on(start(peer, &url, Load::Missed)))).collect();
+        COMPARED.iter().map(|&peer| (peer, RUNTIME.block_on(start(peer, &url, Load::Missed)))).collect();
     let candidate = |(peer, call): &(Peer, Call)| {
         let call = call.clone();
         Candidate::new(*peer, move || {
