@@ -131,7 +131,7 @@ impl Compare<'_> {
         let ttl = self.options.ttl.as_ref().and_then(Time::literal);
         match &self.options.fresh_for {
             None => ttl,
-            Some(Part::Percent(percent)) => ttl.map(|ttl| ttl / 100 * u64::from(percent.number)),
+            Some(Part::Percent(percent)) => ttl.map(|ttl| ttl * u64::from(percent.number) / 100),
             Some(Part::Time(fresh_for)) => fresh_for.literal(),
         }
     }
@@ -178,6 +178,7 @@ mod tests {
             "ttl = 1h, fresh_for = FRESH, refresh_ahead = 50%, soft_timeout = SOFT",
             "ttl = 1h, none_ttl = 1h",
             "ttl = 1h, jitter = 10%",
+            "ttl = 150ms, fresh_for = 80%, jitter = 100ms",
             "ttl = 1h, timeout = 20s, min_cost = 5ms",
         ] {
             assert_eq!(mistakes(text), Vec::<String>::new(), "{text}");
