@@ -3,7 +3,6 @@
 use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::shape::{
@@ -11,8 +10,8 @@ use crate::call::shape::{
 };
 use crate::entry::freshness::{Freshness, NoneTtl, RefreshAhead};
 use crate::entry::lifetimes::{Lifetimes, Part, rounded};
-use crate::entry::plan::Plan;
-use crate::entry::value_type::{AnyValue, Typed, ValueType};
+use crate::entry::plan::{Plan, weight_by};
+use crate::entry::value_type::{Typed, ValueType};
 use crate::key::KeyBuf;
 use crate::primitives::clock::bounded;
 use crate::shared::wire::codec::{Codec, MessagePack};
@@ -206,24 +205,8 @@ impl<S: Shape> Settings<S> {
 
 impl<S: Shape> From<Settings<S>> for FullSettings<S> {
     fn from(Settings { value, lifetimes, freshness, timeout }: Settings<S>) -> Self {
-        let (error_type, tags) = (TypeId::of::<S::Error>(), Vec::new());
         let (after, timed_out) = timeout.map(|Timeout { after, timed_out }| (after, timed_out)).unzip();
-        let (times, judge, weigh, trial) = (None, None, None, None);
-        let (max_value, compresses) = (None, true);
-        let plan = Plan {
-            lifetimes,
-            freshness,
-            timeout: after,
-            tags,
-            value,
-            error_type,
-            times,
-            judge,
-            weigh,
-            trial,
-            max_value,
-            compresses,
-        };
+        let plan = Plan { freshness, timeout: after, ..Plan::new(value, lifetimes, TypeId::of::<S::Error>()) };
         Self { plan, timed_out }
     }
 }
@@ -237,8 +220,7 @@ impl<S: Shape> FullSettings<S> {
 
     /// How many bytes a value takes in memory.
     pub fn weigh(mut self, weigh: impl Fn(&S::Value) -> usize + Send + Sync + 'static) -> Self {
-        let size = size_of::<S::Value>();
-        self.plan.weigh = Some(Arc::new(move |value: &AnyValue| value.downcast_ref().map_or(size, &weigh)));
+        self.plan.weigh = Some(weight_by(weigh));
         self
     }
 

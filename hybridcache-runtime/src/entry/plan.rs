@@ -41,6 +41,24 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// The plan of a function without options.
+    pub(crate) fn new(value: &'static ValueType, lifetimes: Lifetimes, error_type: TypeId) -> Self {
+        Self {
+            lifetimes,
+            freshness: Freshness::default(),
+            timeout: None,
+            tags: Vec::new(),
+            value,
+            error_type,
+            times: None,
+            judge: None,
+            weigh: None,
+            trial: None,
+            max_value: None,
+            compresses: true,
+        }
+    }
+
     /// The life of a value that was loaded just now. `None`: it is not stored.
     pub(crate) fn life(&self, value: &AnyValue, amendment: &Amendment, took: Duration) -> Option<Life> {
         if amendment.no_cache || took < self.freshness.min_cost {
@@ -90,6 +108,11 @@ impl Plan {
             None => encoded.unwrap_or(0).max(self.value.size() + self.value.least(value)),
         }
     }
+}
+
+/// The weight of values of one type.
+pub(crate) fn weight_by<V: 'static>(weigh: impl Fn(&V) -> usize + Send + Sync + 'static) -> Weigh {
+    Arc::new(move |value| value.downcast_ref().map_or(size_of::<V>(), &weigh))
 }
 
 fn stored(life: Life) -> Option<Life> {

@@ -1,5 +1,7 @@
 //! The settings of a [`Cached`], each with the name of the attribute's option.
 
+use std::any::TypeId;
+use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -13,8 +15,8 @@ use crate::call::cached::{Cached, Definition, Tags};
 use crate::call::shape::is_none;
 use crate::entry::freshness::{Freshness, NoneTtl, RefreshAhead};
 use crate::entry::lifetimes::{Lifetimes, Part, rounded};
-use crate::entry::plan::Weigh;
-use crate::entry::value_type::{AnyValue, Typed, ValueType};
+use crate::entry::plan::{Plan, Weigh, weight_by};
+use crate::entry::value_type::{Typed, ValueType};
 use crate::error::Error;
 use crate::function::interned;
 use crate::key::CacheKey;
@@ -171,8 +173,7 @@ impl<K: CacheKey + ?Sized, V: Clone + Send + Sync + 'static> CachedBuilder<K, V>
 
     /// How many bytes a value takes in memory. By default: the length of its encoding, or its size on the stack.
     pub fn weigh(self, weigh: impl Fn(&V) -> usize + Send + Sync + 'static) -> Self {
-        let weigh: Weigh = Arc::new(move |value: &AnyValue| value.downcast_ref().map_or(size_of::<V>(), &weigh));
-        Self { weigh: Some(weigh), ..self }
+        Self { weigh: Some(weight_by(weigh)), ..self }
     }
 
     /// The largest encoded length of a value in Redis, in bytes; longer values stay in memory. By default
@@ -229,9 +230,9 @@ impl<K: CacheKey + ?Sized, V: Clone + Send + Sync + 'static> CachedBuilder<K, V>
         })?;
         let Self { cache, timeout, freshness, tags, weigh, max_value, compresses, .. } = self;
         let timeout = timeout.map(bounded);
-        let definition =
-            Definition { cache, site, lifetimes, freshness, timeout, tags, weigh, max_value, compresses, value };
-        Ok(Cached { definition: Arc::new(definition), value: PhantomData })
+        let of_no_error = Plan::new(value, lifetimes, TypeId::of::<Infallible>());
+        let plan = Plan { freshness, timeout, weigh, max_value, compresses, ..of_no_error };
+        Ok(Cached { definition: Arc::new(Definition { cache, site, plan, tags }), value: PhantomData })
     }
 
     fn lifetimes(&self) -> Result<Lifetimes, Error> {

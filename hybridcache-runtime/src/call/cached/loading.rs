@@ -11,8 +11,8 @@ use crate::key::CacheKey;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What loads values by their keys: a [`Loading`], or a stand-in for it in a test. `Arc<dyn Load<K, V, E>>` is a field
-/// that takes both.
+/// A loader of values by their keys. [`Loading`] implements it, and a test can implement it for a replacement: a field
+/// of the type `Arc<dyn Load<K, V, E>>` takes both.
 pub trait Load<K: ?Sized, V, E>: Send + Sync {
     /// The value of a key.
     fn load<'a>(&'a self, key: &'a K) -> Boxed<'a, Result<V, E>>;

@@ -4,21 +4,20 @@
 pub(crate) mod builder;
 pub(crate) mod loading;
 
+use std::any::TypeId;
 use std::error::Error as StdError;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::cache::HybridCache;
 use crate::cache::handle::CacheEntry;
 use crate::cache::info::EntryInfo;
-use crate::call::settings::{FullSettings, Settings};
+use crate::call::entry::entry;
+use crate::call::settings::FullSettings;
 use crate::call::shape::{ByClone, ByLoadError, CanTimeOut, ErrorMode, OrNoCache, PlainShape, ResultShape, Shape};
 use crate::call::{Begin, begin};
-use crate::entry::freshness::Freshness;
-use crate::entry::lifetimes::Lifetimes;
-use crate::entry::plan::Weigh;
-use crate::entry::value_type::ValueType;
+use crate::entry::plan::Plan;
 use crate::error::{Error, LoadError};
 use crate::function::{Instance, Site};
 use crate::key::{CacheKey, KeyBuf};
@@ -60,7 +59,7 @@ use crate::key::{CacheKey, KeyBuf};
 /// type are the same.
 pub struct Cached<K: ?Sized, V> {
     definition: Arc<Definition<K>>,
-    value: std::marker::PhantomData<fn() -> V>,
+    value: PhantomData<fn() -> V>,
 }
 
 /// The tags of a key.
@@ -69,14 +68,9 @@ type Tags<K> = Box<dyn Fn(&K) -> Vec<String> + Send + Sync>;
 struct Definition<K: ?Sized> {
     cache: HybridCache,
     site: &'static Site,
-    lifetimes: Lifetimes,
-    freshness: Freshness,
-    timeout: Option<Duration>,
+    /// What all calls have in common: a call adds its tags, and the type of its error.
+    plan: Plan,
     tags: Option<Tags<K>>,
-    weigh: Option<Weigh>,
-    max_value: Option<usize>,
-    compresses: bool,
-    value: &'static ValueType,
 }
 
 /// What a load owns of an argument: `Db` for `&Db`, `String` for `&str`.
@@ -126,7 +120,7 @@ where
         F: Future<Output = Result<V, E>> + Send + 'static,
         E: From<LoadError> + Clone + Send + 'static,
     {
-        self.fallible::<ByClone, E, _>(key, self.definition.freshness.err_ttl, || {
+        self.fallible::<ByClone, E, _>(key, self.definition.plan.freshness.err_ttl, || {
             load(context.to_owned(), key.to_owned())
         })
         .await
@@ -183,10 +177,8 @@ where
 
     /// The handle of one entry, as `<function>_entry(..)` is for an annotated function.
     pub fn entry(&self, key: &K) -> CacheEntry<V> {
-        let cache = &self.definition.cache;
-        let found = cache.key(&cache.lookup(&self.definition.instance(), &key_of(key)));
-        let FullSettings { plan, .. } = self.definition.settings::<PlainShape<V>>(key, None);
-        CacheEntry::new(cache.clone(), found, plan)
+        let settings = self.definition.settings::<PlainShape<V>>(key, None);
+        entry(&self.definition.cache, self.definition.instance(), key_of(key), settings)
     }
 
     /// The cached value, fresh or stale; `None` if there is none. Never loads: see
@@ -235,20 +227,16 @@ impl<K: ?Sized> Definition<K> {
     }
 
     fn settings<S: Shape>(&self, key: &K, timed_out: Option<fn() -> S::Return>) -> FullSettings<S> {
-        let mut settings = FullSettings::from(Settings::<S>::new(self.value, self.lifetimes));
-        settings.plan.timeout = self.timeout.filter(|_| timed_out.is_some());
-        settings.plan.freshness = self.freshness;
-        settings.plan.weigh = self.weigh.clone();
-        settings.plan.max_value = self.max_value;
-        settings.plan.compresses = self.compresses;
-        settings.timed_out = timed_out;
+        let mut plan = self.plan.clone();
+        plan.error_type = TypeId::of::<S::Error>();
+        plan.timeout = plan.timeout.filter(|_| timed_out.is_some());
         let tags = self.tags.iter().flat_map(|tags| tags(key));
-        settings.plan.tags.extend(tags.map(|tag| {
+        plan.tags.extend(tags.map(|tag| {
             let mut text = KeyBuf::new();
             text.text(&tag);
             text
         }));
-        settings
+        FullSettings { plan, timed_out }
     }
 }
 
@@ -267,11 +255,7 @@ impl<K: ?Sized, V> Clone for Cached<K, V> {
 
 impl<K: ?Sized, V> fmt::Debug for Cached<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Definition { site, lifetimes, timeout, .. } = &*self.definition;
-        f.debug_struct("Cached")
-            .field("name", &site.explicit_name())
-            .field("lifetimes", lifetimes)
-            .field("timeout", timeout)
-            .finish_non_exhaustive()
+        let Definition { site, plan, .. } = &*self.definition;
+        f.debug_struct("Cached").field("name", &site.explicit_name()).field("plan", plan).finish_non_exhaustive()
     }
 }

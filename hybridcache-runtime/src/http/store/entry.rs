@@ -14,10 +14,9 @@ use crate::engine::job::{Lead, LoadJob, Reason};
 use crate::engine::join::Decision;
 use crate::engine::run::run;
 use crate::engine::task::{Loaded, Work};
-use crate::entry::freshness::Freshness;
 use crate::entry::lifetimes::Lifetimes;
 use crate::entry::plan::{Judge, Plan};
-use crate::entry::value_type::Typed;
+use crate::entry::value_type::{Typed, ValueType};
 use crate::entry::{Entry, FilledUnder, RefreshClaim, State};
 use crate::flight::{Claim, Leader};
 use crate::function::call_key::Key;
@@ -58,6 +57,9 @@ pub(crate) fn look(cache: &HybridCache, site: &'static Site, key: &KeyBuf) -> Op
     matches!(cache.state(&entry, local.clock.now()), State::Fresh | State::Stale).then_some(entry)
 }
 
+/// The type of the values of pages.
+const RECORD: &ValueType = &Typed::<Record>::SHARED.knowing(Record::least);
+
 impl HttpEntry {
     pub(crate) fn new(
         cache: &HybridCache,
@@ -69,18 +71,12 @@ impl HttpEntry {
         let instance = instance(site);
         let key = cache.key(&cache.lookup(&instance, key));
         let plan = Plan {
-            lifetimes: Lifetimes::from_millis(1, 1),
-            freshness: Freshness::default(),
             timeout,
             tags,
-            value: &const { Typed::<Record>::SHARED.knowing(Record::least) },
-            error_type: TypeId::of::<()>(),
             times: Some(Record::lifetimes),
-            judge: None,
             weigh: Some(Arc::new(|value| value.downcast_ref().map_or(0, Record::weight))),
             trial: Some(Record::shared_for),
-            max_value: None,
-            compresses: true,
+            ..Plan::new(RECORD, Lifetimes::from_millis(1, 1), TypeId::of::<()>())
         };
         Self { cache: cache.clone(), key, plan }
     }
