@@ -31,11 +31,7 @@ use crate::primitives::sync::LockExt as _;
 /// ```
 ///
 /// **Cancel safety:** that of the future.
-pub fn explain<F: Future>(future: F) -> impl Future<Output = (F::Output, CallReport)> {
-    explained(future)
-}
-
-async fn explained<F: Future>(future: F) -> (F::Output, CallReport) {
+pub async fn explain<F: Future>(future: F) -> (F::Output, CallReport) {
     let slot = Arc::new(Slot::default());
     let mut future = pin!(future);
     let output = poll_fn(|context| {
