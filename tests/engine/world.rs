@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::future::Future;
 use std::ops::Deref;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -181,7 +181,7 @@ pub const fn millis(millis: u64) -> Duration {
 
 /// What a future gives without waiting for anything.
 pub fn at_once<F: Future>(future: F) -> F::Output {
-    match poll_once(&mut Box::pin(future)) {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("the future waits"),
     }

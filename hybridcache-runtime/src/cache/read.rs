@@ -347,7 +347,6 @@ impl Fill<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shared::wire::envelope::{Kind, MESSAGE_PACK, UNCOMPRESSED};
 
     const SECOND: u64 = 1_000;
     const LIFETIMES: Lifetimes = Lifetimes::from_millis(60 * SECOND, 6 * SECOND);
@@ -356,19 +355,11 @@ mod tests {
 
     fn header() -> Header {
         Header {
-            expired_by_hand: false,
-            codec: MESSAGE_PACK,
-            compression: UNCOMPRESSED,
-            kind: Kind::Value,
-            flags: 0,
             cost_ms: 0,
-            fence: [1; 16],
             loaded_at: LOADED,
             fresh_until: LOADED + LIFETIMES.fresh_for(),
             expires_at: LOADED + LIFETIMES.ttl(),
-            length: 0,
-            key: [2; 16],
-            stamps: crate::shared::wire::envelope::StampValues::new(),
+            ..Header::sample()
         }
     }
 

@@ -116,6 +116,28 @@ pub struct Header {
     pub stamps: StampValues,
 }
 
+#[cfg(test)]
+impl Header {
+    /// A header that every reader accepts, of the payload `b"payload"`.
+    pub(crate) fn sample() -> Self {
+        Self {
+            expired_by_hand: false,
+            codec: MESSAGE_PACK,
+            compression: UNCOMPRESSED,
+            kind: Kind::Value,
+            flags: 0,
+            cost_ms: 12,
+            fence: [7; 16],
+            loaded_at: 1_000,
+            fresh_until: 2_000,
+            expires_at: 3_000,
+            length: 7,
+            key: [9; 16],
+            stamps: smallvec::smallvec![(1, 2), (3, 4)],
+        }
+    }
+}
+
 /// Why bytes are no envelope that this version can read. Such an entry is a miss.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undecodable {

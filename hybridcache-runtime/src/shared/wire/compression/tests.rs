@@ -1,8 +1,6 @@
 use proptest::prelude::*;
-use smallvec::smallvec;
 
 use super::*;
-use crate::shared::wire::envelope::{Kind, MESSAGE_PACK};
 
 const LIMIT: usize = 1 << 20;
 
@@ -16,21 +14,7 @@ fn algorithms() -> Vec<Compression> {
 }
 
 fn header(compression: u8, length: usize) -> Header {
-    Header {
-        expired_by_hand: false,
-        codec: MESSAGE_PACK,
-        compression,
-        kind: Kind::Value,
-        flags: 0,
-        cost_ms: 0,
-        fence: [0; 16],
-        loaded_at: 0,
-        fresh_until: 0,
-        expires_at: 0,
-        length: u32::try_from(length).expect("a length"),
-        key: [0; 16],
-        stamps: smallvec![],
-    }
+    Header { compression, length: u32::try_from(length).expect("a length"), ..Header::sample() }
 }
 
 fn unpack(compression: u8, length: usize, payload: &[u8]) -> Result<Vec<u8>, Undecodable> {

@@ -4,21 +4,7 @@ use smallvec::smallvec;
 use super::*;
 
 fn header() -> Header {
-    Header {
-        expired_by_hand: false,
-        codec: MESSAGE_PACK,
-        compression: UNCOMPRESSED,
-        kind: Kind::Value,
-        flags: 0,
-        cost_ms: 12,
-        fence: [7; 16],
-        loaded_at: 1_000,
-        fresh_until: 2_000,
-        expires_at: 3_000,
-        length: 7,
-        key: [9; 16],
-        stamps: smallvec![(1, 2), (3, 4)],
-    }
+    Header::sample()
 }
 
 /// The envelope of `header`, with the bytes at `at` replaced and the checksum corrected.

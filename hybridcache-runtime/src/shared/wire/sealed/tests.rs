@@ -2,7 +2,7 @@ use smallvec::smallvec;
 
 use super::*;
 use crate::shared::wire::compression::Compression;
-use crate::shared::wire::envelope::{self, Draft, Header, Kind, MESSAGE_PACK, UNCOMPRESSED, Undecodable};
+use crate::shared::wire::envelope::{self, Draft, Header, Kind, Undecodable};
 use crate::shared::wire::packing::Packing;
 
 const NAME: &str = "hc2:{shop:1f}:user@0:7:e";
@@ -10,22 +10,8 @@ const KEY: [u8; 16] = [9; 16];
 const LIMIT: usize = 1 << 20;
 
 fn header() -> Header {
-    Header {
-        expired_by_hand: false,
-        codec: MESSAGE_PACK,
-        compression: UNCOMPRESSED,
-        kind: Kind::Value,
-        flags: 0,
-        cost_ms: 12,
-        fence: [7; 16],
-        // Each with room for a flipped bit between its neighbours.
-        loaded_at: 1 << 20,
-        fresh_until: 1 << 30,
-        expires_at: 1 << 40,
-        length: 0,
-        key: KEY,
-        stamps: smallvec![(1, 2), (3, 4)],
-    }
+    // Each time with room for a flipped bit between its neighbours.
+    Header { loaded_at: 1 << 20, fresh_until: 1 << 30, expires_at: 1 << 40, length: 0, key: KEY, ..Header::sample() }
 }
 
 fn ring(ids: &[u32], primary: u32) -> Keyring {
