@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps what it is told.
+    /// Keeps the values and the descriptions that it gets.
     #[derive(Clone, Default)]
     struct Kept {
         values: Arc<Mutex<HashMap<String, f64>>>,

@@ -11,8 +11,8 @@
 //! # }
 //! ```
 //!
-//! Whoever can open the page sees the names of functions and keys, and keys are made of arguments: put it behind your own authentication, or
-//! on a port that only you can reach. It is read-only unless [`Inspector::actions_if`] admits a request, and shows no values unless
+//! Everybody who can open the page sees the names of functions and the keys, and keys are made of arguments. Put the page behind your own
+//! authentication, or on a port that only you can reach. It is read-only unless [`Inspector::actions_if`] admits a request, and shows no values unless
 //! [`Inspector::values`] gives them. It works under any path; no file is loaded from elsewhere.
 
 mod answers;

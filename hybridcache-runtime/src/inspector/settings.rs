@@ -1,4 +1,4 @@
-//! What an inspector shows, and to whom.
+//! The settings of an inspector: which requests may change the cache, and which values it shows.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -82,7 +82,7 @@ impl Memory {
 #[derive(Debug)]
 pub(crate) struct MemoryTier {
     index: Index,
-    /// Held by whoever changes the index. The order of locks: a key's stripe of flights, then this one.
+    /// A thread that changes the index holds this lock. The order of locks: a key's stripe of flights, then this one.
     bookkeeping: Mutex<Bookkeeping>,
 }
 

@@ -8,7 +8,7 @@ use super::labels::labels;
 pub enum Operation {
     /// Reads an entry.
     Read,
-    /// Reads the head of an entry, which tells it from others.
+    /// Reads the head of an entry, which has its fence.
     Verify,
     /// Creates stamps.
     CreateStamps,
