@@ -11,6 +11,7 @@ use crate::primitives::timers::sleep;
 
 /// How long answers are waited for.
 const PATIENCE: Duration = Duration::from_millis(200);
+
 /// A process, in short.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Summary {
@@ -38,7 +39,7 @@ impl HybridCache {
             connected: self.is_connected(),
             breaker_open: self.local().breaker.is_open(),
             pending_invalidations: stats.pending_invalidations,
-            calls: stats.hits_memory + stats.hits_redis + stats.misses + stats.joined + stats.bypassed,
+            calls: stats.calls(),
             hit_ratio: stats.hit_ratio(),
             memory_entries: in_memory.iter().map(|(entries, _)| entries).sum(),
             memory_bytes: in_memory.iter().map(|(_, bytes)| bytes).sum(),

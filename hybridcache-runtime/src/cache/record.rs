@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::cache::HybridCache;
 use crate::observe::metrics::{Family, MetricKind, MetricValue, Sample};
+use crate::observe::openmetrics::label_of_bound;
 use crate::primitives::timers::sleep;
 
 /// The least time between two records.
@@ -84,8 +85,7 @@ fn record(family: &Family, sample: &Sample) {
         (MetricValue::Number(number), _) => metrics::counter!(name, labels).absolute(*number),
         (MetricValue::Distribution(distribution), _) => {
             for (bound, count) in &distribution.buckets {
-                let bound = if bound.is_infinite() { "+Inf".to_owned() } else { bound.to_string() };
-                let labels = [labels.clone(), vec![Label::new("le", bound)]].concat();
+                let labels = [labels.clone(), vec![Label::new("le", label_of_bound(*bound))]].concat();
                 metrics::counter!(format!("{name}_bucket"), labels).absolute(*count);
             }
             metrics::counter!(format!("{name}_count"), labels.clone()).absolute(distribution.count());
@@ -105,6 +105,8 @@ mod tests {
     };
 
     use super::*;
+    use crate::observe::EventKind;
+    use crate::observe::operation::{Operation, StepResult};
 
     /// Keeps the values and the descriptions that it gets.
     #[derive(Clone, Default)]
@@ -186,6 +188,8 @@ mod tests {
     #[test]
     fn the_recorder_gets_the_values_and_one_description_of_each_metric() {
         let (recorder, cache) = (Kept::default(), HybridCache::fallback());
+        let (operation, result, took) = (Operation::Read, StepResult::Ok, Duration::from_millis(1));
+        cache.events().happened(None, EventKind::SharedStep { operation, result, took });
         metrics::with_local_recorder(&recorder, || {
             cache.record_metrics();
             cache.local().breaker.open();
@@ -194,6 +198,10 @@ mod tests {
         let values = recorder.values.lock().unwrap();
         assert_eq!(values["hybridcache_breaker_openings_total cache=default"], 1.0);
         assert_eq!(values["hybridcache_breaker_open cache=default"], 1.0);
+        let le = |bound: &str| {
+            format!("hybridcache_shared_operation_duration_seconds_bucket cache=default operation=read le={bound}")
+        };
+        assert!(values.contains_key(&le("1.0")) && values.contains_key(&le("+Inf")), "as in the text for Prometheus");
         let described = recorder.described.lock().unwrap();
         assert_eq!(described.iter().filter(|name| *name == "hybridcache_hits_total").count(), 1);
         assert!(described.contains(&"hybridcache_value_bytes_bucket".to_owned()));

@@ -153,12 +153,12 @@ impl FunctionRow {
     fn of(function: &crate::function::Function) -> Self {
         let counters = &function.events.counters;
         let stats: Stats = counters.snapshot();
-        let (loads, hits) = (counters.load_durations.snapshot(), stats.hits_memory + stats.hits_redis);
+        let loads = counters.load_durations.snapshot();
         let (entries, bytes) = counters.in_memory();
         Self {
             name: function.name().to_owned(),
-            calls: hits + stats.misses + stats.joined + stats.bypassed,
-            hits,
+            calls: stats.calls(),
+            hits: stats.hits(),
             hit_ratio: stats.hit_ratio(),
             stale: stats.stale_hits,
             misses: stats.misses,

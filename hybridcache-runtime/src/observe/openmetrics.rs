@@ -2,7 +2,6 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::histogram::Distribution;
 use super::metrics::{Family, MetricKind, MetricValue, Metrics, Sample};
 
 /// The `Content-Type` of [`Metrics::to_openmetrics`].
@@ -58,14 +57,14 @@ fn exposition(family: &Family) -> String {
 }
 
 fn write_sample(text: &mut String, name: &str, Sample { labels, value }: &Sample) {
-    let Distribution { buckets, sum } = match value {
+    let distribution = match value {
         MetricValue::Number(number) => return *text += &format!("{name}{} {number}\n", Labels(labels, None)),
         MetricValue::Distribution(distribution) => distribution,
     };
-    for (bound, count) in buckets {
+    for (bound, count) in &distribution.buckets {
         *text += &format!("{name}_bucket{} {count}\n", Labels(labels, Some(*bound)));
     }
-    let count = buckets.last().map_or(0, |(_, count)| *count);
+    let (count, sum) = (distribution.count(), distribution.sum);
     *text += &format!("{name}_sum{labels} {sum}\n{name}_count{labels} {count}\n", labels = Labels(labels, None));
 }
 
@@ -80,14 +79,17 @@ impl Display for Labels<'_> {
             before = ',';
         }
         match self.1 {
-            Some(bound) if bound.is_infinite() => write!(f, "{before}le=\"+Inf\"")?,
-            // A bound is a float: `1.0`, not `1`.
-            Some(bound) => write!(f, "{before}le=\"{bound:?}\"")?,
+            Some(bound) => write!(f, "{before}le=\"{}\"", label_of_bound(bound))?,
             None if before == '{' => return Ok(()),
             None => {}
         }
         f.write_str("}")
     }
+}
+
+/// The value of the label `le`. A bound is a float: `1.0`, not `1`.
+pub(crate) fn label_of_bound(bound: f64) -> String {
+    if bound.is_infinite() { "+Inf".to_owned() } else { format!("{bound:?}") }
 }
 
 /// Text with backslashes, quotes and line ends escaped.
@@ -112,6 +114,7 @@ impl Display for Escaped<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::histogram::Distribution;
     use super::*;
 
     fn family(name: &'static str, kind: MetricKind, value: MetricValue) -> Family {

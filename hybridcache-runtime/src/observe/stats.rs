@@ -82,11 +82,20 @@ impl Stats {
     /// The share of calls that were answered from the cache, from 0 to 1: hits over hits, misses and joined calls. 0 if there was no such
     /// call. Bypassed calls do not count.
     pub fn hit_ratio(&self) -> f64 {
-        let hits = self.hits_memory + self.hits_redis;
-        match hits + self.misses + self.joined {
+        match self.hits() + self.misses + self.joined {
             0 => 0.0,
-            calls => hits as f64 / calls as f64,
+            calls => self.hits() as f64 / calls as f64,
         }
+    }
+
+    pub(crate) fn hits(&self) -> u64 {
+        self.hits_memory + self.hits_redis
+    }
+
+    /// All calls: each has one of these outcomes.
+    #[cfg(feature = "inspector")]
+    pub(crate) fn calls(&self) -> u64 {
+        self.hits() + self.misses + self.joined + self.bypassed
     }
 
     pub(crate) fn add(mut self, other: Stats) -> Stats {
